@@ -1,0 +1,6 @@
+"""``python -m httpmini``: the same as the ``httpmini`` command."""
+
+from httpmini.cli import main
+
+if __name__ == "__main__":
+    main()

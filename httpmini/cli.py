@@ -1,0 +1,138 @@
+"""The commands: read the arguments, call one function, turn errors into exit statuses.
+
+0 done; 1 the machine or a server says no; 2 wrong usage or a wrong config file.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from httpmini import config
+from httpmini.errors import HttpminiError, UsageError
+from httpmini.version import __version__
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class _Group(click.Group):
+    """Our errors as one message on standard error, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            _fail(error, 2)
+        except HttpminiError as error:
+            _fail(error, 1)
+
+
+def _fail(error: Exception, status: int) -> None:
+    for line in str(error).splitlines():
+        click.echo(f"httpmini: {line}", err=True)
+    sys.exit(status)
+
+
+_config_option = click.option("-c", "--config", "file", metavar="FILE", help="A config file (TOML).")
+
+
+def _setting(flag: str, key: str, **more: Any) -> Callable[[_Command], _Command]:
+    """A flag for the setting ``key``: its help and its choices are the setting's own."""
+    row = next(row for row in config.rows() if row.key == key)
+    choices = config.declared_choices(row.type)
+    if choices:
+        more["type"] = click.Choice(choices)
+    text = f"{row.help.split('. ')[0].rstrip('.')}.  [default: {config.toml(row.default)}]"
+    return click.option(flag, help=text, **more)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="httpmini")
+def main() -> None:
+    """A minimal HTTP/1.0 file server and client, from scratch."""
+
+
+@main.command()
+@click.argument("root", required=False)
+@_config_option
+@_setting("--mode", "server.mode")
+@click.option(
+    "-b",
+    "--bind",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Listen on this address; may be repeated.",
+)
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Listen on this port; 0 for a free one.",
+)
+@_setting("--max-clients", "server.max_clients", type=int, metavar="N")
+@_setting("--overflow", "server.overflow")
+def serve(
+    root: str | None,
+    file: str | None,
+    mode: str | None,
+    addresses: tuple[str, ...],
+    port: int | None,
+    max_clients: int | None,
+    overflow: str | None,
+) -> None:
+    """Serve a folder, by default this one, at http://127.0.0.1:8080/ until Ctrl-C.
+
+    A flag beats the config file, the file beats the default.
+    """
+    from httpmini.daemon import assembly  # the client and the checks need not wait for this import
+
+    flags = config.Flags(root, mode, addresses, port, max_clients, overflow)
+    assembly.serve(config.load(file, flags), click.echo)
+
+
+@main.command()
+@click.argument("url")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write the body to FILE; it appears there only when it is complete.",
+)
+@click.option("-I", "--head", is_flag=True, help="Ask for the head alone (HEAD), and print it.")
+@click.option("-i", "--include", is_flag=True, help="Print the head before the body.")
+@click.option("-H", "--header", "headers", multiple=True, metavar="'Name: value'", help="Send this header field too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show both heads on standard error.")
+def get(url: str, output: str | None, head: bool, include: bool, headers: tuple[str, ...], verbose: bool) -> None:
+    """Fetch URL to standard output or a file.
+
+    Exit status 1 when the answer did not come, did not come whole, or is not a success (2xx).
+    """
+    from httpmini.client import command
+
+    status = command.get(url, output=output, head=head, include=include, headers=headers, verbose=verbose)
+    sys.exit(status)
+
+
+@main.group("config")
+def config_group() -> None:
+    """Check a config file, or show what it comes to."""
+
+
+@config_group.command()
+@_config_option
+def check(file: str | None) -> None:
+    """Say "ok", or everything that is wrong with FILE (exit status 2)."""
+    config.load(file)
+    click.echo("ok")
+
+
+@config_group.command()
+@_config_option
+def show(file: str | None) -> None:
+    """Print the settings in force as TOML, each with where it came from."""
+    click.echo(config.show(config.load(file)), nl=False)

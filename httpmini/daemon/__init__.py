@@ -1,0 +1,1 @@
+"""The life of the process. Nothing in here ever sees a request."""

@@ -1,0 +1,91 @@
+"""A Config becomes a running HTTP server: the only place where all the parts meet."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing
+from ipaddress import ip_network
+from pathlib import Path
+
+from httpmini.config import Config
+from httpmini.daemon import lifecycle
+from httpmini.protocol.reader import HeadLimits
+from httpmini.server.access_log import access_log
+from httpmini.server.admission import AddressRules, Admission
+from httpmini.server.connection import Patience
+from httpmini.server.error_log import error_log
+from httpmini.server.http_connection import HttpService
+from httpmini.server.listener import open_listeners, parse_endpoint, url_of
+from httpmini.server.log_file import LogFile
+from httpmini.site import pages
+from httpmini.site.resolve import Resolver
+from httpmini.site.respond import Site
+from httpmini.version import __version__
+
+
+def serve(config: Config, announce: Callable[[str], None]) -> None:
+    """Serve as ``config`` says until told to stop.
+
+    Args:
+        config: the settings.
+        announce: takes the one line that says where, as soon as clients can connect.
+
+    Raises:
+        CannotRun: a port is taken, a log cannot be written, a limit is too low.
+    """
+    with closing(LogFile(config.log.access)) as accesses, closing(LogFile(config.log.error)) as errors:
+        log = error_log(errors.write, time.time)
+        service = make_service(config, make_site(config), accesses.write, log)
+        rules = AddressRules(
+            [ip_network(entry) for entry in config.server.allow],
+            [ip_network(entry) for entry in config.server.deny],
+        )
+        admission = Admission(config.server.max_clients, config.server.overflow, rules, log)
+        listeners = open_listeners([parse_endpoint(entry) for entry in config.server.listen], config.server.backlog)
+        urls = ", ".join(url_of(listener) for listener in listeners)
+        banner = (
+            f"httpmini serving {config.site.root} at {urls} "
+            f"(mode {config.server.mode}, at most {config.server.max_clients} clients)"
+        )
+        lifecycle.run(
+            config.server.mode,
+            listeners,
+            service,
+            admission,
+            drain_s=config.limits.drain_s,
+            log=log,
+            ready=lambda: announce(banner),
+        )
+
+
+def make_site(config: Config) -> Site:
+    """The site that ``config`` describes."""
+    site = config.site
+    return Site(
+        resolver=Resolver(os.fsencode(Path(site.root).absolute()), site.hidden, site.symlinks == "inside"),
+        index=tuple(os.fsencode(name) for name in site.index),
+        listing=site.listing,
+        charset=site.default_charset,
+        media_types=site.media_types,
+        now=time.time,
+    )
+
+
+def make_service(
+    config: Config, site: Site, write_access: Callable[[str], None], log: Callable[[str], None]
+) -> HttpService:
+    """HTTP for ``site``, within the limits of ``config``."""
+    limits = config.limits
+    return HttpService(
+        site=site,
+        limits=HeadLimits(limits.head_bytes, limits.target_bytes, limits.fields),
+        patience=Patience(limits.idle_s, limits.send_stall_s, limits.linger_s, limits.linger_bytes),
+        head_s=limits.head_s,
+        server_name=f"httpmini/{__version__}",
+        log_exchange=access_log(config.log.format, write_access),
+        log_error=log,
+        now=time.time,
+        load=pages.prepare,
+    )

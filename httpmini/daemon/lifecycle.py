@@ -1,0 +1,92 @@
+"""From listening sockets to the end of the process: signals, one mode, drain, stop."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from httpmini.errors import CannotRun
+from httpmini.server.admission import Admission
+from httpmini.server.connection import Service
+from httpmini.server.control import Control
+from httpmini.server.modes import MODES
+
+# A client has a socket and may have a file open; the rest is for listeners, logs, pipes and refusals.
+_DESCRIPTORS_PER_CLIENT = 2
+_DESCRIPTORS_BESIDE = 64
+
+
+def run(
+    mode: str,
+    listeners: Sequence[socket.socket],
+    service: Service,
+    admission: Admission,
+    *,
+    drain_s: float,
+    log: Callable[[str], None],
+    ready: Callable[[], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM, then drain. The listeners are closed on return. Runs in the main thread.
+
+    Args:
+        mode: a name in ``MODES``.
+        listeners: listening sockets that do not block.
+        service: what is spoken.
+        admission: the slots.
+        drain_s: seconds that answers on their way get to finish.
+        log: takes lines about the server itself.
+        ready: called once clients can connect and signals are understood.
+
+    Raises:
+        CannotRun: max_clients needs more descriptors than this process may have.
+    """
+    _allow_descriptors(admission.max_clients)
+    control = Control(drain_s)
+    try:
+        with _signals_to(control):
+            server = MODES[mode](listeners, service, admission, control, log)
+            ready()
+            server.serve()
+            for listener in listeners:  # who connects from now on is told so by the kernel
+                listener.close()
+            server.finish()
+    finally:
+        for listener in listeners:
+            listener.close()
+        control.close()
+
+
+@contextmanager
+def _signals_to(control: Control) -> Iterator[None]:
+    """SIGINT and SIGTERM ask ``control`` to drain; nothing else happens in a handler."""
+
+    def ask_to_drain(_number: int, _frame: object) -> None:
+        control.drain(time.monotonic())
+
+    before = {number: signal.signal(number, ask_to_drain) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Without this, a signal between the last look at `draining` and the poll would be slept through.
+    wakeup_before = signal.set_wakeup_fd(control.wake_fd, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(wakeup_before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _allow_descriptors(max_clients: int) -> None:
+    """Raise the soft limit on open descriptors to what ``max_clients`` may need."""
+    needed = max_clients * _DESCRIPTORS_PER_CLIENT + _DESCRIPTORS_BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise CannotRun(
+                f"max_clients = {max_clients} may need {needed} descriptors, but this process may have {hard}; "
+                f"lower it to {max(1, (hard - _DESCRIPTORS_BESIDE) // _DESCRIPTORS_PER_CLIENT)}, "
+                "or raise the limit (ulimit -n)"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -1,0 +1,62 @@
+"""HTTP dates: three forms are read, one is written (RFC 1945 §3.3, RFC 9110 §5.6.7).
+
+Always in English and in GMT: ``strftime`` would follow the user's locale, so it is not used.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+import time
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_MONTH = "(?P<month>" + "|".join(MONTHS) + ")"
+_TIME = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
+_FORMS = (
+    # Sun, 06 Nov 1994 08:49:37 GMT      IMF-fixdate, RFC 1123
+    re.compile(rf"(?:{'|'.join(DAYS)}), (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT"),
+    # Sunday, 06-Nov-94 08:49:37 GMT     RFC 850
+    re.compile(
+        "(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday), "
+        rf"(?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT"
+    ),
+    # Sun Nov  6 08:49:37 1994           asctime
+    re.compile(rf"(?:{'|'.join(DAYS)}) {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} (?P<year>[0-9]{{4}})"),
+)
+
+
+def format_date(seconds: float) -> str:
+    """``seconds`` since the epoch as an IMF-fixdate, the fraction cut off."""
+    t = time.gmtime(seconds)
+    return (
+        f"{DAYS[t.tm_wday]}, {t.tm_mday:02} {MONTHS[t.tm_mon - 1]} {t.tm_year:04} "
+        f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} GMT"
+    )
+
+
+def parse_date(text: str, now: float) -> int | None:
+    """Seconds since the epoch of an HTTP date in any of the three forms, or None when it is none of them.
+
+    Args:
+        text: the field value.
+        now: the present, in seconds since the epoch: a two-digit year that would lie more than 50 years ahead
+            means the past century (RFC 9110 §5.6.7).
+    """
+    for form in _FORMS:
+        if match := form.fullmatch(text):
+            break
+    else:
+        return None
+    year, month, day = int(match["year"]), MONTHS.index(match["month"]) + 1, int(match["day"])
+    if len(match["year"]) == 2:
+        this_year = time.gmtime(now).tm_year
+        year += this_year - this_year % 100
+        if year > this_year + 50:
+            year -= 100
+    hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
+    # 60 is a leap second (RFC 9110 §5.6.7); timegm counts it as the next minute's first.
+    if year < 1 or not 1 <= day <= calendar.monthrange(year, month)[1] or hour > 23 or minute > 59 or second > 60:
+        return None
+    return calendar.timegm((year, month, day, hour, minute, second))

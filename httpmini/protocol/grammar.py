@@ -1,0 +1,60 @@
+"""The grammar of a request head: the RFC's rule as a comment, the compiled expression under it.
+
+Leniencies, each on purpose:
+
+- A line may end in a bare LF (RFC 9112 §2.2: a recipient may; RFC 1945 appendix B asks for tolerance). People
+  type requests into ``nc``. A bare CR is never a line end.
+- One empty line before the request line is skipped (RFC 9112 §2.2: should): old clients send CRLF after a body.
+- The words of the request line may be separated by several spaces or tabs (RFC 1945 appendix B).
+- A version may have leading zeros and any number of digits (RFC 1945 §3.1): ``HTTP/01.10`` is 1.10.
+- Octets above 127 may stand in a target (browsers encode them, scripts do not; they name files here) and in a
+  field value (obs-text, RFC 9110 §5.5).
+
+Expressions use ``[0-9]``, never ``\\d``, and are matched against bytes: other alphabets have digits too.
+"""
+
+from __future__ import annotations
+
+import re
+
+# A head ends with an empty line. The terminator is looked for as LF [CR] LF: a bare LF is a line end as well.
+HEAD_END = re.compile(rb"\n\r?\n")
+
+# RFC 9112 §2.2: at least one empty line received before the request line should be ignored.
+EMPTY_LINE = re.compile(rb"\r?\n")
+
+# A first octet that no request line begins with: a token's character, or the CR or LF of an empty line.
+# A TLS hello begins with 0x16, an SMB or SOCKS greeting with other control characters.
+FIRST_OCTET = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z\r\n]")
+
+# RFC 9110 §5.6.2:  token = 1*tchar
+TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+# RFC 9112 §3:  request-line = method SP request-target SP HTTP-version
+# RFC 1945 §5:  Simple-Request = "GET" SP Request-URI CRLF
+REQUEST_LINE = re.compile(
+    rb"(?P<method>[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+(?P<target>[^ \t]+)(?:[ \t]+(?P<version>[^ \t]+))?[ \t]*"
+)
+
+# RFC 9112 §2.3:  HTTP-version = HTTP-name "/" DIGIT "." DIGIT
+# RFC 1945 §3.1:  HTTP-Version = "HTTP" "/" 1*DIGIT "." 1*DIGIT
+VERSION = re.compile(rb"HTTP/0*(?P<major>[0-9]+)\.0*(?P<minor>[0-9]+)")
+
+# RFC 9112 §3.2: neither space nor control characters; a fragment is never sent (RFC 9110 §7.1).
+BAD_TARGET_OCTET = re.compile(rb"[\x00-\x20\x7f#]")
+
+# RFC 9112 §5:  field-line = field-name ":" OWS field-value OWS
+# Taken apart by hand (partition, strip): an expression with a lazy value before trailing OWS would try every
+# run of blanks twice, and a field of 16,000 blanks would cost a second.
+
+# RFC 9110 §5.5: CR, LF and NUL are dangerous, the other controls invalid; HTAB and obs-text are fine.
+BAD_VALUE_OCTET = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+# RFC 9110 §8.6:  Content-Length = 1*DIGIT
+CONTENT_LENGTH = re.compile(r"[0-9]+", re.ASCII)
+
+# RFC 9112 §4:  status-line = HTTP-version SP status-code SP [ reason-phrase ]; the last SP is often left out.
+STATUS_LINE = re.compile(rb"HTTP/(?P<major>[0-9])\.(?P<minor>[0-9]) (?P<status>[1-9][0-9]{2})(?: (?P<reason>.*))?")
+
+# RFC 9113 §3.4: the first line of the HTTP/2 connection preface.
+HTTP2_PREFACE_LINE = b"PRI * HTTP/2.0"

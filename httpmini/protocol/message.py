@@ -1,0 +1,103 @@
+"""Requests, responses and their header fields: plain frozen values.
+
+Text in a head is kept as ``str`` decoded from ISO-8859-1, so that every octet has a character and none is lost
+(RFC 1945 §2.2 lets octets above 127 stand in field values).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from httpmini.protocol.body import Body, body_length
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Header fields in their order, duplicates kept; names are compared without regard to case (RFC 9110 §5)."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def all(self, name: str) -> list[str]:
+        """Every value of the field ``name``, in order."""
+        wanted = name.lower()
+        return [value for field_name, value in self.fields if field_name.lower() == wanted]
+
+    def get(self, name: str) -> str | None:
+        """The first value of the field ``name``, or None."""
+        wanted = name.lower()
+        for field_name, value in self.fields:
+            if field_name.lower() == wanted:
+                return value
+        return None
+
+    def tokens(self, name: str) -> set[str]:
+        """The members of a comma list, in lower case, over all fields ``name`` (RFC 9110 §5.6.1)."""
+        members = (member.strip(" \t").lower() for value in self.all(name) for member in value.split(","))
+        return {member for member in members if member}
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request.
+
+    Attributes:
+        method: as sent; methods are case-sensitive (RFC 9110 §9.1).
+        target: the request target as sent (RFC 9112 §3.2).
+        version: (major, minor): (0, 9) for a Simple-Request, else (1, 0) or (1, 1); a higher minor counts as 1.1.
+        headers: the header fields.
+        line: the request line as sent, without its line end; the access log quotes it.
+        content_length: the announced length of a body that follows, in bytes.
+    """
+
+    method: str
+    target: str
+    version: tuple[int, int] = (1, 0)
+    headers: Headers = field(default_factory=Headers)
+    line: str = ""
+    content_length: int = 0
+
+    @property
+    def wants_keep_alive(self) -> bool:
+        """Whether the client asked, in so many words, to go on after this answer.
+
+        A 1.1 client that says nothing means to go on too, but it would take an answer without
+        ``Connection: keep-alive`` from a 1.0 server as the last (RFC 9112 §9.3, §C.2.2).
+        """
+        options = self.headers.tokens("Connection")
+        return "keep-alive" in options and "close" not in options
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the client itself says that nothing follows on this connection."""
+        return self.version < (1, 1) or "close" in self.headers.tokens("Connection")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer of the server, before it is known how it will be framed.
+
+    Attributes:
+        status: the status code.
+        headers: the fields that belong to this answer; the writer adds those of the connection.
+        body: what GET is to receive. The length announced is this body's, whether it is sent or not (HEAD).
+        owned_fds: descriptors to be closed when the answer has been sent or given up.
+        reason: the token of the reason (``reasons.py``) for a refusal, else empty.
+    """
+
+    status: int
+    headers: Headers = field(default_factory=Headers)
+    body: Body = ()
+    owned_fds: tuple[int, ...] = ()
+    reason: str = ""
+
+    @property
+    def content_length(self) -> int | None:
+        """The length to announce; None for an answer that can have no body (RFC 9110 §8.6)."""
+        return None if self.status in (204, 304) else body_length(self.body)

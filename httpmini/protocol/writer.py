@@ -1,0 +1,48 @@
+"""The only place that spells a head."""
+
+from __future__ import annotations
+
+from httpmini.protocol import grammar
+from httpmini.protocol.dates import format_date
+from httpmini.protocol.message import Headers, Response
+from httpmini.protocol.status import PHRASES
+
+
+def response_head(response: Response, *, keep_alive: bool, server: str, now: float) -> bytes:
+    """The head of ``response``, with the empty line (RFC 1945 §6).
+
+    The status line says HTTP/1.0 to everybody, for that is what this server conforms to (RFC 9110 §2.5).
+
+    Args:
+        response: the answer.
+        keep_alive: whether the connection stays open; said in so many words either way.
+        server: the Server field's value.
+        now: the present, in seconds since the epoch, for Date (RFC 9110 §6.6.1).
+    """
+    fields = [("Date", format_date(now)), ("Server", server)]
+    fields.append(("Connection", "keep-alive" if keep_alive else "close"))
+    if response.content_length is not None:
+        fields.append(("Content-Length", str(response.content_length)))
+    start_line = f"HTTP/1.0 {response.status} {PHRASES[response.status]}"
+    return _spell(start_line, Headers((*fields, *response.headers)))
+
+
+def request_head(method: str, target: str, headers: Headers) -> bytes:
+    """The head of a request, with the empty line (RFC 1945 §5)."""
+    return _spell(f"{method} {target} HTTP/1.0", headers)
+
+
+def _spell(start_line: str, headers: Headers) -> bytes:
+    """Start line and fields as octets.
+
+    Raises:
+        ValueError: a name or value that would let a line or a field be forged (CR, LF, NUL ...).
+    """
+    lines = [start_line]
+    for name, value in headers:
+        if not grammar.TOKEN.fullmatch(name.encode("iso-8859-1")):
+            raise ValueError(f"not a field name: {name!r}")
+        if grammar.BAD_VALUE_OCTET.search(value.encode("iso-8859-1")):
+            raise ValueError(f"a control character in the value of {name}: {value!r}")
+        lines.append(f"{name}: {value}")
+    return "\r\n".join([*lines, "\r\n"]).encode("iso-8859-1")

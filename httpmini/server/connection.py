@@ -1,0 +1,190 @@
+"""What a mode knows of a client: bytes in, pieces out, what is wanted next, and until when.
+
+A Connection has no socket and no clock. Whoever owns the socket asks for ``interest``, moves bytes, and says how many
+and at what time. Everything that depends on the protocol is in a subclass (``http_connection.py``;
+``examples/`` has two that are not HTTP), everything that does not is here: the queue of output, patience with peers
+that do not read, and the lingering close.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from httpmini.protocol.body import Piece
+
+
+class Interest(Enum):
+    """What a connection waits for."""
+
+    READ = "bytes from the peer"
+    WRITE = "room to send"
+    LINGER = "the peer's own end, after we have ended ours; what it still sends is thrown away"
+    CLOSED = "nothing any more"
+
+
+class Refusal(Enum):
+    """Why a client is turned away before it has said a word."""
+
+    BUSY = "max_clients are being served"
+    DENIED = "its address is not allowed"
+    RESOURCES = "the machine has no process, thread or descriptor for it"
+
+
+class Peer(NamedTuple):
+    """The address of a client, as accept() gave it."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client is waited for.
+
+    Attributes:
+        idle_s: seconds without any byte while nothing is asked or answered.
+        send_stall_s: seconds in which a client that is being sent to takes nothing.
+        linger_s: seconds that we wait for the peer's end after ours.
+        linger_bytes: how much we throw away meanwhile.
+    """
+
+    idle_s: float
+    send_stall_s: float
+    linger_s: float
+    linger_bytes: int
+
+
+class Connection(ABC):
+    """One client's conversation, without I/O. Times are seconds of one monotonic clock.
+
+    Attributes:
+        deadline: when ``expire`` is to be called unless something happens before.
+        aborted: whether the peer must see that the connection broke (RST), because an answer is incomplete.
+    """
+
+    def __init__(self, patience: Patience, now: float) -> None:
+        self._patience = patience
+        self._output: deque[Piece] = deque()
+        self._position = 0  # how much of the first piece has gone out
+        self._then = Interest.READ  # what follows when the output is out
+        self._lingered_bytes = 0
+        self._peer_ended = False
+        self.deadline = now + patience.idle_s
+        self.aborted = False
+
+    @property
+    def interest(self) -> Interest:
+        """What to wait for now."""
+        return Interest.WRITE if self._output else self._then
+
+    # What the owner of the socket reports.
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Bytes have come; ``b""`` is the peer's end of sending. It may still read, so what it asked is answered."""
+        if self._then is Interest.LINGER:
+            self._lingered_bytes += len(data)
+            if not data or self._lingered_bytes > self._patience.linger_bytes:
+                self._then = Interest.CLOSED
+        elif data:
+            self.on_data(data, now)
+        else:
+            self._peer_ended = True
+            self.on_end(now)
+
+    def output(self) -> tuple[Piece, int, bool]:
+        """The piece to send, how much of it is out already, and whether more follows it."""
+        return self._output[0], self._position, len(self._output) > 1
+
+    def sent(self, count: int, now: float) -> None:
+        """``count`` bytes of the piece have gone out."""
+        self._position += count
+        self.deadline = now + self._patience.send_stall_s
+        if self._position == len(self._output[0]):
+            self._output.popleft()
+            self._position = 0
+            if not self._output:
+                self.on_flushed(now)
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+        match self.interest:
+            case Interest.WRITE:
+                self.lose(now)
+            case Interest.READ:
+                self.on_timeout(now)
+            case _:
+                self._then = Interest.CLOSED
+
+    def lose(self, now: float) -> None:
+        """The connection is broken, or given up."""
+        if self.interest is not Interest.CLOSED:
+            self.aborted = bool(self._output)
+            self.on_lost(now)
+            self._output.clear()
+            self._then = Interest.CLOSED
+
+    # What a subclass says.
+
+    def send(self, *pieces: Piece, now: float) -> None:
+        """Queue output."""
+        self._output.extend(piece for piece in pieces if len(piece))
+        self.deadline = now + self._patience.send_stall_s
+
+    def end(self, now: float, *, linger: bool) -> None:
+        """Say nothing more, and close when the output is out.
+
+        Args:
+            now: the time.
+            linger: whether the peer may still be sending. Then closing at once would make its kernel throw away the
+                answer that it has not read yet (RFC 9112 §9.6).
+        """
+        self._then = Interest.LINGER if linger and not self._peer_ended else Interest.CLOSED
+        if not self._output:
+            self.deadline = now + self._patience.linger_s
+
+    # What a subclass does.
+
+    @abstractmethod
+    def on_data(self, data: bytes, now: float) -> None:
+        """Some bytes of the conversation have come."""
+
+    def on_end(self, now: float) -> None:
+        """The peer sends nothing more; by default that ends the conversation."""
+        self.end(now, linger=False)
+
+    def on_flushed(self, now: float) -> None:
+        """All output is out; by default the conversation goes on, or ends if ``end`` was called."""
+        wait_s = self._patience.idle_s if self._then is Interest.READ else self._patience.linger_s
+        self.deadline = now + wait_s
+
+    def on_timeout(self, now: float) -> None:
+        """The peer was silent for too long; by default that ends the conversation."""
+        self.end(now, linger=False)
+
+    def on_lost(self, now: float) -> None:  # noqa: B027  (nothing to do is a fine default)
+        """The connection broke; ``_output`` is what could not be sent."""
+
+    def drain(self, now: float) -> None:
+        """The server is stopping: finish what is being answered, begin nothing new."""
+        if self.interest is Interest.READ:
+            self.end(now, linger=False)
+
+
+class Service(Protocol):
+    """What is spoken on the connections of a server; the modes know no more of it than this."""
+
+    def connect(self, peer: Peer, now: float) -> Connection:
+        """A conversation with a client that was let in."""
+        ...
+
+    def refuse(self, peer: Peer, refusal: Refusal, now: float) -> Connection:
+        """A short conversation with one that was not: what to say, then goodbye."""
+        ...
+
+    def prepare(self) -> None:
+        """Load what every child process would otherwise load for itself."""
+        ...

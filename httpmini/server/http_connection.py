@@ -1,0 +1,251 @@
+"""HTTP/1.0 on a Connection: request heads in, answers out, kept alive when the client asks (RFC 1945, RFC 9112 §9).
+
+reading a head --> answering --> reading the next head        (Connection: keep-alive, asked and announced)
+                             \\-> closed, or lingering first   (everything else)
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from httpmini.errors import ProtocolError
+from httpmini.protocol.body import Piece
+from httpmini.protocol.message import Request, Response
+from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader
+from httpmini.protocol.writer import response_head
+from httpmini.reasons import REASONS
+from httpmini.server.access_log import Exchange
+from httpmini.server.connection import Connection, Interest, Patience, Peer, Refusal
+
+_REFUSALS = {
+    Refusal.BUSY: "too-many-clients",
+    Refusal.DENIED: "address-denied",
+    Refusal.RESOURCES: "out-of-resources",
+}
+
+
+class Respond(Protocol):
+    """What answers requests: a site."""
+
+    def respond(self, request: Request) -> Response:
+        """The answer to a request that could be read."""
+        ...
+
+    def refuse(self, error: ProtocolError) -> Response:
+        """The answer to one that could not."""
+        ...
+
+
+@dataclass(frozen=True)
+class HttpService:
+    """HTTP as the modes see it.
+
+    Attributes:
+        site: what answers requests.
+        limits: how large a request head may be.
+        patience: how long a client is waited for.
+        head_s: seconds from the first byte of a head to its last.
+        server_name: the Server field's value.
+        log_exchange: takes every exchange when it is over.
+        log_error: takes one line for a fault of ours.
+        now: the present, in seconds since the epoch.
+        load: loads what answering needs (see ``Service.prepare``).
+    """
+
+    site: Respond
+    limits: HeadLimits
+    patience: Patience
+    head_s: float
+    server_name: str
+    log_exchange: Callable[[Exchange], None]
+    log_error: Callable[[str], None]
+    now: Callable[[], float]
+    load: Callable[[], None]
+
+    def connect(self, peer: Peer, now: float) -> Connection:
+        """A conversation with a client that was let in."""
+        return HttpConnection(self, peer, now)
+
+    def refuse(self, peer: Peer, refusal: Refusal, now: float) -> Connection:
+        """Say 403 or 503 without having been asked, and goodbye."""
+        connection = HttpConnection(self, peer, now)
+        connection.refuse(ProtocolError(REASONS[_REFUSALS[refusal]]), now)
+        return connection
+
+    def prepare(self) -> None:
+        """Load what every child process would otherwise load for itself."""
+        self.load()
+
+
+class HttpConnection(Connection):
+    """One client's requests, one after the other."""
+
+    def __init__(self, service: HttpService, peer: Peer, now: float) -> None:
+        super().__init__(service.patience, now)
+        self._service = service
+        self._peer = peer
+        self._reader = RequestReader(service.limits)
+        self._head_deadline: float | None = None
+        self._answer: _Answer | None = None
+        self._draining = False
+
+    def on_data(self, data: bytes, now: float) -> None:
+        """More of a head, or of what follows it."""
+        self._reader.feed(data)
+        self._read_request(now)
+
+    def on_end(self, now: float) -> None:
+        """The client sends nothing more: fine between two requests, an error in the middle of one."""
+        if self._reader.is_empty:
+            self.end(now, linger=False)
+        else:
+            self.refuse(ProtocolError(REASONS["head-incomplete"]), now)
+
+    def on_timeout(self, now: float) -> None:
+        """Silent between two requests: close without a word (RFC 9112 §9.5). Too slow in the middle of one: 408."""
+        if self._reader.is_empty:
+            self.end(now, linger=False)
+        else:
+            self.refuse(ProtocolError(REASONS["head-slow"]), now)
+
+    def on_flushed(self, now: float) -> None:
+        """An answer is out: write it down, and go on to the next request or to the end."""
+        self._close_answer()
+        if self._then is not Interest.READ:
+            super().on_flushed(now)
+        elif self._draining:
+            self.end(now, linger=True)
+        else:
+            self._read_request(now)
+
+    def on_lost(self, now: float) -> None:  # noqa: ARG002
+        """Write down what was cut off: an answer, or a head that was never complete."""
+        if self._answer is None and not self._reader.is_empty and self._then is Interest.READ:
+            self._answer = _Answer(None, self._reader.first_line(), 400, "head-incomplete", (), 0)
+        self._close_answer()
+
+    def drain(self, now: float) -> None:
+        """Idle connections end at once. A request that is on its way in is still answered, as the last."""
+        self._draining = True
+        if self.interest is Interest.READ and self._reader.is_empty:
+            self.end(now, linger=False)
+
+    def refuse(self, error: ProtocolError, now: float) -> None:
+        """Answer a request that cannot be read, and read no further."""
+        self._answer_with(None, self._service.site.refuse(error), now)
+
+    def _read_request(self, now: float) -> None:
+        try:
+            request = self._reader.next()
+        except ProtocolError as error:
+            self.refuse(error, now)
+            return
+        if request is NEED_DATA:
+            self._wait_for_head(now)
+        else:
+            self._head_deadline = None
+            self._answer_with(request, self._respond(request), now)
+
+    def _wait_for_head(self, now: float) -> None:
+        """The first byte of a head starts its clock; further ones do not wind it up again."""
+        if self._reader.is_empty:
+            self._head_deadline = None
+            self.deadline = now + self._patience.idle_s
+        else:
+            if self._head_deadline is None:
+                self._head_deadline = now + self._service.head_s
+            self.deadline = self._head_deadline
+
+    def _respond(self, request: Request) -> Response:
+        try:
+            return self._service.site.respond(request)
+        except Exception:  # a fault of ours costs this client a 500, and nobody else anything
+            where = traceback.format_exc(limit=-2).strip().replace("\n", " | ")
+            self._service.log_error(f"fault while answering {request.line!r}: {where}")
+            return self._service.site.refuse(ProtocolError(REASONS["fault"]))
+
+    def _answer_with(self, request: Request | None, response: Response, now: float) -> None:
+        keep_alive = self._may_keep_alive(request)
+        pieces: tuple[Piece, ...] = () if _has_no_body(request, response) else response.body
+        head = b""
+        if request is None or request.version >= (
+            1,
+            0,
+        ):  # a Simple-Response is the entity alone (RFC 1945 §6)
+            head = response_head(
+                response, keep_alive=keep_alive, server=self._service.server_name, now=self._service.now()
+            )
+        line = request.line if request else self._reader.first_line()
+        self._answer = _Answer(request, line, response.status, response.reason, response.owned_fds, -len(head))
+        if not keep_alive:
+            self.end(now, linger=self._may_still_send(request))
+        self.send(*_join(head, pieces), now=now)
+        if self.interest is not Interest.WRITE:  # a Simple-Response with an empty file: nothing to send
+            self.on_flushed(now)
+
+    def sent(self, count: int, now: float) -> None:
+        """Count what goes out, for the log."""
+        if self._answer is not None:
+            self._answer.body_bytes += count
+        super().sent(count, now)
+
+    def _may_keep_alive(self, request: Request | None) -> bool:
+        """RFC 9112 §9.3 and §C.2.2; a body that was announced is not read, so it must not stand before a request."""
+        return (
+            request is not None
+            and request.version >= (1, 0)
+            and request.wants_keep_alive
+            and request.content_length == 0
+            and not self._draining
+        )
+
+    def _may_still_send(self, request: Request | None) -> bool:
+        """Whether bytes of the client may be on their way to us."""
+        return request is None or not request.is_last or request.content_length > 0 or not self._reader.is_empty
+
+    def _close_answer(self) -> None:
+        """The answer is out or given up: its descriptors, its line in the log."""
+        answer, self._answer = self._answer, None
+        if answer is None:
+            return
+        for fd in answer.owned_fds:
+            os.close(fd)
+        self._service.log_exchange(
+            Exchange(
+                peer=self._peer,
+                line=answer.line,
+                request=answer.request,
+                status=answer.status,
+                body_bytes=max(0, answer.body_bytes),
+                reason=answer.reason,
+                finished=self._service.now(),
+            )
+        )
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What is being sent; ``body_bytes`` begins below zero by the length of the head."""
+
+    request: Request | None
+    line: str
+    status: int
+    reason: str
+    owned_fds: tuple[int, ...]
+    body_bytes: int
+
+
+def _has_no_body(request: Request | None, response: Response) -> bool:
+    """RFC 9112 §6.3: the answer to HEAD, and a 204 or 304, end with the head."""
+    return (request is not None and request.method == "HEAD") or response.content_length is None
+
+
+def _join(head: bytes, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """Head and a body of bytes as one piece, so that they leave in one send."""
+    if all(isinstance(piece, bytes) for piece in pieces):
+        return (b"".join((head, *(piece for piece in pieces if isinstance(piece, bytes)))),)
+    return (head, *pieces)

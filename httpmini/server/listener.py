@@ -1,0 +1,119 @@
+"""Listening sockets: names and numbers through getaddrinfo, bind, listen.
+
+A listening socket never carries data; accept() returns another one that does.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+
+from httpmini.errors import CannotRun
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to listen, as a person writes it: ``host:port``; the host may be a name, the port a service name.
+
+    An empty host means all addresses of the machine.
+    """
+
+    host: str
+    port: str
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Read ``host:port``, ``[v6]:port``, ``:port`` or ``*:port``.
+
+    Raises:
+        ValueError: with what would be right.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port:
+        raise ValueError('has no port; write "host:port", for example "127.0.0.1:8080"')
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError('an IPv6 address needs brackets, for example "[::1]:8080"')
+    if port.isdecimal() and int(port) > 65535:
+        raise ValueError("a port is at most 65535")
+    if any(character.isspace() for character in text):
+        raise ValueError("has white space in it")
+    return Endpoint("" if host == "*" else host, port)
+
+
+def open_listeners(endpoints: list[Endpoint], backlog: int) -> list[socket.socket]:
+    """Bind and listen on every address that the endpoints resolve to; the sockets do not block.
+
+    Args:
+        endpoints: where.
+        backlog: how many connections the kernel keeps until we accept them. No limit on clients: those are counted by
+            admission, after accept().
+
+    Raises:
+        CannotRun: a name without address, a port that is taken or not allowed.
+    """
+    listeners: list[socket.socket] = []
+    try:
+        for endpoint in endpoints:
+            for family, address in _resolve(endpoint):
+                listeners.append(_listen(family, address, endpoint, backlog))
+    except CannotRun:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def url_of(listener: socket.socket) -> str:
+    """The http URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def _resolve(endpoint: Endpoint) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
+    try:
+        found = socket.getaddrinfo(
+            endpoint.host or None, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError) as error:  # gaierror is an OSError; an over-long label is a UnicodeError
+        said = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise CannotRun(f"cannot listen on {endpoint}: {said}; is the name right?") from error
+    addresses = dict.fromkeys((family, address) for family, _, _, _, address in found)
+    return [(family, address) for family, address in addresses if family in (socket.AF_INET, socket.AF_INET6)]
+
+
+def _listen(
+    family: socket.AddressFamily, address: tuple[object, ...], endpoint: Endpoint, backlog: int
+) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # Connections of the last run may be in TIME_WAIT for a minute; without this, bind() fails that long.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:  # each family has a socket of its own, whatever the system's default
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address)
+        listener.listen(backlog)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise CannotRun(_explain(error, endpoint, address)) from error
+    return listener
+
+
+def _explain(error: OSError, endpoint: Endpoint, address: tuple[object, ...]) -> str:
+    numeric = str(Endpoint(str(address[0]), str(address[1])))
+    where = numeric if numeric == str(endpoint) else f"{numeric} ({endpoint})"
+    remedies = {
+        EADDRINUSE: "another program has this port; stop it, choose another port, or --port 0 for any free one",
+        EACCES: "ports below 1024 are for root; choose another one, such as --port 8080",
+        EADDRNOTAVAIL: "this machine does not have that address",
+    }
+    said = os.strerror(error.errno) if error.errno else str(error)
+    remedy = remedies.get(error.errno or 0)
+    return f"cannot listen on {where}: {said}" + (f": {remedy}" if remedy else "")

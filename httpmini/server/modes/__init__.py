@@ -1,0 +1,42 @@
+"""The architectures of the textbook, one file each. They move bytes and time, and know no protocol.
+
+All have the same shape: ``serve`` until draining begins, then the listeners are free for somebody else; ``finish``
+brings the clients that are still there to their end.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from httpmini.server.admission import Admission
+from httpmini.server.connection import Service
+from httpmini.server.control import Control
+from httpmini.server.modes.forking import Forking
+from httpmini.server.modes.iterative import Iterative
+from httpmini.server.modes.select import Select
+from httpmini.server.modes.threading import Threading
+
+
+class Mode(Protocol):
+    """One way to serve many clients."""
+
+    def serve(self) -> None:
+        """Accept and serve until ``control.draining``. On return the listeners are not in use any more."""
+        ...
+
+    def finish(self) -> None:
+        """Finish what is being answered, by ``control.deadline``. On return no client, child or thread is left."""
+        ...
+
+
+MakeMode = Callable[[Sequence[socket.socket], Service, Admission, Control, Callable[[str], None]], Mode]
+
+MODES: dict[str, MakeMode] = {
+    "iterative": Iterative,
+    "forking": Forking,
+    "threading": Threading,
+    "select": Select,
+}
+"""The modes by the name that they have in a config file."""

@@ -1,0 +1,57 @@
+"""Iterative mode: one exchange at a time, served to its end; the others wait.
+
+The first server of the textbook accepts a client, serves it, closes, and accepts the next. Meeting a real browser, it
+stops: Chrome opens spare connections that say nothing, and the server would wait for their requests while the page
+hangs. So clients wait in a poll set until a whole request is there; only then are they served, and while one is,
+nothing else happens.
+
+Good at: being understood. Bad at: everybody else's patience, when one client reads slowly.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from httpmini.server.acceptor import Acceptor
+from httpmini.server.admission import Admission
+from httpmini.server.connection import Interest, Service
+from httpmini.server.control import Control
+from httpmini.server.reactor import Reactor
+from httpmini.server.transfer import Client, advance, pump
+
+_ANSWERING = frozenset({Interest.WRITE})
+
+
+class Iterative:
+    """Waiting is shared, serving is not."""
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        service: Service,
+        admission: Admission,
+        control: Control,
+        log: Callable[[str], None],
+    ) -> None:
+        self._control = control
+        self._waiting_room = Reactor(move=self._serve_to_the_end)
+        self._acceptor = Acceptor(listeners, service, admission, control, log, self._waiting_room)
+
+    def serve(self) -> None:
+        """Accept and serve until draining begins."""
+        while not self._control.draining:
+            for client in self._acceptor.wait():
+                self._waiting_room.add(client, time.monotonic())
+        self._acceptor.release()
+
+    def finish(self) -> None:
+        """Nobody is being answered now; let the ones that waited come to their end."""
+        self._waiting_room.finish(lambda: self._control.deadline)
+        self._waiting_room.close()
+
+    def _serve_to_the_end(self, client: Client, now: float) -> None:
+        """Take what has come; when that completes a request, answer it, however long that takes."""
+        advance(client, now)
+        pump(client, self._control, during=_ANSWERING)

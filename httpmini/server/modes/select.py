@@ -1,0 +1,47 @@
+"""Select mode: one process, one thread, all clients at once.
+
+The reactor of the textbook: wait for all sockets together, move what can be moved on those that are ready, never wait
+for one. A client that reads slowly or sends its request a byte at a time costs the others nothing.
+
+Good at: thousands of clients, most of them idle. Bad at: using a second core.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from httpmini.server.acceptor import Acceptor
+from httpmini.server.admission import Admission
+from httpmini.server.connection import Service
+from httpmini.server.control import Control
+from httpmini.server.reactor import Reactor
+
+
+class Select:
+    """All clients are in the poll set from their accept to their end."""
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        service: Service,
+        admission: Admission,
+        control: Control,
+        log: Callable[[str], None],
+    ) -> None:
+        self._control = control
+        self._reactor = Reactor()
+        self._acceptor = Acceptor(listeners, service, admission, control, log, self._reactor)
+
+    def serve(self) -> None:
+        """Accept and serve until draining begins."""
+        while not self._control.draining:
+            for client in self._acceptor.wait():
+                self._reactor.add(client, time.monotonic())
+        self._acceptor.release()
+
+    def finish(self) -> None:
+        """Let the clients that are being answered come to their end."""
+        self._reactor.finish(lambda: self._control.deadline)
+        self._reactor.close()

@@ -1,0 +1,77 @@
+"""Threading mode: accept, then a thread for each client.
+
+Like forking, but in one process: cheaper to begin, nothing isolated, and in CPython only one thread computes at a time;
+while one waits for its client, the others go on. ``max_clients`` bounds the number of threads, and a thread is
+forgotten when it ends.
+
+Good at: clients that mostly wait. Bad at: thousands of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from httpmini.server.acceptor import Acceptor
+from httpmini.server.admission import Admission
+from httpmini.server.connection import Refusal, Service
+from httpmini.server.control import Control
+from httpmini.server.reactor import Reactor
+from httpmini.server.transfer import Client, pump
+
+
+class Threading:
+    """The main thread accepts; each client has its own."""
+
+    def __init__(
+        self,
+        listeners: Sequence[socket.socket],
+        service: Service,
+        admission: Admission,
+        control: Control,
+        log: Callable[[str], None],
+    ) -> None:
+        self._control = control
+        self._log = log
+        self._threads: dict[threading.Thread, Client] = {}
+        self._reactor = Reactor()
+        self._acceptor = Acceptor(listeners, service, admission, control, log, self._reactor)
+
+    def serve(self) -> None:
+        """Accept and start threads until draining begins."""
+        while not self._control.draining:
+            for client in self._acceptor.wait():
+                self._start(client)
+        self._acceptor.release()
+
+    def finish(self) -> None:
+        """Wait for the threads; they have seen that draining began. Cut off those that are not done in time."""
+        self._reactor.finish(lambda: self._control.deadline)
+        while self._threads and time.monotonic() < self._control.deadline:
+            self._reactor.turn(max(0.0, self._control.deadline - time.monotonic()))
+        for thread, client in list(self._threads.items()):
+            with contextlib.suppress(OSError):  # it has just ended by itself
+                client.sock.shutdown(socket.SHUT_RDWR)
+            thread.join()
+        self._reactor.close()
+
+    def _start(self, client: Client) -> None:
+        thread = threading.Thread(target=self._serve_client, args=(client,), name="client")
+        self._threads[thread] = client
+        try:
+            thread.start()
+        except RuntimeError as error:
+            del self._threads[thread]
+            self._log(f"cannot start a thread: {error}; a client was refused")
+            self._acceptor.refuse(client, Refusal.RESOURCES)
+
+    def _serve_client(self, client: Client) -> None:
+        try:
+            pump(client, self._control.follow())
+        finally:
+            client.close()
+            del self._threads[threading.current_thread()]
+            self._control.wake()  # a slot is free, or the last thread has ended

@@ -1,0 +1,39 @@
+"""HTML pages that the server draws itself: jinja2 templates, everything escaped.
+
+jinja2 is imported when the first page is drawn: it takes longer than all of the rest, and a server of files may never
+need it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+
+def prepare() -> None:
+    """Load everything now; for a process that is about to fork, so that its children need not."""
+    for name in ("message.html", "listing.html"):
+        _environment().get_template(name)
+
+
+def draw(template: str, **values: object) -> bytes:
+    """The page ``template`` filled with ``values``, in UTF-8."""
+    return _environment().get_template(template).render(values).encode("utf-8", "replace")

@@ -1,0 +1,66 @@
+"""A request target becomes the names of a path: split at the slashes first, then decoded, once.
+
+Splitting before decoding means that ``%2F`` cannot make a new component, and decoding once means that ``%252e``
+stays the three characters ``%2e``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from httpmini.errors import ProtocolError
+from httpmini.reasons import REASONS
+
+# RFC 3986 §3.1 and §3.2; a scheme is compared without regard to case.
+_ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<path>[^?#]*)", re.IGNORECASE)
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+# RFC 3986 §3.3: what may stand in a path segment as it is. A colon may not stand in the first segment of a
+# relative reference; links therefore begin with "./".
+_SEGMENT_SAFE = "!$&'()*+,;=:@-._~"
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A decoded path.
+
+    Attributes:
+        names: the components in order, as the file system knows them; empty for the root.
+        is_directory_form: whether the path ends in a slash; the root's always does.
+        query: with its question mark, or empty; octets above 127 percent-encoded, so that it may be sent back.
+    """
+
+    names: tuple[bytes, ...]
+    is_directory_form: bool
+    query: str
+
+
+def parse_target(target: str) -> Path:
+    """Read an origin-form or absolute-form target (RFC 9112 §3.2.1, §3.2.2).
+
+    Empty components are dropped, so that ``//a`` is ``/a``: links that were glued together carelessly are common,
+    and no file has an empty name.
+
+    Raises:
+        ProtocolError: not one of these forms, or a wrong percent-encoding.
+    """
+    path, mark, query = target.partition("?")
+    if absolute := _ABSOLUTE.fullmatch(path):
+        path = absolute["path"] or "/"
+    if not path.startswith("/"):
+        raise ProtocolError(REASONS["target-form"])
+    if bad := _BAD_PERCENT.search(path):
+        raise ProtocolError(REASONS["target-percent"], bad.start())
+    segments = [segment for segment in path.split("/") if segment]
+    names = tuple(unquote_to_bytes(segment.encode("iso-8859-1")) for segment in segments)
+    if any(b"\0" in name for name in names):
+        raise ProtocolError(REASONS["target-nul"])
+    return Path(names, path.endswith("/"), quote_from_bytes((mark + query).encode("iso-8859-1"), safe=_PRINTABLE))
+
+
+def link_to(name: bytes, *, directory: bool) -> str:
+    """A relative reference to ``name`` in the present directory (RFC 3986 §4.2)."""
+    return "./" + quote_from_bytes(name, safe=_SEGMENT_SAFE) + ("/" if directory else "")
