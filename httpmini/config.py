@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import textwrap
 import tomllib
@@ -369,7 +370,13 @@ def _check_root(draft: _Draft) -> None:
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         draft.complain("site.root", f"{what} ({root}); it must be the folder to serve")
-    draft.values["site.root"] = str(root)
+    draft.values["site.root"] = _tidy(root)
+
+
+def _tidy(path: Path) -> str:
+    """Without ``..``, where that leads to the same folder (behind a symlink it may not)."""
+    short = os.path.normpath(path)
+    return short if os.path.exists(short) and os.path.samefile(short, path) else str(path)  # noqa: PTH110, PTH121
 
 
 def _check_listen(draft: _Draft) -> None:
@@ -554,7 +561,7 @@ def annotated(changes: Mapping[str, object]) -> str:
             if row.section != section:
                 continue
             value = changes.get(row.key, row.default)
-            text = f"{row.help} ({expected(row.type).capitalize()}; default: {toml(row.default)})"
-            lines += ["", *textwrap.wrap(text, 96, initial_indent="# ", subsequent_indent="# ")]
+            lines += ["", *textwrap.wrap(row.help, 96, initial_indent="# ", subsequent_indent="# ")]
+            lines.append(f"# Default: {toml(row.default)} ({expected(row.type)})")
             lines.append(f"{row.name} = {toml(value)}")
     return "\n".join(lines) + "\n"

@@ -1,0 +1,40 @@
+# Two commands for a fresh machine (Debian 12 with python3, python3-venv, make and git):
+#   make serve    set up everything and serve www/ with conf/httpmini.toml
+#   make test     set up everything, the browsers included, and run all checks and tests
+# Others: make check (ruff, mypy), make conf (write conf/httpmini.toml anew from the settings), make clean.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+BIN = $(VENV)/bin
+
+.PHONY: serve test check conf tools clean
+
+serve: $(VENV)/ready
+	$(BIN)/httpmini serve -c conf/httpmini.toml
+
+test: check tools
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/ready-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+conf: $(VENV)/ready
+	$(BIN)/python -c "from httpmini.config import annotated; print(annotated({'site.root': '../www'}), end='')" > conf/httpmini.toml
+
+tools:
+	tests/install-tools
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/ready-test: $(VENV)/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis test-artefacts

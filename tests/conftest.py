@@ -1,0 +1,71 @@
+"""Fixtures for all tests: the modes, a server to start, a site to serve, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from httpmini.server.modes import MODES
+from tests.support.processes import ServerProcess
+from tests.support.site_tree import make_site
+
+StartServer = Callable[..., ServerProcess]
+
+
+@pytest.fixture(params=sorted(MODES))
+def mode(request: pytest.FixtureRequest) -> str:
+    """Every test that takes this runs in every mode."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of ``site_tree``; not to be changed by a test."""
+    return make_site(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers: ``start(ROOT, "--mode", "select", config="[limits]...")``. They must end cleanly."""
+    servers: list[ServerProcess] = []
+
+    def start_server(
+        root: Path | str, *arguments: str, config: str = "", wrapper: tuple[str, ...] = ()
+    ) -> ServerProcess:
+        if config:
+            file = tmp_path / f"config-{len(servers)}.toml"
+            file.write_text(config)
+            arguments = ("-c", str(file), *arguments)
+        server = ServerProcess([str(root), "--port", "0", *arguments], wrapper)
+        servers.append(server)
+        return server
+
+    try:
+        yield start_server
+        for server in servers:
+            server.assert_clean_end()
+    finally:
+        for server in servers:
+            server.kill()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Descriptors, threads and children of the test's own process are as many after a test as before."""
+    if request.node.get_closest_marker("browser_test"):  # Playwright keeps its own for the session
+        yield
+        return
+    before = _belongings()
+    yield
+    assert _belongings() == before
+
+
+def _belongings() -> dict[str, int]:
+    children = sum(
+        len(Path(f"/proc/self/task/{task}/children").read_text().split()) for task in os.listdir("/proc/self/task")
+    )
+    return {"descriptors": len(os.listdir("/proc/self/fd")), "threads": threading.active_count(), "children": children}

@@ -1,0 +1,157 @@
+"""Start the real server as a process, read its log as events, and see that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+WAIT_S = 20.0  # a limit against hanging, not a measure of anything
+
+
+class ServerProcess:
+    """``python -m httpmini serve ...``; warnings are errors in it, and its log is read as it comes."""
+
+    def __init__(self, arguments: Sequence[str], wrapper: Sequence[str] = (), program: Sequence[str] = ()) -> None:
+        program = program or ("-m", "httpmini", "serve")
+        self.process = subprocess.Popen(
+            [*wrapper, sys.executable, "-X", "dev", "-W", "error", *program, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+        self.errors = ""
+        self._news = threading.Condition()
+        self._ended = False
+        self._readers = [threading.Thread(target=self._read_lines), threading.Thread(target=self._read_errors)]
+        for reader in self._readers:
+            reader.start()
+        self.banner = self.wait_for_line(r"^httpmini serving |^\S+ serving ")
+        self.urls = re.findall(r"http://[^ ,]+/", self.banner)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def url(self) -> str:
+        return self.urls[0]
+
+    @property
+    def port(self) -> int:
+        match = re.search(r":(\d+)\b", self.banner.rpartition(" at ")[2])
+        assert match is not None, self.banner
+        return int(match[1])
+
+    def _read_lines(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._news:
+                self.lines.append(line.decode("utf-8", "replace").rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def _read_errors(self) -> None:
+        assert self.process.stderr is not None
+        self.errors = self.process.stderr.read().decode("utf-8", "replace")
+
+    def wait_for_line(self, pattern: str, count: int = 1) -> str:
+        """The ``count``-th line that matches ``pattern``, when it comes."""
+        expression = re.compile(pattern)
+
+        def found() -> list[str]:
+            return [line for line in self.lines if expression.search(line)]
+
+        with self._news:
+            self._news.wait_for(lambda: len(found()) >= count or self._ended, WAIT_S)
+            if len(found()) < count:
+                log = "\n".join(self.lines)
+                raise AssertionError(f"no line {pattern!r} (x{count}) in:\n{log}\n{self.errors}")
+            return found()[count - 1]
+
+    def access_lines(self) -> list[str]:
+        return [line for line in self.lines if re.match(r"^\S+ - ", line)]
+
+    def wait(self) -> int:
+        """The exit status, once the process and its readers have ended."""
+        status = self.process.wait(WAIT_S)
+        for reader in self._readers:
+            reader.join(WAIT_S)
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return status
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end; the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.wait()
+
+    def kill(self) -> None:
+        """For a test that has failed: leave nothing behind."""
+        if self.process.poll() is None:
+            os.killpg(self.pid, signal.SIGKILL)
+        if not self.process.stdout or not self.process.stdout.closed:
+            self.wait()
+
+    def assert_clean_end(self) -> None:
+        """Exit status 0, nothing on standard error, no process left of its session."""
+        status = self.stop()
+        left = [pid for pid in processes_of_session(self.pid) if pid != self.pid]
+        assert (status, self.errors, left) == (0, "", [])
+
+    def children(self) -> list[int]:
+        """Processes that have this one as parent, zombies included."""
+        return [int(pid) for pid in _stat_fields() if _stat_fields().get(pid, ("", "", ""))[1] == str(self.pid)]
+
+    def states_of_children(self) -> list[str]:
+        return [fields[0] for fields in _stat_fields().values() if fields[1] == str(self.pid)]
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def threads(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def memory_kib(self) -> int:
+        match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
+        assert match is not None
+        return int(match[1])
+
+
+def _stat_fields() -> dict[str, tuple[str, str, str]]:
+    """State, parent and session of every process, by its number."""
+    table = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            try:
+                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it has just ended
+                continue
+            table[entry] = (fields[0], fields[1], fields[3])
+    return table
+
+
+def processes_of_session(session: int) -> list[int]:
+    """The processes of a session that are still there."""
+    return [int(pid) for pid, fields in _stat_fields().items() if fields[2] == str(session)]
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """For states that send no event (the kernel's process table): look until it holds, or fail."""
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end, f"never came true: {what}"
+        threading.Event().wait(0.01)
