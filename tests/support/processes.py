@@ -47,7 +47,7 @@ class ServerProcess:
 
     @property
     def port(self) -> int:
-        match = re.search(r":(\d+)\b", self.banner.rpartition(" at ")[2])
+        match = re.search(r" at \S*?:(\d+)/?[ ,]", self.banner)
         assert match is not None, self.banner
         return int(match[1])
 

@@ -1,0 +1,176 @@
+"""Every wire case on a connection without sockets, delivered in every way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from httpmini.server.connection import Interest, Refusal
+from tests.support.answers import check
+from tests.support.sans_io import PEER, Conversation, answers_to
+from tests.support.wire import mask_date
+from tests.wire_cases import CASES, Case
+
+# Splitting a megabyte at every place shows nothing that splitting its first kilobytes does not.
+MOST_SPLITS = 2_000
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
+
+
+def test_case_names_are_different() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+@every_case
+def test_whole(case: Case, site: Path) -> None:
+    check(case, answers_to(site, [case.data]))
+
+
+@every_case
+def test_byte_by_byte(case: Case, site: Path) -> None:
+    small = case.data[:MOST_SPLITS]
+    pieces = [small[i : i + 1] for i in range(len(small))] + [case.data[len(small) :]]
+    check(case, answers_to(site, filter(None, pieces)))
+
+
+@every_case
+def test_split_in_two_at_every_place(case: Case, site: Path) -> None:
+    whole = mask_date(answers_to(site, [case.data]))
+    step = max(1, len(case.data) // 200)
+    for place in range(1, len(case.data), step):
+        assert mask_date(answers_to(site, filter(None, [case.data[:place], case.data[place:]]))) == whole, place
+
+
+REQUEST = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+
+
+def test_each_answer_has_one_log_line(site: Path) -> None:
+    conversation = Conversation(site)
+    conversation.hear(REQUEST + b"GET /nothing HTTP/1.0\r\n\r\n")
+    statuses = [line.split('" ')[1].split()[0] for line in conversation.log]
+    assert statuses == ["200", "404"]
+
+
+def test_silence_before_a_request_ends_without_a_word(site: Path) -> None:
+    conversation = Conversation(site, now=100.0)
+    assert conversation.connection.deadline == 100.0 + conversation.limits.idle_s
+    conversation.connection.expire(conversation.connection.deadline)
+    conversation.flush()
+    assert (conversation.said, conversation.log) == (b"", [])
+    assert conversation.connection.interest is Interest.CLOSED
+
+
+def test_more_bytes_do_not_wind_up_the_clock_of_a_head(site: Path) -> None:
+    conversation = Conversation(site)
+    for second in range(5):
+        conversation.hear(b"G", now=float(second))
+        assert conversation.connection.deadline == conversation.limits.head_s
+
+
+def test_slow_head_gets_408(site: Path) -> None:
+    conversation = Conversation(site)
+    conversation.hear(b"GET / HT")
+    conversation.connection.expire(conversation.connection.deadline)
+    conversation.flush()
+    assert conversation.said.startswith(b"HTTP/1.0 408 ")
+    assert b"head-slow" in conversation.said
+    assert '"GET / HT" 408 ' in conversation.log[0]
+    assert conversation.connection.interest is Interest.LINGER
+
+
+def test_idle_clock_begins_again_after_an_answer(site: Path) -> None:
+    conversation = Conversation(site)
+    conversation.hear(REQUEST, now=7.0)
+    assert conversation.connection.interest is Interest.READ
+    assert conversation.connection.deadline == 7.0 + conversation.limits.idle_s
+
+
+def test_reader_that_stalls_is_cut_off_and_logged_with_what_it_got(site: Path) -> None:
+    conversation = Conversation(site)
+    connection = conversation.connection
+    connection.receive(b"GET /ten.txt HTTP/1.0\r\n\r\n", 0.0)
+    head, _, _ = connection.output()
+    connection.sent(len(head), 1.0)
+    connection.sent(4, 2.0)
+    assert connection.deadline == 2.0 + conversation.limits.send_stall_s
+    connection.expire(connection.deadline)
+    assert (connection.interest, connection.aborted) == (Interest.CLOSED, True)
+    assert '" 200 4 ' in conversation.log[0]
+
+
+def test_lost_in_the_middle_of_a_head_is_one_line(site: Path) -> None:
+    conversation = Conversation(site)
+    conversation.hear(b"GET /ten")
+    conversation.connection.lose(1.0)
+    assert len(conversation.log) == 1
+    assert '"GET /ten" 400 -' in conversation.log[0]
+
+
+def test_lingering_is_bounded_in_bytes(site: Path) -> None:
+    conversation = Conversation(site)
+    conversation.hear(b"\x16\x03")
+    assert conversation.connection.interest is Interest.LINGER
+    conversation.hear(b"x" * conversation.limits.linger_bytes)
+    assert conversation.connection.interest is Interest.LINGER
+    conversation.hear(b"x")
+    assert conversation.connection.interest is Interest.CLOSED
+
+
+def test_lingering_is_bounded_in_time(site: Path) -> None:
+    conversation = Conversation(site)
+    conversation.hear(b"\x16\x03", now=5.0)
+    assert conversation.connection.deadline == 5.0 + conversation.limits.linger_s
+    conversation.connection.expire(conversation.connection.deadline)
+    assert conversation.connection.interest is Interest.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("request_head", "then"),
+    [
+        (b"GET /ten.txt HTTP/1.0\r\n\r\n", Interest.CLOSED),
+        (b"GET /ten.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", Interest.CLOSED),
+        (b"GET /ten.txt HTTP/1.1\r\nHost: x\r\n\r\n", Interest.LINGER),  # it may pipeline
+        (b"GET /ten.txt HTTP/1.0\r\n\r\nmore", Interest.LINGER),
+        (b"PUT /ten.txt HTTP/1.0\r\nContent-Length: 9\r\n\r\n", Interest.LINGER),
+    ],
+)
+def test_lingers_only_with_those_who_may_still_send(site: Path, request_head: bytes, then: Interest) -> None:
+    conversation = Conversation(site)
+    conversation.hear(request_head)
+    assert conversation.connection.interest is then
+
+
+def test_draining_ends_an_idle_connection(site: Path) -> None:
+    conversation = Conversation(site)
+    conversation.hear(REQUEST)
+    conversation.connection.drain(1.0)
+    assert conversation.connection.interest is Interest.CLOSED
+
+
+def test_draining_lets_a_request_on_its_way_be_the_last(site: Path) -> None:
+    conversation = Conversation(site)
+    conversation.hear(REQUEST[:10])
+    conversation.connection.drain(1.0)
+    conversation.hear(REQUEST[10:])
+    assert b"Connection: close" in conversation.said
+    assert conversation.said.endswith(b"0123456789")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "token"),
+    [
+        (Refusal.BUSY, 503, b"too-many-clients"),
+        (Refusal.DENIED, 403, b"address-denied"),
+        (Refusal.RESOURCES, 503, b"out-of-resources"),
+    ],
+)
+def test_refusals(site: Path, refusal: Refusal, status: int, token: bytes) -> None:
+    conversation = Conversation(site)
+    conversation.connection = conversation.service.refuse(PEER, refusal, 0.0)
+    conversation.flush()
+    assert conversation.said.startswith(f"HTTP/1.0 {status} ".encode())
+    assert token in conversation.said
+    assert (b"\r\nRetry-After: 1\r\n" in conversation.said) == (status == 503)
+    assert conversation.connection.interest is Interest.LINGER
+    assert f'"-" {status} ' in conversation.log[0]

@@ -1,0 +1,56 @@
+"""The promise of the house: every wire case, in every mode, over real sockets, however it is cut: the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from httpmini.server.modes import MODES
+from tests.support.answers import check
+from tests.support.processes import ServerProcess
+from tests.support.sans_io import answers_to
+from tests.support.wire import converse, mask_date
+from tests.wire_cases import CASES, Case
+
+# Each connection costs a fork in forking mode; the sans-I/O tests split at every place of every case.
+BYTE_BY_BYTE_LIMIT = 400
+SPLITS = 48
+
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
+
+
+@pytest.fixture(scope="module", params=sorted(MODES))
+def server(request: pytest.FixtureRequest, site: Path) -> Iterator[ServerProcess]:
+    running = ServerProcess([str(site), "--port", "0", "--mode", request.param])
+    try:
+        yield running
+        descriptors = running.descriptors()
+        assert descriptors < 32, "descriptors leak"
+        running.assert_clean_end()
+    finally:
+        running.kill()
+
+
+@pytest.fixture(scope="module")
+def truth(site: Path) -> dict[str, bytes]:
+    """What the connection without sockets says to each case, checked against the table."""
+    table = {}
+    for case in CASES:
+        said = answers_to(site, [case.data])
+        check(case, said)
+        table[case.name] = mask_date(said)
+    return table
+
+
+@every_case
+def test_same_bytes_in_every_mode(case: Case, server: ServerProcess, truth: dict[str, bytes]) -> None:
+    expected = truth[case.name]
+    assert mask_date(converse(server.port, [case.data])) == expected, "whole"
+    small = case.data[:BYTE_BY_BYTE_LIMIT]
+    pieces = [small[i : i + 1] for i in range(len(small))] + [case.data[len(small) :]]
+    assert mask_date(converse(server.port, filter(None, pieces))) == expected, "byte by byte"
+    for place in range(1, len(case.data), max(1, len(case.data) // SPLITS)):
+        said = mask_date(converse(server.port, [case.data[:place], case.data[place:]]))
+        assert said == expected, f"split at {place}"

@@ -1,0 +1,62 @@
+"""An HttpConnection driven without sockets: the exact bytes that come out for the pieces that go in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from httpmini import config
+from httpmini.daemon.assembly import make_service, make_site
+from httpmini.protocol.body import FileSlice
+from httpmini.server.connection import Connection, Interest, Peer
+from httpmini.site.respond import Site
+
+PEER = Peer("192.0.2.1", 4711)
+
+
+@cache
+def _load(root: Path) -> tuple[config.Config, Site]:
+    settings = config.load(None, config.Flags(root=str(root)))
+    return settings, make_site(settings)
+
+
+class Conversation:
+    """One connection to a site, its log, and what it has said."""
+
+    def __init__(self, root: Path, now: float = 0.0) -> None:
+        self.log: list[str] = []
+        self.errors: list[str] = []
+        settings, site = _load(root)
+        self.service = make_service(settings, site, self.log.append, self.errors.append)
+        self.limits = settings.limits
+        self.connection: Connection = self.service.connect(PEER, now)
+        self.said = b""
+
+    def hear(self, data: bytes, now: float = 0.0) -> None:
+        """Receive ``data`` (empty: the peer's end), and send all that there is to send."""
+        if self.connection.interest in (Interest.READ, Interest.LINGER):
+            self.connection.receive(data, now)
+        self.flush(now)
+
+    def flush(self, now: float = 0.0) -> None:
+        while self.connection.interest is Interest.WRITE:
+            piece, position, _ = self.connection.output()
+            if isinstance(piece, FileSlice):
+                data = os.pread(piece.fd, min(65536, piece.length - position), piece.offset + position)
+            else:
+                data = piece[position:]
+            self.said += data
+            self.connection.sent(len(data), now)
+
+
+def answers_to(root: Path, pieces: Iterable[bytes]) -> bytes:
+    """Everything that is said to a client that sends ``pieces`` and then ends its side."""
+    conversation = Conversation(root)
+    for piece in pieces:
+        conversation.hear(piece)
+    conversation.hear(b"")
+    assert conversation.connection.interest is Interest.CLOSED
+    assert conversation.errors == []
+    return conversation.said
