@@ -27,6 +27,7 @@ class ServerProcess:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+        self.expected_status = 0
         self.lines: list[str] = []
         self.errors = ""
         self._news = threading.Condition()
@@ -107,10 +108,10 @@ class ServerProcess:
             self.wait()
 
     def assert_clean_end(self) -> None:
-        """Exit status 0, nothing on standard error, no process left of its session."""
+        """The expected exit status, nothing on standard error, no process left of its session."""
         status = self.stop()
         left = [pid for pid in processes_of_session(self.pid) if pid != self.pid]
-        assert (status, self.errors, left) == (0, "", [])
+        assert (status, self.errors, left) == (self.expected_status, "", [])
 
     def children(self) -> list[int]:
         """Processes that have this one as parent, zombies included."""

@@ -27,6 +27,10 @@ from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, pump
 
 
+# The children know the deadline too: for this long after it they may cut their clients off by themselves, and log that.
+GRACE_S = 0.5
+
+
 class Forking:
     """The parent keeps the listeners and the slots, a child its client. Runs in the main thread only (signals)."""
 
@@ -63,8 +67,8 @@ class Forking:
     def finish(self) -> None:
         """Wait for the children; they have seen that draining began. Kill those that are not done in time."""
         self._reactor.finish(lambda: self._control.deadline)
-        while self._children and time.monotonic() < self._control.deadline:
-            self._reactor.turn(max(0.0, self._control.deadline - time.monotonic()))
+        while self._children and time.monotonic() < self._control.deadline + GRACE_S:
+            self._reactor.turn(max(0.0, self._control.deadline + GRACE_S - time.monotonic()))
             self._reap()
         for pid in self._children:
             os.kill(pid, signal.SIGKILL)

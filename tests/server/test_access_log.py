@@ -1,0 +1,168 @@
+"""Lines of the access log: what everybody's tools can read, and nobody can forge."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from httpmini.protocol.message import Headers, Request
+from httpmini.server.access_log import Exchange, access_log, escape, format_exchange
+from httpmini.server.connection import Peer
+from httpmini.server.log_file import MAX_LINE_BYTES
+
+WHEN = 784111777.9
+Form = Literal["common", "combined"]
+
+_COMMON = r'(?P<host>\S+) - - \[(?P<date>[^]]+)\] "(?P<line>[^"]*)" (?P<status>\d{3}) (?P<size>\d+|-)'
+CLF = {
+    "common": re.compile(_COMMON, re.ASCII),
+    "combined": re.compile(_COMMON + r' "(?P<referer>[^"]*)" "(?P<agent>[^"]*)"', re.ASCII),
+}
+OCTETS = "".join(map(chr, range(256)))
+LATIN = st.text(st.characters(max_codepoint=0xFF), max_size=60)
+
+
+def an_exchange(line: str, fields: tuple[tuple[str, str], ...] | None = (), host: str = "127.0.0.1") -> Exchange:
+    request = None if fields is None else Request("GET", "/", headers=Headers(fields), line=line)
+    return Exchange(Peer(host, 1), line, request, 200, 14, "", WHEN)
+
+
+def parse(line: str, form: Form) -> re.Match[str]:
+    found = CLF[form].fullmatch(line)
+    assert found, line
+    return found
+
+
+def unescape(text: str) -> str:
+    return re.sub(r"\\x([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), text)
+
+
+BROWSER = (("Referer", "http://h/"), ("User-Agent", "Mozilla/5.0 (X)"))
+
+
+@pytest.mark.parametrize(
+    ("exchange", "form", "expected"),
+    [
+        (
+            an_exchange("GET / HTTP/1.0", BROWSER),
+            "common",
+            '127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] "GET / HTTP/1.0" 200 14',
+        ),
+        (
+            an_exchange("GET / HTTP/1.0", BROWSER),
+            "combined",
+            '127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] "GET / HTTP/1.0" 200 14 "http://h/" "Mozilla/5.0 (X)"',
+        ),
+        (
+            an_exchange("GET /", (("user-agent", 'a"b'),), "::1"),
+            "combined",
+            '::1 - - [06/Nov/1994:08:49:37 +0000] "GET /" 200 14 "-" "a\\x22b"',
+        ),
+        (
+            Exchange(Peer("::1", 1), "", None, 408, 0, "head-slow", 0.0),
+            "combined",
+            '::1 - - [01/Jan/1970:00:00:00 +0000] "-" 408 - "-" "-"',
+        ),
+        (
+            Exchange(Peer("10.0.0.1", 1), "\x16\x03\xff", None, 400, 3_000_000_000, "not-http", 1709210096.0),
+            "common",
+            '10.0.0.1 - - [29/Feb/2024:12:34:56 +0000] "\\x16\\x03\\xFF" 400 3000000000',
+        ),
+    ],
+)
+def test_a_line(exchange: Exchange, form: Form, expected: str) -> None:
+    lines: list[str] = []
+    access_log(form, lines.append)(exchange)
+    assert lines == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("", ""),
+        ("GET /a?b=c&d HTTP/1.0", "GET /a?b=c&d HTTP/1.0"),
+        ('"', "\\x22"),
+        ("\\", "\\x5C"),
+        ("\\x22", "\\x5Cx22"),
+        ("a\r\nb", "a\\x0D\\x0Ab"),
+        ("\0\t\x1b\x7f", "\\x00\\x09\\x1B\\x7F"),
+        ("\x85\xa0\xe9\xff", "\\x85\\xA0\\xE9\\xFF"),
+        ("~ !", "~ !"),
+    ],
+)
+def test_escaping(text: str, escaped: str) -> None:
+    assert escape(text, 100) == escaped
+
+
+def test_every_octet_can_be_read_back() -> None:
+    escaped = escape(OCTETS, 2000)
+    assert escaped.isascii()
+    assert escaped.isprintable()
+    assert '"' not in escaped
+    assert unescape(escaped) == OCTETS
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("a" * 20, 20, "a" * 20),
+        ("a" * 21, 20, "a" * 17 + "..."),
+        ("a" * 5000, 20, "a" * 17 + "..."),
+        ("\n" * 5, 20, "\\x0A" * 5),
+        ("\n" * 6, 20, "\\x0A" * 4 + "..."),
+        ("a" * 13 + "\n\n", 20, "a" * 13 + "\\x0A" + "..."),
+        ("a" * 14 + "\n\n", 20, "a" * 14 + "..."),
+        ("a" * 15 + "\n\n", 20, "a" * 15 + "..."),
+        ("a" * 16 + "\n\n", 20, "a" * 16 + "..."),
+        ("a" * 17 + "\n\n", 20, "a" * 17 + "..."),
+    ],
+)
+def test_long_values_are_cut_between_two_octets(text: str, limit: int, expected: str) -> None:
+    assert escape(text, limit) == expected
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@example('\\" \\x22 \\x0')
+@given(LATIN)
+def test_escaping_is_reversible(text: str) -> None:
+    assert unescape(escape(text, 240)) == text
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(LATIN, LATIN, st.sampled_from(["common", "combined"]))
+def test_no_line_can_be_forged(line: str, field: str, form: Form) -> None:
+    found = format_exchange(an_exchange(line, (("Referer", field), ("User-Agent", field))), form)
+    assert found.isascii()
+    assert found.isprintable()
+    parts = parse(found, form)
+    assert unescape(parts["line"]) == (line or "-")
+    assert (parts["host"], parts["status"], parts["size"]) == ("127.0.0.1", "200", "14")
+    if form == "combined":
+        assert unescape(parts["referer"]) == unescape(parts["agent"]) == (field or "-")
+
+
+LONG = st.builds(lambda text, times: text * times, LATIN, st.integers(0, 400))
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@example("\xff" * 20_000, "\n" * 20_000, "x" * 20_000)
+@example("x" * 20_000, "x" * 20_000, "x" * 20_000)
+@given(LONG, LONG, LONG)
+def test_a_line_is_one_write(line: str, referer: str, agent: str) -> None:
+    host = "fe80:1111:2222:3333:4444:5555:6666:7777%interface-name0"
+    exchange = Exchange(
+        Peer(host, 65535),
+        line,
+        Request("GET", "/", headers=Headers((("Referer", referer), ("User-Agent", agent)))),
+        404,
+        10**18,
+        "",
+        253402300799.0,
+    )
+    found = format_exchange(exchange, "combined")
+    assert len(found.encode()) + 1 <= MAX_LINE_BYTES == 4096
+    parse(found, "combined")

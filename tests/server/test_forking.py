@@ -1,0 +1,81 @@
+"""What only forking mode can get wrong: zombies, a fork that fails, a child that dies, descriptors in children."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.conftest import StartServer
+from tests.support.processes import eventually
+from tests.support.tools import tool
+from tests.support.wire import connect, get, read_all, read_answer
+
+KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+
+
+def test_no_zombies_also_when_nobody_connects_any_more(start: StartServer, site: Path) -> None:
+    server = start(site, "--mode", "forking")
+    for _ in range(30):
+        assert get(server.port, "/ten.txt")[0] == 200
+    eventually(lambda: server.states_of_children() == [], "all children are gone")
+
+
+def test_a_child_for_each_client(start: StartServer, site: Path) -> None:
+    server = start(site, "--mode", "forking")
+    socks = [connect(server.port) for _ in range(3)]
+    for sock in socks:
+        sock.sendall(KEEP)
+        assert read_answer(sock)[0] == 200
+    assert len(server.children()) == 3
+    for sock in socks:
+        sock.close()
+
+
+def test_a_failed_fork_costs_that_client_a_503(start: StartServer, site: Path, tmp_path: Path) -> None:
+    strace = tool("strace", "strace")
+    inject = "inject=clone,clone3,fork,vfork:error=EAGAIN:when=1"
+    trace = ("-e", "trace=clone,clone3,fork,vfork", "-e", inject)
+    server = start(site, "--mode", "forking", wrapper=(strace, "-o", str(tmp_path / "trace"), *trace))
+    status, fields, body = get(server.port, "/ten.txt")
+    assert (status, fields["retry-after"]) == (503, "1")
+    assert b"out-of-resources" in body
+    server.wait_for_line(r"notice: cannot fork: Resource temporarily unavailable; a client was refused")
+    assert get(server.port, "/ten.txt")[0] == 200
+    os.kill(server.children()[0], signal.SIGTERM)  # strace itself does not pass signals on
+    assert server.wait() == 0
+
+
+def test_a_killed_child_costs_its_client_only(start: StartServer, site: Path) -> None:
+    server = start(site, "--mode", "forking", "--max-clients", "1")
+    with connect(server.port) as sock:
+        sock.sendall(KEEP)
+        assert read_answer(sock)[0] == 200
+        os.kill(server.children()[0], signal.SIGKILL)
+        assert read_all(sock) == b""
+    assert get(server.port, "/ten.txt")[0] == 200
+
+
+def test_children_hold_only_what_is_theirs(start: StartServer, site: Path) -> None:
+    """A copy of another client's socket would keep that client waiting for its end; one of the listener, the port."""
+    server = start(site, "--mode", "forking")
+    socks = [connect(server.port) for _ in range(8)]  # some of them accepted in one turn
+    for sock in socks:
+        sock.sendall(KEEP)
+    for sock in socks:
+        assert read_answer(sock)[0] == 200
+    for child in server.children():
+        links = [os.readlink(f"/proc/{child}/fd/{fd}") for fd in os.listdir(f"/proc/{child}/fd")]
+        assert sum(link.startswith("socket:") for link in links) == 1, links
+        assert not any("eventpoll" in link for link in links), links
+    for sock in socks:
+        sock.close()
+
+
+def test_descriptors_of_the_parent_do_not_grow(start: StartServer, site: Path) -> None:
+    server = start(site, "--mode", "forking")
+    get(server.port, "/ten.txt")
+    before = server.descriptors()
+    for _ in range(50):
+        get(server.port, "/ten.txt")
+    eventually(lambda: server.descriptors() == before, "as many descriptors as before")

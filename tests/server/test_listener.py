@@ -1,0 +1,140 @@
+"""Where to listen, as people write it."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from httpmini.errors import CannotRun
+from httpmini.server.listener import Endpoint, open_listeners, parse_endpoint, url_of
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "spelt"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1", "8080", "127.0.0.1:8080"),
+        ("localhost:80", "localhost", "80", "localhost:80"),
+        ("localhost:http", "localhost", "http", "localhost:http"),
+        ("localhost:http-alt", "localhost", "http-alt", "localhost:http-alt"),
+        ("[::1]:8080", "::1", "8080", "[::1]:8080"),
+        ("[fe80::1%eth0]:8080", "fe80::1%eth0", "8080", "[fe80::1%eth0]:8080"),
+        ("[::]:0", "::", "0", "[::]:0"),
+        (":8080", "", "8080", ":8080"),
+        ("*:8080", "", "8080", ":8080"),
+        ("a.example:65535", "a.example", "65535", "a.example:65535"),
+    ],
+)
+def test_endpoints(text: str, host: str, port: str, spelt: str) -> None:
+    endpoint = parse_endpoint(text)
+    assert endpoint == Endpoint(host, port)
+    assert str(endpoint) == spelt
+    assert parse_endpoint(str(endpoint)) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("", "no port"),
+        ("127.0.0.1", "no port"),
+        ("localhost:", "no port"),
+        (":", "no port"),
+        ("8080", "no port"),
+        ("[::1]", "brackets"),
+        ("[::1]:", "no port"),
+        ("::1:8080", "brackets"),
+        ("::1", "brackets"),
+        ("::", "no port"),
+        ("1:2:80", "brackets"),
+        ("[::1:80", "brackets"),
+        ("::1]:80", "brackets"),
+        ("127.0.0.1:65536", "65535"),
+        ("127.0.0.1:99999999999999999999", "65535"),
+        ("127.0.0.1: 80", "white space"),
+        ("127.0.0.1 :80", "white space"),
+        (" 127.0.0.1:80", "white space"),
+        ("127.0.0.1:80\n", "white space"),
+        ("local host:80", "white space"),
+        # BUG: a port that is neither a number nor could be a service name is taken for one, so that `config check`
+        # says "ok" and `serve` cannot run. Expected: ValueError that says what a port is.
+        ("127.0.0.1:-1", "port"),
+        ("127.0.0.1:+80", "port"),
+        ("127.0.0.1:8080/", "port"),
+        ("http://localhost", "port"),
+        ("127.0.0.1:\u0668\u0660", "port"),
+        # BUG: an empty host in brackets means every address of the machine. Expected: ValueError.
+        ("[]:8080", "."),
+        # BUG: one bracket is part of a host name. Expected: ValueError.
+        ("[localhost:8080", "."),
+        ("localhost]:8080", "."),
+        # BUG: NUL passes, and getaddrinfo() then raises a bare ValueError ("embedded null character").
+        ("local\0host:8080", "."),
+    ],
+)
+def test_what_is_no_endpoint(text: str, remedy: str) -> None:
+    with pytest.raises(ValueError, match=remedy):
+        parse_endpoint(text)
+
+
+def open_all(*texts: str) -> list[socket.socket]:
+    return open_listeners([parse_endpoint(text) for text in texts], 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "family", "url"),
+    [
+        ("127.0.0.1:0", socket.AF_INET, "http://127.0.0.1:{}/"),
+        ("[::1]:0", socket.AF_INET6, "http://[::1]:{}/"),
+        ("0.0.0.0:0", socket.AF_INET, "http://0.0.0.0:{}/"),
+    ],
+)
+def test_a_listener_listens(text: str, family: socket.AddressFamily, url: str) -> None:
+    with ExitStack() as stack:
+        (listener,) = map(stack.enter_context, open_all(text))
+        port = listener.getsockname()[1]
+        assert port > 0
+        assert (listener.family, url_of(listener)) == (family, url.format(port))
+        assert not listener.getblocking()
+        assert not listener.get_inheritable()
+        host = "127.0.0.1" if family == socket.AF_INET else "::1"
+        stack.enter_context(socket.create_connection((host, port), 20))
+
+
+def test_no_host_is_every_address_with_a_socket_for_each_family() -> None:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(listener) for listener in open_all(":0")]
+        hosts = {listener.getsockname()[0] for listener in listeners}
+        assert hosts == {"0.0.0.0", "::"}
+        assert all(
+            listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
+            for listener in listeners
+            if listener.family == socket.AF_INET6
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        ("nobody.invalid:0", ["nobody.invalid:0", "is the name right?"]),
+        ("127.0.0.1:no-such-service", ["127.0.0.1:no-such-service"]),
+        ("192.0.2.1:0", ["192.0.2.1:0", "this machine does not have that address"]),
+        ("a" * 64 + ".invalid:0", ["not a host name"]),
+        ("a..invalid:0", ["not a host name"]),
+    ],
+)
+def test_where_one_cannot_listen(text: str, fragments: list[str]) -> None:
+    with pytest.raises(CannotRun) as caught:
+        open_all("127.0.0.1:0", text)  # the first one is closed again: a leaked descriptor fails the test
+    for fragment in fragments:
+        assert fragment in str(caught.value)
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(CannotRun) as caught:
+            open_all("127.0.0.1:0", f"localhost:{port}")
+    message = str(caught.value)
+    assert f"127.0.0.1:{port} (localhost:{port})" in message
+    assert "another program has this port" in message

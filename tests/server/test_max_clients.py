@@ -1,0 +1,118 @@
+"""max_clients is exact in every mode, at N and at N+1; addresses are looked at before."""
+
+from __future__ import annotations
+
+import select
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StartServer
+from tests.support.processes import ServerProcess, eventually
+from tests.support.wire import connect, get, read_all, read_answer
+
+KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+N = 3
+
+
+def _kept(server: ServerProcess) -> socket.socket:
+    """A client that was answered and stays."""
+    sock = connect(server.port)
+    sock.sendall(KEEP)
+    assert read_answer(sock)[0] == 200
+    return sock
+
+
+def _says_something(sock: socket.socket, within_s: float) -> bool:
+    return bool(select.select([sock], [], [], within_s)[0])
+
+
+def test_queue_lets_client_n_plus_1_wait(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, "--mode", mode, "--max-clients", str(N), "--overflow", "queue")
+    inside = [_kept(server) for _ in range(N)]
+    with connect(server.port) as waiting:
+        waiting.sendall(KEEP)
+        assert not _says_something(waiting, 0.3), f"client {N + 1} was served"
+        for sock in inside:  # the others are not disturbed
+            sock.sendall(KEEP)
+            assert read_answer(sock)[0] == 200
+        inside.pop().close()
+        assert read_answer(waiting)[0] == 200
+    for sock in inside:
+        sock.close()
+    server.wait_for_line(r"notice: max_clients reached: 3 clients; further ones wait in the backlog")
+    server.wait_for_line(r"notice: max_clients left: \d of 3 clients")
+
+
+def test_refuse_turns_client_n_plus_1_away(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, "--mode", mode, "--max-clients", str(N), "--overflow", "refuse")
+    inside = [_kept(server) for _ in range(N)]
+    for _ in range(3):
+        status, fields, body = get(server.port, "/ten.txt")
+        assert (status, fields["retry-after"], fields["connection"]) == (503, "1", "close")
+        assert b"too-many-clients" in body
+    for sock in inside:
+        sock.sendall(KEEP)
+        assert read_answer(sock)[0] == 200
+        sock.close()
+    eventually(lambda: get(server.port, "/ten.txt")[0] == 200, "a slot is free again")
+    reached = [line for line in server.lines if "max_clients reached" in line]
+    assert len(reached) == 1, "one line when the threshold is reached, however many are turned away"
+    assert sum('"-" 503 ' in line for line in server.access_lines()) >= 3
+
+
+def test_refused_client_may_still_be_sending(start: StartServer, site: Path, mode: str) -> None:
+    """The 503 must not be lost in a reset while the client sends (RFC 9112 §9.6)."""
+    server = start(site, "--mode", mode, "--max-clients", "1", "--overflow", "refuse")
+    with _kept(server), connect(server.port) as sock:
+        sock.sendall(b"PUT /x HTTP/1.0\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1_000_000)
+        sock.shutdown(socket.SHUT_WR)
+        assert read_all(sock).startswith(b"HTTP/1.0 503 ")
+
+
+@pytest.mark.parametrize("overflow", ["queue", "refuse"])
+def test_one_slot_is_enough_for_one_after_the_other(start: StartServer, site: Path, mode: str, overflow: str) -> None:
+    server = start(site, "--mode", mode, "--max-clients", "1", "--overflow", overflow)
+    for _ in range(20):
+        if overflow == "queue":
+            assert get(server.port, "/ten.txt")[0] == 200
+        else:
+            eventually(lambda: get(server.port, "/ten.txt")[0] == 200, "the slot is free again")
+
+
+def test_all_who_queue_are_served(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, "--mode", mode, "--max-clients", "2", "--overflow", "queue")
+    waiting = [connect(server.port) for _ in range(20)]
+    for sock in waiting:
+        sock.sendall(b"GET /ten.txt HTTP/1.0\r\n\r\n")
+    for sock in waiting:
+        assert read_all(sock).endswith(b"0123456789")
+        sock.close()
+
+
+@pytest.mark.parametrize(
+    ("listen", "rules", "source", "status"),
+    [
+        ("127.0.0.1:0", 'deny = ["127.0.0.1"]', "127.0.0.1", 403),
+        ("127.0.0.1:0", 'deny = ["127.0.0.0/30"]', "127.0.0.3", 403),
+        ("127.0.0.1:0", 'deny = ["127.0.0.0/30"]', "127.0.0.4", 200),
+        ("127.0.0.1:0", 'allow = ["127.0.0.2"]', "127.0.0.1", 403),
+        ("127.0.0.1:0", 'allow = ["127.0.0.2"]', "127.0.0.2", 200),
+        ("127.0.0.1:0", 'allow = ["127.0.0.0/8"]\ndeny = ["127.0.0.2"]', "127.0.0.2", 403),
+        ("127.0.0.1:0", 'allow = ["::1"]', "127.0.0.1", 403),
+        ("[::1]:0", 'deny = ["::1"]', "::1", 403),
+        ("[::1]:0", 'allow = ["::/64"]', "::1", 200),
+    ],
+)
+def test_addresses(
+    start: StartServer, site: Path, mode: str, listen: str, rules: str, source: str, status: int
+) -> None:
+    server = start(site, config=f'[server]\nmode = "{mode}"\nlisten = ["{listen}"]\n{rules}\n')
+    host = "::1" if ":" in source else "127.0.0.1"
+    with socket.create_connection((host, server.port), 20, source_address=(source, 0)) as sock:
+        sock.sendall(b"GET /ten.txt HTTP/1.0\r\n\r\n")
+        answer = read_all(sock)
+    assert answer.startswith(f"HTTP/1.0 {status} ".encode())
+    assert (b"address-denied" in answer) == (status == 403)
+    server.wait_for_line(rf'^{source} - - \[.*" {status} ')

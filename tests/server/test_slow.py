@@ -1,0 +1,142 @@
+"""Clients that are silent, slow, or take nothing: they are waited for in bounds, and the others do not notice."""
+
+from __future__ import annotations
+
+import select
+import socket
+from pathlib import Path
+
+import pytest
+
+from httpmini.server.modes import MODES
+from tests.conftest import StartServer
+from tests.support.site_tree import BIG
+from tests.support.wire import connect, get, read_all, read_answer, read_head
+
+KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+
+
+def _limits(mode: str, **limits: float) -> str:
+    lines = "\n".join(f"{name} = {value}" for name, value in limits.items())
+    return f'[server]\nmode = "{mode}"\n[limits]\n{lines}\n'
+
+
+def _stalled_reader(port: int) -> socket.socket:
+    """A client that asks for 3 MiB and takes nothing of it."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(20)
+    sock.connect(("127.0.0.1", port))
+    sock.sendall(b"GET /big.bin HTTP/1.0\r\n\r\n")
+    select.select([sock], [], [], 20)  # it is being answered
+    return sock
+
+
+def test_silent_connections_block_nobody(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, "--mode", mode)
+    silent = [connect(server.port) for _ in range(20)]
+    for sock in silent[10:]:
+        sock.sendall(b"GET /ten.txt HT")
+    for _ in range(3):
+        assert get(server.port, "/ten.txt")[0] == 200
+    for sock in silent[10:]:
+        sock.sendall(b"TP/1.0\r\n\r\n")
+        assert read_all(sock).endswith(b"0123456789")
+    for sock in silent:
+        sock.close()
+
+
+def test_slow_head_is_answered_408(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, config=_limits(mode, head_s=0.4))
+    with connect(server.port) as sock:
+        for byte in b"GET /ten.txt HTTP/1.0\r\nX: ":
+            sock.sendall(bytes([byte]))
+        answer = read_all(sock)
+    assert answer.startswith(b"HTTP/1.0 408 ")
+    assert b"head-slow" in answer
+    server.wait_for_line(r'"GET /ten.txt HTTP/1.0" 408 ')
+
+
+def test_trickling_does_not_prolong_the_time_for_a_head(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, config=_limits(mode, head_s=0.4))
+    with connect(server.port) as sock:
+        sock.sendall(b"GET / HTTP/1.0\r\n")
+        while not select.select([sock], [], [], 0.02)[0]:
+            sock.sendall(b"X: y\r\n")
+        assert read_all(sock).startswith((b"HTTP/1.0 408 ", b"HTTP/1.0 431 "))
+    server.wait_for_line(r'" 408 ')
+
+
+@pytest.mark.parametrize("first", [b"", KEEP])
+def test_idle_connection_is_closed_without_a_word(start: StartServer, site: Path, mode: str, first: bytes) -> None:
+    server = start(site, config=_limits(mode, idle_s=0.3))
+    with connect(server.port) as sock:
+        if first:
+            sock.sendall(first)
+            assert read_answer(sock)[0] == 200
+        assert sock.recv(100) == b""
+    assert len(server.access_lines()) == bool(first)
+
+
+# In iterative mode it does, and that is the lesson of this mode; the next test shows how it ends.
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "iterative"])
+def test_slow_reader_delays_nobody(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, "--mode", mode)
+    with _stalled_reader(server.port) as slow:
+        for _ in range(3):
+            assert get(server.port, "/ten.txt")[0] == 200
+        assert read_all(slow).endswith(BIG[-1000:])
+
+
+def test_reader_that_takes_nothing_is_cut_off(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, config=_limits(mode, send_stall_s=0.4))
+    with _stalled_reader(server.port) as slow:
+        assert get(server.port, "/ten.txt")[0] == 200  # at once; in iterative mode after the other was cut off
+        server.wait_for_line(r'"GET /big.bin HTTP/1.0" 200 ')
+        with pytest.raises(ConnectionResetError):  # not an end that could be taken for a whole answer
+            read_all(slow)
+    line = next(line for line in server.access_lines() if "/big.bin" in line)
+    assert int(line.split('" 200 ')[1].split()[0]) < len(BIG)
+
+
+def test_reader_that_goes_on_reading_is_not_cut_off(start: StartServer, site: Path, mode: str) -> None:
+    """The limit is for silence between two bytes, not for the whole."""
+    server = start(site, config=_limits(mode, send_stall_s=0.5))
+    with _stalled_reader(server.port) as slow:
+        _, body = read_head(slow)
+        received = len(body)
+        pauses = 0
+        while chunk := slow.recv(65536):
+            received += len(chunk)
+            if pauses < 10 and received > pauses * len(BIG) // 12:
+                pauses += 1
+                select.select([], [], [], 0.1)  # ten times a fifth of the limit is twice the limit
+    assert received == len(BIG)
+
+
+def test_half_closing_client_gets_its_whole_answer(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, "--mode", mode)
+    with connect(server.port) as sock:
+        sock.sendall(b"GET /big.bin HTTP/1.0\r\n\r\n")
+        sock.shutdown(socket.SHUT_WR)
+        assert read_all(sock).endswith(BIG)
+
+
+def test_client_that_vanishes_in_the_middle_is_one_line(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, "--mode", mode)
+    sock = _stalled_reader(server.port)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    sock.close()  # a reset, as a browser does when a video is closed
+    server.wait_for_line(r'"GET /big.bin HTTP/1.0" 200 ')
+    assert get(server.port, "/ten.txt")[0] == 200
+    server.wait_for_line(r'"GET /ten.txt HTTP/1.0" 200 10 ')
+    assert len(server.access_lines()) == 2
+
+
+def test_lingering_close_lets_a_sending_client_read_the_refusal(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, "--mode", mode)
+    with connect(server.port) as sock:
+        sock.sendall(b"POST /ten.txt HTTP/1.0\r\nContent-Length: 3000000\r\n\r\n")
+        for _ in range(30):
+            sock.sendall(b"x" * 100_000)
+        assert read_all(sock).startswith(b"HTTP/1.0 405 ")
