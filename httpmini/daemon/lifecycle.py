@@ -30,7 +30,9 @@ def run(
     log: Callable[[str], None],
     ready: Callable[[], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then drain. The listeners are closed on return. Runs in the main thread.
+    """Serve until SIGINT or SIGTERM, then drain. The listeners are closed on return.
+
+    Runs in the main thread, as the last thing that the process does: both signals are ignored from then on.
 
     Args:
         mode: a name in ``MODES``.
@@ -62,20 +64,25 @@ def run(
 
 @contextmanager
 def _signals_to(control: Control) -> Iterator[None]:
-    """SIGINT and SIGTERM ask ``control`` to drain; nothing else happens in a handler."""
+    """SIGINT and SIGTERM ask ``control`` to drain; nothing else happens in a handler.
+
+    Afterwards they are ignored: a third Ctrl-C must not turn a clean end into a broken one while Python shuts down.
+    """
 
     def ask_to_drain(_number: int, _frame: object) -> None:
         control.drain(time.monotonic())
 
-    before = {number: signal.signal(number, ask_to_drain) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        signal.signal(number, ask_to_drain)
     # Without this, a signal between the last look at `draining` and the poll would be slept through.
     wakeup_before = signal.set_wakeup_fd(control.wake_fd, warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(wakeup_before)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _allow_descriptors(max_clients: int) -> None:

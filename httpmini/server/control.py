@@ -78,7 +78,7 @@ class Control:
 
     def drain(self, now: float) -> None:
         """Ask everybody to finish; asked again: to finish now."""
-        self.deadline = now if self._draining else now + self.drain_s
+        self.deadline = min(self.deadline, now if self._draining else now + self.drain_s)
         if not self._draining:
             self._draining = True
             os.close(self._drain_write)

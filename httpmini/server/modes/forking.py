@@ -26,7 +26,6 @@ from httpmini.server.control import Control
 from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, pump
 
-
 # The children know the deadline too: for this long after it they may cut their clients off by themselves, and log that.
 GRACE_S = 0.5
 
