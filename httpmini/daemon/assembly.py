@@ -17,7 +17,7 @@ from httpmini.server.admission import AddressRules, Admission
 from httpmini.server.connection import Patience
 from httpmini.server.error_log import error_log
 from httpmini.server.http_connection import HttpService
-from httpmini.server.listener import open_listeners, parse_endpoint, url_of
+from httpmini.server.listener import endpoint_of, open_listeners, parse_endpoint
 from httpmini.server.log_file import LogFile
 from httpmini.site import pages
 from httpmini.site.resolve import Resolver
@@ -44,7 +44,7 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
         )
         admission = Admission(config.server.max_clients, config.server.overflow, rules, log)
         listeners = open_listeners([parse_endpoint(entry) for entry in config.server.listen], config.server.backlog)
-        urls = ", ".join(url_of(listener) for listener in listeners)
+        urls = ", ".join(f"http://{endpoint_of(listener)}/" for listener in listeners)
         banner = (
             f"httpmini serving {config.site.root} at {urls} "
             f"(mode {config.server.mode}, at most {config.server.max_clients} clients)"

@@ -46,9 +46,9 @@ def run(
     Raises:
         CannotRun: max_clients needs more descriptors than this process may have.
     """
-    _allow_descriptors(admission.max_clients)
     control = Control(drain_s)
     try:
+        _allow_descriptors(admission.max_clients)
         with _signals_to(control):
             server = MODES[mode](listeners, service, admission, control, log)
             ready()

@@ -1,4 +1,4 @@
-"""What is sent after a head: bytes, or the promise of a part of a file.
+"""What is sent: bytes, or the promise of a part of a file.
 
 A promise costs nothing until it is kept: the file goes from the disk to the socket by ``sendfile`` and never
 passes through Python. (h11 sends opaque objects through in the same way.)

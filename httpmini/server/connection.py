@@ -62,12 +62,14 @@ class Connection(ABC):
     """One client's conversation, without I/O. Times are seconds of one monotonic clock.
 
     Attributes:
-        deadline: when ``expire`` is to be called unless something happens before.
+        patience: how long the peer is waited for.
+        deadline: when ``expire`` is to be called unless something happens before. Every byte received or sent winds it
+            up again; a subclass that is stricter sets it in ``on_data``.
         aborted: whether the peer must see that the connection broke (RST), because an answer is incomplete.
     """
 
     def __init__(self, patience: Patience, now: float) -> None:
-        self._patience = patience
+        self.patience = patience
         self._output: deque[Piece] = deque()
         self._position = 0  # how much of the first piece has gone out
         self._then = Interest.READ  # what follows when the output is out
@@ -81,15 +83,21 @@ class Connection(ABC):
         """What to wait for now."""
         return Interest.WRITE if self._output else self._then
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether nothing more will be said than what is queued."""
+        return self._then is not Interest.READ
+
     # What the owner of the socket reports.
 
     def receive(self, data: bytes, now: float) -> None:
         """Bytes have come; ``b""`` is the peer's end of sending. It may still read, so what it asked is answered."""
         if self._then is Interest.LINGER:
             self._lingered_bytes += len(data)
-            if not data or self._lingered_bytes > self._patience.linger_bytes:
+            if not data or self._lingered_bytes > self.patience.linger_bytes:
                 self._then = Interest.CLOSED
         elif data:
+            self.deadline = now + self.patience.idle_s
             self.on_data(data, now)
         else:
             self._peer_ended = True
@@ -102,7 +110,7 @@ class Connection(ABC):
     def sent(self, count: int, now: float) -> None:
         """``count`` bytes of the piece have gone out."""
         self._position += count
-        self.deadline = now + self._patience.send_stall_s
+        self.deadline = now + self.patience.send_stall_s
         if self._position == len(self._output[0]):
             self._output.popleft()
             self._position = 0
@@ -132,7 +140,7 @@ class Connection(ABC):
     def send(self, *pieces: Piece, now: float) -> None:
         """Queue output."""
         self._output.extend(piece for piece in pieces if len(piece))
-        self.deadline = now + self._patience.send_stall_s
+        self.deadline = now + self.patience.send_stall_s
 
     def end(self, now: float, *, linger: bool) -> None:
         """Say nothing more, and close when the output is out.
@@ -144,7 +152,7 @@ class Connection(ABC):
         """
         self._then = Interest.LINGER if linger and not self._peer_ended else Interest.CLOSED
         if not self._output:
-            self.deadline = now + self._patience.linger_s
+            self.deadline = now + self.patience.linger_s
 
     # What a subclass does.
 
@@ -158,8 +166,7 @@ class Connection(ABC):
 
     def on_flushed(self, now: float) -> None:
         """All output is out; by default the conversation goes on, or ends if ``end`` was called."""
-        wait_s = self._patience.idle_s if self._then is Interest.READ else self._patience.linger_s
-        self.deadline = now + wait_s
+        self.deadline = now + (self.patience.linger_s if self.is_ending else self.patience.idle_s)
 
     def on_timeout(self, now: float) -> None:
         """The peer was silent for too long; by default that ends the conversation."""
@@ -170,8 +177,8 @@ class Connection(ABC):
 
     def drain(self, now: float) -> None:
         """The server is stopping: finish what is being answered, begin nothing new."""
-        if self.interest is Interest.READ:
-            self.end(now, linger=False)
+        if not self.is_ending:
+            self.end(now, linger=True)
 
 
 class Service(Protocol):

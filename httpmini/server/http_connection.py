@@ -115,7 +115,7 @@ class HttpConnection(Connection):
     def on_flushed(self, now: float) -> None:
         """An answer is out: write it down, and go on to the next request or to the end."""
         self._close_answer()
-        if self._then is not Interest.READ:
+        if self.is_ending:
             super().on_flushed(now)
         elif self._draining:
             self.end(now, linger=True)
@@ -124,7 +124,7 @@ class HttpConnection(Connection):
 
     def on_lost(self, now: float) -> None:  # noqa: ARG002
         """Write down what was cut off: an answer, or a head that was never complete."""
-        if self._answer is None and not self._reader.is_empty and self._then is Interest.READ:
+        if self._answer is None and not self._reader.is_empty and not self.is_ending:
             self._answer = _Answer(None, self._reader.first_line(), 400, "head-incomplete", (), 0)
         self._close_answer()
 
@@ -154,7 +154,7 @@ class HttpConnection(Connection):
         """The first byte of a head starts its clock; further ones do not wind it up again."""
         if self._reader.is_empty:
             self._head_deadline = None
-            self.deadline = now + self._patience.idle_s
+            self.deadline = now + self.patience.idle_s
         else:
             if self._head_deadline is None:
                 self._head_deadline = now + self._service.head_s

@@ -70,10 +70,10 @@ def open_listeners(endpoints: list[Endpoint], backlog: int) -> list[socket.socke
     return listeners
 
 
-def url_of(listener: socket.socket) -> str:
-    """The http URL of a listening socket."""
+def endpoint_of(listener: socket.socket) -> Endpoint:
+    """Where a listening socket really listens, in numbers."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    return Endpoint(host, str(port))
 
 
 def _resolve(endpoint: Endpoint) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:

@@ -40,6 +40,7 @@ class Client:
     peer: Peer
     connection: Connection
     slot: Slot | None
+    has_said_goodbye: bool = False  # our half of the connection is shut down
 
     def close(self) -> None:
         """Give back the slot, then close: who sees the close may come in again at once."""
@@ -56,14 +57,14 @@ class Client:
 def advance(client: Client, now: float) -> None:
     """Move what can be moved without waiting: one read, then as many writes as the kernel takes (in bounds)."""
     connection = client.connection
-    before = connection.interest
-    if before in (Interest.READ, Interest.LINGER):
+    if connection.interest in (Interest.READ, Interest.LINGER):
         _read(client.sock, connection, now)
     for _ in range(WRITES_PER_TURN):
         if connection.interest is not Interest.WRITE or not _write(client.sock, connection, now):
             break
-    if connection.interest is Interest.LINGER and before is not Interest.LINGER:
-        with contextlib.suppress(OSError):
+    if connection.interest is Interest.LINGER and not client.has_said_goodbye:
+        client.has_said_goodbye = True
+        with contextlib.suppress(OSError):  # the peer has ended before us
             client.sock.shutdown(socket.SHUT_WR)
 
 
@@ -71,6 +72,7 @@ def drain(client: Client, now: float) -> None:
     """The server is stopping: take what has arrived already, then let the connection come to its end."""
     advance(client, now)
     client.connection.drain(now)
+    advance(client, now)
 
 
 def pump(client: Client, signal: Signal, during: Collection[Interest] = OPEN) -> None:
@@ -86,6 +88,7 @@ def pump(client: Client, signal: Signal, during: Collection[Interest] = OPEN) ->
             connection.lose(now)
         elif now >= connection.deadline:
             connection.expire(now)
+            advance(client, now)
         elif _wait(client, signal, now):
             advance(client, time.monotonic())
 

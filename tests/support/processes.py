@@ -35,7 +35,7 @@ class ServerProcess:
         self._readers = [threading.Thread(target=self._read_lines), threading.Thread(target=self._read_errors)]
         for reader in self._readers:
             reader.start()
-        self.banner = self.wait_for_line(r"^httpmini serving |^\S+ serving ")
+        self.banner: str = self.wait_for_line(r"^httpmini serving |^\S+ serving ")
         self.urls = re.findall(r"http://[^ ,]+/", self.banner)
 
     @property
@@ -78,7 +78,7 @@ class ServerProcess:
             if len(found()) < count:
                 log = "\n".join(self.lines)
                 raise AssertionError(f"no line {pattern!r} (x{count}) in:\n{log}\n{self.errors}")
-            return found()[count - 1]
+            return str(found()[count - 1])
 
     def access_lines(self) -> list[str]:
         return [line for line in self.lines if re.match(r"^\S+ - ", line)]
@@ -111,7 +111,9 @@ class ServerProcess:
         """The expected exit status, nothing on standard error, no process left of its session."""
         status = self.stop()
         left = [pid for pid in processes_of_session(self.pid) if pid != self.pid]
-        assert (status, self.errors, left) == (self.expected_status, "", [])
+        assert self.errors == "", self.errors
+        assert status == self.expected_status, (status, self.lines)
+        assert left == []
 
     def children(self) -> list[int]:
         """Processes that have this one as parent, zombies included."""

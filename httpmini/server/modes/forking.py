@@ -66,6 +66,7 @@ class Forking:
     def finish(self) -> None:
         """Wait for the children; they have seen that draining began. Kill those that are not done in time."""
         self._reactor.finish(lambda: self._control.deadline)
+        self._reap()  # their signals may have come while the refused were seen out
         while self._children and time.monotonic() < self._control.deadline + GRACE_S:
             self._reactor.turn(max(0.0, self._control.deadline + GRACE_S - time.monotonic()))
             self._reap()

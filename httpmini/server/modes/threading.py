@@ -13,6 +13,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from httpmini.server.acceptor import Acceptor
@@ -21,6 +22,9 @@ from httpmini.server.connection import Refusal, Service
 from httpmini.server.control import Control
 from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, pump
+
+# The threads know the deadline too: for this long after it they may cut their clients off by themselves.
+GRACE_S = 0.5
 
 
 class Threading:
@@ -37,6 +41,7 @@ class Threading:
         self._control = control
         self._log = log
         self._threads: dict[threading.Thread, Client] = {}
+        self._ended: deque[threading.Thread] = deque()
         self._reactor = Reactor()
         self._acceptor = Acceptor(listeners, service, admission, control, log, self._reactor)
 
@@ -45,14 +50,17 @@ class Threading:
         while not self._control.draining:
             for client in self._acceptor.wait():
                 self._start(client)
+            self._join_ended()
         self._acceptor.release()
 
     def finish(self) -> None:
         """Wait for the threads; they have seen that draining began. Cut off those that are not done in time."""
         self._reactor.finish(lambda: self._control.deadline)
-        while self._threads and time.monotonic() < self._control.deadline:
-            self._reactor.turn(max(0.0, self._control.deadline - time.monotonic()))
-        for thread, client in list(self._threads.items()):
+        self._join_ended()
+        while self._threads and time.monotonic() < self._control.deadline + GRACE_S:
+            self._reactor.turn(max(0.0, self._control.deadline + GRACE_S - time.monotonic()))
+            self._join_ended()
+        for thread, client in self._threads.items():
             with contextlib.suppress(OSError):  # it has just ended by itself
                 client.sock.shutdown(socket.SHUT_RDWR)
             thread.join()
@@ -73,5 +81,11 @@ class Threading:
             pump(client, self._control.follow())
         finally:
             client.close()
-            del self._threads[threading.current_thread()]
+            self._ended.append(threading.current_thread())
             self._control.wake()  # a slot is free, or the last thread has ended
+
+    def _join_ended(self) -> None:
+        while self._ended:
+            thread = self._ended.popleft()
+            thread.join()
+            del self._threads[thread]

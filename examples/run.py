@@ -1,0 +1,48 @@
+"""What the examples have in common: a small command line, and the way from a Service to a running server."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from httpmini.daemon import lifecycle
+from httpmini.errors import CannotRun
+from httpmini.server.admission import AddressRules, Admission, Overflow
+from httpmini.server.connection import Patience, Service
+from httpmini.server.error_log import error_log
+from httpmini.server.listener import Endpoint, endpoint_of, open_listeners
+from httpmini.server.modes import MODES
+
+HOST = "127.0.0.1"  # exercises are not for the network
+BACKLOG = 128
+DRAIN_S = 5.0
+PATIENCE = Patience(idle_s=300.0, send_stall_s=30.0, linger_s=2.0, linger_bytes=1 << 20)
+
+
+def main(name: str, service: Service, default_port: int) -> None:
+    """Read the command line and serve until SIGINT or SIGTERM; ends the process.
+
+    Exit status 0 after a signal, 1 when the machine says no (the port is taken), 2 for a wrong flag.
+    """
+
+    @click.command(help=f"Serve {name} at {HOST} until Ctrl-C.", context_settings={"show_default": True})
+    @click.option("--mode", type=click.Choice(sorted(MODES)), default="select")
+    @click.option("--port", type=click.IntRange(0, 65535), default=default_port, help="0 for a free one.")
+    @click.option("--max-clients", type=click.IntRange(min=1), default=64)
+    @click.option("--overflow", type=click.Choice(["queue", "refuse"]), default="queue")
+    def command(mode: str, port: int, max_clients: int, overflow: Overflow) -> None:
+        try:
+            _serve(name, service, mode, port, max_clients, overflow)
+        except CannotRun as error:
+            raise click.ClickException(str(error)) from error
+
+    command()
+
+
+def _serve(name: str, service: Service, mode: str, port: int, max_clients: int, overflow: Overflow) -> None:
+    log = error_log(click.echo, time.time)
+    admission = Admission(max_clients, overflow, AddressRules(), log)
+    listeners = open_listeners([Endpoint(HOST, str(port))], BACKLOG)
+    banner = f"{name} serving at {endpoint_of(listeners[0])} (mode {mode}, at most {max_clients} clients)"
+    lifecycle.run(mode, listeners, service, admission, drain_s=DRAIN_S, log=log, ready=lambda: click.echo(banner))

@@ -1,0 +1,94 @@
+"""Content-Type by name, from our own table."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+
+import pytest
+
+from httpmini.site import media_types
+from httpmini.site.media_types import content_type
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (b"a.html", "text/html; charset=utf-8"),
+        (b"a.HTM", "text/html; charset=utf-8"),
+        (b"a.css", "text/css; charset=utf-8"),
+        (b"a.js", "text/javascript; charset=utf-8"),
+        (b"a.mjs", "text/javascript; charset=utf-8"),
+        (b"a.txt", "text/plain; charset=utf-8"),
+        (b"a.svg", "image/svg+xml; charset=utf-8"),
+        (b"a.xhtml", "application/xhtml+xml; charset=utf-8"),
+        (b"a.json", "application/json"),
+        (b"a.wasm", "application/wasm"),
+        (b"a.png", "image/png"),
+        (b"a.PnG", "image/png"),
+        (b"a.jpg", "image/jpeg"),
+        (b"a.mp4", "video/mp4"),
+        (b"a.wav", "audio/wav"),
+        (b"a.woff2", "font/woff2"),
+        (b"a.pdf", "application/pdf"),
+        (b"a.tar.gz", "application/gzip"),
+        (b"a.html.bak", "application/octet-stream"),
+        (b"html", "application/octet-stream"),
+        (b"a", "application/octet-stream"),
+        (b"a.", "application/octet-stream"),
+        (b"", "application/octet-stream"),
+        (b"a.html ", "application/octet-stream"),
+        (b"a.html\r\nX: y", "application/octet-stream"),
+        (b"a.\xc3\xbc", "application/octet-stream"),
+        (b"caf\xe9.txt", "text/plain; charset=utf-8"),
+        (b".html", "text/html; charset=utf-8"),
+    ],
+)
+def test_types_by_extension(name: bytes, expected: str) -> None:
+    assert content_type(name, "utf-8", {}) == expected
+
+
+@pytest.mark.parametrize(
+    ("charset", "expected"),
+    [("", "text/plain"), ("iso-8859-1", "text/plain; charset=iso-8859-1")],
+)
+def test_the_charset_is_the_one_of_the_settings(charset: str, expected: str) -> None:
+    assert content_type(b"a.txt", charset, {}) == expected
+
+
+@pytest.mark.parametrize(
+    ("extra", "name", "expected"),
+    [
+        ({"txt": "text/x-mine"}, b"a.TXT", "text/x-mine; charset=utf-8"),
+        ({"txt": "application/x-mine"}, b"a.txt", "application/x-mine"),
+        ({"txt": "text/plain; charset=koi8-r"}, b"a.txt", "text/plain; charset=koi8-r"),
+        ({"zzz": "model/x"}, b"a.zzz", "model/x"),
+        ({"zzz": "model/x"}, b"a.txt", "text/plain; charset=utf-8"),
+        ({"zzz": "model/x"}, b"zzz", "application/octet-stream"),
+    ],
+)
+def test_extra_types_win(extra: dict[str, str], name: bytes, expected: str) -> None:
+    assert content_type(name, "utf-8", extra) == expected
+
+
+def test_the_system_is_not_asked() -> None:
+    mimetypes.add_type("text/plain", ".js")
+    mimetypes.add_type("x/y", ".unheard-of")
+    try:
+        assert content_type(b"a.js", "", {}) == "text/javascript"
+        assert content_type(b"a.unheard-of", "", {}) == "application/octet-stream"
+    finally:
+        mimetypes.init()
+
+
+def test_no_extension_stands_under_two_types() -> None:
+    extensions = [extension for line in media_types._TABLE.values() for extension in line.split()]
+    assert sorted(extensions) == sorted(set(extensions))
+
+
+@pytest.mark.parametrize("media_type", sorted(media_types._TABLE))
+def test_every_type_and_extension_is_well_formed(media_type: str) -> None:
+    assert re.fullmatch(r"(application|audio|font|image|model|text|video)/[a-z0-9.+-]+", media_type)
+    for extension in media_types._TABLE[media_type].split():
+        assert re.fullmatch(r"[a-z0-9]+", extension)
+        assert content_type(b"a." + extension.encode(), "", {}) == media_type

@@ -1,0 +1,655 @@
+"""Settings: what is taken, what is refused and in which words, and which of several sayings wins."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from httpmini import config
+from httpmini.config import Config, Flags, Row
+from httpmini.errors import ConfigError, Problem
+from httpmini.server.modes import MODES
+
+CONF = Path(__file__).parent.parent / "conf"
+ROWS = {row.key: row for row in config.rows()}
+
+NOTHING_SET = """\
+[site]
+root = "www"
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a ``www`` in it; the present directory is another one beside it, with a ``www`` too."""
+    for name in ("here/www/deeper", "elsewhere/www"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "here/file").write_text("")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return tmp_path / "here"
+
+
+def write(folder: Path, text: str, name: str = "site.toml") -> str:
+    file = folder / name
+    file.write_text(text)
+    return str(file)
+
+
+def effective(settings: Config) -> dict[str, Any]:
+    return {key: getattr(getattr(settings, row.section), row.name) for key, row in ROWS.items()}
+
+
+def problems(file: str | None = None, flags: Flags | None = None) -> list[Problem]:
+    with pytest.raises(ConfigError) as caught:
+        config.load(file, flags)
+    assert str(caught.value).splitlines() == [str(problem) for problem in caught.value.problems]
+    return caught.value.problems
+
+
+# The table of settings.
+
+NAMED_BY_THE_ISSUE = {
+    "server": "mode listen max_clients overflow backlog allow deny",
+    "site": "root index listing hidden symlinks default_charset media_types",
+    "limits": "head_bytes target_bytes fields head_s idle_s send_stall_s",
+    "log": "access",
+}
+
+
+def test_the_settings_of_the_issue_are_there() -> None:
+    wanted = {f"{section}.{name}" for section, names in NAMED_BY_THE_ISSUE.items() for name in names.split()}
+    assert wanted <= set(ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_every_setting_has_help_and_a_default_of_its_own_type(row: Row) -> None:
+    assert row.help.strip()
+    assert row.help.rstrip().endswith(".")
+    assert config.help_for(row.key) == row.help
+    taken = msgspec.convert(row.default, row.type, strict=True)
+    assert taken == row.default
+    assert type(taken) is type(row.default)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("server.mode", "select"),
+        ("server.listen", ["127.0.0.1:8080"]),
+        ("server.overflow", "queue"),
+        ("server.allow", []),
+        ("server.deny", []),
+        ("site.index", ["index.html", "index.htm"]),
+        ("site.listing", True),
+        ("site.hidden", False),
+        ("site.symlinks", "inside"),
+        ("site.default_charset", "utf-8"),
+        ("site.media_types", {}),
+        ("log.access", "stdout"),
+    ],
+)
+def test_defaults(key: str, value: object) -> None:
+    settings = config.load()
+    assert effective(settings)[key] == value
+    assert settings.origins[key] == "default"
+
+
+def test_the_default_root_is_the_present_directory() -> None:
+    assert config.load().site.root == os.getcwd()
+
+
+def test_every_setting_has_an_origin() -> None:
+    assert config.load().origins == dict.fromkeys(ROWS, "default")
+
+
+def test_the_modes_are_those_that_there_are() -> None:
+    choices = config.declared_choices(ROWS["server.mode"].type)
+    assert choices == list(MODES)
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_only_a_literal_has_choices(row: Row) -> None:
+    # BUG: declared_choices() of list[str] is ["<class 'str'>"]: the type's arguments are taken for choices, and
+    # `index = "class str"` is answered with: did you mean "<class 'str'>"? Expected: [] for what is no Literal.
+    plain = get_args(row.type)[0]
+    is_literal = "Literal" in str(plain)
+    assert config.declared_choices(row.type) == (list(get_args(plain)) if is_literal else [])
+
+
+# The files that come with it.
+
+
+def test_the_annotated_file_is_the_table() -> None:
+    assert (CONF / "httpmini.toml").read_text("utf-8") == config.annotated({"site.root": "../www"})
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in CONF.glob("*.toml")))
+def test_the_files_of_conf_can_be_used(name: str) -> None:
+    settings = config.load(str(CONF / name))
+    assert settings.site.root == str(CONF.parent / "www")
+    if name != "httpmini.toml":
+        assert f"{settings.server.mode}.toml" == name
+    else:
+        assert effective(settings) == effective(config.load()) | {"site.root": settings.site.root}
+
+
+def test_there_is_a_file_for_each_mode() -> None:
+    assert {path.stem for path in CONF.glob("*.toml")} == {"httpmini", *MODES}
+
+
+def test_the_annotated_file_says_every_setting_and_loads(folder: Path) -> None:
+    text = config.annotated({"site.root": "www"})
+    tables = tomllib.loads(text)
+    assert [f"{section}.{name}" for section, table in tables.items() for name in table] == list(ROWS)
+    file = write(folder, text)
+    settings = config.load(file)
+    assert effective(settings) == effective(config.load()) | {"site.root": str(folder / "www")}
+    assert settings.origins == dict.fromkeys(ROWS, file)
+
+
+# Files that are refused. In the fragments, {folder} stands for the file's folder.
+
+ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
+    "unknown section": ("[sever]\nx = 1", "sever", "", "unknown; did you mean server?"),
+    "unknown section far from all": ("[zzz]", "zzz", "", "known here: server, site, limits, log"),
+    "unknown top-level key": ("zzz = 1", "zzz", "1", "known here: server, site, limits, log"),
+    "section that is no table": ("server = 'select'", "server", '"select"', "must be a table: [server]"),
+    "section that is a list of tables": ("[[limits]]", "limits", "[{}]", "must be a table: [limits]"),
+    "misspelt mode": ('[server]\nmod = "select"', "server.mod", '"select"', "did you mean server.mode?"),
+    "misspelt max_clients": ("[server]\nmax_client = 1", "server.max_client", "1", "did you mean server.max_clients?"),
+    "misspelt root": ('[site]\nrooot = "x"', "site.rooot", '"x"', "did you mean site.root?"),
+    "misspelt head_s": ("[limits]\nhead_secs = 1.5", "limits.head_secs", "1.5", "did you mean limits.head_s?"),
+    "misspelt access": ('[log]\nacces = "off"', "log.acces", '"off"', "did you mean log.access?"),
+    "wrong section": ("[site]\nmax_clients = 5", "site.max_clients", "5", "did you mean server.max_clients?"),
+    "upper case": ('[server]\nMODE = "select"', "server.MODE", '"select"', "unknown; "),
+    "dashes": ("[server]\nmax-clients = 5", "server.max-clients", "5", "did you mean server.max_clients?"),
+    "quoted key with a dot": ('"server.mode" = "select"', "server.mode", '"select"', "did you mean server"),
+    # BUG: the remedy is "known here: " and nothing. Expected: the names of the sections.
+    "dotted nonsense": ('"zzz.yyy" = 1', "zzz.yyy", "1", "known here: server"),
+    "a subtable": ("[server.mode]\nname = 'select'", "server.mode", '{name = "select"}', 'one of "iterative"'),
+    # Types.
+    "mode: number": ("[server]\nmode = 1", "server.mode", "1", '"iterative", "forking", "threading", "select"'),
+    "mode: misspelt": ('[server]\nmode = "fork"', "server.mode", '"fork"', 'did you mean "forking"?'),
+    "mode: case": ('[server]\nmode = "Select"', "server.mode", '"Select"', 'did you mean "select"?'),
+    "mode: blank": ('[server]\nmode = ""', "server.mode", '""', 'must be one of "iterative"'),
+    "overflow": ('[server]\noverflow = "drop"', "server.overflow", '"drop"', 'must be one of "queue", "refuse"'),
+    "symlinks: bool": ("[site]\nsymlinks = true", "site.symlinks", "true", 'must be one of "inside", "never"'),
+    "format": ('[log]\nformat = "json"', "log.format", '"json"', 'must be one of "common", "combined"'),
+    "int: string": ('[server]\nbacklog = "5"', "server.backlog", '"5"', "a whole number from 1 to 65535"),
+    "int: float": ("[server]\nbacklog = 5.0", "server.backlog", "5.0", "a whole number from 1 to 65535"),
+    "int: bool": ("[server]\nbacklog = true", "server.backlog", "true", "a whole number from 1 to 65535"),
+    "int: list": ("[server]\nbacklog = [5]", "server.backlog", "[5]", "a whole number from 1 to 65535"),
+    "int: date": ("[server]\nbacklog = 2024-01-01", "server.backlog", "2024-01-01", "a whole number from 1"),
+    "float: string": ('[limits]\nidle_s = "5"', "limits.idle_s", '"5"', "a number of seconds from 0.05 to 86400"),
+    "float: bool": ("[limits]\nidle_s = true", "limits.idle_s", "true", "a number of seconds from 0.05 to 86400"),
+    "float: nan": ("[limits]\nidle_s = nan", "limits.idle_s", "nan", "a number of seconds from 0.05 to 86400"),
+    "float: inf": ("[limits]\nidle_s = inf", "limits.idle_s", "inf", "a number of seconds from 0.05 to 86400"),
+    "float: -inf": ("[limits]\nidle_s = -inf", "limits.idle_s", "-inf", "a number of seconds from 0.05 to 86400"),
+    "bool: number": ("[site]\nlisting = 1", "site.listing", "1", "must be true or false"),
+    "bool: string": ('[site]\nhidden = "no"', "site.hidden", '"no"', "must be true or false"),
+    "list: string": ('[site]\nindex = "a.html"', "site.index", '"a.html"', "must be a list of strings"),
+    "list: numbers": ('[site]\nindex = ["a", 1]', "site.index", '["a", 1]', "must be a list of strings"),
+    "list: table": ("[server]\nallow = {}", "server.allow", "{}", "must be a list of strings"),
+    "listen: string": ('[server]\nlisten = ":80"', "server.listen", '":80"', "a list of strings with at least one"),
+    "listen: empty": ("[server]\nlisten = []", "server.listen", "[]", "a list of strings with at least one"),
+    "dict: list": ('[site]\nmedia_types = ["a"]', "site.media_types", '["a"]', "must be a table of strings"),
+    "dict: numbers": ("[site]\nmedia_types = {a = 1}", "site.media_types", "{a = 1}", "must be a table of strings"),
+    "string: number": ("[site]\nroot = 1", "site.root", "1", "must be a string"),
+    "string: bool": ("[log]\naccess = false", "log.access", "false", "must be a string"),
+    # Bounds.
+    "max_clients: 0": ("[server]\nmax_clients = 0", "server.max_clients", "0", "from 1 to 100000"),
+    "max_clients: -1": ("[server]\nmax_clients = -1", "server.max_clients", "-1", "from 1 to 100000"),
+    "max_clients: top": ("[server]\nmax_clients = 100_001", "server.max_clients", "100001", "from 1 to 100000"),
+    "max_clients: huge": (f"[server]\nmax_clients = 1{'0' * 30}", "server.max_clients", f"1{'0' * 30}", "to 100000"),
+    "backlog: 0": ("[server]\nbacklog = 0", "server.backlog", "0", "from 1 to 65535"),
+    "backlog: top": ("[server]\nbacklog = 65536", "server.backlog", "65536", "from 1 to 65535"),
+    "head_bytes: low": ("[limits]\nhead_bytes = 511", "limits.head_bytes", "511", "from 512 to 1048576"),
+    "head_bytes: top": ("[limits]\nhead_bytes = 1048577", "limits.head_bytes", "1048577", "from 512 to 1048576"),
+    "target_bytes: low": ("[limits]\ntarget_bytes = 63", "limits.target_bytes", "63", "from 64 to 1000000"),
+    "fields: 0": ("[limits]\nfields = 0", "limits.fields", "0", "from 1 to 10000"),
+    "fields: top": ("[limits]\nfields = 10001", "limits.fields", "10001", "from 1 to 10000"),
+    "linger_bytes: -1": ("[limits]\nlinger_bytes = -1", "limits.linger_bytes", "-1", "from 0 to 1073741824"),
+    **{
+        f"{name}: {value}": (f"[limits]\n{name} = {value}", f"limits.{name}", value, "from 0.05 to 86400")
+        for name in ("head_s", "idle_s", "send_stall_s", "linger_s", "drain_s")
+        for value in ("0.04", "0", "-1.5", "86400.5")
+    },
+    # Where to listen.
+    "listen: no port": ('[server]\nlisten = ["localhost"]', "server.listen", '"localhost"', "has no port; write"),
+    "listen: empty port": ('[server]\nlisten = ["localhost:"]', "server.listen", '"localhost:"', "has no port; write"),
+    "listen: nothing": ('[server]\nlisten = [""]', "server.listen", '""', 'write "host:port"'),
+    "listen: only a number": ('[server]\nlisten = ["80"]', "server.listen", '"80"', 'write "host:port"'),
+    "listen: IPv6": (
+        '[server]\nlisten = ["::1:80"]',
+        "server.listen",
+        '"::1:80"',
+        'brackets, for example "[::1]:8080"',
+    ),
+    "listen: port": ('[server]\nlisten = ["a:65536"]', "server.listen", '"a:65536"', "a port is at most 65535"),
+    "listen: blank": ('[server]\nlisten = ["a b:80"]', "server.listen", '"a b:80"', "white space"),
+    "listen: URL": ('[server]\nlisten = ["http://a:80"]', "server.listen", '"http://a:80"', ""),
+    "listen: the second": ('[server]\nlisten = ["a:1", "b"]', "server.listen", '"b"', "has no port"),
+    "listen: twice": ('[server]\nlisten = ["a:1", "a:1"]', "server.listen", '"a:1"', "is there twice"),
+    "listen: twice, spelt otherwise": ('[server]\nlisten = ["*:1", ":1"]', "server.listen", '":1"', "is there twice"),
+    # BUG: these ports are taken for service names; `config check` says "ok", and `serve` then cannot run.
+    "listen: negative": ('[server]\nlisten = ["a:-1"]', "server.listen", '"a:-1"', "port"),
+    "listen: slash": ('[server]\nlisten = ["a:80/"]', "server.listen", '"a:80/"', "port"),
+    "listen: NUL": ('[server]\nlisten = ["a\\u0000:80"]', "server.listen", '"a\\u0000:80"', ""),
+    # Who may come in.
+    **{
+        f"{key}: {entry}": (f'[server]\n{key} = ["::1", "{entry}"]', f"server.{key}", f'"{entry}"', fragment)
+        for key in ("allow", "deny")
+        for entry, fragment in (
+            ("192.168.1.1/24", "host bits set; write an address or a network"),
+            ("10.0.0.0/33", 'such as "192.168.1.0/24"'),
+            ("10.0.0", 'such as "192.168.1.0/24"'),
+            ("256.0.0.1", 'such as "192.168.1.0/24"'),
+            ("::1/129", 'such as "192.168.1.0/24"'),
+            ("localhost", 'such as "192.168.1.0/24"'),
+            ("", 'such as "192.168.1.0/24"'),
+            ("[::1]", 'such as "192.168.1.0/24"'),
+        )
+    },
+    "allowed and denied": (
+        '[server]\nallow = ["10.0.0.0/8", "::1"]\ndeny = ["::1"]',
+        "server.deny",
+        '"::1"',
+        "is in server.allow as well",
+    ),
+    # BUG: the same address in two spellings is a contradiction too, and passes.
+    "allowed and denied, spelt otherwise": (
+        '[server]\nallow = ["10.0.0.1"]\ndeny = ["10.0.0.1/32"]',
+        "server.deny",
+        '"10.0.0.1/32"',
+        "server.allow as well",
+    ),
+    # The site.
+    "root: missing": ('[site]\nroot = "nowhere"', "site.root", '"nowhere"', "does not exist ({folder}/nowhere)"),
+    "root: a file": ('[site]\nroot = "file"', "site.root", '"file"', "is not a folder ({folder}/file)"),
+    "root: below a file": ('[site]\nroot = "file/x"', "site.root", '"file/x"', "does not exist"),
+    "root: NUL": ('[site]\nroot = "a\\u0000"', "site.root", '"a\\u0000"', "does not exist"),
+    # BUG: OSError (ENAMETOOLONG) out of Path.is_dir(), a traceback for the user. Expected: a problem like any other.
+    "root: too long": (f'[site]\nroot = "{"a" * 300}"', "site.root", f'"{"a" * 300}"', ""),
+    "index: slash": ('[site]\nindex = ["a/b"]', "site.index", '"a/b"', "the name of a file, without a slash"),
+    "index: empty": ('[site]\nindex = [""]', "site.index", '""', "the name of a file, without a slash"),
+    "index: NUL": ('[site]\nindex = ["a\\u0000"]', "site.index", '"a\\u0000"', "the name of a file"),
+    "index: hidden": ('[site]\nindex = ["a", ".b"]', "site.index", '".b"', "site.hidden = false hides it"),
+    "charset: blank": ('[site]\ndefault_charset = "utf 8"', "site.default_charset", '"utf 8"', 'such as "utf-8"'),
+    "charset: CR LF": ('[site]\ndefault_charset = "a\\r\\nb: c"', "site.default_charset", '"a\\r\\nb: c"', "charset"),
+    "charset: LF": ('[site]\ndefault_charset = "utf-8\\n"', "site.default_charset", '"utf-8\\n"', "charset"),
+    "charset: parameter": ('[site]\ndefault_charset = "a; b=c"', "site.default_charset", '"a; b=c"', "charset"),
+    **{
+        f"media type: {extension} {media_type}": (
+            f'[site]\nmedia_types = {{"{extension}" = "{media_type}"}}',
+            "site.media_types",
+            f'{{{shown} = "{media_type}"}}',
+            fragment,
+        )
+        for extension, shown, media_type, fragment in (
+            (".glb", '".glb"', "a/b", "without its dot"),
+            ("GLB", "GLB", "a/b", "lower case"),
+            ("", '""', "a/b", "extension"),
+            ("tar.gz", '"tar.gz"', "a/b", "extension"),
+            ("ü", '"ü"', "a/b", "extension"),
+            ("glb", "glb", "", "looks like"),
+            ("glb", "glb", "model", "looks like"),
+            ("glb", "glb", "a/b/c", "looks like"),
+            ("glb", "glb", "a/b\\r\\nX: y", "looks like"),
+            ("glb", "glb", "a/b\\n", "looks like"),
+            ("glb", "glb", "a/b;", "looks like"),
+            ("glb", "glb", "a/b; c", "looks like"),
+            ("glb", "glb", "ä/b", "looks like"),
+        )
+    },
+    # Sizes and logs.
+    "target as long as the head": (
+        "[limits]\nhead_bytes = 1000\ntarget_bytes = 1000",
+        "limits.target_bytes",
+        "1000",
+        "must be less than limits.head_bytes = 1000",
+    ),
+    "target longer than the default head": (
+        "[limits]\ntarget_bytes = 20000",
+        "limits.target_bytes",
+        "20000",
+        "must be less than limits.head_bytes = 16384",
+    ),
+    "log: no folder": ('[log]\naccess = "no/log"', "log.access", '"no/log"', "the folder {folder}/no does not exist"),
+    "log: folder is a file": ('[log]\naccess = "file/log"', "log.access", '"file/log"', "{folder}/file"),
+    "log: a folder": ('[log]\naccess = "www"', "log.access", '"www"', 'must be "stdout", "off", or the path of a file'),
+    "log: nothing": ('[log]\naccess = ""', "log.access", '""', 'must be "stdout", "off", or the path of a file'),
+    "error log: no folder": ('[log]\nerror = "/no/log"', "log.error", '"/no/log"', "the folder /no does not exist"),
+    # BUG: accepted; opening the log then raises a bare ValueError ("embedded null byte"), a traceback for the user.
+    "log: NUL": ('[log]\naccess = "a\\u0000b"', "log.access", '"a\\u0000b"', ""),
+    # BUG: OSError (ENAMETOOLONG) out of Path.is_dir(), a traceback for the user.
+    "log: too long": (f'[log]\naccess = "{"a" * 300}"', "log.access", f'"{"a" * 300}"', ""),
+}
+
+
+@pytest.mark.parametrize(("text", "key", "value", "fragment"), ONE_PROBLEM.values(), ids=ONE_PROBLEM)
+def test_a_wrong_file(folder: Path, text: str, key: str, value: str, fragment: str) -> None:
+    file = write(folder, text)
+    (problem,) = problems(file)
+    assert (problem.source, problem.key, problem.value) == (file, key, value)
+    assert fragment.format(folder=folder) in problem.remedy
+    assert problem.remedy
+    assert str(problem).startswith(f"{file}: {key}")
+
+
+@pytest.mark.parametrize(
+    ("content", "fragment"),
+    [
+        (b"\xff\xfe", "is not UTF-8"),
+        ("[log]\naccess = 'caf\xe9'".encode("latin-1"), "is not UTF-8"),
+        (b"mode: select\n", "is not TOML"),
+        (b"[server\n", "is not TOML"),
+        (b"[server]\nmode = select\n", "is not TOML"),
+        (b"[server]\nmode = 'select'\nmode = 'select'\n", "is not TOML"),
+        (b"[server]\n[server]\n", "is not TOML"),
+        (b"\0", "is not TOML"),
+        # BUG: tomllib raises a bare ValueError for a number of more than 4300 digits: a traceback for the user.
+        (b"[server]\nbacklog = 1" + b"0" * 5000, ""),
+        # BUG: ... and RecursionError for deep nesting.
+        (b"x = " + b"[" * 5000, ""),
+    ],
+    ids=["UTF-16", "Latin-1", "YAML", "bracket", "bare word", "key twice", "table twice", "NUL", "digits", "nested"],
+)
+def test_a_file_that_cannot_be_read(folder: Path, content: bytes, fragment: str) -> None:
+    file = folder / "site.toml"
+    file.write_bytes(content)
+    (problem,) = problems(str(file))
+    assert (problem.source, problem.key, problem.value) == (str(file), "", "")
+    assert fragment in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "fragment"),
+    [
+        ("missing.toml", "No such file"),
+        ("www", "Is a directory"),
+        ("a" * 300, "File name too long"),
+        # BUG: a second problem about site.root is noise: the folder of a file that is not there is no folder.
+        ("file/x.toml", "Not a directory"),
+        ("nowhere/site.toml", "No such file"),
+    ],
+)
+def test_no_file(folder: Path, name: str, fragment: str) -> None:
+    file = str(folder / name)
+    (problem,) = problems(file)
+    assert (problem.source, problem.key, problem.value) == (file, "", "")
+    assert fragment in problem.remedy
+
+
+def test_everything_that_is_wrong_is_said_at_once(folder: Path) -> None:
+    text = """
+        colour = "red"
+        [server]
+        mode = "forkin"
+        max_clients = 0
+        listen = ["localhost", "::1:80"]
+        allow = ["10.0.0.1/8", "::1"]
+        deny = ["::1", "x"]
+        [site]
+        root = "nowhere"
+        index = ["a/b", ".c"]
+        media_types = {".a" = "b"}
+        [limits]
+        head_bytes = 1000
+        target_bytes = 1000
+        idle_s = nan
+        [log]
+        access = "no/log"
+        error = "no/log"
+        [sight]
+        x = 1
+    """
+    file = write(folder, text)
+    found = [(problem.key, problem.value) for problem in problems(file)]
+    assert sorted(found) == sorted(
+        [
+            ("colour", '"red"'),
+            ("server.mode", '"forkin"'),
+            ("server.max_clients", "0"),
+            ("server.listen", '"localhost"'),
+            ("server.listen", '"::1:80"'),
+            ("server.allow", '"10.0.0.1/8"'),
+            ("server.deny", '"x"'),
+            ("server.deny", '"::1"'),
+            ("site.root", '"nowhere"'),
+            ("site.index", '"a/b"'),
+            ("site.index", '".c"'),
+            ("site.media_types", '{".a" = "b"}'),
+            ("site.media_types", '{".a" = "b"}'),
+            ("limits.target_bytes", "1000"),
+            ("limits.idle_s", "nan"),
+            ("log.access", '"no/log"'),
+            ("log.error", '"no/log"'),
+            ("sight", ""),
+        ]
+    )
+
+
+def test_a_problem_that_a_file_makes_with_a_default_names_the_file(folder: Path) -> None:
+    # BUG: Problem.source is empty here, because target_bytes itself is the default's: the person is not told which
+    # file to change. Expected: the file that says head_bytes.
+    file = write(folder, "[limits]\nhead_bytes = 4096\n")
+    (problem,) = problems(file)
+    assert problem.key == "limits.target_bytes"
+    assert "limits.head_bytes = 4096" in problem.remedy
+    assert file in str(problem)
+
+
+# Values that are taken.
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        *((f'[server]\nmode = "{name}"', "server.mode", name) for name in MODES),
+        ("[server]\nmax_clients = 1", "server.max_clients", 1),
+        ("[server]\nmax_clients = 100_000", "server.max_clients", 100_000),
+        ("[limits]\nidle_s = 5", "limits.idle_s", 5.0),
+        ("[limits]\nidle_s = 0.05", "limits.idle_s", 0.05),
+        ("[limits]\nidle_s = 86400", "limits.idle_s", 86400.0),
+        ("[limits]\nlinger_bytes = 0", "limits.linger_bytes", 0),
+        ("[limits]\nhead_bytes = 512\ntarget_bytes = 511", "limits.target_bytes", 511),
+        ('[server]\nlisten = [":80", "[::1]:http", "a.b:0"]', "server.listen", [":80", "[::1]:http", "a.b:0"]),
+        ('[server]\nlisten = ["a:0", "a:0"]', "server.listen", ["a:0", "a:0"]),
+        ('[server]\nallow = ["10.0.0.0/8", "::1"]', "server.allow", ["10.0.0.0/8", "::1"]),
+        ("[site]\nindex = []", "site.index", []),
+        ('[site]\nhidden = true\nindex = [".a"]', "site.index", [".a"]),
+        ('[site]\ndefault_charset = ""', "site.default_charset", ""),
+        ('[site.media_types]\n"7z" = "a/b"', "site.media_types", {"7z": "a/b"}),
+        ('[site.media_types]\na = "text/x; charset=koi8-r"', "site.media_types", {"a": "text/x; charset=koi8-r"}),
+        ('[log]\naccess = "off"', "log.access", "off"),
+    ],
+)
+def test_a_good_file(folder: Path, text: str, key: str, value: object) -> None:
+    file = write(folder, text)
+    settings = config.load(file)
+    assert effective(settings)[key] == value
+    assert type(effective(settings)[key]) is type(value)
+    assert settings.origins[key] == file
+
+
+@pytest.mark.parametrize(
+    ("root", "leads_to"),
+    [
+        ("www", "here/www"),
+        ("./www/", "here/www"),
+        ("www/deeper/..", "here/www"),
+        ("../elsewhere", "elsewhere"),
+        (".", "here"),
+        ("", "here"),
+    ],
+)
+def test_a_root_in_a_file_is_relative_to_the_file(folder: Path, root: str, leads_to: str) -> None:
+    write(folder, f'[site]\nroot = "{root}"')
+    settings = config.load("../here/site.toml")
+    assert settings.site.root == str(folder.parent / leads_to)
+    assert settings.origins["site.root"] == "../here/site.toml"
+
+
+def test_an_absolute_root(folder: Path) -> None:
+    assert config.load(write(folder, f'[site]\nroot = "{folder}/www"')).site.root == str(folder / "www")
+
+
+def test_dots_behind_a_symlink_are_not_shortened(folder: Path) -> None:
+    (folder / "link").symlink_to(folder.parent / "elsewhere/www")
+    settings = config.load(write(folder, '[site]\nroot = "link/.."'))
+    assert os.path.samefile(settings.site.root, folder.parent / "elsewhere")
+
+
+@pytest.mark.parametrize("name", ["access", "error"])
+def test_a_log_is_relative_to_the_file(folder: Path, name: str) -> None:
+    settings = config.load(write(folder, f'[log]\n{name} = "www/a.log"'))
+    assert effective(settings)[f"log.{name}"] == str(folder / "www/a.log")
+
+
+def test_a_root_on_the_command_line_is_relative_to_the_present_directory(folder: Path) -> None:
+    settings = config.load(write(folder, NOTHING_SET), Flags(root="www"))
+    assert settings.site.root == str(folder.parent / "elsewhere/www")
+    assert settings.origins["site.root"] == "ROOT"
+
+
+# Flags.
+
+
+@pytest.mark.parametrize(
+    ("flags", "key", "value", "origin"),
+    [
+        (Flags(mode="forking"), "server.mode", "forking", "--mode"),
+        (Flags(max_clients=7), "server.max_clients", 7, "--max-clients"),
+        (Flags(overflow="queue"), "server.overflow", "queue", "--overflow"),
+        (Flags(port=9), "server.listen", ["a:9"], "--port"),
+        (Flags(addresses=("b",)), "server.listen", ["b:1"], "--bind"),
+    ],
+)
+def test_a_flag_beats_the_file_and_the_file_the_default(
+    folder: Path, flags: Flags, key: str, value: object, origin: str
+) -> None:
+    text = '[server]\nmode = "iterative"\nmax_clients = 3\noverflow = "refuse"\nlisten = ["a:1"]'
+    file = write(folder, text)
+    before, after = config.load(file), config.load(file, flags)
+    assert effective(before)[key] not in (value, ROWS[key].default)
+    assert before.origins[key] == file
+    assert effective(after)[key] == value
+    assert after.origins[key] == origin
+    changed = {other for other in ROWS if effective(before)[other] != effective(after)[other]}
+    assert changed == {key}
+
+
+@pytest.mark.parametrize(
+    ("listen", "addresses", "port", "expected"),
+    [
+        (None, (), None, ["127.0.0.1:8080"]),
+        (None, (), 0, ["127.0.0.1:0"]),
+        (None, ("0.0.0.0",), None, ["0.0.0.0:8080"]),
+        (None, ("::1",), None, ["[::1]:8080"]),
+        (None, ("[::1]",), None, ["[::1]:8080"]),
+        (None, ("fe80::1%eth0",), 1, ["[fe80::1%eth0]:1"]),
+        (None, ("127.0.0.1", "::1"), 80, ["127.0.0.1:80", "[::1]:80"]),
+        (None, ("*",), 80, ["*:80"]),
+        (["a:1", "[::1]:2"], (), None, ["a:1", "[::1]:2"]),
+        (["a:1", "[::1]:2"], (), 9, ["a:9", "[::1]:9"]),
+        (["a:1", "[::1]:2"], ("b", "::2"), None, ["b:1", "[::2]:1"]),
+        (["a:http", "b:2"], ("c",), None, ["c:http"]),
+        (["a:1", "[::1]:2"], ("b",), 9, ["b:9"]),
+        (["[::1]:http"], (), 9, ["[::1]:9"]),
+        ([":1"], (), 9, [":9"]),
+    ],
+)
+def test_addresses_and_ports(
+    folder: Path, listen: list[str] | None, addresses: tuple[str, ...], port: int | None, expected: list[str]
+) -> None:
+    file = write(folder, "" if listen is None else f"[server]\nlisten = {config.toml(listen)}")
+    assert config.load(file, Flags(addresses=addresses, port=port)).server.listen == expected
+
+
+@pytest.mark.parametrize("flags", [Flags(port=9), Flags(addresses=("::1",)), Flags(addresses=("b",), port=9)])
+def test_flags_do_not_make_a_wrong_address_of_the_file_right(folder: Path, flags: Flags) -> None:
+    # BUG: `listen = ["localhost"]` (no port) with `--port 9` becomes ":9", which is every address of the machine,
+    # without a word; with `--bind ::1` it becomes "[::1]:localhost". Expected: the file's problem is reported.
+    file = write(folder, '[server]\nlisten = ["localhost"]')
+    assert (file, "server.listen", '"localhost"') in [
+        (problem.source, problem.key, problem.value) for problem in problems(file, flags)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "source", "key", "value", "fragment"),
+    [
+        (Flags(mode="forkin"), "--mode", "server.mode", '"forkin"', 'did you mean "forking"?'),
+        (Flags(max_clients=0), "--max-clients", "server.max_clients", "0", "a whole number from 1 to 100000"),
+        (Flags(overflow="x"), "--overflow", "server.overflow", '"x"', 'one of "queue", "refuse"'),
+        (Flags(port=65536), "--port", "server.listen", '"127.0.0.1:65536"', "at most 65535"),
+        (Flags(addresses=("a b",)), "--bind", "server.listen", '"a b:8080"', "white space"),
+        (Flags(addresses=("::1", "::1")), "--bind", "server.listen", '"[::1]:8080"', "twice"),
+        (Flags(root="nowhere"), "ROOT", "site.root", "nowhere", "does not exist"),
+        (Flags(root="../here/file"), "ROOT", "site.root", "file", "is not a folder"),
+    ],
+)
+def test_a_wrong_flag(flags: Flags, source: str, key: str, value: str, fragment: str) -> None:
+    (problem,) = problems(None, flags)
+    assert (problem.source, problem.key) == (source, key)
+    assert value in problem.value
+    assert fragment in problem.remedy
+
+
+def test_a_flag_does_not_hide_what_is_wrong_in_the_file(folder: Path) -> None:
+    file = write(folder, '[server]\nmode = "x"')
+    (problem,) = problems(file, Flags(mode="select"))
+    assert (problem.source, problem.key, problem.value) == (file, "server.mode", '"x"')
+
+
+def test_problems_of_file_and_flags_come_together(folder: Path) -> None:
+    file = write(folder, "[server]\nbacklog = 0")
+    assert {problem.source for problem in problems(file, Flags(max_clients=0))} == {file, "--max-clients"}
+
+
+# Shown again.
+
+STRANGE = {
+    "server.listen": ["a:0", "[::1]:http"],
+    "server.allow": ["10.0.0.0/8"],
+    "site.root": 'quo"te\\ \x7f\x1b[31m\n ü \u2028 \U0001f600',
+    "site.index": ['"', "\\", "a b", "ü\x7f"],
+    "site.listing": False,
+    "site.media_types": {"7z": "a/b", "a-b": "text/x; charset=koi8-r"},
+    "limits.idle_s": 0.05,
+    "limits.head_s": 86400,
+    "log.access": "off",
+}
+
+
+def test_what_is_shown_is_toml_that_loads_to_the_same(folder: Path) -> None:
+    (folder / str(STRANGE["site.root"])).mkdir()
+    settings = config.load(write(folder, config.annotated(STRANGE)))
+    shown = config.show(settings)
+    assert [f"{section}.{name}" for section, table in tomllib.loads(shown).items() for name in table] == list(ROWS)
+    again = config.load(write(folder.parent / "elsewhere", shown))
+    assert effective(again) == effective(settings)
+    assert effective(again)["site.index"] == STRANGE["site.index"]
+
+
+def test_what_is_shown_says_where_it_came_from(folder: Path) -> None:
+    file = write(folder, '[server]\nbacklog = 5\n[site]\nroot = "www"')
+    lines = config.show(config.load(file, Flags(mode="forking", port=0, addresses=("::1",)))).splitlines()
+    assert 'mode = "forking"  # --mode' in lines
+    assert 'listen = ["[::1]:0"]  # --bind' in lines
+    assert f"backlog = 5  # {file}" in lines
+    assert f'root = "{folder}/www"  # {file}' in lines
+    assert "max_clients = 256  # default" in lines
+
+
+def test_a_strange_name_of_the_file_does_not_spoil_what_is_shown(folder: Path) -> None:
+    # BUG: the origin goes into the comment as it is; a control character in the file's name makes it wrong TOML.
+    file = write(folder, NOTHING_SET, "a\nb\x1b.toml")
+    settings = config.load(file)
+    again = config.load(write(folder, config.show(settings)))
+    assert effective(again) == effective(settings)
