@@ -313,6 +313,12 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
         "1000",
         "must be less than limits.head_bytes = 1000",
     ),
+    "a target that could not be taken is not compared": (
+        '[limits]\nhead_bytes = 1000\ntarget_bytes = "500"',
+        "limits.target_bytes",
+        '"500"',
+        "a whole number from 64 to 1000000",
+    ),
     "target longer than the default head": (
         "[limits]\ntarget_bytes = 20000",
         "limits.target_bytes",

@@ -17,9 +17,6 @@ from httpmini.reasons import REASONS
 _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<path>[^?#]*)", re.IGNORECASE)
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
-# RFC 3986 §3.3: what may stand in a path segment as it is. A colon may not stand in the first segment of a
-# relative reference; links therefore begin with "./".
-_SEGMENT_SAFE = "!$&'()*+,;=:@-._~"
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -62,5 +59,8 @@ def parse_target(target: str) -> Path:
 
 
 def link_to(name: bytes, *, directory: bool) -> str:
-    """A relative reference to ``name`` in the present directory (RFC 3986 §4.2)."""
-    return "./" + quote_from_bytes(name, safe=_SEGMENT_SAFE) + ("/" if directory else "")
+    """A relative reference to ``name`` in the present directory (RFC 3986 §4.2).
+
+    More is encoded than must be: a semicolon or plus sign is right as it is, and read wrongly by some clients.
+    """
+    return "./" + quote_from_bytes(name, safe="") + ("/" if directory else "")

@@ -109,7 +109,7 @@ def test_what_is_no_target(target: str, token: str) -> None:
     [
         (b"a", False, "./a"),
         (b"a", True, "./a/"),
-        (b"a:b", False, "./a:b"),
+        (b"a:b;c+d", False, "./a%3Ab%3Bc%2Bd"),
         (b"a b", False, "./a%20b"),
         (b"50%", False, "./50%25"),
         (b"%41", False, "./%2541"),

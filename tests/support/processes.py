@@ -44,7 +44,7 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        return self.urls[0]
+        return str(self.urls[0])
 
     @property
     def port(self) -> int:

@@ -1,0 +1,19 @@
+"""The configuration: TOML and flags in, a typed Config out; a file is refused as a whole, or taken as a whole."""
+
+from httpmini.config.loader import Flags, load
+from httpmini.config.settings import Config, Row, help_for, rows
+from httpmini.config.words import annotated, declared_choices, expected, show, toml
+
+__all__ = [
+    "Config",
+    "Flags",
+    "Row",
+    "annotated",
+    "declared_choices",
+    "expected",
+    "help_for",
+    "load",
+    "rows",
+    "show",
+    "toml",
+]

@@ -1,0 +1,134 @@
+"""A TOML file and flags become a Config, or a list of everything that is wrong with them."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from httpmini.config.checks import CHECKS
+from httpmini.config.settings import DEFAULT, SECTIONS, Config, rows
+from httpmini.config.words import expected, guess, nearest, toml
+from httpmini.errors import ConfigError, Problem
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What the command line says; None is nothing."""
+
+    root: str | None = None
+    mode: str | None = None
+    addresses: tuple[str, ...] = ()
+    port: int | None = None
+    max_clients: int | None = None
+    overflow: str | None = None
+
+
+def load(file: str | None = None, flags: Flags | None = None) -> Config:
+    """The settings of ``file`` with ``flags`` on top of them.
+
+    Args:
+        file: a TOML file; None for none.
+        flags: what the command line says.
+
+    Raises:
+        ConfigError: with every problem that was found.
+    """
+    draft = _Draft()
+    if file is not None:
+        draft.read(Path(file))
+    draft.apply(flags or Flags())
+    draft.check()
+    if draft.problems:
+        raise ConfigError(draft.problems)
+    sections: dict[str, Any] = {
+        name: struct(**{row.name: draft.values[row.key] for row in rows() if row.section == name})
+        for name, struct in SECTIONS.items()
+    }
+    return Config(**sections, origins=draft.origins)
+
+
+@dataclass
+class _Draft:
+    """Settings on their way to a Config, with what is wrong with them."""
+
+    values: dict[str, Any] = field(default_factory=lambda: {row.key: row.default for row in rows()})
+    origins: dict[str, str] = field(default_factory=lambda: {row.key: DEFAULT for row in rows()})
+    folder: Path = field(default_factory=Path.cwd)  # what relative paths are relative to
+    problems: list[Problem] = field(default_factory=list)
+    wrong: set[str] = field(default_factory=set)  # keys whose value could not be taken
+
+    def read(self, file: Path) -> None:
+        self.folder = file.absolute().parent
+        try:
+            tables = tomllib.loads(file.read_text("utf-8"))
+        except OSError as error:
+            self.problems.append(Problem(str(file), "", "", f"cannot be read: {error.strerror}"))
+        except UnicodeDecodeError:
+            self.problems.append(Problem(str(file), "", "", "is not UTF-8, as TOML has to be"))
+        except tomllib.TOMLDecodeError as error:
+            self.problems.append(Problem(str(file), "", "", f"is not TOML: {error}"))
+        else:
+            for section, table in tables.items():
+                self._read_section(str(file), section, table)
+
+    def _read_section(self, file: str, section: str, table: object) -> None:
+        if section not in SECTIONS:
+            value = "" if isinstance(table, dict) else toml(table)
+            self.problems.append(Problem(file, section, value, f"unknown; {nearest(section)}"))
+        elif not isinstance(table, dict):
+            self.problems.append(Problem(file, section, toml(table), f"must be a table: [{section}]"))
+        else:
+            known = {row.name for row in rows() if row.section == section}
+            for name, value in table.items():
+                key = f"{section}.{name}"
+                if name in known:
+                    self.put(key, value, file)
+                else:
+                    self.problems.append(Problem(file, key, toml(value), f"unknown; {nearest(key)}"))
+
+    def apply(self, flags: Flags) -> None:
+        if flags.root is not None:
+            self.put("site.root", str(Path.cwd() / flags.root), "ROOT")
+        for name in ("mode", "max_clients", "overflow"):
+            if (value := getattr(flags, name)) is not None:
+                self.put(f"server.{name}", value, "--" + name.replace("_", "-"))
+        if flags.addresses or flags.port is not None:
+            self._apply_addresses(flags)
+
+    def _apply_addresses(self, flags: Flags) -> None:
+        """``-b`` replaces the hosts and keeps the (first) port; ``-p`` replaces every port and keeps the hosts."""
+        listen = self.values["server.listen"]
+        if flags.addresses:
+            port = listen[0].rpartition(":")[2]
+            hosts = [f"[{host}]" if ":" in host and not host.startswith("[") else host for host in flags.addresses]
+            listen = [f"{host}:{port}" for host in hosts]
+        if flags.port is not None:
+            listen = [f"{entry.rpartition(':')[0]}:{flags.port}" for entry in listen]
+        self.put("server.listen", listen, "--bind" if flags.addresses else "--port")
+
+    def put(self, key: str, value: object, origin: str) -> None:
+        """Take a value if its type and bounds are right."""
+        row = next(row for row in rows() if row.key == key)
+        self.origins[key] = origin
+        try:
+            self.values[key] = msgspec.convert(value, row.type, strict=True)
+            self.wrong.discard(key)
+        except msgspec.ValidationError:
+            self.values[key] = row.default
+            self.wrong.add(key)
+            self.complain(key, f"must be {expected(row.type)}{guess(row.type, value)}", value)
+
+    def complain(self, key: str, remedy: str, value: object | None = None) -> None:
+        value = self.values[key] if value is None else value
+        origin = self.origins[key]
+        self.problems.append(Problem("" if origin == DEFAULT else origin, key, toml(value), remedy))
+
+    def check(self) -> None:
+        """What types and bounds cannot say. A key whose value could not even be taken is not looked at again."""
+        for key, check in CHECKS:
+            if key not in self.wrong:
+                check(self)

@@ -1,0 +1,233 @@
+"""The settings: one row each, with name, type, default, unit, bounds and meaning.
+
+Everything else is derived from these rows: the loader, the flags' help, ``httpmini config show``, and
+``conf/httpmini.toml``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, inspect
+
+Seconds = Annotated[float, Meta(ge=0.05, le=86400.0)]
+
+
+def _says(text: str) -> Meta:
+    return Meta(description=" ".join(text.split()))
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How clients are let in and served."""
+
+    mode: Annotated[
+        Literal["iterative", "forking", "threading", "select"],
+        _says("""The architecture: "iterative" answers one request at a time; "forking" has a child process for each
+        client, "threading" a thread; "select" serves all clients in one process and one thread."""),
+    ] = "select"
+    listen: Annotated[
+        list[str],
+        Meta(min_length=1),
+        _says("""Where to listen: "host:port" or "[v6]:port", several if you like. Names and service names are looked
+        up; ":8080" or "*:8080" means every address of this machine; port 0 takes a free one. By default only this
+        machine can connect, because most surprises come from serving a folder to a whole network unawares."""),
+    ] = msgspec.field(default_factory=lambda: ["127.0.0.1:8080"])
+    max_clients: Annotated[
+        int,
+        Meta(ge=1, le=100_000),
+        _says("""How many clients are served at the same time; counted from their accept until they are gone, idle ones
+        too. A browser opens about six connections. nginx takes 512 for each worker, Apache 400."""),
+    ] = 256
+    overflow: Annotated[
+        Literal["queue", "refuse"],
+        _says("""What happens to one client more: "queue" leaves it waiting in the kernel's backlog, "refuse" answers
+        503
+        and closes."""),
+    ] = "queue"
+    backlog: Annotated[
+        int,
+        Meta(ge=1, le=65_535),
+        _says("""How many connections the kernel keeps for us until we accept them. It is no limit on clients: these are
+        counted after they were accepted. The kernel may cut it down (net.core.somaxconn)."""),
+    ] = 128
+    allow: Annotated[
+        list[str],
+        _says("""Addresses and networks, such as "192.168.1.0/24" or "::1", that may use this server; all others get a
+        403. Empty means everybody."""),
+    ] = msgspec.field(default_factory=list)
+    deny: Annotated[
+        list[str],
+        _says("""Addresses and networks that may not, whatever "allow" says; they get a 403."""),
+    ] = msgspec.field(default_factory=list)
+
+
+class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is served."""
+
+    root: Annotated[
+        str,
+        _says("""The folder that is served. A relative path is relative to this file; on the command line, to the folder
+        you are in."""),
+    ] = "."
+    index: Annotated[
+        list[str],
+        _says("Files that stand for their folder, in order of preference."),
+    ] = msgspec.field(default_factory=lambda: ["index.html", "index.htm"])
+    listing: Annotated[
+        bool,
+        _says("Whether a folder without an index file is listed; if not, it is a 403."),
+    ] = True
+    hidden: Annotated[
+        bool,
+        _says("""Whether names that begin with a dot are served and listed. They often hold what nobody meant to publish
+        (.git, .env, .htpasswd). /.well-known/ is served either way."""),
+    ] = False
+    symlinks: Annotated[
+        Literal["inside", "never"],
+        _says("""Which symbolic links are followed: those that stay "inside" the root, or none ("never"). The others
+        are a 404."""),
+    ] = "inside"
+    default_charset: Annotated[
+        str,
+        _says("""The charset that is announced for text files; "" announces none and leaves it to the file."""),
+    ] = "utf-8"
+    media_types: Annotated[
+        dict[str, str],
+        _says("""More media types by extension, without the dot; they win over the built-in table. The system's own
+        registry is never asked: it differs from machine to machine."""),
+    ] = msgspec.field(default_factory=dict)
+
+
+class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How much, and how long. Names end in their unit."""
+
+    head_bytes: Annotated[
+        int,
+        Meta(ge=512, le=1_048_576),
+        _says("""The longest request head, from the request line to the empty line; more is a 431. nginx takes 8 KiB a
+        line and four of them, Node 16 KiB; large cookies need it."""),
+    ] = 16_384
+    target_bytes: Annotated[
+        int,
+        Meta(ge=64, le=1_000_000),
+        _says("The longest request target; more is a 414. RFC 9112 asks for at least 8000."),
+    ] = 8_192
+    fields: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        _says("The most header fields in a request; more is a 431. Browsers send about 20; Apache takes 100."),
+    ] = 100
+    head_s: Annotated[
+        Seconds,
+        _says("""Seconds from the first byte of a request head to its last; then 408. This is what ends a client that
+        trickles its head (Slowloris), so more bytes do not wind it up again."""),
+    ] = 20.0
+    idle_s: Annotated[
+        Seconds,
+        _says("""Seconds that a connection may be silent while nothing is asked: before the first request and between
+        two. Then it is closed without a word. Apache takes 5, nginx 75."""),
+    ] = 15.0
+    send_stall_s: Annotated[
+        Seconds,
+        _says("""Seconds in which a client that is being answered takes not one byte; then it is cut off. A slow client
+        that goes on reading is never cut off by this. nginx takes 60."""),
+    ] = 30.0
+    linger_s: Annotated[
+        Seconds,
+        _says("""Seconds to wait for the client's end after ours, when it may still be sending. Closing at once would
+        make
+        the kernel throw away an answer that the client has not read yet. nginx takes 5 for each pause."""),
+    ] = 2.0
+    linger_bytes: Annotated[
+        int,
+        Meta(ge=0, le=1_073_741_824),
+        _says("How much of what it still sends is read and thrown away meanwhile."),
+    ] = 4_194_304
+    drain_s: Annotated[
+        Seconds,
+        _says("""Seconds that answers which are on their way get to finish after SIGINT or SIGTERM. Idle connections are
+        closed at once; a second signal ends everything."""),
+    ] = 10.0
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written down, and where. Relative paths are relative to this file."""
+
+    access: Annotated[
+        str,
+        _says("""Where each answer gets its line: "stdout", "off", or a file."""),
+    ] = "stdout"
+    format: Annotated[
+        Literal["common", "combined"],
+        _says("""The format of these lines: the Common Log Format, or Combined, which adds the Referer and User-Agent
+        fields."""),
+    ] = "combined"
+    error: Annotated[
+        str,
+        _says("""Where lines about the server itself go (max_clients reached, nothing left to accept with): "stdout",
+        "off", or a file."""),
+    ] = "stdout"
+
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "server": ServerSettings,
+    "site": SiteSettings,
+    "limits": LimitSettings,
+    "log": LogSettings,
+}
+
+DEFAULT = "default"
+"""The origin of a setting that nobody has set."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings in force.
+
+    Attributes:
+        server: how clients are let in and served.
+        site: what is served; ``root`` is absolute here.
+        limits: how much, and how long.
+        log: what is written down; paths are absolute here.
+        origins: where each setting came from, by its dotted name: "default", a file's path, or a flag.
+    """
+
+    server: ServerSettings
+    site: SiteSettings
+    limits: LimitSettings
+    log: LogSettings
+    origins: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting, as declared above."""
+
+    section: str
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+    @property
+    def key(self) -> str:
+        """The dotted name."""
+        return f"{self.section}.{self.name}"
+
+
+def rows() -> Iterator[Row]:
+    """All settings in their order."""
+    for section, struct in SECTIONS.items():
+        for declared in msgspec.structs.fields(struct):
+            default = declared.default if declared.default is not msgspec.NODEFAULT else declared.default_factory()
+            meta = inspect.type_info(declared.type)
+            schema = (meta.extra_json_schema or {}) if isinstance(meta, inspect.Metadata) else {}
+            yield Row(section, declared.name, declared.type, default, schema.get("description", ""))
+
+
+def help_for(key: str) -> str:
+    """The meaning of the setting ``key``, for a flag's help."""
+    return next(row.help for row in rows() if row.key == key)

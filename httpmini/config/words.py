@@ -1,0 +1,110 @@
+"""Settings in words: what a value has to be, what was probably meant, and how TOML spells it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import inspect
+
+from httpmini.config.settings import SECTIONS, Config, rows
+
+
+def expected(declared: Any) -> str:
+    """What a value of the type ``declared`` has to be, in words."""
+    kind = inspect.type_info(declared)
+    if isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    match kind:
+        case inspect.LiteralType():
+            return "one of " + ", ".join(f'"{value}"' for value in declared_choices(declared))
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType():
+            return f"a whole number from {kind.ge} to {kind.le}"
+        case inspect.FloatType():
+            return f"a number of seconds from {kind.ge} to {kind.le}"
+        case inspect.ListType():
+            return "a list of strings" + (" with at least one in it" if kind.min_length else "")
+        case inspect.DictType():
+            return "a table of strings"
+        case _:
+            return "a string"
+
+
+def declared_choices(declared: Any) -> list[str]:
+    """The values of a Literal, in the order in which they are declared; none for any other type."""
+    return [str(value) for value in declared.__origin__.__args__] if hasattr(declared.__origin__, "__args__") else []
+
+
+def guess(declared: Any, value: object) -> str:
+    """A hint at the choice that was probably meant; empty when there is none."""
+    near = difflib.get_close_matches(str(value).lower(), declared_choices(declared), n=1)
+    return f'; did you mean "{near[0]}"?' if near and isinstance(value, str) else ""
+
+
+def nearest(key: str) -> str:
+    """The known name that was probably meant."""
+    section, dot, name = key.rpartition(".")
+    keys = [row.key for row in rows()] if dot else list(SECTIONS)
+    elsewhere = [known for known in keys if dot and known.endswith(f".{name}")]
+    near = difflib.get_close_matches(key, keys, n=1) or elsewhere
+    if elsewhere or near:
+        return f"did you mean {(elsewhere or near)[0]}?"
+    known = [row.name for row in rows() if row.section == section] if dot else keys
+    return f"known here: {', '.join(known)}"
+
+
+def toml(value: object) -> str:
+    """``value`` as TOML spells it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return "[" + ", ".join(toml(item) for item in value) + "]"
+        case dict():
+            return "{" + ", ".join(f"{_toml_key(str(key))} = {toml(item)}" for key, item in value.items()) + "}"
+        case str():
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+        case _:
+            return str(value)
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml(key)
+
+
+def show(config: Config) -> str:
+    """The settings in force as TOML, each with where it came from."""
+    lines: list[str] = []
+    for section in SECTIONS:
+        lines.append(f"[{section}]")
+        for row in rows():
+            if row.section == section:
+                value = getattr(getattr(config, section), row.name)
+                lines.append(f"{row.name} = {toml(value)}  # {config.origins[row.key]}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def annotated(changes: Mapping[str, object]) -> str:
+    """A config file with every setting, its meaning and its default; ``conf/httpmini.toml`` is this.
+
+    Args:
+        changes: values other than the default, by dotted name.
+    """
+    lines = ["# Every setting of httpmini with its default. Check a changed copy with: httpmini config check -c FILE"]
+    for section, struct in SECTIONS.items():
+        lines += ["", f"# {' '.join((struct.__doc__ or '').split())}", f"[{section}]"]
+        for row in rows():
+            if row.section != section:
+                continue
+            value = changes.get(row.key, row.default)
+            lines += ["", *textwrap.wrap(row.help, 96, initial_indent="# ", subsequent_indent="# ")]
+            lines.append(f"# Default: {toml(row.default)} ({expected(row.type)})")
+            lines.append(f"{row.name} = {toml(value)}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,26 @@
+"""Chromium and Firefox of the system, through Playwright's own pytest plugin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.tools import tool
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_name: str) -> dict[str, Any]:
+    """No browser is downloaded; neither may look for anything but this machine."""
+    if browser_name == "firefox":
+        path = tool("firefox-esr", "firefox-esr")
+        # channel: Debian's Firefox as it is, spoken to over WebDriver BiDi.
+        return {
+            "executable_path": path,
+            "channel": "moz-firefox",
+            "firefox_user_prefs": {"network.dns.disabled": True},
+        }
+    rules = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+    arguments = ["--no-sandbox", "--disable-quic", f"--host-resolver-rules={rules}", *quiet]
+    return {"executable_path": tool("chromium", "chromium"), "args": arguments}

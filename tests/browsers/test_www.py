@@ -1,0 +1,146 @@
+"""The site in www/ in real browsers, from a server in each mode with that mode's own config file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin
+
+import pytest
+from playwright.sync_api import Page, Response
+
+from httpmini.server.modes import MODES
+from tests.support.processes import ServerProcess
+from tests.support.wire import connect
+
+ROOT = Path(__file__).parents[2]
+WWW = ROOT / "www"
+ARTEFACTS = ROOT / "test-artefacts"
+
+pytestmark = pytest.mark.browser_test
+
+
+@pytest.fixture(scope="module", params=sorted(MODES))
+def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    running = ServerProcess(["-c", str(ROOT / "conf" / f"{request.param}.toml"), "--port", "0"])
+    try:
+        yield running
+        running.assert_clean_end()
+    finally:
+        running.kill()
+
+
+class Witness:
+    """Everything that goes wrong on a page."""
+
+    def __init__(self, page: Page) -> None:
+        self.faults: list[str] = []
+        self.responses: list[Response] = []
+        page.on("console", lambda message: message.type in ("error", "warning") and self.faults.append(message.text))
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url} {request.failure}"))
+        page.on("response", self._see)
+
+    def _see(self, response: Response) -> None:
+        self.responses.append(response)
+        if response.status >= 400:
+            self.faults.append(f"{response.status}: {response.url}")
+
+
+def _links(page: Page) -> list[str]:
+    hrefs = page.eval_on_selector_all("a[href]", "links => links.map(link => link.getAttribute('href'))")
+    return [urldefrag(urljoin(page.url, str(href))).url for href in hrefs]
+
+
+def test_every_page_and_everything_on_it(page: Page, server: ServerProcess) -> None:
+    """Follow all links from the first page: no console message, no failed request, nothing over 399."""
+    witness = Witness(page)
+    ahead, seen = [server.url], {server.url}
+    pages = 0
+    while ahead:
+        url = ahead.pop(0)
+        if not url.endswith(("/", ".html")):
+            continue  # files are fetched in test_downloads
+        page.goto(url, wait_until="load")
+        pages += 1
+        for link in _links(page):
+            assert link.startswith(server.url), f"{url} links to {link}"
+            if link not in seen:
+                seen.add(link)
+                ahead.append(link)
+    assert witness.faults == []
+    assert pages >= 9, "the index, a page for each mode, a listing ..."
+    on_disk = {path.relative_to(WWW).as_posix() for path in WWW.rglob("*.html")}
+    assert on_disk <= {unquote(url.removeprefix(server.url)) for url in seen} | {"index.html"}
+
+
+def test_first_page_with_three_silent_connections_beside_it(page: Page, server: ServerProcess) -> None:
+    """Browsers open spare connections; a server that waits for their requests hangs. The limit is the promise."""
+    silent = [connect(server.port) for _ in range(3)]
+    witness = Witness(page)
+    page.goto(server.url, wait_until="load", timeout=2_000)
+    assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "http/1.0"
+    assert [response.status for response in witness.responses[:1]] == [200]
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert witness.faults == []
+    for sock in silent:
+        sock.close()
+
+
+def test_modules_run(page: Page, server: ServerProcess) -> None:
+    witness = Witness(page)
+    page.goto(server.url + "play.html", wait_until="load")
+    buttons = page.get_by_role("button")
+    assert buttons.count() >= 2
+    buttons.first.click()
+    modules = [response for response in witness.responses if response.url.endswith(".js")]
+    assert len(modules) >= 2
+    assert all(response.headers["content-type"] == "text/javascript; charset=utf-8" for response in modules)
+    assert witness.faults == []
+
+
+def test_sound_is_loaded(page: Page, server: ServerProcess) -> None:
+    page.goto(server.url + "listen.html", wait_until="load")
+    duration = page.evaluate(
+        """() => new Promise((resolve, reject) => {
+            const sound = document.querySelector("audio");
+            const tell = () => sound.readyState >= 1 && resolve(sound.duration);
+            sound.addEventListener("loadedmetadata", tell);
+            sound.addEventListener("error", () => reject(new Error("the sound cannot be loaded")));
+            sound.preload = "auto"; sound.load(); tell();
+        })"""
+    )
+    assert 1 < duration < 10
+
+
+def test_downloads(page: Page, server: ServerProcess) -> None:
+    """Names with blanks, quotes, #, ?, % and other alphabets: each link of the listing fetches its file."""
+    page.goto(server.url + "downloads/", wait_until="load")
+    links = [link for link in _links(page) if link.startswith(page.url) and link != page.url]
+    contents = {page.evaluate("url => fetch(url).then(answer => answer.text())", link) for link in links}
+    assert contents == {path.read_text("utf-8") for path in (WWW / "downloads").iterdir()}
+    assert len(contents) >= 5
+
+
+def test_folder_without_slash(page: Page, server: ServerProcess) -> None:
+    page.goto(server.url + "downloads?a=1", wait_until="load")
+    assert page.url == server.url + "downloads/?a=1"
+
+
+def test_error_page(page: Page, server: ServerProcess, browser_name: str) -> None:
+    answer = page.goto(server.url + "nothing/here", wait_until="load")
+    assert answer is not None
+    assert answer.status == 404
+    assert page.get_by_role("heading").inner_text() == "404 Not Found"
+    assert "not-found" in page.inner_text("body")
+    ARTEFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=os.fspath(ARTEFACTS / f"error-{browser_name}.png"))
+
+
+def test_reload_revalidates(page: Page, server: ServerProcess) -> None:
+    page.goto(server.url, wait_until="load")
+    witness = Witness(page)
+    page.reload(wait_until="load")
+    assert witness.faults == []
+    assert 304 in {int(line.split('" ')[1].split()[0]) for line in server.access_lines()}

@@ -1,0 +1,148 @@
+"""The house: imports point down, the modes know no HTTP, and what is ours by hand is not imported."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "httpmini"
+
+# From the roof to the ground. A module may import from rooms below its own, and from its own.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("__main__",),
+    ("cli",),
+    ("daemon",),
+    ("config",),
+    ("server", "site", "client"),  # beside one another, and strangers: see STRANGERS
+    ("protocol",),
+    ("errors",),
+    ("reasons", "version"),
+)
+# Rooms on one floor do not know each other: the server takes its site as a Protocol of its own, and the client could be
+# taken out without the server noticing.
+STRANGERS = FLOORS[4]
+
+FORBIDDEN = ("http.server", "http.client", "socketserver", "asyncio", "urllib.request", "mimetypes", "wsgiref", "ssl")
+
+# What knows no protocol, and so must not know HTTP's messages.
+NEUTRAL = [
+    *(f"server/modes/{name}.py" for name in ("__init__", "forking", "iterative", "select", "threading")),
+    *(f"server/{name}.py" for name in ("acceptor", "admission", "connection", "control", "listener", "reactor")),
+    "server/transfer.py",
+    "daemon/lifecycle.py",
+]
+
+
+def _modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def _imports(path: Path, *, typing_too: bool = True) -> Iterator[str]:
+    """The dotted names that a module imports, wherever in it."""
+    tree = ast.parse(path.read_text())
+    hidden: set[ast.AST] = set()
+    if not typing_too:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                hidden.update(child for statement in node.body for child in ast.walk(statement))
+    for node in ast.walk(tree):
+        if node in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where they point"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _room(dotted: str) -> str | None:
+    """The room of an import, or None when it is not ours."""
+    parts = dotted.split(".")
+    return parts[1] if parts[0] == "httpmini" and len(parts) > 1 else None
+
+
+def _floor(room: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+
+
+def _room_of_file(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    here = _room_of_file(path)
+    for dotted in _imports(path, typing_too=False):
+        there = _room(dotted)
+        if there is None or there == here:
+            continue
+        assert _floor(there) > _floor(here), f"{here} imports {dotted}, which is not below it"
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {_room_of_file(path) for path in _modules()}
+    assert rooms == {room for floor in FLOORS for room in floor}
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_ours_by_hand(path: Path) -> None:
+    for dotted in _imports(path):
+        assert not dotted.startswith(FORBIDDEN), f"{path} imports {dotted}"
+
+
+@pytest.mark.parametrize("name", NEUTRAL)
+def test_modes_know_no_http(name: str) -> None:
+    ours = {dotted for dotted in _imports(PACKAGE / name) if _room(dotted) in ("protocol", "site")}
+    assert all(dotted.startswith("httpmini.protocol.body.") for dotted in ours), ours
+    assert not any(dotted.startswith("httpmini.server.http_connection") for dotted in _imports(PACKAGE / name))
+
+
+@pytest.mark.parametrize("room", ["protocol", "site"])
+def test_no_sockets_in_rooms_without_windows(room: str) -> None:
+    windows = ["socket", "select", "selectors", "signal", "threading", "subprocess"]
+    if room == "protocol":
+        windows += ["os", "io", "pathlib"]
+    for path in (PACKAGE / room).rglob("*.py"):
+        for dotted in _imports(path):
+            assert dotted.split(".")[0] not in windows, f"{path.name} imports {dotted}"
+
+
+def test_there_is_no_circle() -> None:
+    """Modules of one room may import each other, but never in a ring."""
+    graph = {
+        ".".join(("httpmini", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in _modules()
+    }
+    edges = {
+        module: {
+            target
+            for dotted in _imports(path, typing_too=False)
+            for target in (dotted, dotted.rpartition(".")[0])
+            if target in graph and target != module
+        }
+        for module, path in graph.items()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join((*trail, module))
+        if module not in done:
+            for target in edges[module]:
+                visit(target, (*trail, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_size_of_things(path: Path) -> None:
+    """A page of a textbook: functions below 50 lines, files below 500."""
+    text = path.read_text()
+    assert text.count("\n") < 500
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+            assert node.end_lineno - node.lineno < 50, node.name
