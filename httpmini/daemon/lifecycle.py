@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from httpmini.errors import CannotRun
 from httpmini.server.admission import Admission
+from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Service
 from httpmini.server.control import Control
 from httpmini.server.modes import MODES
@@ -50,7 +51,7 @@ def run(
     try:
         _allow_descriptors(admission.max_clients)
         with _signals_to(control):
-            server = MODES[mode](listeners, service, admission, control, log)
+            server = MODES[mode](Assignment(listeners, service, admission, control, log))
             ready()
             server.serve()
             for listener in listeners:  # who connects from now on is told so by the kernel

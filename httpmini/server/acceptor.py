@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from functools import partial
 
-from httpmini.server.admission import Admission, Slot
-from httpmini.server.connection import Peer, Refusal, Service
-from httpmini.server.control import Control
+from httpmini.server.admission import Slot
+from httpmini.server.assignment import Assignment
+from httpmini.server.connection import Peer, Refusal
 from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client
 
@@ -30,33 +30,21 @@ class Acceptor:
     """Lets clients in.
 
     Args:
-        listeners: listening sockets that do not block. They are watched, never closed.
-        service: makes the conversations.
-        admission: gives the slots.
-        control: whose wake-ups end a wait.
-        log: takes a line when the machine has nothing left to accept with.
+        assignment: whose listeners are watched, never closed, and whose control's wake-ups end a wait.
         reactor: where to wait; clients that are being refused are kept there.
     """
 
-    def __init__(
-        self,
-        listeners: Sequence[socket.socket],
-        service: Service,
-        admission: Admission,
-        control: Control,
-        log: Callable[[str], None],
-        reactor: Reactor,
-    ) -> None:
-        self._service = service
-        self._admission = admission
-        self._log = log
+    def __init__(self, assignment: Assignment, reactor: Reactor) -> None:
+        self._service = assignment.service
+        self._admission = assignment.admission
+        self._log = assignment.log
         self._reactor = reactor
-        self._handlers = {listener: partial(self._accept_from, listener) for listener in listeners}
+        self._handlers = {listener: partial(self._accept_from, listener) for listener in assignment.listeners}
         self._watching = False
         self._paused_until = 0.0
         self._starved = False
         self._admitted: list[Client] = []
-        reactor.watch(control, lambda: control.clear(time.monotonic()))
+        reactor.watch(assignment.control, lambda: assignment.control.clear(time.monotonic()))
 
     def wait(self) -> list[Client]:
         """Wait for something to happen. The clients that were let in meanwhile, often none."""

@@ -6,13 +6,10 @@ brings the clients that are still there to their end.
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
-from httpmini.server.admission import Admission
-from httpmini.server.connection import Service
-from httpmini.server.control import Control
+from httpmini.server.assignment import Assignment
 from httpmini.server.modes.forking import Forking
 from httpmini.server.modes.iterative import Iterative
 from httpmini.server.modes.select import Select
@@ -31,9 +28,7 @@ class Mode(Protocol):
         ...
 
 
-MakeMode = Callable[[Sequence[socket.socket], Service, Admission, Control, Callable[[str], None]], Mode]
-
-MODES: dict[str, MakeMode] = {
+MODES: dict[str, Callable[[Assignment], Mode]] = {
     "iterative": Iterative,
     "forking": Forking,
     "threading": Threading,

@@ -14,15 +14,13 @@ import contextlib
 import gc
 import os
 import signal
-import socket
 import time
 import traceback
-from collections.abc import Callable, Sequence
 
 from httpmini.server.acceptor import Acceptor
-from httpmini.server.admission import Admission, Slot
-from httpmini.server.connection import Refusal, Service
-from httpmini.server.control import Control
+from httpmini.server.admission import Slot
+from httpmini.server.assignment import Assignment
+from httpmini.server.connection import Refusal
 from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, pump
 
@@ -33,22 +31,15 @@ GRACE_S = 0.5
 class Forking:
     """The parent keeps the listeners and the slots, a child its client. Runs in the main thread only (signals)."""
 
-    def __init__(
-        self,
-        listeners: Sequence[socket.socket],
-        service: Service,
-        admission: Admission,
-        control: Control,
-        log: Callable[[str], None],
-    ) -> None:
-        self._listeners = listeners
-        self._service = service
-        self._control = control
-        self._log = log
+    def __init__(self, assignment: Assignment) -> None:
+        self._listeners = assignment.listeners
+        self._service = assignment.service
+        self._control = assignment.control
+        self._log = assignment.log
         self._children: dict[int, Slot | None] = {}
         self._arrivals: list[Client] = []
         self._reactor = Reactor()
-        self._acceptor = Acceptor(listeners, service, admission, control, log, self._reactor)
+        self._acceptor = Acceptor(assignment, self._reactor)
 
     def serve(self) -> None:
         """Accept and fork until draining begins."""

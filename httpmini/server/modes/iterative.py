@@ -10,14 +10,11 @@ Good at: being understood. Bad at: everybody else's patience, when one client re
 
 from __future__ import annotations
 
-import socket
 import time
-from collections.abc import Callable, Sequence
 
 from httpmini.server.acceptor import Acceptor
-from httpmini.server.admission import Admission
-from httpmini.server.connection import Interest, Service
-from httpmini.server.control import Control
+from httpmini.server.assignment import Assignment
+from httpmini.server.connection import Interest
 from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, advance, pump
 
@@ -27,17 +24,10 @@ _ANSWERING = frozenset({Interest.WRITE})
 class Iterative:
     """Waiting is shared, serving is not."""
 
-    def __init__(
-        self,
-        listeners: Sequence[socket.socket],
-        service: Service,
-        admission: Admission,
-        control: Control,
-        log: Callable[[str], None],
-    ) -> None:
-        self._control = control
+    def __init__(self, assignment: Assignment) -> None:
+        self._control = assignment.control
         self._waiting_room = Reactor(move=self._serve_to_the_end)
-        self._acceptor = Acceptor(listeners, service, admission, control, log, self._waiting_room)
+        self._acceptor = Acceptor(assignment, self._waiting_room)
 
     def serve(self) -> None:
         """Accept and serve until draining begins."""

@@ -8,31 +8,20 @@ Good at: thousands of clients, most of them idle. Bad at: using a second core.
 
 from __future__ import annotations
 
-import socket
 import time
-from collections.abc import Callable, Sequence
 
 from httpmini.server.acceptor import Acceptor
-from httpmini.server.admission import Admission
-from httpmini.server.connection import Service
-from httpmini.server.control import Control
+from httpmini.server.assignment import Assignment
 from httpmini.server.reactor import Reactor
 
 
 class Select:
     """All clients are in the poll set from their accept to their end."""
 
-    def __init__(
-        self,
-        listeners: Sequence[socket.socket],
-        service: Service,
-        admission: Admission,
-        control: Control,
-        log: Callable[[str], None],
-    ) -> None:
-        self._control = control
+    def __init__(self, assignment: Assignment) -> None:
+        self._control = assignment.control
         self._reactor = Reactor()
-        self._acceptor = Acceptor(listeners, service, admission, control, log, self._reactor)
+        self._acceptor = Acceptor(assignment, self._reactor)
 
     def serve(self) -> None:
         """Accept and serve until draining begins."""

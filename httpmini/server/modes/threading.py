@@ -14,12 +14,10 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
 
 from httpmini.server.acceptor import Acceptor
-from httpmini.server.admission import Admission
-from httpmini.server.connection import Refusal, Service
-from httpmini.server.control import Control
+from httpmini.server.assignment import Assignment
+from httpmini.server.connection import Refusal
 from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, pump
 
@@ -30,20 +28,13 @@ GRACE_S = 0.5
 class Threading:
     """The main thread accepts; each client has its own."""
 
-    def __init__(
-        self,
-        listeners: Sequence[socket.socket],
-        service: Service,
-        admission: Admission,
-        control: Control,
-        log: Callable[[str], None],
-    ) -> None:
-        self._control = control
-        self._log = log
+    def __init__(self, assignment: Assignment) -> None:
+        self._control = assignment.control
+        self._log = assignment.log
         self._threads: dict[threading.Thread, Client] = {}
         self._ended: deque[threading.Thread] = deque()
         self._reactor = Reactor()
-        self._acceptor = Acceptor(listeners, service, admission, control, log, self._reactor)
+        self._acceptor = Acceptor(assignment, self._reactor)
 
     def serve(self) -> None:
         """Accept and start threads until draining begins."""
