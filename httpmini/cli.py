@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from httpmini import config
-from httpmini.errors import HttpminiError, UsageError
+from httpmini.errors import HttpminiError, UsageError, visible
 from httpmini.version import __version__
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -32,7 +32,7 @@ class _Group(click.Group):
 
 def _fail(error: Exception, status: int) -> None:
     for line in str(error).splitlines():
-        click.echo(f"httpmini: {line}", err=True)
+        click.echo(f"httpmini: {visible(line)}", err=True)
     sys.exit(status)
 
 

@@ -20,6 +20,20 @@ if TYPE_CHECKING:
     from httpmini.reasons import Reason
 
 
+def visible(text: str) -> str:
+    """``text`` for a terminal or a log: control characters and what is not UTF-8 become ``\\xHH`` and the like.
+
+    What others sent or named may hold sequences that drive a terminal, or line ends that forge a line.
+    """
+    return "".join(char if char.isprintable() else _escape(ord(char)) for char in text)
+
+
+def _escape(code: int) -> str:
+    if 0xDC80 <= code <= 0xDCFF:  # an octet that was not UTF-8 (PEP 383)
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 class HttpminiError(Exception):
     """The root of the tree; ``str()`` of any of them is a sentence fit for a person."""
 
@@ -47,7 +61,7 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.source}: " if self.source else ""
         what = f"{self.key} = {self.value}: " if self.value else f"{self.key}: " if self.key else ""
-        return f"{where}{what}{self.remedy}"
+        return visible(f"{where}{what}{self.remedy}")
 
 
 class ConfigError(UsageError):

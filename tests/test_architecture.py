@@ -34,7 +34,6 @@ NEUTRAL = [
         f"server/{name}.py"
         for name in ("acceptor", "admission", "assignment", "connection", "control", "listener", "reactor")
     ),
-    "server/transfer.py",
     "daemon/lifecycle.py",
 ]
 

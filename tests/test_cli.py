@@ -77,7 +77,7 @@ WRONG: dict[str, tuple[list[str], list[str]]] = {
     "address": (["serve", "-b", "a b"], ["--bind", "server.listen", "a b:8080", "white space"]),
     "no root": (["serve", "nowhere"], ["ROOT", "site.root", "nowhere", "does not exist"]),
     "root is a file": (["serve", "file"], ["ROOT", "site.root", "file", "is not a folder"]),
-    "root too long": (["serve", "a" * 300], ["ROOT", "site.root", "aaa"]),  # BUG: a traceback (ENAMETOOLONG)
+    "root too long": (["serve", "a" * 300], ["ROOT", "site.root", "aaa"]),
     "no file": (["serve", "-c", "missing.toml"], ["missing.toml", "No such file"]),
     "file is a folder": (["serve", "-c", "www"], ["www", "Is a directory"]),
     "file is no TOML": (["serve", "-c", "broken.toml"], ["broken.toml", "is not TOML", "line 1"]),
@@ -102,7 +102,6 @@ WRONG: dict[str, tuple[list[str], list[str]]] = {
         ["get", "-H", "A: \u20ac", "http://127.0.0.1:1/"],
         ["-H", "\u20ac", "8859"],
     ),
-    # BUG: these flags are wrong usage, but end with exit status 1 (a BadUrl), and do not name the flag.
     "get with a blank in a field name": (["get", "-H", "A B: c", "http://127.0.0.1:1/"], ["-H", "A B"]),
     "get with a control character": (["get", "-H", "A: b\nC: d", "http://127.0.0.1:1/"], ["-H"]),
     "get with a name that is not ASCII": (["get", "-H", "\u20ac: b", "http://127.0.0.1:1/"], ["-H", "\u20ac"]),
@@ -207,7 +206,6 @@ def test_show_is_toml_with_origins(folder: Path, arguments: list[str]) -> None:
 
 
 def test_a_folder_whose_name_is_not_utf_8_can_be_shown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # BUG: UnicodeEncodeError, a traceback, where standard output takes only what is UTF-8 (most locales).
     strange = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9"))
     strange.mkdir()
     monkeypatch.chdir(strange)
@@ -315,9 +313,7 @@ def test_a_flag_beats_the_file(site: Path, start: StartServer) -> None:
     [
         b"a b",
         "\u00fc\u20ac".encode(),
-        # BUG: UnicodeEncodeError, a traceback, when standard output takes only what is UTF-8 (most locales).
         b"caf\xe9",
-        # BUG: a control character in the root's name makes two lines of the first one.
         b"a\nb",
     ],
 )

@@ -70,7 +70,6 @@ def test_the_settings_of_the_issue_are_there() -> None:
 def test_every_setting_has_help_and_a_default_of_its_own_type(row: Row) -> None:
     assert row.help.strip()
     assert row.help.rstrip().endswith(".")
-    assert config.help_for(row.key) == row.help
     taken = msgspec.convert(row.default, row.type, strict=True)
     assert taken == row.default
     assert type(taken) is type(row.default)
@@ -114,8 +113,6 @@ def test_the_modes_are_those_that_there_are() -> None:
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_only_a_literal_has_choices(row: Row) -> None:
-    # BUG: declared_choices() of list[str] is ["<class 'str'>"]: the type's arguments are taken for choices, and
-    # `index = "class str"` is answered with: did you mean "<class 'str'>"? Expected: [] for what is no Literal.
     plain = get_args(row.type)[0]
     is_literal = "Literal" in str(plain)
     assert config.declared_choices(row.type) == (list(get_args(plain)) if is_literal else [])
@@ -169,7 +166,6 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "upper case": ('[server]\nMODE = "select"', "server.MODE", '"select"', "unknown; "),
     "dashes": ("[server]\nmax-clients = 5", "server.max-clients", "5", "did you mean server.max_clients?"),
     "quoted key with a dot": ('"server.mode" = "select"', "server.mode", '"select"', "did you mean server"),
-    # BUG: the remedy is "known here: " and nothing. Expected: the names of the sections.
     "dotted nonsense": ('"zzz.yyy" = 1', "zzz.yyy", "1", "known here: server"),
     "a subtable": ("[server.mode]\nname = 'select'", "server.mode", '{name = "select"}', 'one of "iterative"'),
     # Types.
@@ -236,7 +232,6 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "listen: the second": ('[server]\nlisten = ["a:1", "b"]', "server.listen", '"b"', "has no port"),
     "listen: twice": ('[server]\nlisten = ["a:1", "a:1"]', "server.listen", '"a:1"', "is there twice"),
     "listen: twice, spelt otherwise": ('[server]\nlisten = ["*:1", ":1"]', "server.listen", '":1"', "is there twice"),
-    # BUG: these ports are taken for service names; `config check` says "ok", and `serve` then cannot run.
     "listen: negative": ('[server]\nlisten = ["a:-1"]', "server.listen", '"a:-1"', "port"),
     "listen: slash": ('[server]\nlisten = ["a:80/"]', "server.listen", '"a:80/"', "port"),
     "listen: NUL": ('[server]\nlisten = ["a\\u0000:80"]', "server.listen", '"a\\u0000:80"', ""),
@@ -261,7 +256,6 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
         '"::1"',
         "is in server.allow as well",
     ),
-    # BUG: the same address in two spellings is a contradiction too, and passes.
     "allowed and denied, spelt otherwise": (
         '[server]\nallow = ["10.0.0.1"]\ndeny = ["10.0.0.1/32"]',
         "server.deny",
@@ -273,7 +267,6 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "root: a file": ('[site]\nroot = "file"', "site.root", '"file"', "is not a folder ({folder}/file)"),
     "root: below a file": ('[site]\nroot = "file/x"', "site.root", '"file/x"', "does not exist"),
     "root: NUL": ('[site]\nroot = "a\\u0000"', "site.root", '"a\\u0000"', "does not exist"),
-    # BUG: OSError (ENAMETOOLONG) out of Path.is_dir(), a traceback for the user. Expected: a problem like any other.
     "root: too long": (f'[site]\nroot = "{"a" * 300}"', "site.root", f'"{"a" * 300}"', ""),
     "index: slash": ('[site]\nindex = ["a/b"]', "site.index", '"a/b"', "the name of a file, without a slash"),
     "index: empty": ('[site]\nindex = [""]', "site.index", '""', "the name of a file, without a slash"),
@@ -330,9 +323,7 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "log: a folder": ('[log]\naccess = "www"', "log.access", '"www"', 'must be "stdout", "off", or the path of a file'),
     "log: nothing": ('[log]\naccess = ""', "log.access", '""', 'must be "stdout", "off", or the path of a file'),
     "error log: no folder": ('[log]\nerror = "/no/log"', "log.error", '"/no/log"', "the folder /no does not exist"),
-    # BUG: accepted; opening the log then raises a bare ValueError ("embedded null byte"), a traceback for the user.
     "log: NUL": ('[log]\naccess = "a\\u0000b"', "log.access", '"a\\u0000b"', ""),
-    # BUG: OSError (ENAMETOOLONG) out of Path.is_dir(), a traceback for the user.
     "log: too long": (f'[log]\naccess = "{"a" * 300}"', "log.access", f'"{"a" * 300}"', ""),
 }
 
@@ -358,9 +349,7 @@ def test_a_wrong_file(folder: Path, text: str, key: str, value: str, fragment: s
         (b"[server]\nmode = 'select'\nmode = 'select'\n", "is not TOML"),
         (b"[server]\n[server]\n", "is not TOML"),
         (b"\0", "is not TOML"),
-        # BUG: tomllib raises a bare ValueError for a number of more than 4300 digits: a traceback for the user.
         (b"[server]\nbacklog = 1" + b"0" * 5000, ""),
-        # BUG: ... and RecursionError for deep nesting.
         (b"x = " + b"[" * 5000, ""),
     ],
     ids=["UTF-16", "Latin-1", "YAML", "bracket", "bare word", "key twice", "table twice", "NUL", "digits", "nested"],
@@ -379,7 +368,6 @@ def test_a_file_that_cannot_be_read(folder: Path, content: bytes, fragment: str)
         ("missing.toml", "No such file"),
         ("www", "Is a directory"),
         ("a" * 300, "File name too long"),
-        # BUG: a second problem about site.root is noise: the folder of a file that is not there is no folder.
         ("file/x.toml", "Not a directory"),
         ("nowhere/site.toml", "No such file"),
     ],
@@ -441,12 +429,10 @@ def test_everything_that_is_wrong_is_said_at_once(folder: Path) -> None:
 
 
 def test_a_problem_that_a_file_makes_with_a_default_names_the_file(folder: Path) -> None:
-    # BUG: Problem.source is empty here, because target_bytes itself is the default's: the person is not told which
-    # file to change. Expected: the file that says head_bytes.
     file = write(folder, "[limits]\nhead_bytes = 4096\n")
     (problem,) = problems(file)
-    assert problem.key == "limits.target_bytes"
-    assert "limits.head_bytes = 4096" in problem.remedy
+    assert (problem.key, problem.value) == ("limits.head_bytes", "4096")
+    assert "limits.target_bytes = 8192" in problem.remedy
     assert file in str(problem)
 
 
@@ -579,8 +565,6 @@ def test_addresses_and_ports(
 
 @pytest.mark.parametrize("flags", [Flags(port=9), Flags(addresses=("::1",)), Flags(addresses=("b",), port=9)])
 def test_flags_do_not_make_a_wrong_address_of_the_file_right(folder: Path, flags: Flags) -> None:
-    # BUG: `listen = ["localhost"]` (no port) with `--port 9` becomes ":9", which is every address of the machine,
-    # without a word; with `--bind ::1` it becomes "[::1]:localhost". Expected: the file's problem is reported.
     file = write(folder, '[server]\nlisten = ["localhost"]')
     assert (file, "server.listen", '"localhost"') in [
         (problem.source, problem.key, problem.value) for problem in problems(file, flags)
@@ -654,7 +638,6 @@ def test_what_is_shown_says_where_it_came_from(folder: Path) -> None:
 
 
 def test_a_strange_name_of_the_file_does_not_spoil_what_is_shown(folder: Path) -> None:
-    # BUG: the origin goes into the comment as it is; a control character in the file's name makes it wrong TOML.
     file = write(folder, NOTHING_SET, "a\nb\x1b.toml")
     settings = config.load(file)
     again = config.load(write(folder, config.show(settings)))

@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 from httpmini.client.exchange import exchange
 from httpmini.client.url import parse_url
-from httpmini.errors import CannotRun, UsageError
+from httpmini.errors import CannotRun, UsageError, visible
+from httpmini.protocol.grammar import BAD_VALUE_OCTET, TOKEN
 from httpmini.protocol.message import Headers
 
 
@@ -43,32 +44,51 @@ def get(url: str, *, output: str | None, head: bool, include: bool, headers: tup
 
 def _parse_header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise UsageError(f"-H {text!r}: write 'Name: value'")
+    value = value.strip(" \t")
     try:
-        value.encode("iso-8859-1")
-    except UnicodeEncodeError as error:
-        raise UsageError(f"-H {text!r}: a field value is ISO-8859-1 text (RFC 9110 §5.5)") from error
-    return name.strip(), value.strip()
+        named = TOKEN.fullmatch(name.encode("ascii"))
+        right = colon and named and not BAD_VALUE_OCTET.search(value.encode("iso-8859-1"))
+    except UnicodeEncodeError:
+        right = False
+    if not right:
+        raise UsageError(f"-H {text!r}: write 'Name: value'; the name a token, the value ISO-8859-1 text in one line")
+    return name, value
 
 
 @contextmanager
 def _open_output(path: str | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that gets its name only when everything is in it."""
+    """Standard output, a file that gets its name only when everything is in it, or a device or pipe as it is."""
     try:
         if path is None:
             yield sys.stdout.buffer
             sys.stdout.buffer.flush()
-            return
-        part = f"{path}.part"
-        with open(part, "wb") as file:
-            yield file
-        os.replace(part, path)  # noqa: PTH105
+        elif os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "wb") as special:
+                yield special
+        else:
+            with _new_file(os.path.realpath(path)) as file:
+                yield file
     except BrokenPipeError as error:  # `httpmini get ... | head`: nobody wants the rest
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise CannotRun("standard output was closed") from error
+        if path is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise CannotRun(f"{path or 'standard output'} was closed") from error
     except OSError as error:
         raise CannotRun(f"cannot write {path or 'standard output'}: {error.strerror}") from error
+
+
+@contextmanager
+def _new_file(path: str) -> Iterator[BinaryIO]:
+    """A file under a name of its own, moved to ``path`` at the end, or gone when that is not reached."""
+    folder, name = os.path.split(path)
+    part = os.path.join(folder, f".{name[:200]}.{os.getpid()}.part")
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with open(fd, "wb") as file:
+            yield file
+        os.replace(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise
 
 
 def _no_trace(_direction: str, _head: bytes) -> None:
@@ -76,12 +96,10 @@ def _no_trace(_direction: str, _head: bytes) -> None:
 
 
 def _trace(direction: str, head: bytes) -> None:
-    for line in head.decode("iso-8859-1").splitlines():
-        _say(f"{direction} {line}")
+    for line in head.decode("iso-8859-1").rstrip("\r\n").split("\n"):
+        _say(f"{direction} {line.removesuffix(chr(13))}")
 
 
 def _say(text: str) -> None:
-    """To standard error, with the control characters of the other side made harmless: they could drive the terminal."""
-    safe = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
     with suppress(OSError):
-        sys.stderr.write(safe + "\n")
+        sys.stderr.write(visible(text) + "\n")

@@ -22,7 +22,7 @@ def connect(url: Url) -> socket.socket:
         found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise NotResolved(f"{url.host}: {said}") from error
+        raise NotResolved(f"{url.name}: {said}") from error
     failures = []
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)

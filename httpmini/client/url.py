@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from httpmini.errors import BadUrl
@@ -17,14 +17,16 @@ class Url:
     """Where to connect, and what to ask for.
 
     Attributes:
-        host: a name or address, without brackets.
+        host: a name in ASCII or an address, without brackets.
         port: a number.
         target: the request target in origin-form.
+        name: the host as the person wrote it.
     """
 
     host: str
     port: int
     target: str
+    name: str = field(default="", compare=False)
 
     @property
     def host_field(self) -> str:
@@ -52,7 +54,19 @@ def parse_url(text: str) -> Url:
         raise BadUrl(f"{text}: has no host; write http://host:port/path")
     if parts.username is not None:
         raise BadUrl(f"{text}: user names in URLs are not supported")
-    target = quote(parts.path or "/", safe=_TARGET_SAFE) + (
-        "?" + quote(parts.query, safe=_TARGET_SAFE) if parts.query else ""
-    )
-    return Url(parts.hostname, DEFAULT_PORT if port is None else port, target)
+    target = _encode(parts.path or "/") + (f"?{_encode(parts.query)}" if parts.query else "")
+    host = _to_ascii(parts.hostname, text)
+    return Url(host, DEFAULT_PORT if port is None else port, target, parts.hostname)
+
+
+def _encode(part: str) -> str:
+    """Percent-encode what must be; an argument that was not UTF-8 keeps its octets."""
+    return quote(part, safe=_TARGET_SAFE, errors="surrogateescape")
+
+
+def _to_ascii(host: str, text: str) -> str:
+    """An internationalised name as the A-labels that DNS and the Host field know (RFC 5890)."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise BadUrl(f"{text}: {host} is not a host name") from error

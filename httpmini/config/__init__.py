@@ -1,7 +1,7 @@
 """The configuration: TOML and flags in, a typed Config out; a file is refused as a whole, or taken as a whole."""
 
 from httpmini.config.loader import Flags, load
-from httpmini.config.settings import Config, Row, help_for, rows
+from httpmini.config.settings import Config, Row, rows
 from httpmini.config.words import annotated, declared_choices, expected, show, toml
 
 __all__ = [

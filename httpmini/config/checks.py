@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Protocol
 
 from httpmini.server.listener import parse_endpoint
+
+_MAPPED = IPv6Network("::ffff:0:0/96")
+_MAX_NAME_BYTES = 255
 
 
 class Draft(Protocol):
@@ -27,19 +30,24 @@ class Draft(Protocol):
         """Note a problem with ``key``; ``value`` is the part of it that is wrong."""
         ...
 
+    def said_last(self, *keys: str) -> str:
+        """Which of ``keys`` a person has set; the last one when several are, or none."""
+        ...
+
 
 def _check_root(draft: Draft) -> None:
-    root = draft.folder / draft.values["site.root"]
-    if not root.is_dir():
-        what = "is not a folder" if root.exists() else "does not exist"
+    root = os.path.join(draft.folder, draft.values["site.root"])
+    if not os.path.isdir(root):  # unlike Path.is_dir(), takes any string
+        what = "is not a folder" if os.path.exists(root) else "does not exist"
         draft.complain("site.root", f"{what} ({root}); it must be the folder to serve")
-    draft.values["site.root"] = _tidy(root)
+    else:
+        draft.values["site.root"] = _tidy(root)
 
 
-def _tidy(path: Path) -> str:
+def _tidy(path: str) -> str:
     """Without ``..``, where that leads to the same folder (behind a symlink it may not)."""
     short = os.path.normpath(path)
-    return short if os.path.exists(short) and os.path.samefile(short, path) else str(path)  # noqa: PTH110, PTH121
+    return short if os.path.exists(short) and os.path.samefile(short, path) else path
 
 
 def _check_listen(draft: Draft) -> None:
@@ -59,25 +67,40 @@ def _check_networks(key: str) -> Callable[[Draft], None]:
     def check(draft: Draft) -> None:
         for entry in draft.values[key]:
             try:
-                ip_network(entry)
+                network = ip_network(entry)
             except ValueError as error:
                 draft.complain(key, f'{error}; write an address or a network such as "192.168.1.0/24"', entry)
+            else:
+                if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+                    draft.complain(key, 'clients with IPv4 addresses are known by these; write "192.0.2.1"', entry)
 
     return check
 
 
 def _check_contradictions(draft: Draft) -> None:
-    both = sorted(set(draft.values["server.allow"]) & set(draft.values["server.deny"]))
-    for entry in both:
-        draft.complain("server.deny", "is in server.allow as well; keep it in one of them", entry)
+    allowed = {_network(entry) for entry in draft.values["server.allow"]}
+    for entry in draft.values["server.deny"]:
+        if _network(entry) in allowed:
+            draft.complain("server.deny", "is in server.allow as well; keep it in one of them", entry)
+
+
+def _network(entry: str) -> object:
+    """Something to compare entries by: one network has several spellings."""
+    try:
+        return ip_network(entry)
+    except ValueError:
+        return object()  # another check has complained
 
 
 def _check_sizes(draft: Draft) -> None:
     head, target = draft.values["limits.head_bytes"], draft.values["limits.target_bytes"]
     if target >= head:
-        draft.complain(
-            "limits.target_bytes", f"must be less than limits.head_bytes = {head}: the target is in the head"
-        )
+        said = draft.said_last("limits.head_bytes", "limits.target_bytes")
+        remedy = {
+            "limits.head_bytes": f"must be more than limits.target_bytes = {target}: the target is in the head",
+            "limits.target_bytes": f"must be less than limits.head_bytes = {head}: the target is in the head",
+        }
+        draft.complain(said, remedy[said])
 
 
 def _check_index(draft: Draft) -> None:
@@ -107,12 +130,15 @@ def _check_log(key: str) -> Callable[[Draft], None]:
         target = draft.values[key]
         if target in ("stdout", "off"):
             return
-        path = draft.folder / target
-        if not path.parent.is_dir():
-            draft.complain(key, f"the folder {path.parent} does not exist")
-        elif path.is_dir() or not target:
+        path = os.path.join(draft.folder, target)
+        folder = os.path.dirname(path)
+        if "\0" in target or not target or os.path.isdir(path):
             draft.complain(key, 'must be "stdout", "off", or the path of a file')
-        draft.values[key] = str(path)
+        elif not os.path.isdir(folder):
+            draft.complain(key, f"the folder {folder} does not exist")
+        elif len(os.fsencode(os.path.basename(path))) > _MAX_NAME_BYTES:
+            draft.complain(key, f"a file's name has at most {_MAX_NAME_BYTES} bytes")
+        draft.values[key] = path
 
     return check
 

@@ -11,8 +11,9 @@ import msgspec
 
 from httpmini.config.checks import CHECKS
 from httpmini.config.settings import DEFAULT, SECTIONS, Config, rows
-from httpmini.config.words import expected, guess, nearest, toml
+from httpmini.config.words import expected, guess, nearest_section, nearest_setting, toml
 from httpmini.errors import ConfigError, Problem
+from httpmini.server.listener import Endpoint, parse_endpoint
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,9 @@ def load(file: str | None = None, flags: Flags | None = None) -> Config:
         ConfigError: with every problem that was found.
     """
     draft = _Draft()
-    if file is not None:
-        draft.read(Path(file))
-    draft.apply(flags or Flags())
-    draft.check()
+    if file is None or draft.read(Path(file)):  # what would be wrong with the defaults instead of the file is no news
+        draft.apply(flags or Flags())
+        draft.check()
     if draft.problems:
         raise ConfigError(draft.problems)
     sections: dict[str, Any] = {
@@ -61,24 +61,28 @@ class _Draft:
     problems: list[Problem] = field(default_factory=list)
     wrong: set[str] = field(default_factory=set)  # keys whose value could not be taken
 
-    def read(self, file: Path) -> None:
+    def read(self, file: Path) -> bool:
+        """Take the settings of ``file``; False when it could not be read at all."""
         self.folder = file.absolute().parent
         try:
             tables = tomllib.loads(file.read_text("utf-8"))
         except OSError as error:
-            self.problems.append(Problem(str(file), "", "", f"cannot be read: {error.strerror}"))
+            remedy = f"cannot be read: {error.strerror}"
         except UnicodeDecodeError:
-            self.problems.append(Problem(str(file), "", "", "is not UTF-8, as TOML has to be"))
-        except tomllib.TOMLDecodeError as error:
-            self.problems.append(Problem(str(file), "", "", f"is not TOML: {error}"))
+            remedy = "is not UTF-8, as TOML has to be"
+        except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number without end
+            remedy = f"is not TOML: {error}"
         else:
             for section, table in tables.items():
                 self._read_section(str(file), section, table)
+            return True
+        self.problems.append(Problem(str(file), "", "", remedy))
+        return False
 
     def _read_section(self, file: str, section: str, table: object) -> None:
         if section not in SECTIONS:
             value = "" if isinstance(table, dict) else toml(table)
-            self.problems.append(Problem(file, section, value, f"unknown; {nearest(section)}"))
+            self.problems.append(Problem(file, section, value, f"unknown; {nearest_section(section)}"))
         elif not isinstance(table, dict):
             self.problems.append(Problem(file, section, toml(table), f"must be a table: [{section}]"))
         else:
@@ -88,7 +92,7 @@ class _Draft:
                 if name in known:
                     self.put(key, value, file)
                 else:
-                    self.problems.append(Problem(file, key, toml(value), f"unknown; {nearest(key)}"))
+                    self.problems.append(Problem(file, key, toml(value), f"unknown; {nearest_setting(section, name)}"))
 
     def apply(self, flags: Flags) -> None:
         if flags.root is not None:
@@ -101,13 +105,16 @@ class _Draft:
 
     def _apply_addresses(self, flags: Flags) -> None:
         """``-b`` replaces the hosts and keeps the (first) port; ``-p`` replaces every port and keeps the hosts."""
-        listen = self.values["server.listen"]
+        try:
+            endpoints = [parse_endpoint(entry) for entry in self.values["server.listen"]]
+        except ValueError:
+            return  # the check will say what is wrong with the file's own
         if flags.addresses:
-            port = listen[0].rpartition(":")[2]
-            hosts = [f"[{host}]" if ":" in host and not host.startswith("[") else host for host in flags.addresses]
-            listen = [f"{host}:{port}" for host in hosts]
+            hosts = [host.removeprefix("[").removesuffix("]") or "(empty)" for host in flags.addresses]
+            endpoints = [Endpoint(host, endpoints[0].port) for host in hosts]
         if flags.port is not None:
-            listen = [f"{entry.rpartition(':')[0]}:{flags.port}" for entry in listen]
+            endpoints = [Endpoint(endpoint.host, str(flags.port)) for endpoint in endpoints]
+        listen = [str(endpoint) for endpoint in endpoints]
         self.put("server.listen", listen, "--bind" if flags.addresses else "--port")
 
     def put(self, key: str, value: object, origin: str) -> None:
@@ -126,6 +133,10 @@ class _Draft:
         value = self.values[key] if value is None else value
         origin = self.origins[key]
         self.problems.append(Problem("" if origin == DEFAULT else origin, key, toml(value), remedy))
+
+    def said_last(self, *keys: str) -> str:
+        """Which of ``keys`` a person has set; the last one when several are, or none."""
+        return ([key for key in keys if self.origins[key] != DEFAULT] or list(keys))[-1]
 
     def check(self) -> None:
         """What types and bounds cannot say. A key whose value could not even be taken is not looked at again."""

