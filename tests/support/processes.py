@@ -32,6 +32,7 @@ class ServerProcess:
         self.errors = ""
         self._news = threading.Condition()
         self._ended = False
+        self._deaf = False
         self._readers = [threading.Thread(target=self._read_lines), threading.Thread(target=self._read_errors)]
         for reader in self._readers:
             reader.start()
@@ -55,9 +56,13 @@ class ServerProcess:
     def _read_lines(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            if self._deaf:
+                break
             with self._news:
                 self.lines.append(line.decode("utf-8", "replace").rstrip("\n"))
                 self._news.notify_all()
+        if self._deaf:
+            self.process.stdout.close()
         with self._news:
             self._ended = True
             self._news.notify_all()
@@ -79,6 +84,10 @@ class ServerProcess:
                 log = "\n".join(self.lines)
                 raise AssertionError(f"no line {pattern!r} (x{count}) in:\n{log}\n{self.errors}")
             return str(found()[count - 1])
+
+    def stop_reading(self) -> None:
+        """Close our end of its standard output, once one line more has come."""
+        self._deaf = True
 
     def access_lines(self) -> list[str]:
         return [line for line in self.lines if re.match(r"^\S+ - ", line)]

@@ -1,0 +1,97 @@
+"""The access log of a running server: real byte counts, lines that cannot be forged, every refusal, any place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StartServer
+from tests.support.processes import eventually
+from tests.support.wire import converse, get
+
+COMBINED = re.compile(
+    r'(?P<host>\S+) - - \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]{8} \+0000\] "(?P<line>[^"]*)" (?P<status>[0-9]{3}) '
+    r'(?P<size>[0-9]+|-) "(?P<referer>[^"]*)" "(?P<agent>[^"]*)"'
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "status"),
+    [
+        (b"GET /ten.txt HTTP/1.0\r\n\r\n", "GET /ten.txt HTTP/1.0", "200"),
+        (b"GET /ten.txt\r\n", "GET /ten.txt", "200"),
+        (b"GET /\x1b[31m HTTP/1.0\r\n\r\n", r"GET /\x1B[31m HTTP/1.0", "400"),
+        (b'GET /"\\\xff HTTP/1.0\r\n\r\n', r"GET /\x22\x5C\xFF HTTP/1.0", "404"),
+        (b"GET /a\r127.0.0.1 - - HTTP/1.0\r\n\r\n", r"GET /a\x0D127.0.0.1 - - HTTP/1.0", "400"),
+        (b"\x16\x03\x01\x02\x00", r"\x16\x03\x01\x02\x00", "400"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "PRI * HTTP/2.0", "400"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0-OpenSSH_9.2", "400"),
+        (b"GET / HTTP/3.0\r\n\r\n", "GET / HTTP/3.0", "505"),
+        (b"GET /ten.txt HTTP/1.0\r\nX", "GET /ten.txt HTTP/1.0", "400"),
+        (b"POST / HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc", "POST / HTTP/1.0", "405"),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.0\r\n\r\n", "GET /" + "x" * 1992 + "...", "414"),
+    ],
+)
+def test_one_line_for_each(start: StartServer, site: Path, mode: str, data: bytes, line: str, status: str) -> None:
+    server = start(site, "--mode", mode)
+    answer = converse(server.port, [data])
+    assert get(server.port, "/ten.txt")[0] == 200, "the server goes on"
+    server.wait_for_line(r'"GET /ten.txt HTTP/1.0" 200 10 "-" "-"$')
+    if data.startswith(b"GET /ten.txt HTTP/1.0\r\n\r\n"):
+        server.wait_for_line(r'"GET /ten.txt HTTP/1.0" 200 10 ', count=2)
+    first = COMBINED.fullmatch(server.access_lines()[0])
+    assert first is not None, server.access_lines()
+    assert (first["host"], first["line"], first["status"]) == ("127.0.0.1", line, status)
+    body = answer.partition(b"\r\n\r\n")[2] if answer.startswith(b"HTTP/") else answer
+    assert int(first["size"]) == len(body)
+    assert len(server.access_lines()) == 2
+
+
+def test_fields_of_the_client_are_escaped(start: StartServer, site: Path) -> None:
+    server = start(site)
+    request = b'GET /ten.txt HTTP/1.0\r\nReferer: http://x/"\r\nUser-Agent: a"b\\c\xff\td\r\n\r\n'
+    converse(server.port, [request])
+    line = server.wait_for_line("ten.txt")
+    match = COMBINED.fullmatch(line)
+    assert match is not None
+    assert (match["referer"], match["agent"]) == (r"http://x/\x22", r"a\x22b\x5Cc\xFF\x09d")
+
+
+def test_into_a_file(start: StartServer, site: Path, mode: str, tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text("what was there\n")
+    config = f'[server]\nmode = "{mode}"\n[log]\naccess = "access.log"\nformat = "common"\nerror = "off"\n'
+    server = start(site, config=config)  # the path is relative to the file
+    for _ in range(5):
+        get(server.port, "/ten.txt")
+    eventually(lambda: log.read_text().count("\n") == 6, "five lines are added")
+    lines = log.read_text().splitlines()
+    assert lines[0] == "what was there"
+    assert all(
+        re.fullmatch(r'127\.0\.0\.1 - - \[\S+ \+0000\] "GET /ten\.txt HTTP/1\.0" 200 10', line) for line in lines[1:]
+    )
+    assert server.lines == [server.banner]
+
+
+def test_nowhere(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, config=f'[server]\nmode = "{mode}"\n[log]\naccess = "off"\n')
+    assert get(server.port, "/ten.txt")[0] == 200
+    assert server.stop() == 0
+    assert server.lines == [server.banner]
+
+
+def test_a_full_disk_costs_no_answer(start: StartServer, site: Path, mode: str) -> None:
+    server = start(site, config=f'[server]\nmode = "{mode}"\n[log]\naccess = "/dev/full"\n')
+    for _ in range(3):
+        assert get(server.port, "/ten.txt")[2] == b"0123456789"
+
+
+def test_a_reader_that_went_away_costs_no_answer(start: StartServer, site: Path, mode: str, tmp_path: Path) -> None:
+    """``httpmini serve | head -1``"""
+    server = start(site, "--mode", mode)
+    assert server.process.stdout is not None
+    server.stop_reading()
+    for _ in range(3):
+        assert get(server.port, "/ten.txt")[2] == b"0123456789"
