@@ -20,6 +20,7 @@ from httpmini.version import __version__
 from tests.conftest import StartServer
 from tests.support import wire
 from tests.support.processes import WAIT_S
+from tests.support.tools import service_names
 
 HOME = Path(__file__).parent.parent
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini"]
@@ -136,6 +137,7 @@ def test_a_port_that_is_taken() -> None:
 
 
 def test_a_service_name_is_looked_up(folder: Path) -> None:
+    service_names()
     (folder / "service.toml").write_text('[server]\nlisten = ["127.0.0.1:http-alt"]')
     with ExitStack() as stack:
         with suppress(OSError):  # somebody else has the port: as good

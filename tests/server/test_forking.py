@@ -59,9 +59,11 @@ def test_a_killed_child_costs_its_client_only(start: StartServer, site: Path) ->
 def test_children_hold_only_what_is_theirs(start: StartServer, site: Path) -> None:
     """A copy of another client's socket would keep that client waiting for its end; one of the listener, the port."""
     server = start(site, "--mode", "forking")
-    socks = [connect(server.port) for _ in range(8)]  # some of them accepted in one turn
+    server.process.send_signal(signal.SIGSTOP)
+    socks = [connect(server.port) for _ in range(8)]
     for sock in socks:
         sock.sendall(KEEP)
+    server.process.send_signal(signal.SIGCONT)  # all eight are accepted in one turn
     for sock in socks:
         assert read_answer(sock)[0] == 200
     for child in server.children():

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
+
+
+def service_names() -> None:
+    """The table of service names, which a small system may lack."""
+    if not os.path.exists("/etc/services"):
+        _missing("/etc/services", "netbase")
 
 
 def tool(command: str, package: str) -> str:
     """The path of ``command``, which Debian has in ``package``."""
     path = shutil.which(command)
     if path is None:
-        message = f"{command} is missing: apt-get install {package}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        _missing(command, package)
     return path
+
+
+def _missing(what: str, package: str) -> NoReturn:
+    message = f"{what} is missing: apt-get install {package}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)

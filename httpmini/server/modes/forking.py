@@ -89,11 +89,8 @@ class Forking:
             for listener in self._listeners:
                 listener.close()
             self._reactor.close()
-            for other in (
-                *self._arrivals,
-                *self._reactor.clients,
-            ):  # a copy left open would hold back their end
-                other.sock.close()
+            for other in (*self._arrivals, *self._reactor.clients):
+                other.sock.close()  # a copy left open would hold back that client's end
             client.slot = None  # counted by the parent
             try:
                 pump(client, self._control.follow_in_child())
