@@ -60,19 +60,10 @@ def main() -> None:
 @_config_option
 @_setting("--mode", "server.mode")
 @click.option(
-    "-b",
-    "--bind",
-    "addresses",
-    multiple=True,
-    metavar="ADDRESS",
-    help="Listen on this address; may be repeated.",
+    "-b", "--bind", "addresses", multiple=True, metavar="ADDRESS", help="Listen on this address; may be repeated."
 )
 @click.option(
-    "-p",
-    "--port",
-    type=click.IntRange(0, 65535),
-    metavar="PORT",
-    help="Listen on this port; 0 for a free one.",
+    "-p", "--port", type=click.IntRange(0, 65535), metavar="PORT", help="Listen on this port; 0 for a free one."
 )
 @_setting("--max-clients", "server.max_clients", type=int, metavar="N")
 @_setting("--overflow", "server.overflow")
@@ -98,10 +89,7 @@ def serve(
 @main.command()
 @click.argument("url")
 @click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="Write the body to FILE; it appears there only when it is complete.",
+    "-o", "--output", metavar="FILE", help="Write the body to FILE; it appears there only when it is complete."
 )
 @click.option("-I", "--head", is_flag=True, help="Ask for the head alone (HEAD), and print it.")
 @click.option("-i", "--include", is_flag=True, help="Print the head before the body.")

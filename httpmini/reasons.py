@@ -33,10 +33,7 @@ _ROWS = (
     # The request line.
     Reason("not-http", 400, "RFC 9112 §2.2", "These bytes do not begin an HTTP request."),
     Reason(
-        "http2-preface",
-        400,
-        "RFC 9113 §3.4",
-        "This is an HTTP/2 connection preface; only HTTP/1.x is spoken here.",
+        "http2-preface", 400, "RFC 9113 §3.4", "This is an HTTP/2 connection preface; only HTTP/1.x is spoken here."
     ),
     Reason("request-line", 400, "RFC 9112 §3", "The request line is not a method, a target and a version."),
     Reason("version", 400, "RFC 9112 §2.3", "The version is not HTTP/digits.digits."),
@@ -44,10 +41,7 @@ _ROWS = (
     Reason("simple-request-method", 400, "RFC 1945 §4.1", "A request without a version can only be a GET."),
     Reason("target-long", 414, "RFC 9110 §15.5.15", "The request target is longer than this server takes."),
     Reason(
-        "target-character",
-        400,
-        "RFC 9112 §3.2",
-        "The request target has a character that must be percent-encoded.",
+        "target-character", 400, "RFC 9112 §3.2", "The request target has a character that must be percent-encoded."
     ),
     Reason("target-form", 400, "RFC 9112 §3.2", "The request target is neither a path nor an http URL."),
     Reason(
@@ -70,12 +64,7 @@ _ROWS = (
     Reason("host-missing", 400, "RFC 9112 §3.2", "An HTTP/1.1 request must have a Host field."),
     Reason("host-repeated", 400, "RFC 9112 §3.2", "A request must not have more than one Host field."),
     Reason("content-length", 400, "RFC 9112 §6.3", "Content-Length is not one decimal number."),
-    Reason(
-        "transfer-encoding",
-        400,
-        "RFC 9112 §6.1",
-        "Transfer codings belong to HTTP/1.1; this server takes none.",
-    ),
+    Reason("transfer-encoding", 400, "RFC 9112 §6.1", "Transfer codings belong to HTTP/1.1; this server takes none."),
     # What the site says.
     Reason("method-unknown", 501, "RFC 9110 §15.6.2", "This method is not known here."),
     Reason("method-not-allowed", 405, "RFC 9110 §15.5.6", "Files can only be read here: GET and HEAD."),
@@ -88,10 +77,7 @@ _ROWS = (
     # What the server says of itself.
     Reason("too-many-clients", 503, "RFC 9110 §15.6.4", "All places are taken. Please try again in a moment."),
     Reason(
-        "out-of-resources",
-        503,
-        "RFC 9110 §15.6.4",
-        "The machine is out of resources. Please try again in a moment.",
+        "out-of-resources", 503, "RFC 9110 §15.6.4", "The machine is out of resources. Please try again in a moment."
     ),
     Reason("disk-error", 500, "RFC 9110 §15.6.1", "The server could not read this from its disk."),
     Reason("fault", 500, "RFC 9110 §15.6.1", "The server made a mistake; it has been logged."),

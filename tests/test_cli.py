@@ -310,15 +310,7 @@ def test_a_flag_beats_the_file(site: Path, start: StartServer) -> None:
     assert re.fullmatch(BANNER.format(root=re.escape(str(site)), urls=V4, mode="threading", clients=3), server.lines[0])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        b"a b",
-        "\u00fc\u20ac".encode(),
-        b"caf\xe9",
-        b"a\nb",
-    ],
-)
+@pytest.mark.parametrize("name", [b"a b", "\u00fc\u20ac".encode(), b"caf\xe9", b"a\nb"])
 def test_a_root_with_a_strange_name_can_be_served(folder: Path, name: bytes) -> None:
     root = os.fsencode(folder) + b"/" + name
     os.mkdir(root)

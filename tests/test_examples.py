@@ -290,11 +290,7 @@ TALKS = [
     Talk("handshake again", HELLO, WRONG),
     Talk("29 digits", NUMBER + b"9\n1\n+\n", b"error: an operand has at most 28 digits\n= 1\n"),
     Talk("32 operands", b"1\n" * 32 + b"+\n", b"= 32\n"),
-    Talk(
-        "33 operands",
-        b"1\n" * 33 + b"+\n",
-        b"error: there are 32 operands already; an operator is due\n= 32\n",
-    ),
+    Talk("33 operands", b"1\n" * 33 + b"+\n", b"error: there are 32 operands already; an operator is due\n= 32\n"),
     Talk("64 bytes", b"0" * 63 + b"7\n+\n", b"= 7\n"),
     Talk("65 bytes", b"0" * 64 + b"7\n+\n", b"error: a line has at most 64 bytes\n"),
     Talk("64 bytes and CR", b"0" * 64 + b"\r\n+\n", b"error: a line has at most 64 bytes\n"),

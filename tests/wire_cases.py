@@ -398,11 +398,7 @@ FRAMING = (
         b"POST /ten.txt HTTP/1.0\r\nContent-Length: 1048576\r\n\r\n" + b"x" * 1_048_576,
         Expected(405, fields={"connection": "close"}),
     ),
-    _case(
-        "64 KiB of junk after a request",
-        b"GET /ten.txt HTTP/1.0\r\n\r\n" + b"\0" * 65_536,
-        CLOSED,
-    ),
+    _case("64 KiB of junk after a request", b"GET /ten.txt HTTP/1.0\r\n\r\n" + b"\0" * 65_536, CLOSED),
 )
 
 

@@ -14,13 +14,7 @@ from httpmini.client.connect import connect
 from httpmini.client.url import Url
 from httpmini.errors import BadUrl, BrokenResponse, NotConnected, ProtocolError, TimedOut, Truncated
 from httpmini.protocol.message import Headers
-from httpmini.protocol.reader import (
-    NEED_DATA,
-    HeadLimits,
-    ResponseHead,
-    parse_content_length,
-    read_response_head,
-)
+from httpmini.protocol.reader import NEED_DATA, HeadLimits, ResponseHead, parse_content_length, read_response_head
 from httpmini.protocol.writer import request_head
 from httpmini.version import __version__
 
@@ -45,10 +39,7 @@ class Answer:
 
 @contextmanager
 def exchange(
-    url: Url,
-    method: str,
-    extra: Headers,
-    trace: Callable[[str, bytes], None] = lambda _direction, _head: None,
+    url: Url, method: str, extra: Headers, trace: Callable[[str, bytes], None] = lambda _direction, _head: None
 ) -> Iterator[Answer]:
     """Ask ``url`` for an Answer; the connection is closed at the end of the ``with``.
 

@@ -40,8 +40,7 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
         log = error_log(errors.write, time.time)
         service = make_service(config, make_site(config), accesses.write, log)
         rules = AddressRules(
-            [ip_network(entry) for entry in config.server.allow],
-            [ip_network(entry) for entry in config.server.deny],
+            [ip_network(entry) for entry in config.server.allow], [ip_network(entry) for entry in config.server.deny]
         )
         admission = Admission(config.server.max_clients, config.server.overflow, rules, log)
         listeners = open_listeners([parse_endpoint(entry) for entry in config.server.listen], config.server.backlog)

@@ -21,11 +21,7 @@ from httpmini.reasons import REASONS
 from httpmini.server.access_log import Exchange
 from httpmini.server.connection import Connection, Interest, Patience, Peer, Refusal
 
-_REFUSALS = {
-    Refusal.BUSY: "too-many-clients",
-    Refusal.DENIED: "address-denied",
-    Refusal.RESOURCES: "out-of-resources",
-}
+_REFUSALS = {Refusal.BUSY: "too-many-clients", Refusal.DENIED: "address-denied", Refusal.RESOURCES: "out-of-resources"}
 
 
 class Respond(Protocol):
@@ -172,10 +168,7 @@ class HttpConnection(Connection):
         keep_alive = self._may_keep_alive(request)
         pieces: tuple[Piece, ...] = () if _has_no_body(request, response) else response.body
         head = b""
-        if request is None or request.version >= (
-            1,
-            0,
-        ):  # a Simple-Response is the entity alone (RFC 1945 §6)
+        if request is None or request.version >= (1, 0):  # a Simple-Response is the entity alone (RFC 1945 §6)
             head = response_head(
                 response, keep_alive=keep_alive, server=self._service.server_name, now=self._service.now()
             )

@@ -49,8 +49,7 @@ def test_types_by_extension(name: bytes, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("charset", "expected"),
-    [("", "text/plain"), ("iso-8859-1", "text/plain; charset=iso-8859-1")],
+    ("charset", "expected"), [("", "text/plain"), ("iso-8859-1", "text/plain; charset=iso-8859-1")]
 )
 def test_the_charset_is_the_one_of_the_settings(charset: str, expected: str) -> None:
     assert content_type(b"a.txt", charset, {}) == expected
