@@ -88,7 +88,7 @@ class CalculatorConnection(Connection):
     def leave(self, reason: str, now: float) -> None:
         """Say why, and close. The client may be in the middle of a sentence, so linger."""
         self.send(b"error: %b\n" % reason.encode(), now=now)
-        self.end(now, linger=True)
+        self.end(now, expects_more=True)
 
     def _take_lines(self, now: float) -> None:
         """Take lines until one is answered, or no whole one is left."""

@@ -38,7 +38,7 @@ class EchoService:
         """Say that we are busy, and goodbye."""
         connection = EchoConnection(PATIENCE, now)
         connection.send(BUSY, now=now)
-        connection.end(now, linger=True)
+        connection.end(now, expects_more=True)
         return connection
 
     def prepare(self) -> None:

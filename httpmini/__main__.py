@@ -1,6 +1,15 @@
-"""``python -m httpmini``: the same as the ``httpmini`` command."""
+"""``python -m httpmini``, and the ``httpmini`` command."""
 
-from httpmini.cli import main
+import signal
+
+
+def main() -> None:
+    """Run the command line. Ctrl-C ends the process quietly until somebody knows better what to do about it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from httpmini.cli import main as commands
+
+    commands()
+
 
 if __name__ == "__main__":
     main()

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from httpmini import config
-from httpmini.errors import HttpminiError, UsageError, visible
+from httpmini.errors import CannotRun, HttpminiError, UsageError, visible
 from httpmini.version import __version__
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -83,7 +85,24 @@ def serve(
     from httpmini.daemon import assembly  # the client and the checks need not wait for this import
 
     flags = config.Flags(root, mode, addresses, port, max_clients, overflow)
-    assembly.serve(config.load(file, flags), click.echo)
+    _keep_standard_descriptors()
+    assembly.serve(config.load(file, flags), _announce)
+
+
+def _announce(banner: str) -> None:
+    try:
+        click.echo(banner)
+    except OSError as error:
+        raise CannotRun(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _keep_standard_descriptors() -> None:
+    """Where 0, 1 or 2 are closed, nothing else may get these numbers: logs would be written into it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 @main.command()
@@ -102,6 +121,7 @@ def get(url: str, output: str | None, head: bool, include: bool, headers: tuple[
     """
     from httpmini.client import command
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a file that was begun is taken away
     status = command.get(url, output=output, head=head, include=include, headers=headers, verbose=verbose)
     sys.exit(status)
 

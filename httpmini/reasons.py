@@ -1,7 +1,6 @@
 """Why a request is refused: one row for each cause, with a token that never changes.
 
-A 400 alone says little. Each refusal carries its row: the log writes the token, the error page explains it,
-and a test asserts on it.
+A 400 alone says little. Each refusal carries its row: the error page explains it, and a test asserts on it.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _ROWS = (
     ),
     Reason("request-line", 400, "RFC 9112 §3", "The request line is not a method, a target and a version."),
     Reason("version", 400, "RFC 9112 §2.3", "The version is not HTTP/digits.digits."),
-    Reason("version-major", 505, "RFC 9110 §15.6.6", "Only versions 0.9 and 1.x of HTTP are spoken here."),
+    Reason("version-major", 505, "RFC 9110 §15.6.6", "Only HTTP/1.x is spoken here, and 0.9 without a version."),
     Reason("simple-request-method", 400, "RFC 1945 §4.1", "A request without a version can only be a GET."),
     Reason("target-long", 414, "RFC 9110 §15.5.15", "The request target is longer than this server takes."),
     Reason(

@@ -65,7 +65,12 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def _belongings() -> dict[str, int]:
-    children = sum(
-        len(Path(f"/proc/self/task/{task}/children").read_text().split()) for task in os.listdir("/proc/self/task")
-    )
+    children = sum(_children_of(task) for task in os.listdir("/proc/self/task"))
     return {"descriptors": len(os.listdir("/proc/self/fd")), "threads": threading.active_count(), "children": children}
+
+
+def _children_of(task: str) -> int:
+    try:
+        return len(Path(f"/proc/self/task/{task}/children").read_text().split())
+    except FileNotFoundError:  # a thread that has just ended
+        return 0

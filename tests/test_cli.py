@@ -20,7 +20,7 @@ from httpmini.version import __version__
 from tests.conftest import StartServer
 from tests.support import wire
 from tests.support.processes import WAIT_S
-from tests.support.tools import service_names
+from tests.support.tools import service_names, tool
 
 HOME = Path(__file__).parent.parent
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini"]
@@ -320,3 +320,40 @@ def test_a_root_with_a_strange_name_can_be_served(folder: Path, name: bytes) -> 
     assert "Traceback" not in errors
     assert (status, errors) == (0, "")
     assert re.fullmatch(BANNER.format(root=".*", urls=V4, mode="select", clients=256).encode() + b"\n", line)
+
+
+def test_a_name_with_an_address_that_is_not_here(folder: Path) -> None:
+    """As with IPv6 where there is none: the other addresses of the name are listened on all the same."""
+    (folder / "both.toml").write_text('[server]\nlisten = ["both:0"]\n[site]\nroot = "www"\n')
+    (folder / "hosts").write_text("192.0.2.1 both\n127.0.0.1 both\n")
+    shell = f'mount --bind hosts /etc/hosts && exec "{sys.executable}" -m httpmini serve -c both.toml'
+    program = [
+        tool("unshare", "util-linux"),
+        "--mount",
+        "--map-root-user",
+        "sh",
+        "-c",
+        shell,
+    ]  # /etc/hosts for it alone
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder) as process:
+        assert process.stdout is not None
+        banner = process.stdout.readline().decode()
+        process.terminate()
+    assert re.search(r" at http://127\.0\.0\.1:\d+/ \(", banner)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15])
+def test_ctrl_c_while_it_starts(folder: Path, delay_s: float) -> None:
+    """Whenever it comes: no traceback. There is no event to wait for, so several moments are tried."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "httpmini", "serve", ".", "-p", "0"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=folder,
+    )
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(0.03 + delay_s)  # Python itself takes some time before any line of ours is run
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert b"httpmini" not in errors, errors
+    assert process.returncode in (0, -signal.SIGINT, 1)

@@ -16,8 +16,7 @@ from httpmini.server.connection import Service
 from httpmini.server.control import Control
 from httpmini.server.modes import MODES
 
-# A client has a socket and may have a file open; the rest is for listeners, logs, pipes and refusals.
-_DESCRIPTORS_PER_CLIENT = 2
+# Descriptors beside those of the clients: listeners, logs, pipes, refusals.
 _DESCRIPTORS_BESIDE = 64
 
 
@@ -49,10 +48,11 @@ def run(
     """
     control = Control(drain_s)
     try:
-        _allow_descriptors(admission.max_clients)
+        _allow_descriptors(admission.max_clients, MODES[mode].descriptors_per_client)
         with _signals_to(control):
             server = MODES[mode](Assignment(listeners, service, admission, control, log))
             ready()
+            service.prepare()
             server.serve()
             for listener in listeners:  # who connects from now on is told so by the kernel
                 listener.close()
@@ -86,15 +86,15 @@ def _signals_to(control: Control) -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _allow_descriptors(max_clients: int) -> None:
+def _allow_descriptors(max_clients: int, per_client: int) -> None:
     """Raise the soft limit on open descriptors to what ``max_clients`` may need."""
-    needed = max_clients * _DESCRIPTORS_PER_CLIENT + _DESCRIPTORS_BESIDE
+    needed = max_clients * per_client + _DESCRIPTORS_BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         if hard != resource.RLIM_INFINITY and hard < needed:
             raise CannotRun(
                 f"max_clients = {max_clients} may need {needed} descriptors, but this process may have {hard}; "
-                f"lower it to {max(1, (hard - _DESCRIPTORS_BESIDE) // _DESCRIPTORS_PER_CLIENT)}, "
+                f"lower it to {max(1, (hard - _DESCRIPTORS_BESIDE) // per_client)}, "
                 "or raise the limit (ulimit -n)"
             )
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

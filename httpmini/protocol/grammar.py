@@ -38,7 +38,8 @@ REQUEST_LINE = re.compile(
 
 # RFC 9112 §2.3:  HTTP-version = HTTP-name "/" DIGIT "." DIGIT
 # RFC 1945 §3.1:  HTTP-Version = "HTTP" "/" 1*DIGIT "." 1*DIGIT
-VERSION = re.compile(rb"HTTP/0*(?P<major>[0-9]+)\.0*(?P<minor>[0-9]+)")
+# Leading zeros are stripped by hand: an expression that may take a zero in two ways tries them all.
+VERSION = re.compile(rb"HTTP/(?P<major>[0-9]+)\.(?P<minor>[0-9]+)")
 
 # RFC 9112 §3.2: neither space nor control characters; a fragment is never sent (RFC 9110 §7.1).
 BAD_TARGET_OCTET = re.compile(rb"[\x00-\x20\x7f#]")

@@ -75,7 +75,7 @@ class Request:
 
     @property
     def is_last(self) -> bool:
-        """Whether the client itself says that nothing follows on this connection."""
+        """Whether nothing is likely to follow: a 1.0 client does not pipeline, a 1.1 client says so."""
         return self.version < (1, 1) or "close" in self.headers.tokens("Connection")
 
 

@@ -159,9 +159,9 @@ def _parse_version(text: bytes, offset: int) -> tuple[int, int]:
     match = grammar.VERSION.fullmatch(text)
     if match is None:
         raise ProtocolError(REASONS["version"], offset)
-    if match["major"] != b"1":
+    if match["major"].lstrip(b"0") != b"1":
         raise ProtocolError(REASONS["version-major"], offset)
-    return (1, 0) if match["minor"] == b"0" else (1, 1)
+    return (1, 1) if match["minor"].lstrip(b"0") else (1, 0)
 
 
 def parse_fields(block: bytes, offset: int, limit: int, *, unfold: bool = False) -> Headers:

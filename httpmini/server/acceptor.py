@@ -8,22 +8,34 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections import deque
 from collections.abc import Sequence
-from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
+from dataclasses import dataclass
 from functools import partial
 
-from httpmini.server.admission import Slot
+from httpmini.server.admission import AddressRules, Admission, Slot
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Peer, Refusal
 from httpmini.server.reactor import Reactor
-from httpmini.server.transfer import Client
+from httpmini.server.transfer import Client, advance
 
 # Clients taken from one listener before the others get their turn.
 ACCEPTS_PER_TURN = 64
-# Without a descriptor left, accept() fails and the listener stays readable; asking again at once would be a busy loop.
+# When accept() fails for want of a descriptor, the listener stays readable; asking again at once would be a busy loop.
 PAUSE_S = 0.2
+# A client that was told goodbye may be back before the thread or process that served it has given its slot back.
+SECOND_LOOK_S = 0.1
+# The refused are waited for, so that they can read why, but only so many: they cost descriptors too.
+MAX_REFUSED = 32
 
-_OUT_OF_RESOURCES = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
+
+@dataclass(frozen=True, slots=True)
+class _Doubtful:
+    """A client for whom there was no slot, and until when to look for one again."""
+
+    sock: socket.socket
+    peer: Peer
+    until: float
 
 
 class Acceptor:
@@ -44,19 +56,37 @@ class Acceptor:
         self._paused_until = 0.0
         self._starved = False
         self._admitted: list[Client] = []
+        self._doubtful: deque[_Doubtful] = deque()
+        self._exit = Admission(MAX_REFUSED, "refuse", AddressRules(), lambda _line: None)
         reactor.watch(assignment.control, lambda: assignment.control.clear(time.monotonic()))
 
     def wait(self) -> list[Client]:
         """Wait for something to happen. The clients that were let in meanwhile, often none."""
-        pause_s = self._paused_until - time.monotonic()
-        self._watch(self._admission.accepting and pause_s <= 0)
+        now = time.monotonic()
+        self._watch(self._admission.accepting and self._paused_until <= now)
+        moments = [moment for moment in (self._paused_until, *(one.until for one in self._doubtful)) if moment > now]
         self._admitted = []
-        self._reactor.turn(pause_s if pause_s > 0 else None)
+        self._reactor.turn(min(moments) - now if moments else None)
+        self._look_again()
         return self._admitted
 
-    def release(self) -> None:
-        """Give the listeners back: they are not looked at any more."""
+    def last_call(self) -> list[Client]:
+        """Give the listeners back. The clients that stood at the door already, as far as there are slots."""
+        self._admitted = []
+        for accept in self._handlers.values():
+            if self._admission.accepting:
+                accept()
         self._watch(False)
+        for one in self._doubtful:
+            self._show_out(one.sock, one.peer, Refusal.BUSY)
+        self._doubtful.clear()
+        return self._admitted
+
+    @property
+    def at_the_door(self) -> list[socket.socket]:
+        """Sockets that are neither a mode's nor closed yet; a forked child gives up its copies."""
+        refused = [client.sock for client in self._reactor.clients]
+        return [*(client.sock for client in self._admitted), *(one.sock for one in self._doubtful), *refused]
 
     def refuse(self, client: Client, refusal: Refusal) -> None:
         """Turn away a client that was let in, before it was served."""
@@ -74,6 +104,7 @@ class Acceptor:
                     self._reactor.unwatch(listener)
 
     def _accept_from(self, listener: socket.socket) -> None:
+        self._look_again()  # those who came before
         for _ in range(ACCEPTS_PER_TURN):
             if not self._admission.accepting:
                 return
@@ -83,7 +114,7 @@ class Acceptor:
                 return
             except ConnectionError:  # it came and went while it was in the backlog
                 continue
-            except OSError as error:
+            except OSError as error:  # no descriptors; a firewall or a network that says no (accept(2))
                 self._starve(error)
                 return
             self._starved = False
@@ -95,21 +126,46 @@ class Acceptor:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         place = self._admission.admit(peer.host)
         if isinstance(place, Slot):
-            self._admitted.append(Client(sock, peer, self._service.connect(peer, time.monotonic()), place))
+            self._admit(sock, peer, place)
+        elif place is Refusal.BUSY:
+            self._doubtful.append(_Doubtful(sock, peer, time.monotonic() + SECOND_LOOK_S))
         else:
             self._show_out(sock, peer, place)
 
+    def _look_again(self) -> None:
+        """Slots for the doubtful, in the order in which they came, or a refusal for those who have waited enough."""
+        while self._doubtful:
+            one = self._doubtful[0]
+            place = self._admission.admit(one.peer.host)
+            if isinstance(place, Slot):
+                self._admit(one.sock, one.peer, place)
+            elif one.until <= time.monotonic() or len(self._doubtful) > MAX_REFUSED:
+                self._show_out(one.sock, one.peer, place)
+            else:
+                return
+            self._doubtful.popleft()
+
+    def _admit(self, sock: socket.socket, peer: Peer, slot: Slot) -> None:
+        self._admitted.append(Client(sock, peer, self._service.connect(peer, time.monotonic()), slot))
+
     def _show_out(self, sock: socket.socket, peer: Peer, refusal: Refusal) -> None:
+        """Say no; wait until it is read, unless too many are being waited for."""
         now = time.monotonic()
-        self._reactor.add(Client(sock, peer, self._service.refuse(peer, refusal, now), None), now)
+        connection = self._service.refuse(peer, refusal, now)
+        place = self._exit.admit(peer.host)
+        if isinstance(place, Slot):
+            self._reactor.add(Client(sock, peer, connection, place), now)
+        else:
+            client = Client(sock, peer, connection, None)
+            advance(client, now)
+            connection.lose(now)
+            client.close()
 
     def _starve(self, error: OSError) -> None:
-        if error.errno not in _OUT_OF_RESOURCES:
-            raise error
         self._paused_until = time.monotonic() + PAUSE_S
         if not self._starved:
             self._starved = True
-            self._log(f"cannot accept: {error.strerror}; clients wait in the backlog until descriptors are free")
+            self._log(f"cannot accept: {error.strerror}; clients wait in the backlog until it is possible again")
 
 
 def _peer(address: Sequence[object]) -> Peer:

@@ -35,8 +35,7 @@ class Exchange:
         line: the request line as it came.
         request: the request; None when it could not be read.
         status: the status of the answer.
-        body_bytes: how many bytes of the body really went out.
-        reason: the token of the reason for a refusal.
+        body_bytes: how many bytes of the body the kernel took to send.
         finished: seconds since the epoch.
     """
 
@@ -45,7 +44,6 @@ class Exchange:
     request: Request | None
     status: int
     body_bytes: int
-    reason: str
     finished: float
 
 

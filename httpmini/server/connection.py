@@ -22,7 +22,7 @@ class Interest(Enum):
 
     READ = "bytes from the peer"
     WRITE = "room to send"
-    LINGER = "the peer's own end, after we have ended ours; what it still sends is thrown away"
+    LINGER = "the peer's end, after ours; what it still sends is thrown away"
     CLOSED = "nothing any more"
 
 
@@ -65,6 +65,8 @@ class Connection(ABC):
         patience: how long the peer is waited for.
         deadline: when ``expire`` is to be called unless something happens before. Every byte received or sent winds it
             up again; a subclass that is stricter sets it in ``on_data``.
+        expects_more: whether the peer is likely to send more although we have ended. If not, a LINGER may be cut short
+            once the peer's kernel has everything.
         aborted: whether the peer must see that the connection broke (RST), because an answer is incomplete.
     """
 
@@ -76,6 +78,7 @@ class Connection(ABC):
         self._lingered_bytes = 0
         self._peer_ended = False
         self.deadline = now + patience.idle_s
+        self.expects_more = True
         self.aborted = False
 
     @property
@@ -95,7 +98,7 @@ class Connection(ABC):
         if self._then is Interest.LINGER:
             self._lingered_bytes += len(data)
             if not data or self._lingered_bytes > self.patience.linger_bytes:
-                self._then = Interest.CLOSED
+                self.abandon()
         elif data:
             self.deadline = now + self.patience.idle_s
             self.on_data(data, now)
@@ -125,7 +128,12 @@ class Connection(ABC):
             case Interest.READ:
                 self.on_timeout(now)
             case _:
-                self._then = Interest.CLOSED
+                self.abandon()
+
+    def progress(self, now: float) -> None:
+        """The peer has taken bytes that the kernel held for it: it is alive."""
+        stalled_s = self.patience.linger_s if self.interest is Interest.LINGER else self.patience.send_stall_s
+        self.deadline = now + stalled_s
 
     def lose(self, now: float) -> None:
         """The connection is broken, or given up."""
@@ -142,17 +150,23 @@ class Connection(ABC):
         self._output.extend(piece for piece in pieces if len(piece))
         self.deadline = now + self.patience.send_stall_s
 
-    def end(self, now: float, *, linger: bool) -> None:
-        """Say nothing more, and close when the output is out.
+    def end(self, now: float, *, expects_more: bool) -> None:
+        """Say nothing more; when the output is out, wait for the peer's end.
+
+        A close while the peer is sending would make the kernels throw away what it has not read yet (RFC 9112 §9.6).
 
         Args:
             now: the time.
-            linger: whether the peer may still be sending. Then closing at once would make its kernel throw away the
-                answer that it has not read yet (RFC 9112 §9.6).
+            expects_more: whether the peer is likely to be sending.
         """
-        self._then = Interest.LINGER if linger and not self._peer_ended else Interest.CLOSED
+        self.expects_more = expects_more
+        self._then = Interest.CLOSED if self._peer_ended else Interest.LINGER
         if not self._output:
             self.deadline = now + self.patience.linger_s
+
+    def abandon(self) -> None:
+        """Wait for nothing more: close when the output is out."""
+        self._then = Interest.CLOSED
 
     # What a subclass does.
 
@@ -162,15 +176,15 @@ class Connection(ABC):
 
     def on_end(self, now: float) -> None:
         """The peer sends nothing more; by default that ends the conversation."""
-        self.end(now, linger=False)
+        self.end(now, expects_more=False)
 
     def on_flushed(self, now: float) -> None:
         """All output is out; by default the conversation goes on, or ends if ``end`` was called."""
         self.deadline = now + (self.patience.linger_s if self.is_ending else self.patience.idle_s)
 
-    def on_timeout(self, now: float) -> None:
+    def on_timeout(self, now: float) -> None:  # noqa: ARG002
         """The peer was silent for too long; by default that ends the conversation."""
-        self.end(now, linger=False)
+        self.abandon()
 
     def on_lost(self, now: float) -> None:  # noqa: B027  (nothing to do is a fine default)
         """The connection broke; ``_output`` is what could not be sent."""
@@ -178,7 +192,7 @@ class Connection(ABC):
     def drain(self, now: float) -> None:
         """The server is stopping: finish what is being answered, begin nothing new."""
         if not self.is_ending:
-            self.end(now, linger=True)
+            self.end(now, expects_more=True)
 
 
 class Service(Protocol):
@@ -193,5 +207,7 @@ class Service(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Load what every child process would otherwise load for itself."""
+        """Load what is needed only later, once clients can connect: a child process would load it for itself, and a
+        process without a free descriptor could not load it at all.
+        """
         ...

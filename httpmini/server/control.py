@@ -120,4 +120,9 @@ class Follower:
     def clear(self, now: float) -> None:
         """Take note: the drain pipe is closed."""
         self.draining = True
-        self.deadline = now + self._drain_s
+        self.deadline = min(self.deadline, now + self._drain_s)
+
+    def give_up(self) -> None:
+        """Finish now."""
+        self.draining = True
+        self.deadline = 0.0

@@ -7,19 +7,19 @@ reading a head --> answering --> reading the next head        (Connection: keep-
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.body import Piece
-from httpmini.protocol.message import Request, Response
+from httpmini.protocol.message import Headers, Request, Response
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader
 from httpmini.protocol.writer import response_head
 from httpmini.reasons import REASONS
 from httpmini.server.access_log import Exchange
 from httpmini.server.connection import Connection, Interest, Patience, Peer, Refusal
+from httpmini.server.error_log import describe
 
 _REFUSALS = {Refusal.BUSY: "too-many-clients", Refusal.DENIED: "address-denied", Refusal.RESOURCES: "out-of-resources"}
 
@@ -73,7 +73,7 @@ class HttpService:
         return connection
 
     def prepare(self) -> None:
-        """Load what every child process would otherwise load for itself."""
+        """Load what answering needs (see ``Service.prepare``)."""
         self.load()
 
 
@@ -97,14 +97,14 @@ class HttpConnection(Connection):
     def on_end(self, now: float) -> None:
         """The client sends nothing more: fine between two requests, an error in the middle of one."""
         if self._reader.is_empty:
-            self.end(now, linger=False)
+            self.abandon()
         else:
             self.refuse(ProtocolError(REASONS["head-incomplete"]), now)
 
     def on_timeout(self, now: float) -> None:
         """Silent between two requests: close without a word (RFC 9112 §9.5). Too slow in the middle of one: 408."""
         if self._reader.is_empty:
-            self.end(now, linger=False)
+            self.abandon()
         else:
             self.refuse(ProtocolError(REASONS["head-slow"]), now)
 
@@ -114,25 +114,28 @@ class HttpConnection(Connection):
         if self.is_ending:
             super().on_flushed(now)
         elif self._draining:
-            self.end(now, linger=True)
+            self.end(now, expects_more=True)
         else:
             self._read_request(now)
 
     def on_lost(self, now: float) -> None:  # noqa: ARG002
-        """Write down what was cut off: an answer, or a head that was never complete."""
+        """Write down what was cut off: an answer, or a head that was never complete (as 400, as others do)."""
         if self._answer is None and not self._reader.is_empty and not self.is_ending:
-            self._answer = _Answer(None, self._reader.first_line(), 400, "head-incomplete", (), 0)
+            self._answer = _Answer(None, self._reader.first_line(), 400, (), 0)
         self._close_answer()
 
-    def drain(self, now: float) -> None:
-        """Idle connections end at once. A request that is on its way in is still answered, as the last."""
+    def drain(self, now: float) -> None:  # noqa: ARG002
+        """Idle connections end at once. A request that has begun to come is still answered, as the last.
+
+        One that is pipelined behind an answer is not: the client was told nothing of it, and may ask again.
+        """
         self._draining = True
         if self.interest is Interest.READ and self._reader.is_empty:
-            self.end(now, linger=False)
+            self.abandon()
 
     def refuse(self, error: ProtocolError, now: float) -> None:
         """Answer a request that cannot be read, and read no further."""
-        self._answer_with(None, self._service.site.refuse(error), now)
+        self._answer_with(None, self._draw_refusal(error), now)
 
     def _read_request(self, now: float) -> None:
         try:
@@ -159,10 +162,17 @@ class HttpConnection(Connection):
     def _respond(self, request: Request) -> Response:
         try:
             return self._service.site.respond(request)
-        except Exception:  # a fault of ours costs this client a 500, and nobody else anything
-            where = traceback.format_exc(limit=-2).strip().replace("\n", " | ")
-            self._service.log_error(f"fault while answering {request.line!r}: {where}")
-            return self._service.site.refuse(ProtocolError(REASONS["fault"]))
+        except Exception as fault:  # a fault of ours costs this client a 500, and nobody else anything
+            self._service.log_error(f"fault while answering {request.line!r}: {describe(fault)}")
+            return self._draw_refusal(ProtocolError(REASONS["fault"]))
+
+    def _draw_refusal(self, error: ProtocolError) -> Response:
+        try:
+            return self._service.site.refuse(error)
+        except Exception as fault:  # not even the page can be drawn (no memory, no descriptors): then without one
+            self._service.log_error(f"fault while drawing {error.reason.token}: {describe(fault)}")
+            body = f"{error.reason.text}\n".encode()
+            return Response(error.reason.status, Headers((("Content-Type", "text/plain; charset=utf-8"),)), (body,))
 
     def _answer_with(self, request: Request | None, response: Response, now: float) -> None:
         keep_alive = self._may_keep_alive(request)
@@ -173,9 +183,9 @@ class HttpConnection(Connection):
                 response, keep_alive=keep_alive, server=self._service.server_name, now=self._service.now()
             )
         line = request.line if request else self._reader.first_line()
-        self._answer = _Answer(request, line, response.status, response.reason, response.owned_fds, -len(head))
+        self._answer = _Answer(request, line, response.status, response.owned_fds, -len(head))
         if not keep_alive:
-            self.end(now, linger=self._may_still_send(request))
+            self.end(now, expects_more=self._expects_more(request))
         self.send(*_join(head, pieces), now=now)
         if self.interest is not Interest.WRITE:  # a Simple-Response with an empty file: nothing to send
             self.on_flushed(now)
@@ -196,8 +206,8 @@ class HttpConnection(Connection):
             and not self._draining
         )
 
-    def _may_still_send(self, request: Request | None) -> bool:
-        """Whether bytes of the client may be on their way to us."""
+    def _expects_more(self, request: Request | None) -> bool:
+        """Whether more bytes of the client are likely to come: it was refused, has a body, or may pipeline."""
         return request is None or not request.is_last or request.content_length > 0 or not self._reader.is_empty
 
     def _close_answer(self) -> None:
@@ -214,7 +224,6 @@ class HttpConnection(Connection):
                 request=answer.request,
                 status=answer.status,
                 body_bytes=max(0, answer.body_bytes),
-                reason=answer.reason,
                 finished=self._service.now(),
             )
         )
@@ -227,7 +236,6 @@ class _Answer:
     request: Request | None
     line: str
     status: int
-    reason: str
     owned_fds: tuple[int, ...]
     body_bytes: int
 

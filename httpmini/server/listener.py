@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from dataclasses import dataclass
-from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT
 from ipaddress import IPv6Address
 
 from httpmini.errors import CannotRun
@@ -81,8 +81,7 @@ def open_listeners(endpoints: list[Endpoint], backlog: int) -> list[socket.socke
     listeners: list[socket.socket] = []
     try:
         for endpoint in endpoints:
-            for family, address in _resolve(endpoint):
-                listeners.append(_listen(family, address, endpoint, backlog))
+            listeners += _listen_at(endpoint, backlog)
     except CannotRun:
         for listener in listeners:
             listener.close()
@@ -108,9 +107,26 @@ def _resolve(endpoint: Endpoint) -> list[tuple[socket.AddressFamily, tuple[objec
     return [(family, address) for family, address in addresses if family in (socket.AF_INET, socket.AF_INET6)]
 
 
-def _listen(
-    family: socket.AddressFamily, address: tuple[object, ...], endpoint: Endpoint, backlog: int
-) -> socket.socket:
+def _listen_at(endpoint: Endpoint, backlog: int) -> list[socket.socket]:
+    """A listener for each address of ``endpoint`` that this machine has; at least one."""
+    listeners: list[socket.socket] = []
+    missing: list[OSError] = []
+    for family, address in _resolve(endpoint):
+        try:
+            listeners.append(_listen(family, address, backlog))
+        except OSError as error:
+            if error.errno in (EAFNOSUPPORT, EADDRNOTAVAIL):  # no IPv6 here, say: the other addresses may do
+                missing.append(error)
+                continue
+            for listener in listeners:
+                listener.close()
+            raise CannotRun(_explain(error, endpoint, address)) from error
+    if not listeners:
+        raise CannotRun(_explain(missing[0], endpoint, (endpoint.host, endpoint.port)))
+    return listeners
+
+
+def _listen(family: socket.AddressFamily, address: tuple[object, ...], backlog: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         # Connections of the last run may be in TIME_WAIT for a minute; without this, bind() fails that long.
@@ -120,9 +136,9 @@ def _listen(
         listener.bind(address)
         listener.listen(backlog)
         listener.setblocking(False)
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise CannotRun(_explain(error, endpoint, address)) from error
+        raise
     return listener
 
 

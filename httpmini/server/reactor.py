@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from httpmini.server.connection import Interest
-from httpmini.server.transfer import Client, advance, drain
+from httpmini.server.error_log import describe
+from httpmini.server.transfer import Client, advance, drain, expire
 
 # Deadlines are looked at this often, over all clients: one pass costs less than keeping them in order at every event.
 SWEEP_S = 0.25
@@ -39,10 +40,12 @@ class Reactor:
     """Waits for many sockets at once and moves what is ready.
 
     Args:
+        log: takes a line for a fault of ours; it costs that client its connection, and nobody else anything.
         move: moves the bytes of one client that is ready.
     """
 
-    def __init__(self, move: Callable[[Client, float], None] = advance) -> None:
+    def __init__(self, log: Callable[[str], None], move: Callable[[Client, float], None] = advance) -> None:
+        self._log = log
         self._move = move
         self._selector = selectors.DefaultSelector()
         self._clients: set[Client] = set()
@@ -63,31 +66,36 @@ class Reactor:
 
     def add(self, client: Client, now: float) -> None:
         """Take ``client`` in; its socket must not block. What can be moved is moved at once."""
+        try:
+            self._selector.register(client.sock, selectors.EVENT_READ, client)
+        except OSError as error:  # the kernel has no room for one more
+            self._log(f"cannot watch a client: {error.strerror}")
+            client.connection.lose(now)
+            client.close()
+            return
         self._clients.add(client)
-        self._selector.register(client.sock, selectors.EVENT_READ, client)
-        self._move_and_settle(client, now)
+        self._move_and_settle(client, self._move, now)
 
     def turn(self, timeout: float | None = None) -> None:
         """Wait for something to happen, at most ``timeout`` seconds, and do what it asks for."""
         if self._clients:
             timeout = SWEEP_S if timeout is None else min(timeout, SWEEP_S)
-        ready = self._selector.select(timeout)
+        ready = [key.data for key, _ in self._selector.select(timeout)]
+        for data in ready:  # clients first: one that leaves makes room for one that is at the door
+            if isinstance(data, Client):
+                self._move_and_settle(data, self._move, time.monotonic())
+        for data in ready:
+            if not isinstance(data, Client):
+                data()
         now = time.monotonic()
-        for key, _ in ready:
-            if isinstance(key.data, Client):
-                self._move_and_settle(key.data, now)
-            else:
-                key.data()
         if self._clients and now >= self._next_sweep:
             self._next_sweep = now + SWEEP_S
             self._expire(now)
 
     def finish(self, deadline: Callable[[], float]) -> None:
         """Let every client come to its end; those that have not by ``deadline()`` are cut off."""
-        now = time.monotonic()
         for client in list(self._clients):
-            drain(client, now)
-            self._settle(client)
+            self._move_and_settle(client, drain, time.monotonic())
         while self._clients and time.monotonic() < deadline():
             self.turn(max(0.0, deadline() - time.monotonic()))
         for client in list(self._clients):
@@ -98,10 +106,13 @@ class Reactor:
         """Give back the descriptor of the poll set. Clients in it are the caller's to close."""
         self._selector.close()
 
-    def _move_and_settle(self, client: Client, now: float) -> None:
-        if client in self._clients:  # else another event of the same turn has ended it
-            self._move(client, now)
-            self._settle(client)
+    def _move_and_settle(self, client: Client, move: Callable[[Client, float], None], now: float) -> None:
+        try:
+            move(client, now)
+        except Exception as fault:
+            self._log(f"fault while serving a client: {describe(fault)}")
+            client.connection.lose(now)
+        self._settle(client)
 
     def _settle(self, client: Client) -> None:
         """Watch for what the client waits for now, or see it out."""
@@ -115,5 +126,4 @@ class Reactor:
 
     def _expire(self, now: float) -> None:
         for client in [client for client in self._clients if client.connection.deadline <= now]:
-            client.connection.expire(now)
-            self._move_and_settle(client, now)
+            self._move_and_settle(client, expire, time.monotonic())

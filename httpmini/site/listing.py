@@ -11,6 +11,8 @@ from httpmini.site import pages
 from httpmini.site.resolve import Directory, File, Resolver
 from httpmini.site.target import link_to
 
+_YEAR_10000 = 253_402_300_799  # a time stamp may lie beyond what a calendar can say
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -83,5 +85,5 @@ def _entry(name: bytes, status: os.stat_result) -> Entry:
         name=printable(name) + ("/" if directory else ""),
         link=link_to(name, directory=directory),
         size="" if directory else str(status.st_size),
-        modified=time.strftime("%Y-%m-%d %H:%M", time.gmtime(max(0, status.st_mtime))),
+        modified=time.strftime("%Y-%m-%d %H:%M", time.gmtime(min(max(0, status.st_mtime), _YEAR_10000))),
     )

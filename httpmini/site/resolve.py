@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from errno import EACCES, EINVAL, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, ENXIO, EPERM
 
-_MAX_LINKS = 40  # as many as Linux follows before it says ELOOP
+_MAX_DETOURS = 40  # as many symlinks as Linux follows before it says ELOOP
 
 # O_PATH asks for no permission to read the directory, only to go through it; where it is missing, reading must do.
 _DIRECTORY_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -41,6 +41,11 @@ _FACTS = {
     **dict.fromkeys((EACCES, EPERM), Fact.FORBIDDEN),
     **dict.fromkeys((EMFILE, ENFILE), Fact.RESOURCES),
 }
+
+
+def fact_of(error: OSError) -> Fact:
+    """What the system said, in our words."""
+    return _FACTS.get(error.errno or 0, Fact.DISK_ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Resolver:
         try:
             return walk.to(names)
         except OSError as error:
-            return _FACTS.get(error.errno or 0, Fact.DISK_ERROR)
+            return fact_of(error)
         finally:
             walk.close()
 
@@ -97,74 +102,92 @@ class Resolver:
 
 @dataclass
 class _Walk:
+    """Where we stand: one descriptor, and the names of the directories that led there."""
+
     root: bytes
     symlinks: bool
-    stack: list[int] = field(default_factory=list)  # descriptors from the root down to where we stand
-    links: int = 0
+    here: int | None = None
+    names: list[bytes] = field(default_factory=list)
+    detours: int = 0
 
     def close(self) -> None:
-        while self.stack:
-            os.close(self.stack.pop())
+        if self.here is not None:
+            os.close(self.here)
+            self.here = None
 
     def to(self, names: tuple[bytes, ...]) -> File | Directory | Fact:
-        self.stack.append(os.open(self.root, _DIRECTORY_FLAGS & ~os.O_NOFOLLOW))
         ahead = deque(names)
+        here = self._start_again()
         while ahead:
             name = ahead.popleft()
             if name == b"..":  # from a symlink; the names asked for have none
                 if not self._step_up(ahead):
                     return Fact.OUTSIDE
+                here = self._start_again()
                 continue
-            mode = os.stat(name, dir_fd=self.stack[-1], follow_symlinks=False).st_mode
+            mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode):
-                self.stack.append(os.open(name, _DIRECTORY_FLAGS, dir_fd=self.stack[-1]))
+                here = self._stand_in(os.open(name, _DIRECTORY_FLAGS, dir_fd=here), name)
             elif stat.S_ISLNK(mode):
-                if not self._step_through_link(name, ahead):
+                if not self._follow(os.readlink(name, dir_fd=here), ahead):
                     return Fact.OUTSIDE
+                here = self._start_again()
             elif not stat.S_ISREG(mode):
                 return Fact.NOT_REGULAR
             elif ahead:
                 return Fact.MISSING
             else:
-                return _open_file(name, self.stack[-1])
-        return Directory(self.stack.pop())
+                return _open_file(name, here)
+        self.here = None  # whoever asked has it now
+        return Directory(here)
+
+    def _start_again(self) -> int:
+        """From the root; ``ahead`` has the whole way."""
+        self.names.clear()
+        return self._stand_in(os.open(self.root, _DIRECTORY_FLAGS & ~os.O_NOFOLLOW))
+
+    def _stand_in(self, fd: int, name: bytes | None = None) -> int:
+        self.close()
+        self.here = fd
+        if name is not None:
+            self.names.append(name)
+        return fd
 
     def _step_up(self, ahead: deque[bytes]) -> bool:
-        if len(self.stack) > 1:
-            os.close(self.stack.pop())
-            return True
-        return self._re_enter(os.path.join(self.root, b"..", *ahead), ahead)
-
-    def _step_through_link(self, name: bytes, ahead: deque[bytes]) -> bool:
-        """Put the link's target before what is ahead; False when it leads out of the root."""
-        if not self.symlinks:
-            return False
-        target = os.readlink(name, dir_fd=self.stack[-1])
-        self._count_link()
-        if target.startswith(b"/"):
-            return self._re_enter(os.path.join(target, *ahead), ahead)
-        ahead.extendleft(reversed([part for part in target.split(b"/") if part not in (b"", b".")]))
+        """Go back by walking the way again without its last name: the ``..`` on the disk may lead elsewhere by now."""
+        if not self.names:
+            return self._come_back_in(os.path.join(self.root, b"..", *ahead), ahead)
+        self._count_detour()
+        ahead.extendleft(reversed(self.names[:-1]))
         return True
 
-    def _re_enter(self, path: bytes, ahead: deque[bytes]) -> bool:
-        """Start again from the root for a ``path`` that came from outside, if it comes back in.
+    def _follow(self, target: bytes, ahead: deque[bytes]) -> bool:
+        """Put a symlink's target before what is ahead; False when it leads out of the root."""
+        if not self.symlinks:
+            return False
+        self._count_detour()
+        if target.startswith(b"/"):
+            return self._come_back_in(os.path.join(target, *ahead), ahead)
+        way = [*self.names, *(part for part in target.split(b"/") if part not in (b"", b"."))]
+        ahead.extendleft(reversed(way))
+        return True
 
-        The path is only used as a list of names for another walk: what it says of the disk need not be true
-        any more.
+    def _come_back_in(self, path: bytes, ahead: deque[bytes]) -> bool:
+        """Go on with a ``path`` that was named from outside, if it leads into the root; False if not.
+
+        The path is only used as a list of names for another walk: what it says of the disk need not be true any more.
         """
-        self._count_link()
+        self._count_detour()
         real_root, real_path = os.path.realpath(self.root), os.path.realpath(path)
         if os.path.commonpath([real_root, real_path]) != real_root:
             return False
         ahead.clear()
         ahead.extend(part for part in real_path[len(real_root) :].split(b"/") if part)
-        while len(self.stack) > 1:
-            os.close(self.stack.pop())
         return True
 
-    def _count_link(self) -> None:
-        self.links += 1
-        if self.links > _MAX_LINKS:
+    def _count_detour(self) -> None:
+        self.detours += 1
+        if self.detours > _MAX_DETOURS:
             raise OSError(ELOOP, os.strerror(ELOOP))
 
 

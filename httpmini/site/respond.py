@@ -28,7 +28,7 @@ from httpmini.site import pages
 from httpmini.site.conditional import is_not_modified, last_modified
 from httpmini.site.listing import draw_listing
 from httpmini.site.media_types import content_type
-from httpmini.site.resolve import Directory, Fact, File, Resolver
+from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.target import Path, link_to, parse_target
 
 _ALLOWED = ("GET", "HEAD")
@@ -117,7 +117,7 @@ class Site:
         try:
             page = draw_listing(directory, path.names, self.resolver)
         except OSError as error:
-            raise ProtocolError(REASONS["forbidden"]) from error
+            raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
         return Response(200, Headers((_HTML,)), (page,))
 
     def _respond_with_file(self, request: Request, name: bytes, file: File) -> Response:

@@ -95,6 +95,22 @@ def test_second_signal_ends_at_once(start: StartServer, root: Path, mode: str) -
             server.process.send_signal(signal.SIGINT)
             threading.Event().wait(0.05)
     assert server.wait() == 0
+    server.wait_for_line(r'"GET /large.bin HTTP/1.0" 200 \d+ ')
+
+
+def test_who_stood_at_the_door_is_still_served(start: StartServer, root: Path, mode: str) -> None:
+    """Requests that were complete in the backlog when the signal came."""
+    server = start(root, "--mode", mode)
+    server.process.send_signal(signal.SIGSTOP)
+    socks = [connect(server.port) for _ in range(5)]
+    for sock in socks:
+        sock.sendall(b"GET /small.txt HTTP/1.0\r\n\r\n")
+    server.process.send_signal(signal.SIGTERM)
+    server.process.send_signal(signal.SIGCONT)
+    for sock in socks:
+        assert read_all(sock).endswith(b"\r\n\r\nsmall")
+        sock.close()
+    assert server.wait() == 0
 
 
 def test_the_port_is_free_again_at_once(start: StartServer, root: Path, mode: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from httpmini.errors import ProtocolError
+from httpmini.protocol.message import Request, Response
 from httpmini.server.connection import Interest, Refusal
 from tests.support.answers import check
 from tests.support.sans_io import PEER, Conversation, answers_to
@@ -126,19 +129,44 @@ def test_lingering_is_bounded_in_time(site: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_head", "then"),
+    ("request_head", "expects_more"),
     [
-        (b"GET /ten.txt HTTP/1.0\r\n\r\n", Interest.CLOSED),
-        (b"GET /ten.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", Interest.CLOSED),
-        (b"GET /ten.txt HTTP/1.1\r\nHost: x\r\n\r\n", Interest.LINGER),  # it may pipeline
-        (b"GET /ten.txt HTTP/1.0\r\n\r\nmore", Interest.LINGER),
-        (b"PUT /ten.txt HTTP/1.0\r\nContent-Length: 9\r\n\r\n", Interest.LINGER),
+        (b"GET /ten.txt HTTP/1.0\r\n\r\n", False),
+        (b"GET /ten.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", False),
+        (b"GET /ten.txt HTTP/1.1\r\nHost: x\r\n\r\n", True),  # it may pipeline
+        (b"GET /ten.txt HTTP/1.0\r\n\r\nmore", True),
+        (b"PUT /ten.txt HTTP/1.0\r\nContent-Length: 9\r\n\r\n", True),
+        (b"\x16\x03", True),
     ],
 )
-def test_lingers_only_with_those_who_may_still_send(site: Path, request_head: bytes, then: Interest) -> None:
+def test_who_is_likely_to_send_more(site: Path, request_head: bytes, expects_more: bool) -> None:
     conversation = Conversation(site)
     conversation.hear(request_head)
-    assert conversation.connection.interest is then
+    assert conversation.connection.interest is Interest.LINGER
+    assert conversation.connection.expects_more == expects_more
+
+
+class _Broken:
+    """A site that can neither answer nor draw a page."""
+
+    def respond(self, request: Request) -> Response:
+        raise OSError(24, "Too many open files")
+
+    def refuse(self, error: ProtocolError) -> Response:
+        raise OSError(24, "Too many open files")
+
+
+def test_a_fault_is_answered_even_when_no_page_can_be_drawn(site: Path) -> None:
+    conversation = Conversation(site)
+    conversation.service = replace(conversation.service, site=_Broken())
+    conversation.connection = conversation.service.connect(PEER, 0.0)
+    conversation.hear(b"GET /ten.txt HTTP/1.0\r\n\r\n")
+    assert conversation.said.startswith(b"HTTP/1.0 500 ")
+    assert b"Traceback" not in conversation.said
+    assert [error.split(":")[0] for error in conversation.errors] == [
+        "fault while answering 'GET /ten.txt HTTP/1.0'",
+        "fault while drawing fault",
+    ]
 
 
 def test_draining_ends_an_idle_connection(site: Path) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +100,67 @@ def test_a_reader_that_went_away_costs_no_answer(start: StartServer, site: Path,
     server.stop_reading()
     for _ in range(3):
         assert get(server.port, "/ten.txt")[2] == b"0123456789"
+
+
+def test_a_reader_that_sleeps_costs_no_answer_and_no_end(site: Path, mode: str) -> None:
+    """A pipe that is full: lines are lost and counted, clients are answered, signals are heard."""
+    read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini", "serve", str(site), "-p", "0"]
+    process = subprocess.Popen([*command, "--mode", mode], stdout=write_end, stderr=subprocess.PIPE)
+    os.close(write_end)
+    try:
+        banner = os.read(read_end, 4096).decode()
+        match = re.search(r":(\d+)/ ", banner)
+        assert match is not None
+        for _ in range(200):
+            assert get(int(match[1]), "/ten.txt")[2] == b"0123456789"
+        os.read(read_end, 4096)
+        assert get(int(match[1]), "/ten.txt")[2] == b"0123456789"
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+        assert (process.returncode, errors) == (0, b"")
+        rest = b""
+        while data := os.read(read_end, 4096):
+            rest += data
+        if mode != "forking":  # each child counts its own
+            assert re.search(rb"^\(\d+ lines were lost here\)$", rest, re.MULTILINE)
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(read_end)
+
+
+def test_standard_output_that_cannot_be_written(site: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "httpmini", "serve", str(site), "-p", "0"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=20, check=False)
+    assert done.returncode == 1
+    assert b"httpmini: cannot write to standard output: No space left on device\n" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_closed_standard_descriptors_are_nobody_elses(site: Path, tmp_path: Path) -> None:
+    """With 1 closed, the next file opened would get its number, and the access log would be written into it."""
+    config = tmp_path / "config.toml"
+    config.write_text('[log]\nerror = "error.log"\n')
+    port = socket.create_server(("127.0.0.1", 0))
+    number = port.getsockname()[1]
+    port.close()
+    shell = f'exec "{sys.executable}" -m httpmini serve "{site}" -c "{config}" -p {number} <&- >&-'
+    process = subprocess.Popen(["/bin/sh", "-c", shell], stderr=subprocess.PIPE)
+    try:
+        eventually(lambda: _answers(number), "it serves")
+        process.terminate()
+        assert process.communicate(timeout=20)[1] == b""
+    finally:
+        process.kill()
+        process.communicate()
+    assert (tmp_path / "error.log").read_text() == ""
+
+
+def _answers(port: int) -> bool:
+    try:
+        return get(port, "/ten.txt")[0] == 200
+    except ConnectionRefusedError:
+        return False

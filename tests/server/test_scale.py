@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
-import select
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.processes import eventually
-from tests.support.wire import connect, get, read_all
+from tests.support.tools import tool
+from tests.support.wire import connect, get, read_all, read_answer
+
+KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 
 
 @pytest.fixture
@@ -52,16 +56,59 @@ def test_descriptors_beyond_1023(start: StartServer, site: Path, many_descriptor
         sock.close()
 
 
-def test_no_descriptors_left_is_one_line_and_no_end(start: StartServer, site: Path, mode: str) -> None:
-    """Clients that are being refused need descriptors too; without one, the others wait in the backlog."""
-    config = f'[server]\nmode = "{mode}"\nmax_clients = 1\noverflow = "refuse"\n[limits]\nlinger_s = 1.0\n'
-    server = start(site, config=config, wrapper=("prlimit", "--nofile=66:66"))
-    with connect(server.port) as first:
-        first.sendall(b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-        select.select([first], [], [], 20)
-        crowd: list[socket.socket] = [connect(server.port) for _ in range(90)]
-        server.wait_for_line(r"notice: cannot accept: Too many open files; clients wait in the backlog")
-        for sock in crowd:
-            assert read_all(sock).startswith(b"HTTP/1.0 503 ")
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("EMFILE", "Too many open files"),
+        ("ENOBUFS", "No buffer space available"),
+        ("EPERM", "Operation not permitted"),  # a firewall
+        ("ENETDOWN", "Network is down"),  # accept(2) hands on what happened to the connection
+        ("EPROTO", "Protocol error"),
+    ],
+)
+def test_accept_that_fails_is_one_line_and_no_end(
+    start: StartServer, site: Path, tmp_path: Path, error: str, said: str
+) -> None:
+    inject = ("-e", "trace=accept4", "-e", f"inject=accept4:error={error}:when=1..3")
+    server = start(site, wrapper=(tool("strace", "strace"), "-o", str(tmp_path / "trace"), *inject))
+    assert get(server.port, "/ten.txt")[0] == 200
+    server.wait_for_line(f"notice: cannot accept: {said}; clients wait in the backlog until it is possible again")
+    assert sum("cannot accept" in line for line in server.lines) == 1
+    os.kill(server.children()[0], signal.SIGTERM)  # strace itself does not pass signals on
+    assert server.wait() == 0
+
+
+def test_many_refused_do_not_take_the_descriptors_of_the_admitted(start: StartServer, site: Path, mode: str) -> None:
+    config = f'[server]\nmode = "{mode}"\nmax_clients = 2\noverflow = "refuse"\n[limits]\nlinger_s = 5.0\n'
+    server = start(site, config=config, wrapper=("prlimit", "--nofile=80:80"))
+    with connect(server.port) as admitted:
+        admitted.sendall(KEEP)
+        assert read_answer(admitted)[0] == 200
+        with connect(server.port) as second:
+            second.sendall(KEEP)
+            assert read_answer(second)[0] == 200
+            crowd: list[socket.socket] = [connect(server.port) for _ in range(150)]
+            server.wait_for_line(r'"-" 503 ', count=100)
+            admitted.sendall(KEEP)
+            assert read_answer(admitted)[0] == 200
+            for sock in crowd:
+                sock.close()
+
+
+def test_deep_folders_and_many_threads(start: StartServer, tmp_path: Path) -> None:
+    """Threads walk at the same time; a walk must not hold a descriptor for each level."""
+    folder = tmp_path / "root" / "/".join("d" * 30)
+    folder.mkdir(parents=True)
+    (folder / "file.txt").write_text("deep")
+    clients = 64
+    limit = str(clients * 4 + 64)
+    options = ("--mode", "threading", "--max-clients", str(clients))
+    server = start(tmp_path / "root", *options, wrapper=("prlimit", f"--nofile={limit}:{limit}"))
+    target = "/" + "/".join("d" * 30) + "/file.txt"
+    for _ in range(5):
+        socks = [connect(server.port) for _ in range(clients)]
+        for sock in socks:
+            sock.sendall(f"GET {target} HTTP/1.0\r\n\r\n".encode())
+        for sock in socks:
+            assert read_all(sock).endswith(b"\r\n\r\ndeep")
             sock.close()
-    eventually(lambda: get(server.port, "/ten.txt")[0] == 200, "it serves again")

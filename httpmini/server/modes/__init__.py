@@ -6,8 +6,7 @@ brings the clients that are still there to their end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from httpmini.server.assignment import Assignment
 from httpmini.server.modes.forking import Forking
@@ -17,7 +16,15 @@ from httpmini.server.modes.threading import Threading
 
 
 class Mode(Protocol):
-    """One way to serve many clients."""
+    """One way to serve many clients.
+
+    Attributes:
+        descriptors_per_client: how many this process may need for each client.
+    """
+
+    descriptors_per_client: ClassVar[int]
+
+    def __init__(self, assignment: Assignment) -> None: ...
 
     def serve(self) -> None:
         """Accept and serve until ``control.draining``. On return the listeners are not in use any more."""
@@ -28,7 +35,7 @@ class Mode(Protocol):
         ...
 
 
-MODES: dict[str, Callable[[Assignment], Mode]] = {
+MODES: dict[str, type[Mode]] = {
     "iterative": Iterative,
     "forking": Forking,
     "threading": Threading,

@@ -15,12 +15,15 @@ import gc
 import os
 import signal
 import time
-import traceback
+from collections.abc import Callable
+from typing import ClassVar
 
 from httpmini.server.acceptor import Acceptor
 from httpmini.server.admission import Slot
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Refusal
+from httpmini.server.control import Follower
+from httpmini.server.error_log import describe
 from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, pump
 
@@ -31,41 +34,42 @@ GRACE_S = 0.5
 class Forking:
     """The parent keeps the listeners and the slots, a child its client. Runs in the main thread only (signals)."""
 
+    descriptors_per_client: ClassVar[int] = 2  # while it is being accepted or refused
+
     def __init__(self, assignment: Assignment) -> None:
         self._listeners = assignment.listeners
-        self._service = assignment.service
         self._control = assignment.control
         self._log = assignment.log
         self._children: dict[int, Slot | None] = {}
-        self._arrivals: list[Client] = []
-        self._reactor = Reactor()
+        self._reactor = Reactor(assignment.log)
         self._acceptor = Acceptor(assignment, self._reactor)
 
     def serve(self) -> None:
         """Accept and fork until draining begins."""
         # The handler need not do anything: that there is one makes the signal write into the wake-up pipe.
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        self._service.prepare()
         gc.freeze()  # the collector would write into every page it looks at, and so copy it into each child
         while not self._control.draining:
-            self._arrivals = self._acceptor.wait()
-            while self._arrivals:
-                self._fork(self._arrivals.pop(0))
+            self._take(self._acceptor.wait())
             self._reap()
-        self._acceptor.release()
+        self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
-        """Wait for the children; they have seen that draining began. Kill those that are not done in time."""
+        """Wait for the children; they have seen that draining began. End those that are not done in time."""
         self._reactor.finish(lambda: self._control.deadline)
-        self._reap()  # their signals may have come while the refused were seen out
-        while self._children and time.monotonic() < self._control.deadline + GRACE_S:
-            self._reactor.turn(max(0.0, self._control.deadline + GRACE_S - time.monotonic()))
-            self._reap()
+        self._wait_for_children(until=lambda: self._control.deadline)
+        self._signal_children(signal.SIGUSR1)
+        end = time.monotonic() + GRACE_S
+        self._wait_for_children(until=lambda: end)
+        self._signal_children(signal.SIGKILL)
         for pid in self._children:
-            os.kill(pid, signal.SIGKILL)
-        self._reap(block=True)
+            os.waitpid(pid, 0)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._reactor.close()
+
+    def _take(self, clients: list[Client]) -> None:
+        while clients:
+            self._fork(clients.pop(0))
 
     def _fork(self, client: Client) -> None:
         try:
@@ -83,32 +87,43 @@ class Forking:
         """Serve one client, then end the process; never returns into the parent's code."""
         status = 1
         try:
-            for number in (signal.SIGINT, signal.SIGTERM):  # Ctrl-C goes to all of a terminal's processes;
-                signal.signal(number, signal.SIG_IGN)  # the parent tells us to drain
-            signal.set_wakeup_fd(-1)
-            for listener in self._listeners:
-                listener.close()
+            follower = self._control.follow_in_child()
+            self._set_signals(follower)
+            for sock in (*self._listeners, *self._acceptor.at_the_door):
+                sock.close()  # a copy left open would hold back that client's end, or the port
             self._reactor.close()
-            for other in (*self._arrivals, *self._reactor.clients):
-                other.sock.close()  # a copy left open would hold back that client's end
             client.slot = None  # counted by the parent
             try:
-                pump(client, self._control.follow_in_child())
+                pump(client, follower)
             finally:
                 client.close()
             status = 0
-        except Exception:  # a fault of ours: say where, in one line, and let the parent go on
-            where = traceback.format_exc(limit=-1).strip().replace("\n", " | ")
-            self._log(f"a child failed: {where}")
+        except Exception as fault:  # ours; the parent goes on
+            self._log(f"fault in a child: {describe(fault)}")
         finally:
             os._exit(status)
 
-    def _reap(self, *, block: bool = False) -> None:
+    def _set_signals(self, follower: Follower) -> None:
+        """In the child: Ctrl-C and systemd signal all processes, but it is the parent who tells us what to do."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: follower.give_up())
+
+    def _signal_children(self, number: signal.Signals) -> None:
+        for pid in self._children:  # none of them has been waited for, so the number is still theirs
+            os.kill(pid, number)
+
+    def _wait_for_children(self, until: Callable[[], float]) -> None:
+        self._reap()  # their signals may have come while something else was waited for
+        while self._children and time.monotonic() < until():
+            self._reactor.turn(max(0.0, until() - time.monotonic()))
+            self._reap()
+
+    def _reap(self) -> None:
         """Ask for the status of every child that has ended, and give back its slot."""
-        for pid in list(self._children):
-            with contextlib.suppress(ChildProcessError):
-                if os.waitpid(pid, 0 if block else os.WNOHANG)[0] == 0:
-                    continue
-            slot = self._children.pop(pid)
-            if slot is not None:
-                slot.release()
+        with contextlib.suppress(ChildProcessError):  # there are none at all
+            while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+                slot = self._children.pop(pid, None)
+                if slot is not None:
+                    slot.release()

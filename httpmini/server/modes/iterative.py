@@ -11,6 +11,7 @@ Good at: being understood. Bad at: everybody else's patience, when one client re
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
 from httpmini.server.acceptor import Acceptor
 from httpmini.server.assignment import Assignment
@@ -24,22 +25,27 @@ _ANSWERING = frozenset({Interest.WRITE})
 class Iterative:
     """Waiting is shared, serving is not."""
 
+    descriptors_per_client: ClassVar[int] = 2  # a socket and a file
+
     def __init__(self, assignment: Assignment) -> None:
         self._control = assignment.control
-        self._waiting_room = Reactor(move=self._serve_to_the_end)
+        self._waiting_room = Reactor(assignment.log, move=self._serve_to_the_end)
         self._acceptor = Acceptor(assignment, self._waiting_room)
 
     def serve(self) -> None:
         """Accept and serve until draining begins."""
         while not self._control.draining:
-            for client in self._acceptor.wait():
-                self._waiting_room.add(client, time.monotonic())
-        self._acceptor.release()
+            self._take(self._acceptor.wait())
+        self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
         """Nobody is being answered now; let the ones that waited come to their end."""
         self._waiting_room.finish(lambda: self._control.deadline)
         self._waiting_room.close()
+
+    def _take(self, clients: list[Client]) -> None:
+        for client in clients:
+            self._waiting_room.add(client, time.monotonic())
 
     def _serve_to_the_end(self, client: Client, now: float) -> None:
         """Take what has come; when that completes a request, answer it, however long that takes."""

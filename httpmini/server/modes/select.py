@@ -9,28 +9,35 @@ Good at: thousands of clients, most of them idle. Bad at: using a second core.
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
 from httpmini.server.acceptor import Acceptor
 from httpmini.server.assignment import Assignment
 from httpmini.server.reactor import Reactor
+from httpmini.server.transfer import Client
 
 
 class Select:
     """All clients are in the poll set from their accept to their end."""
 
+    descriptors_per_client: ClassVar[int] = 2  # a socket and a file
+
     def __init__(self, assignment: Assignment) -> None:
         self._control = assignment.control
-        self._reactor = Reactor()
+        self._reactor = Reactor(assignment.log)
         self._acceptor = Acceptor(assignment, self._reactor)
 
     def serve(self) -> None:
         """Accept and serve until draining begins."""
         while not self._control.draining:
-            for client in self._acceptor.wait():
-                self._reactor.add(client, time.monotonic())
-        self._acceptor.release()
+            self._take(self._acceptor.wait())
+        self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
         """Let the clients that are being answered come to their end."""
         self._reactor.finish(lambda: self._control.deadline)
         self._reactor.close()
+
+    def _take(self, clients: list[Client]) -> None:
+        for client in clients:
+            self._reactor.add(client, time.monotonic())

@@ -14,10 +14,12 @@ import socket
 import threading
 import time
 from collections import deque
+from typing import ClassVar
 
 from httpmini.server.acceptor import Acceptor
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Refusal
+from httpmini.server.error_log import describe
 from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, pump
 
@@ -28,21 +30,22 @@ GRACE_S = 0.5
 class Threading:
     """The main thread accepts; each client has its own."""
 
+    descriptors_per_client: ClassVar[int] = 4  # a socket, and up to three on the way to a file: all walk at once
+
     def __init__(self, assignment: Assignment) -> None:
         self._control = assignment.control
         self._log = assignment.log
         self._threads: dict[threading.Thread, Client] = {}
         self._ended: deque[threading.Thread] = deque()
-        self._reactor = Reactor()
+        self._reactor = Reactor(assignment.log)
         self._acceptor = Acceptor(assignment, self._reactor)
 
     def serve(self) -> None:
         """Accept and start threads until draining begins."""
         while not self._control.draining:
-            for client in self._acceptor.wait():
-                self._start(client)
+            self._take(self._acceptor.wait())
             self._join_ended()
-        self._acceptor.release()
+        self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
         """Wait for the threads; they have seen that draining began. Cut off those that are not done in time."""
@@ -54,11 +57,15 @@ class Threading:
         for thread, client in self._threads.items():
             with contextlib.suppress(OSError):  # it has just ended by itself
                 client.sock.shutdown(socket.SHUT_RDWR)
-            thread.join()
+            thread.join(GRACE_S)  # one that hangs in the kernel (a dead disk) is left behind
         self._reactor.close()
 
+    def _take(self, clients: list[Client]) -> None:
+        for client in clients:
+            self._start(client)
+
     def _start(self, client: Client) -> None:
-        thread = threading.Thread(target=self._serve_client, args=(client,), name="client")
+        thread = threading.Thread(target=self._serve_client, args=(client,), name="client", daemon=True)
         self._threads[thread] = client
         try:
             thread.start()
@@ -70,6 +77,9 @@ class Threading:
     def _serve_client(self, client: Client) -> None:
         try:
             pump(client, self._control.follow())
+        except Exception as fault:  # ours; it costs this client its connection, and nobody else anything
+            self._log(f"fault while serving a client: {describe(fault)}")
+            client.connection.lose(time.monotonic())
         finally:
             client.close()
             self._ended.append(threading.current_thread())

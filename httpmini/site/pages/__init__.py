@@ -1,7 +1,7 @@
 """HTML pages that the server draws itself: jinja2 templates, everything escaped.
 
-jinja2 is imported when the first page is drawn: it takes longer than all of the rest, and a server of files may never
-need it.
+jinja2 takes longer to import than all of the rest, so it is imported after the server has begun to listen
+(``prepare``), or with the first page.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _environment() -> Environment:
 
 
 def prepare() -> None:
-    """Load everything now; for a process that is about to fork, so that its children need not."""
+    """Load everything now."""
     for name in ("message.html", "listing.html"):
         _environment().get_template(name)
 

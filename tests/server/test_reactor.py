@@ -1,0 +1,46 @@
+"""A fault of ours in one connection costs that client its connection, and nobody else anything."""
+
+from __future__ import annotations
+
+import socket
+
+from httpmini.server.connection import Connection, Patience, Peer
+from httpmini.server.reactor import Reactor
+from httpmini.server.transfer import Client
+
+PATIENCE = Patience(idle_s=60.0, send_stall_s=60.0, linger_s=1.0, linger_bytes=1000)
+
+
+class _Faulty(Connection):
+    def on_data(self, data: bytes, now: float) -> None:
+        raise RuntimeError("a mistake")
+
+
+class _Echo(Connection):
+    def on_data(self, data: bytes, now: float) -> None:
+        self.send(data, now=now)
+
+
+def test_a_fault_ends_one_client() -> None:
+    log: list[str] = []
+    reactor = Reactor(log.append)
+    theirs = []
+    for make in (_Faulty, _Echo):
+        ours, peer = socket.socketpair()
+        ours.setblocking(False)
+        peer.settimeout(20)
+        theirs.append(peer)
+        reactor.add(Client(ours, Peer("", 0), make(PATIENCE, 0.0), None), 0.0)
+    for peer in theirs:
+        peer.sendall(b"hello")
+    reactor.turn()
+    assert theirs[0].recv(10) == b""
+    assert theirs[1].recv(10) == b"hello"
+    assert len(log) == 1
+    assert log[0].startswith("fault while serving a client: RuntimeError: a mistake (")
+    assert len(reactor.clients) == 1
+    for client in reactor.clients:
+        client.close()
+    for peer in theirs:
+        peer.close()
+    reactor.close()
