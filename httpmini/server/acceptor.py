@@ -63,10 +63,13 @@ class Acceptor:
     def wait(self) -> list[Client]:
         """Wait for something to happen. The clients that were let in meanwhile, often none."""
         now = time.monotonic()
-        self._watch(self._admission.accepting and self._paused_until <= now)
-        moments = [moment for moment in (self._paused_until, *(one.until for one in self._doubtful)) if moment > now]
+        paused = self._paused_until > now
+        self._watch(self._admission.accepting and not paused)
+        moments = [self._paused_until] if paused else []
+        if self._doubtful:
+            moments.append(self._doubtful[0].until)
         self._admitted = []
-        self._reactor.turn(min(moments) - now if moments else None)
+        self._reactor.turn(max(0.0, min(moments) - now) if moments else None)
         self._look_again()
         return self._admitted
 
@@ -84,7 +87,10 @@ class Acceptor:
 
     @property
     def at_the_door(self) -> list[socket.socket]:
-        """Sockets that are neither a mode's nor closed yet; a forked child gives up its copies."""
+        """Sockets that belong to none of the children: a new child gives up its copies of them.
+
+        Among them those that ``wait`` returned and the mode has not taken out of that list yet.
+        """
         refused = [client.sock for client in self._reactor.clients]
         return [*(client.sock for client in self._admitted), *(one.sock for one in self._doubtful), *refused]
 
