@@ -69,6 +69,8 @@ _ROWS = (
     Reason("method-not-allowed", 405, "RFC 9110 §15.5.6", "Files can only be read here: GET and HEAD."),
     Reason("not-found", 404, "RFC 9110 §15.5.5", "There is nothing under this name."),
     Reason("forbidden", 403, "RFC 9110 §15.5.4", "The server may not read this."),
+    Reason("precondition-failed", 412, "RFC 9110 §15.5.13", "It is not in the state that the request expects."),
+    Reason("range-unsatisfiable", 416, "RFC 9110 §15.5.17", "Nothing of the range that was asked for exists."),
     Reason("no-listing", 403, "RFC 9110 §15.5.4", "This folder has no index page, and its content is not listed."),
     Reason("address-denied", 403, "RFC 9110 §15.5.4", "Your address is not allowed to use this server."),
     # What our client says of a server (a gateway would answer 502).

@@ -61,7 +61,35 @@ def _if_modified_since(name: str, date: str, status: int) -> Case:
 
 
 TEN = b"0123456789"
+
+
+def _condition(name: str, line: str, status: int) -> Case:
+    body = {200: TEN, 304: b"", 412: None}[status]
+    reason = "precondition-failed" if status == 412 else ""
+    return _case(f"condition: {name}", f"GET /ten.txt HTTP/1.0\r\n{line}\r\n\r\n", Expected(status, body, reason))
+
+
+def _range(spec: str, part: tuple[int, int]) -> Case:
+    first, length = part
+    fields: dict[str, str | None] = {
+        "content-range": f"bytes {first}-{first + length - 1}/10",
+        "content-length": str(length),
+        "accept-ranges": "bytes",
+        "content-type": "text/plain; charset=utf-8",
+        "last-modified": LAST_MODIFIED,
+    }
+    expected = Expected(206, TEN[first : first + length], fields=fields)
+    return _case(f"range {spec}", f"GET /ten.txt HTTP/1.0\r\nRange: bytes={spec}\r\n\r\n", expected)
+
+
+def _if_range(name: str, value: str, status: int) -> Case:
+    expected = Expected(status, TEN[1:4] if status == 206 else TEN)
+    head = f"GET /ten.txt HTTP/1.0\r\nRange: bytes=1-3\r\nIf-Range: {value}\r\n\r\n"
+    return _case(f"if range is {name}", head, expected)
+
+
 OK = Expected(200, TEN)
+OPTIONS = Expected(204, b"", fields={"allow": "GET, HEAD, OPTIONS", "content-length": None})
 KEPT = Expected(200, TEN, fields={"connection": "keep-alive", "content-length": "10"})
 CLOSED = Expected(200, TEN, fields={"connection": "close", "content-length": "10"})
 TOO_LONG_HEAD = "GET /ten.txt HTTP/1.0\r\nX: " + "x" * 16_400 + "\r\n\r\n"
@@ -242,7 +270,116 @@ CONDITIONAL = (
         Expected(304, b"", fields={"content-length": None, "content-type": None}),
     ),
     _case("404 comes first", f"GET /no HTTP/1.0\r\nIf-Modified-Since: {LAST_MODIFIED}\r\n\r\n", Expected(404)),
-    _case("range is not known yet", "GET /ten.txt HTTP/1.0\r\nRange: bytes=0-1\r\n\r\n", OK),
+    _condition("no tag of ours", 'If-None-Match: "x"', 200),
+    _condition("any tag", "If-None-Match: *", 304),
+    _condition("any tag among others is a tag", 'If-None-Match: "x", *', 200),
+    _condition("no tags at all", "If-None-Match:", 200),
+    _condition("must be some version", "If-Match: *", 200),
+    _condition("must be another version", 'If-Match: "x"', 412),
+    _condition("must be another version, weak", 'If-Match: W/"x"', 412),
+    _condition("must be unchanged", f"If-Unmodified-Since: {LAST_MODIFIED}", 200),
+    _condition("must be unchanged since before", "If-Unmodified-Since: Sat, 05 Nov 1994 08:49:37 GMT", 412),
+    _condition("must be unchanged since no date", "If-Unmodified-Since: yesterday", 200),
+    _condition("If-Match decides alone", "If-Match: *\r\nIf-Unmodified-Since: Sat, 05 Nov 1994 08:49:37 GMT", 200),
+    _condition("412 before 304", 'If-Match: "x"\r\nIf-None-Match: *', 412),
+    _condition("304 before 416", "If-None-Match: *\r\nRange: bytes=100-", 304),
+    _condition("412 before 206", 'If-Match: "x"\r\nRange: bytes=0-1', 412),
+    _case(
+        "304 to HEAD by tag",
+        "HEAD /ten.txt HTTP/1.0\r\nIf-None-Match: *\r\n\r\n",
+        Expected(304, b"", fields={"content-length": None}, head_only=True),
+    ),
+    _case("no condition on a folder", "GET /sub HTTP/1.0\r\nIf-None-Match: *\r\n\r\n", Expected(301)),
+)
+
+RANGES = (
+    *(
+        _range(spec, body)
+        for spec, body in {
+            "0-": (0, 10),
+            "0-0": (0, 1),
+            "1-3": (1, 3),
+            "-1": (9, 1),
+            "-3": (7, 3),
+            "-10": (0, 10),
+            "-11": (0, 10),
+            "9-": (9, 1),
+            "9-9": (9, 1),
+            "9-999": (9, 1),
+            "0-18446744073709551615": (0, 10),
+            f"0-{'9' * 5000}": (0, 10),
+            f"{'0' * 5000}3-4": (3, 2),
+            f"-{'9' * 40}": (0, 10),
+            ",, 1-3 ,": (1, 3),
+            "100-, 1-3": (1, 3),
+            "1-3, 2-5": (1, 5),
+            "5-8, 0-5": (0, 9),
+            "0-,-5,3-4": (0, 10),
+        }.items()
+    ),
+    *(
+        _case(
+            f"nothing of {spec}",
+            f"GET /ten.txt HTTP/1.0\r\nRange: bytes={spec}\r\n\r\n",
+            Expected(416, reason="range-unsatisfiable", fields={"content-range": "bytes */10"}),
+        )
+        for spec in ("10-", "10-20", "100-", "-0", "9" * 40 + "-", "10-,20-", "-00")
+    ),
+    *(
+        _case(f"no range: {value!r}", f"GET /ten.txt HTTP/1.0\r\nRange: {value}\r\n\r\n", OK)
+        for value in (
+            "bytes=5-2",
+            "bytes=-",
+            "bytes=",
+            "bytes=,",
+            "bytes",
+            "bytes=a-b",
+            "bytes=+1-3",
+            "bytes=1-+3",
+            "bytes=--1",
+            "bytes=-1-",
+            "bytes=1",
+            "bytes=0x1-3",
+            "bytes=1_0-",
+            "bytes=\xb2-",
+            "bytes=1 -3",
+            "bytes = 1-3",
+            "bytes=1-3;",
+            "bytes=1-3,x",
+            "bytes=0-1,5-2",
+            "lines=1-3",
+            "=1-3",
+            "1-3",
+            "",
+            "bytes=" + ",".join(["0-0"] * 33),
+            "bytes=" + ",".join(["0-"] * 1300),
+        )
+    ),
+    _case("unit in capitals", "GET /ten.txt HTTP/1.0\r\nRange: Bytes=1-3\r\n\r\n", Expected(206, b"123")),
+    _case("two Range fields", "GET /ten.txt HTTP/1.0\r\nRange: bytes=0-1\r\nRange: bytes=2-3\r\n\r\n", OK),
+    _case(
+        "range of HEAD",
+        "HEAD /ten.txt HTTP/1.0\r\nRange: bytes=0-1\r\n\r\n",
+        Expected(200, b"", fields={"content-length": "10", "content-range": None}, head_only=True),
+    ),
+    _case("range of nothing", "GET /empty.txt HTTP/1.0\r\nRange: bytes=0-\r\n\r\n", Expected(200, b"")),
+    _case("range of a listing", "GET /sub/ HTTP/1.0\r\nRange: bytes=0-1\r\n\r\n", Expected(200)),
+    _case("range of what is missing", "GET /no HTTP/1.0\r\nRange: bytes=0-1\r\n\r\n", Expected(404)),
+    _case("range by 0.9 is no range", "GET /ten.txt\r\nRange: bytes=0-1\r\n\r\n", raw=TEN),
+    _case(
+        "middle of 3 MiB",
+        "GET /big.bin HTTP/1.0\r\nRange: bytes=1000000-2000000\r\n\r\n",
+        Expected(206, BIG[1_000_000:2_000_001]),
+    ),
+    _if_range("the date", LAST_MODIFIED, 206),
+    _if_range("an older date", "Sun, 06 Nov 1994 08:49:36 GMT", 200),
+    _if_range("a newer date", "Sun, 06 Nov 1994 08:49:38 GMT", 200),
+    _if_range("the date in another form", "Sun Nov  6 08:49:37 1994", 200),
+    _if_range("another tag", '"x"', 200),
+    _if_range("a weak tag", 'W/"x"', 200),
+    _if_range("junk", "x", 200),
+    _if_range("nothing", "", 200),
+    _case("If-Range alone", f"GET /ten.txt HTTP/1.0\r\nIf-Range: {LAST_MODIFIED}\r\n\r\n", OK),
 )
 
 METHODS = (
@@ -254,10 +391,15 @@ METHODS = (
         _case(
             f"{method} is not allowed",
             f"{method} /ten.txt {HEAD}",
-            Expected(405, reason="method-not-allowed", fields={"allow": "GET, HEAD"}),
+            Expected(405, reason="method-not-allowed", fields={"allow": "GET, HEAD, OPTIONS"}),
         )
-        for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
+        for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT")
     ),
+    _case("OPTIONS", f"OPTIONS /ten.txt {HEAD}", OPTIONS),
+    _case("OPTIONS of the server", f"OPTIONS * {HEAD}", OPTIONS),
+    _case("OPTIONS of nothing", f"OPTIONS /nothing {HEAD}", OPTIONS),
+    _case("OPTIONS of no path", f"OPTIONS x {HEAD}", Expected(400, reason="target-form")),
+    _case("kept over OPTIONS", f"OPTIONS * HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /ten.txt {HEAD}", OPTIONS, OK),
     *(
         _case(f"{method} is not known", f"{method} /ten.txt {HEAD}", Expected(501, reason="method-unknown"))
         for method in ("BREW", "get", "GeT", "GETs", "PROPFIND", "!")
@@ -456,6 +598,7 @@ CASES: tuple[Case, ...] = (
     *BAD_TARGETS,
     *FOLDERS,
     *CONDITIONAL,
+    *RANGES,
     *METHODS,
     *VERSIONS,
     *SIMPLE,

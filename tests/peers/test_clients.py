@@ -106,7 +106,9 @@ def test_requests_follows_to_the_folder(server: ServerProcess) -> None:
 
 
 def test_requests_and_what_is_refused(server: ServerProcess) -> None:
-    assert requests.post(server.url + "ten.txt", data=b"x" * 500_000, timeout=20).headers["Allow"] == "GET, HEAD"
+    assert (
+        requests.post(server.url + "ten.txt", data=b"x" * 500_000, timeout=20).headers["Allow"] == "GET, HEAD, OPTIONS"
+    )
     assert requests.request("BREW", server.url, timeout=20).status_code == 501
     assert requests.get(server.url, headers={"X": "y" * 17_000}, timeout=20).status_code == 431
     assert requests.get(server.url + "x" * 9_000, timeout=20).status_code == 414
