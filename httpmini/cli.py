@@ -26,6 +26,8 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail(CannotRun("interrupted"), 1)
         except UsageError as error:
             _fail(error, 2)
         except HttpminiError as error:
@@ -57,15 +59,25 @@ def main() -> None:
     """A minimal HTTP/1.0 file server and client, from scratch."""
 
 
-@main.command()
+@main.command(short_help="Serve a folder.")
 @click.argument("root", required=False)
 @_config_option
 @_setting("--mode", "server.mode")
 @click.option(
-    "-b", "--bind", "addresses", multiple=True, metavar="ADDRESS", help="Listen on this address; may be repeated."
+    "-b",
+    "--bind",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Listen on this address; may be repeated. '*' is every address.  [default: 127.0.0.1]",
 )
 @click.option(
-    "-p", "--port", type=click.IntRange(0, 65535), metavar="PORT", help="Listen on this port; 0 for a free one."
+    "-p",
+    "--port",
+    type=click.IntRange(0, 65535),
+    show_default=False,
+    metavar="PORT",
+    help="Listen on this port; 0 for a free one.  [default: 8080]",
 )
 @_setting("--max-clients", "server.max_clients", type=int, metavar="N")
 @_setting("--overflow", "server.overflow")
@@ -117,7 +129,8 @@ def _keep_standard_descriptors() -> None:
 def get(url: str, output: str | None, head: bool, include: bool, headers: tuple[str, ...], verbose: bool) -> None:
     """Fetch URL to standard output or a file.
 
-    Exit status 1 when the answer did not come, did not come whole, or is not a success (2xx).
+    Redirections are not followed. Exit status 1 when the answer did not come, did not come whole, or is not a success
+    (2xx).
     """
     from httpmini.client import command
 

@@ -5,7 +5,7 @@
         ConfigError       ... in a config file: all its problems at once
       CannotRun           the machine says no (port taken, no permission): exit status 1
       ProtocolError       the peer sent bytes that are not HTTP, or that we refuse; knows its status
-      FetchError          the client's errors, told apart by cause: exit status 1
+      FetchError          the client's errors, told apart by cause: exit status 1, but 2 for BadUrl
         BadUrl  NotResolved  NotConnected  TimedOut  BrokenResponse  Truncated
 
 Everything else that is raised is a fault of httpmini itself.
@@ -60,8 +60,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.source}: " if self.source else ""
-        what = f"{self.key} = {self.value}: " if self.value else f"{self.key}: " if self.key else ""
-        return visible(f"{where}{what}{self.remedy}")
+        what = " = ".join(part for part in (self.key, self.value) if part)
+        return visible(f"{where}{what}{': ' if what else ''}{self.remedy}")
 
 
 class ConfigError(UsageError):
@@ -94,8 +94,8 @@ class FetchError(HttpminiError):
     """The client could not bring what was asked for. Exit status 1."""
 
 
-class BadUrl(FetchError):
-    """The URL is not one that we can ask for."""
+class BadUrl(FetchError, UsageError):
+    """The URL is not one that we can ask for. Exit status 2."""
 
 
 class NotResolved(FetchError):

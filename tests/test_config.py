@@ -191,8 +191,19 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "list: string": ('[site]\nindex = "a.html"', "site.index", '"a.html"', "must be a list of strings"),
     "list: numbers": ('[site]\nindex = ["a", 1]', "site.index", '["a", 1]', "must be a list of strings"),
     "list: table": ("[server]\nallow = {}", "server.allow", "{}", "must be a list of strings"),
-    "listen: string": ('[server]\nlisten = ":80"', "server.listen", '":80"', "a list of strings with at least one"),
-    "listen: empty": ("[server]\nlisten = []", "server.listen", "[]", "a list of strings with at least one"),
+    "root: empty": ('[site]\nroot = ""', "site.root", '""', 'is empty; write "." for this folder'),
+    "listen: string": (
+        '[server]\nlisten = ":80"',
+        "server.listen",
+        '":80"',
+        "a list of strings in brackets, with at least one",
+    ),
+    "listen: empty": (
+        "[server]\nlisten = []",
+        "server.listen",
+        "[]",
+        "a list of strings in brackets, with at least one",
+    ),
     "dict: list": ('[site]\nmedia_types = ["a"]', "site.media_types", '["a"]', "must be a table of strings"),
     "dict: numbers": ("[site]\nmedia_types = {a = 1}", "site.media_types", "{a = 1}", "must be a table of strings"),
     "string: number": ("[site]\nroot = 1", "site.root", "1", "must be a string"),
@@ -240,7 +251,7 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
         f"{key}: {entry}": (f'[server]\n{key} = ["::1", "{entry}"]', f"server.{key}", f'"{entry}"', fragment)
         for key in ("allow", "deny")
         for entry, fragment in (
-            ("192.168.1.1/24", "host bits set; write an address or a network"),
+            ("192.168.1.1/24", 'has bits set behind its prefix; write "192.168.1.0/24"'),
             ("10.0.0.0/33", 'such as "192.168.1.0/24"'),
             ("10.0.0", 'such as "192.168.1.0/24"'),
             ("256.0.0.1", 'such as "192.168.1.0/24"'),
@@ -477,7 +488,6 @@ def test_a_good_file(folder: Path, text: str, key: str, value: object) -> None:
         ("www/deeper/..", "here/www"),
         ("../elsewhere", "elsewhere"),
         (".", "here"),
-        ("", "here"),
     ],
 )
 def test_a_root_in_a_file_is_relative_to_the_file(folder: Path, root: str, leads_to: str) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO
+from urllib.parse import urljoin
 
 from httpmini.client.exchange import exchange
 from httpmini.client.url import parse_url
@@ -18,13 +19,15 @@ from httpmini.protocol.message import Headers
 def get(url: str, *, output: str | None, head: bool, include: bool, headers: tuple[str, ...], verbose: bool) -> int:
     """Fetch ``url`` and write what comes; the exit status is 0 for a success (2xx), else 1.
 
-    With ``output``, nothing but a complete success is written there.
+    With ``output``, nothing but a complete success is written there; "-" is standard output. Redirections are not
+    followed.
 
     Raises:
         UsageError: a header field that is none.
         CannotRun: the output cannot be written.
         FetchError: by its cause.
     """
+    output = None if output == "-" else output
     extra = Headers(tuple(_parse_header(header) for header in headers))
     trace = _trace if verbose else _no_trace
     with exchange(parse_url(url), "HEAD" if head else "GET", extra, trace) as answer:
@@ -37,7 +40,7 @@ def get(url: str, *, output: str | None, head: bool, include: bool, headers: tup
                     out.write(data)
         if not success:
             location = answer.head.headers.get("Location")
-            hint = f"; it is at {location}" if location else ""
+            hint = f"; it is at {urljoin(url, location)}" if location else ""
             _say(f"httpmini: {url}: {answer.head.status} {answer.head.phrase}{hint}")
     return 0 if success else 1
 

@@ -36,10 +36,18 @@ class Draft(Protocol):
 
 
 def _check_root(draft: Draft) -> None:
-    root = os.path.join(draft.folder, draft.values["site.root"])
-    if not os.path.isdir(root):  # unlike Path.is_dir(), takes any string
-        what = "is not a folder" if os.path.exists(root) else "does not exist"
-        draft.complain("site.root", f"{what} ({root}); it must be the folder to serve")
+    said = draft.values["site.root"]
+    root = os.path.join(draft.folder, said)
+    where = "" if root == said else f" ({root})"
+    if not said:
+        draft.complain("site.root", 'is empty; write "." for this folder')
+    elif not os.path.exists(root):  # unlike Path.exists(), takes any string
+        draft.complain("site.root", f"does not exist{where}; it must be the folder to serve")
+    elif not os.path.isdir(root):
+        hint = f"; did you mean -c {said}?" if said.endswith(".toml") else ""
+        draft.complain("site.root", f"is not a folder{where}; it must be the folder to serve{hint}")
+    elif not os.access(root, os.X_OK):
+        draft.complain("site.root", f"may not be entered{where}: permission denied")
     else:
         draft.values["site.root"] = _tidy(root)
 
@@ -68,13 +76,20 @@ def _check_networks(key: str) -> Callable[[Draft], None]:
         for entry in draft.values[key]:
             try:
                 network = ip_network(entry)
-            except ValueError as error:
-                draft.complain(key, f'{error}; write an address or a network such as "192.168.1.0/24"', entry)
+            except ValueError:
+                draft.complain(key, _explain_network(entry), entry)
             else:
                 if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
                     draft.complain(key, 'clients with IPv4 addresses are known by these; write "192.0.2.1"', entry)
 
     return check
+
+
+def _explain_network(entry: str) -> str:
+    try:
+        return f'has bits set behind its prefix; write "{ip_network(entry, strict=False)}"'
+    except ValueError:
+        return 'is no address or network; write one such as "192.168.1.0/24" or "::1"'
 
 
 def _check_contradictions(draft: Draft) -> None:

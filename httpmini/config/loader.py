@@ -96,7 +96,7 @@ class _Draft:
 
     def apply(self, flags: Flags) -> None:
         if flags.root is not None:
-            self.put("site.root", str(Path.cwd() / flags.root), "ROOT")
+            self.put("site.root", str(Path.cwd() / flags.root) if flags.root else "", "ROOT")
         for name in ("mode", "max_clients", "overflow"):
             if (value := getattr(flags, name)) is not None:
                 self.put(f"server.{name}", value, "--" + name.replace("_", "-"))
@@ -110,12 +110,20 @@ class _Draft:
         except ValueError:
             return  # the check will say what is wrong with the file's own
         if flags.addresses:
-            hosts = [host.removeprefix("[").removesuffix("]") or "(empty)" for host in flags.addresses]
-            endpoints = [Endpoint(host, endpoints[0].port) for host in hosts]
+            endpoints = [Endpoint(self._bare_address(host), endpoints[0].port) for host in flags.addresses]
         if flags.port is not None:
             endpoints = [Endpoint(endpoint.host, str(flags.port)) for endpoint in endpoints]
         listen = [str(endpoint) for endpoint in endpoints]
         self.put("server.listen", listen, "--bind" if flags.addresses else "--port")
+
+    def _bare_address(self, text: str) -> str:
+        """The address of one ``-b``; what cannot be one is left to be found wrong with the rest."""
+        host = text.removeprefix("[").removesuffix("]")
+        if not host or ("]" in text[:-1]) or (host.count(":") == 1):
+            remedy = "only an address or a name goes here, the port to --port; every address is '*'"
+            self.problems.append(Problem("--bind", "", toml(text), remedy))
+            return "localhost"
+        return host
 
     def put(self, key: str, value: object, origin: str) -> None:
         """Take a value if its type and bounds are right."""

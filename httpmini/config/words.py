@@ -30,7 +30,7 @@ def expected(declared: Any) -> str:
         case inspect.FloatType():
             return f"a number of seconds from {kind.ge} to {kind.le}"
         case inspect.ListType():
-            return "a list of strings" + (" with at least one in it" if kind.min_length else "")
+            return "a list of strings in brackets" + (", with at least one in it" if kind.min_length else "")
         case inspect.DictType():
             return "a table of strings"
         case _:

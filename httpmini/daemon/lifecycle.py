@@ -56,6 +56,8 @@ def run(
             server.serve()
             for listener in listeners:  # who connects from now on is told so by the kernel
                 listener.close()
+            if admission.active:
+                log(f"stopping: {admission.active} clients get {drain_s:g} s to finish; a second signal ends them now")
             server.finish()
     finally:
         for listener in listeners:

@@ -112,6 +112,8 @@ def _listen_at(endpoint: Endpoint, backlog: int) -> list[socket.socket]:
     listeners: list[socket.socket] = []
     missing: list[OSError] = []
     for family, address in _resolve(endpoint):
+        if endpoint.port == "0" and listeners:  # the same free port for all addresses of a name
+            address = (address[0], listeners[0].getsockname()[1], *address[2:])
         try:
             listeners.append(_listen(family, address, backlog))
         except OSError as error:
