@@ -118,6 +118,23 @@ def test_sound_is_loaded(page: Page, server: ServerProcess) -> None:
     assert 1 < duration < 10
 
 
+def test_sound_can_be_sought(page: Page, server: ServerProcess) -> None:
+    """With ranges the element really is at the second that was asked for (without them it says so and is not)."""
+    witness = Witness(page)
+    page.goto(server.url + "listen.html", wait_until="load")
+    time = page.evaluate(
+        """() => new Promise((resolve, reject) => {
+            const sound = document.querySelector("audio");
+            sound.addEventListener("loadedmetadata", () => { sound.currentTime = 2; });
+            sound.addEventListener("seeked", () => resolve(sound.currentTime));
+            sound.addEventListener("error", () => reject(new Error("the sound cannot be loaded")));
+            sound.preload = "auto"; sound.load();
+        })"""
+    )
+    assert abs(time - 2) < 0.1
+    assert 206 in {response.status for response in witness.responses if response.url.endswith(".wav")}
+
+
 def test_downloads(page: Page, server: ServerProcess) -> None:
     """Names with blanks, quotes, #, ?, % and other alphabets: each link of the listing fetches its file."""
     page.goto(server.url + "downloads/", wait_until="load")
