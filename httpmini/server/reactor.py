@@ -15,8 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from httpmini.server.connection import Interest
-from httpmini.server.error_log import describe
-from httpmini.server.transfer import Client, advance, drain, expire
+from httpmini.server.transfer import Client, advance, contained, drain, expire
 
 # Deadlines are looked at this often, over all clients: one pass costs less than keeping them in order at every event.
 SWEEP_S = 0.25
@@ -107,11 +106,7 @@ class Reactor:
         self._selector.close()
 
     def _move_and_settle(self, client: Client, move: Callable[[Client, float], None], now: float) -> None:
-        try:
-            move(client, now)
-        except Exception as fault:
-            self._log(f"fault while serving a client: {describe(fault)}")
-            client.connection.lose(now)
+        contained(client, self._log, lambda client: move(client, now))
         self._settle(client)
 
     def _settle(self, client: Client) -> None:

@@ -14,7 +14,7 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from errno import EINVAL, ENOSYS, ENOTSUP
 
@@ -22,6 +22,7 @@ from httpmini.protocol.body import FileSlice
 from httpmini.server.admission import Slot
 from httpmini.server.connection import Connection, Interest, Peer
 from httpmini.server.control import Signal
+from httpmini.server.error_log import describe
 
 RECEIVE_BYTES = 64 * 1024
 SEND_BYTES = 1024 * 1024  # of a file, in one sendfile: the kernel takes what fits into its buffer
@@ -64,6 +65,15 @@ class Client:
                     self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         finally:
             self.sock.close()
+
+
+def contained(client: Client, log: Callable[[str], None], step: Callable[[Client], None]) -> None:
+    """Do ``step`` for ``client``: a fault of ours in it costs this client its connection, and nobody else anything."""
+    try:
+        step(client)
+    except Exception as fault:
+        log(f"fault while serving a client: {describe(fault)}")
+        client.connection.lose(time.monotonic())
 
 
 def advance(client: Client, now: float) -> None:

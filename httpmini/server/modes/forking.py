@@ -23,9 +23,8 @@ from httpmini.server.admission import Slot
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Refusal
 from httpmini.server.control import Follower
-from httpmini.server.error_log import describe
 from httpmini.server.reactor import Reactor
-from httpmini.server.transfer import Client, pump
+from httpmini.server.transfer import Client, contained, pump
 
 # The children know the deadline too: for this long after it they may cut their clients off by themselves, and log that.
 GRACE_S = 0.5
@@ -85,23 +84,20 @@ class Forking:
 
     def _be_the_child(self, client: Client) -> None:
         """Serve one client, then end the process; never returns into the parent's code."""
-        status = 1
         try:
-            follower = self._control.follow_in_child()
-            self._set_signals(follower)
-            for sock in (*self._listeners, *self._acceptor.at_the_door):
-                sock.close()  # a copy left open would hold back that client's end, or the port
-            self._reactor.close()
             client.slot = None  # counted by the parent
-            try:
-                pump(client, follower)
-            finally:
-                client.close()
-            status = 0
-        except Exception as fault:  # ours; the parent goes on
-            self._log(f"fault in a child: {describe(fault)}")
+            contained(client, self._log, self._serve_in_child)
+            client.close()
         finally:
-            os._exit(status)
+            os._exit(0)
+
+    def _serve_in_child(self, client: Client) -> None:
+        follower = self._control.follow_in_child()
+        self._set_signals(follower)
+        for sock in (*self._listeners, *self._acceptor.at_the_door):
+            sock.close()  # a copy left open would hold back that client's end, or the port
+        self._reactor.close()
+        pump(client, follower)
 
     def _set_signals(self, follower: Follower) -> None:
         """In the child: Ctrl-C and systemd signal all processes, but it is the parent who tells us what to do."""

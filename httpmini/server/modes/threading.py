@@ -19,9 +19,8 @@ from typing import ClassVar
 from httpmini.server.acceptor import Acceptor
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Refusal
-from httpmini.server.error_log import describe
 from httpmini.server.reactor import Reactor
-from httpmini.server.transfer import Client, pump
+from httpmini.server.transfer import Client, contained, pump
 
 # The threads know the deadline too: for this long after it they may cut their clients off by themselves.
 GRACE_S = 0.5
@@ -75,11 +74,9 @@ class Threading:
             self._acceptor.refuse(client, Refusal.RESOURCES)
 
     def _serve_client(self, client: Client) -> None:
+        follower = self._control.follow()
         try:
-            pump(client, self._control.follow())
-        except Exception as fault:  # ours; it costs this client its connection, and nobody else anything
-            self._log(f"fault while serving a client: {describe(fault)}")
-            client.connection.lose(time.monotonic())
+            contained(client, self._log, lambda client: pump(client, follower))
         finally:
             client.close()
             self._ended.append(threading.current_thread())
