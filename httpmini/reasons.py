@@ -62,6 +62,7 @@ _ROWS = (
     Reason("field-value", 400, "RFC 9110 §5.5", "A header field value has a control character."),
     Reason("host-missing", 400, "RFC 9112 §3.2", "An HTTP/1.1 request must have a Host field."),
     Reason("host-repeated", 400, "RFC 9112 §3.2", "A request must not have more than one Host field."),
+    Reason("host-value", 400, "RFC 9112 §3.2", "The Host field is not a host with or without a port."),
     Reason("content-length", 400, "RFC 9112 §6.3", "Content-Length is not one decimal number."),
     Reason("transfer-encoding", 400, "RFC 9112 §6.1", "Transfer codings belong to HTTP/1.1; this server takes none."),
     # What the site says.

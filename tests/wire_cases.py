@@ -528,6 +528,40 @@ FRAMING = (
         "transfer-encoding",
     ),
     _refused("1.1 without Host", "GET /ten.txt HTTP/1.1\r\n\r\n", 400, "host-missing"),
+    *(
+        _case(f"Host {value!r}", f"GET /ten.txt HTTP/1.1\r\nHost: {value}\r\n\r\n", CLOSED)
+        for value in (
+            "example.org",
+            "example.org:80",
+            "example.org:",
+            "EXAMPLE.org.",
+            "a_b",
+            "",
+            "[::1]",
+            "[::1]:8080",
+            "127.0.0.1:1",
+            "%41",
+            "x!$&'()*+,;=",
+        )
+    ),
+    *(
+        _refused(f"Host {value!r}", f"GET /ten.txt HTTP/1.0\r\nHost: {value}\r\n\r\n", 400, "host-value")
+        for value in (
+            "a b",
+            "a/b",
+            "a@b",
+            "a:b",
+            "a:80:80",
+            "[::1",
+            "::1",
+            "a?b",
+            "a#b",
+            "http://a",
+            "caf\xe9",
+            "%zz",
+            '"a"',
+        )
+    ),
     _refused("two Hosts", "GET /ten.txt HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n", 400, "host-repeated"),
     _case(
         "a body is never the next request",

@@ -51,6 +51,9 @@ BAD_TARGET_OCTET = re.compile(rb"[\x00-\x20\x7f#]")
 # RFC 9110 §5.5: CR, LF and NUL are dangerous, the other controls invalid; HTAB and obs-text are fine.
 BAD_VALUE_OCTET = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
+# RFC 9112 §3.2:  Host = uri-host [ ":" port ]; an IP literal, or a name of unreserved, sub-delims and percent-encodings
+HOST = re.compile(r"(?:\[[0-9A-Fa-f:.v]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]*)?", re.ASCII)
+
 # RFC 9110 §8.6:  Content-Length = 1*DIGIT
 CONTENT_LENGTH = re.compile(r"[0-9]+", re.ASCII)
 

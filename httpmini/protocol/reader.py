@@ -210,10 +210,12 @@ def _field_value(value: bytes, offset: int) -> str:
 
 def _check_framing(line: _RequestLine, headers: Headers) -> int:
     """The length of the body; refuses what could be read in two ways (RFC 9112 §3.2, §6.1, §6.3)."""
-    hosts = len(headers.all("Host"))
-    if hosts > 1:
+    hosts = headers.all("Host")
+    if len(hosts) > 1:
         raise ProtocolError(REASONS["host-repeated"])
-    if hosts == 0 and line.version >= (1, 1):
+    if hosts and not grammar.HOST.fullmatch(hosts[0]):
+        raise ProtocolError(REASONS["host-value"])
+    if not hosts and line.version >= (1, 1):
         raise ProtocolError(REASONS["host-missing"])
     if "Transfer-Encoding" in headers:
         raise ProtocolError(REASONS["transfer-encoding"])

@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from httpmini.errors import ProtocolError
+from httpmini.protocol.grammar import HOST
 from httpmini.protocol.message import Request
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader
 
@@ -361,6 +362,16 @@ DIFFERENCES = (
         holds=lambda data: re.fullmatch(rb"HTTP/[02-9]\.[0-9]", version(data)) is not None,
         undone=lambda data: head_of(data).with_word(2, b"HTTP/1.0"),
         examples=tuple(spell(line=b"GET / HTTP/" + number) for number in (b"0.9", b"2.0", b"3.1")),
+    ),
+    Difference(
+        "value of Host",
+        "A Host that is not a host with or without a port must be refused (RFC 9112 §3.2); h11 takes any value.",
+        refusal="host-value",
+        holds=lambda data: any(not HOST.fullmatch(value.decode("latin-1")) for value in head_of(data).values(b"host")),
+        undone=lambda data: head_of(data).with_fields(
+            *(b"Host: a" if field.lower().startswith(b"host:") else field for field in head_of(data).fields)
+        ),
+        examples=(spell(b"Host: a b"), spell(b"Host: a/b", line=b"GET / HTTP/1.1"), spell(b"host: a:b")),
     ),
     Difference(
         "higher minor version without Host",
