@@ -355,6 +355,18 @@ RANGES = (
             "bytes=" + ",".join(["0-"] * 1300),
         )
     ),
+    _case(
+        "three parts",
+        "GET /ten.txt HTTP/1.0\r\nRange: bytes=0-1,4-5,-1\r\n\r\n",
+        Expected(206, fields={"content-range": None, "accept-ranges": "bytes"}),
+    ),
+    _case(
+        "kept over several parts of 3 MiB",
+        "GET /big.bin HTTP/1.0\r\nConnection: keep-alive\r\nRange: bytes=0-999999,1000001-\r\n\r\n"
+        "GET /ten.txt HTTP/1.0\r\n\r\n",
+        Expected(206, fields={"connection": "keep-alive"}),
+        OK,
+    ),
     _case("unit in capitals", "GET /ten.txt HTTP/1.0\r\nRange: Bytes=1-3\r\n\r\n", Expected(206, b"123")),
     _case("two Range fields", "GET /ten.txt HTTP/1.0\r\nRange: bytes=0-1\r\nRange: bytes=2-3\r\n\r\n", OK),
     _case(
