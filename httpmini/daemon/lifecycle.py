@@ -16,6 +16,8 @@ from httpmini.server.connection import Service
 from httpmini.server.control import Control
 from httpmini.server.modes import MODES
 
+# A person who has pressed Ctrl-C and sees nothing happen for this long is told why.
+PATIENCE_S = 1.0
 # Descriptors beside those of the clients: listeners, logs, pipes, refusals.
 _DESCRIPTORS_BESIDE = 64
 
@@ -49,15 +51,13 @@ def run(
     control = Control(drain_s)
     try:
         _allow_descriptors(admission.max_clients, MODES[mode].descriptors_per_client)
-        with _signals_to(control):
+        with _signals_to(control, explain=lambda: _explain_drain(admission, drain_s, log)):
             server = MODES[mode](Assignment(listeners, service, admission, control, log))
             ready()
             service.prepare()
             server.serve()
             for listener in listeners:  # who connects from now on is told so by the kernel
                 listener.close()
-            if admission.active:
-                log(f"stopping: {admission.active} clients get {drain_s:g} s to finish; a second signal ends them now")
             server.finish()
     finally:
         for listener in listeners:
@@ -65,26 +65,34 @@ def run(
         control.close()
 
 
+def _explain_drain(admission: Admission, drain_s: float, log: Callable[[str], None]) -> None:
+    if admission.active:
+        log(f"stopping: {admission.active} still being served, for {drain_s:g} s at most; a second signal ends it now")
+
+
 @contextmanager
-def _signals_to(control: Control) -> Iterator[None]:
-    """SIGINT and SIGTERM ask ``control`` to drain; nothing else happens in a handler.
+def _signals_to(control: Control, explain: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM ask ``control`` to drain; when that takes a while, ``explain`` is called.
 
     Afterwards they are ignored: a third Ctrl-C must not turn a clean end into a broken one while Python shuts down.
     """
 
     def ask_to_drain(_number: int, _frame: object) -> None:
         control.drain(time.monotonic())
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
         signal.signal(number, ask_to_drain)
+    signal.signal(signal.SIGALRM, lambda _number, _frame: explain())  # an alarm needs no thread, which a fork forbids
     # Without this, a signal between the last look at `draining` and the poll would be slept through.
     wakeup_before = signal.set_wakeup_fd(control.wake_fd, warn_on_full_buffer=False)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.set_wakeup_fd(wakeup_before)
-        for number in numbers:
+        for number in (*numbers, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
 
 

@@ -98,6 +98,16 @@ def test_second_signal_ends_at_once(start: StartServer, root: Path, mode: str) -
     server.wait_for_line(r'"GET /large.bin HTTP/1.0" 200 \d+ ')
 
 
+def test_a_long_drain_is_explained(start: StartServer, root: Path, mode: str) -> None:
+    server = start(root, "--mode", mode)
+    sock, received = _begin_large(server.port)
+    with sock:
+        server.process.send_signal(signal.SIGINT)
+        server.wait_for_line("notice: stopping: 1 still being served, for 10 s at most; a second signal ends it now")
+        received += len(read_all(sock))
+    assert (server.wait(), received) == (0, LARGE)
+
+
 def test_who_stood_at_the_door_is_still_served(start: StartServer, root: Path, mode: str) -> None:
     """Requests that were complete in the backlog when the signal came."""
     server = start(root, "--mode", mode)
