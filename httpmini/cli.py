@@ -139,6 +139,28 @@ def get(url: str, output: str | None, head: bool, include: bool, headers: tuple[
     sys.exit(status)
 
 
+@main.command(short_help="Give a user a password.")
+@click.argument("file")
+@click.argument("user")
+def htpasswd(file: str, user: str) -> None:
+    """Give USER a password in FILE, a file for "users" of [[realms]] (made if it is not there).
+
+    The password is asked for, or read as a line from standard input; never an argument, which others could see.
+    """
+    from httpmini.site.users import set_password
+
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = sys.stdin.readline().removesuffix("\n")
+    try:
+        set_password(file, user, password)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise CannotRun(f"cannot write {file}: {error.strerror}") from error
+
+
 @main.group("config")
 def config_group() -> None:
     """Check a config file, or show what it comes to."""

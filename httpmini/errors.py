@@ -82,12 +82,14 @@ class ProtocolError(HttpminiError):
     Attributes:
         reason: the row of ``reasons.py``: token, status, RFC section.
         offset: the byte of the message at which it went wrong, where one can be named.
+        fields: what the answer has to say beside it, such as WWW-Authenticate.
     """
 
-    def __init__(self, reason: Reason, offset: int | None = None) -> None:
+    def __init__(self, reason: Reason, offset: int | None = None, fields: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(str(reason) if offset is None else f"{reason}, at byte {offset}")
         self.reason = reason
         self.offset = offset
+        self.fields = fields
 
 
 class FetchError(HttpminiError):

@@ -43,6 +43,7 @@ _ROWS = (
         "target-character", 400, "RFC 9112 §3.2", "The request target has a character that must be percent-encoded."
     ),
     Reason("target-form", 400, "RFC 9112 §3.2", "The request target is neither a path nor an http URL."),
+    Reason("target-userinfo", 400, "RFC 9110 §4.2.4", "The target has a user name in it."),
     Reason(
         "target-percent",
         400,
@@ -68,6 +69,11 @@ _ROWS = (
     # What the site says.
     Reason("method-unknown", 501, "RFC 9110 §15.6.2", "This method is not known here."),
     Reason("method-not-allowed", 405, "RFC 9110 §15.5.6", "Files can only be read here: GET and HEAD."),
+    Reason("credentials-missing", 401, "RFC 9110 §15.5.2", "This needs a user name and a password."),
+    Reason(
+        "credentials-malformed", 401, "RFC 7617 §2", "What came as credentials is not Basic, base64 of user:password."
+    ),
+    Reason("credentials-wrong", 401, "RFC 9110 §15.5.2", "The user name or the password is wrong."),
     Reason("not-found", 404, "RFC 9110 §15.5.5", "There is nothing under this name."),
     Reason("forbidden", 403, "RFC 9110 §15.5.4", "The server may not read this."),
     Reason("precondition-failed", 412, "RFC 9110 §15.5.13", "It is not in the state that the request expects."),
@@ -81,6 +87,7 @@ _ROWS = (
     Reason(
         "out-of-resources", 503, "RFC 9110 §15.6.4", "The machine is out of resources. Please try again in a moment."
     ),
+    Reason("users-unreadable", 500, "RFC 9110 §15.6.1", "The server could not read its list of users."),
     Reason("disk-error", 500, "RFC 9110 §15.6.1", "The server could not read this from its disk."),
     Reason("fault", 500, "RFC 9110 §15.6.1", "The server made a mistake; it has been logged."),
 )

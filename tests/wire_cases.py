@@ -417,7 +417,7 @@ METHODS = (
         for method in ("BREW", "get", "GeT", "GETs", "PROPFIND", "!")
     ),
     _refused("method is no token", "G(ET /ten.txt HTTP/1.0\r\n\r\n", 400, "request-line"),
-    _refused("method too long", "X" * 20_000 + f" / {HEAD}", 414, "target-long"),
+    _refused("method too long", "X" * 20_000 + f" / {HEAD}", 501, "method-unknown"),
 )
 
 VERSIONS = (

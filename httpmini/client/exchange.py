@@ -19,6 +19,7 @@ from httpmini.protocol.writer import request_head
 from httpmini.version import __version__
 
 RECEIVE_BYTES = 64 * 1024
+MAX_INTERIM = 100  # answers of 1xx before the answer; servers send one or two
 _LIMITS = HeadLimits(head_bytes=64 * 1024, target_bytes=0, fields=500)
 
 
@@ -71,6 +72,7 @@ def exchange(
 
 def _read_head(sock: socket.socket) -> tuple[bytes, ResponseHead]:
     buffer = bytearray()
+    interim = 0
     while True:
         try:
             head = read_response_head(buffer, _LIMITS)
@@ -81,6 +83,9 @@ def _read_head(sock: socket.socket) -> tuple[bytes, ResponseHead]:
             raise BrokenResponse(f"the answer is not understood: {error.reason.text} [{error}]") from error
         if head is not NEED_DATA:  # 100 Continue and its kind: the answer comes after it (RFC 9110 §15.2)
             del buffer[: head.size]
+            interim += 1
+            if interim > MAX_INTERIM:
+                raise BrokenResponse(f"more than {MAX_INTERIM} answers of 1xx came before the answer")
             continue
         data = _receive(sock, "the head of the answer")
         if not data:
@@ -91,7 +96,7 @@ def _read_head(sock: socket.socket) -> tuple[bytes, ResponseHead]:
 
 def _read_body(sock: socket.socket, head: ResponseHead, begun: bytes, method: str) -> Iterator[bytes]:
     """RFC 9112 §6.3: no body, a counted one, or one that ends with the connection."""
-    if method == "HEAD" or head.status in (204, 304):
+    if method == "HEAD" or head.status in (101, 204, 304):
         return
     if "Transfer-Encoding" in head.headers:
         raise BrokenResponse("the answer to an HTTP/1.0 request has a transfer coding")

@@ -9,9 +9,12 @@ from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Protocol
 
+from httpmini.protocol.status import PHRASES
 from httpmini.server.listener import parse_endpoint
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
+# RFC 9110 §5.6.2 and §10.2.4:  product = token [ "/" product-version ]
+_PRODUCT = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?", re.ASCII)
 _MAX_NAME_BYTES = 255
 
 
@@ -69,6 +72,14 @@ def _check_listen(draft: Draft) -> None:
         if endpoint in seen and endpoint.port != "0":
             draft.complain("server.listen", "is there twice", entry)
         seen.add(endpoint)
+
+
+def _check_product(draft: Draft) -> None:
+    words = draft.values["server.product"].split(" ")
+    if words != [""] and not all(_PRODUCT.fullmatch(word) for word in words):
+        draft.complain(
+            "server.product", 'must be words such as "httpmini" or "httpmini/1.0", with single blanks between'
+        )
 
 
 def _check_networks(key: str) -> Callable[[Draft], None]:
@@ -140,6 +151,19 @@ def _check_media_types(draft: Draft) -> None:
             draft.complain("site.media_types", 'a media type looks like "model/gltf-binary"', entry)
 
 
+def _check_error_pages(draft: Draft) -> None:
+    for status, page in draft.values["site.error_pages"].items():
+        entry = {status: page}
+        path = os.path.join(draft.values["site.root"], page.lstrip("/"))
+        known = status.isdecimal() and int(status) >= 400 and int(status) in PHRASES
+        if not known and status not in ("4xx", "5xx"):
+            draft.complain("site.error_pages", 'must be for a status that is sent here, such as "404", or "4xx"', entry)
+        elif not page.startswith("/"):
+            draft.complain("site.error_pages", 'must be a path below the root, such as "/404.html"', entry)
+        elif not os.path.isfile(path):
+            draft.complain("site.error_pages", f"is not a file ({path})", entry)
+
+
 def _check_log(key: str) -> Callable[[Draft], None]:
     def check(draft: Draft) -> None:
         target = draft.values[key]
@@ -160,11 +184,13 @@ def _check_log(key: str) -> Callable[[Draft], None]:
 
 CHECKS: tuple[tuple[str, Callable[[Draft], None]], ...] = (
     ("server.listen", _check_listen),
+    ("server.product", _check_product),
     ("server.allow", _check_networks("server.allow")),
     ("server.deny", _check_networks("server.deny")),
     ("server.deny", _check_contradictions),
     ("site.root", _check_root),
     ("site.index", _check_index),
+    ("site.error_pages", _check_error_pages),
     ("site.default_charset", _check_charset),
     ("site.media_types", _check_media_types),
     ("limits.target_bytes", _check_sizes),

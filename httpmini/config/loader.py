@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from httpmini.config.checks import CHECKS
-from httpmini.config.settings import DEFAULT, SECTIONS, Config, rows
+from httpmini.config.entry_checks import ENTRY_CHECKS
+from httpmini.config.settings import DEFAULT, LISTS, REQUIRED, SECTIONS, Config, rows, rows_of
 from httpmini.config.words import expected, guess, nearest_section, nearest_setting, toml
 from httpmini.errors import ConfigError, Problem
 from httpmini.server.listener import Endpoint, parse_endpoint
@@ -48,7 +50,8 @@ def load(file: str | None = None, flags: Flags | None = None) -> Config:
         name: struct(**{row.name: draft.values[row.key] for row in rows() if row.section == name})
         for name, struct in SECTIONS.items()
     }
-    return Config(**sections, origins=draft.origins)
+    lists: dict[str, Any] = {name: tuple(draft.entries[name]) for name in LISTS}
+    return Config(**sections, **lists, origins=draft.origins)
 
 
 @dataclass
@@ -58,6 +61,7 @@ class _Draft:
     values: dict[str, Any] = field(default_factory=lambda: {row.key: row.default for row in rows()})
     origins: dict[str, str] = field(default_factory=lambda: {row.key: DEFAULT for row in rows()})
     folder: Path = field(default_factory=Path.cwd)  # what relative paths are relative to
+    entries: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in LISTS})
     problems: list[Problem] = field(default_factory=list)
     wrong: set[str] = field(default_factory=set)  # keys whose value could not be taken
 
@@ -80,7 +84,9 @@ class _Draft:
         return False
 
     def _read_section(self, file: str, section: str, table: object) -> None:
-        if section not in SECTIONS:
+        if section in LISTS:
+            self._read_list(file, section, table)
+        elif section not in SECTIONS:
             value = "" if isinstance(table, dict) else toml(table)
             self.problems.append(Problem(file, section, value, f"unknown; {nearest_section(section)}"))
         elif not isinstance(table, dict):
@@ -93,6 +99,36 @@ class _Draft:
                     self.put(key, value, file)
                 else:
                     self.problems.append(Problem(file, key, toml(value), f"unknown; {nearest_setting(section, name)}"))
+
+    def _read_list(self, file: str, section: str, tables: object) -> None:
+        self.origins[section] = file
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self.problems.append(Problem(file, section, "", f"must be written [[{section}]], once for each"))
+            return
+        for number, table in enumerate(tables, 1):
+            before = len(self.problems)
+            values = self._read_entry(section, number, table)
+            if len(self.problems) == before:
+                self.entries[section].append(LISTS[section](**values))
+            else:
+                self.wrong.add(section)
+
+    def _read_entry(self, section: str, number: int, table: dict[str, Any]) -> dict[str, Any]:
+        complain = partial(self._complain_of_entry, section, number)
+        known = {row.name: row for row in rows_of(section)}
+        values = {}
+        for name, value in table.items():
+            if name not in known:
+                complain(name, f"unknown; {nearest_setting(section, name)}", value)
+                continue
+            try:
+                values[name] = msgspec.convert(value, known[name].type, strict=True)
+            except msgspec.ValidationError:
+                complain(name, f"must be {expected(known[name].type)}", value)
+        for name, row in known.items():
+            if row.default is REQUIRED and name not in table:
+                complain(name, f"is missing: {expected(row.type)}, such as {toml(row.example)}")
+        return values
 
     def apply(self, flags: Flags) -> None:
         if flags.root is not None:
@@ -151,3 +187,14 @@ class _Draft:
         for key, check in CHECKS:
             if key not in self.wrong:
                 check(self)
+        for section, check_entry in ENTRY_CHECKS.items():
+            if section not in self.wrong:
+                numbered = enumerate(self.entries[section], 1)
+                self.entries[section] = [
+                    check_entry(entry, self, partial(self._complain_of_entry, section, number))
+                    for number, entry in numbered
+                ]
+
+    def _complain_of_entry(self, section: str, number: int, name: str, remedy: str, value: object = None) -> None:
+        said = "" if value is None else toml(value)
+        self.problems.append(Problem(self.origins[section], f"[[{section}]] no. {number}: {name}", said, remedy))

@@ -13,11 +13,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, inspect
 
+from httpmini.version import __version__
+
 Seconds = Annotated[float, Meta(ge=0.05, le=86400.0)]
 
 
 def _says(text: str) -> Meta:
     return Meta(description=" ".join(text.split()))
+
+
+def _example(value: object) -> Meta:
+    return Meta(examples=[value])
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +59,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         _says("""How many connections the kernel keeps for us until we accept them. It is no limit on clients: these are
         counted after they were accepted. The kernel may cut it down (net.core.somaxconn)."""),
     ] = 128
+    product: Annotated[
+        str,
+        _says("""What the Server field of answers says: products with or without their versions. "" leaves it out."""),
+    ] = f"httpmini/{__version__}"
     allow: Annotated[
         list[str],
         _says("""Addresses and networks, such as "192.168.1.0/24" or "::1", that may use this server; all others get a
@@ -94,11 +104,84 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _says("""The charset that is announced for text files; "" announces none and leaves it to the file."""),
     ] = "utf-8"
+    precompressed: Annotated[
+        list[Literal["br", "zstd", "gzip"]],
+        _says("""Compressed neighbours that are sent instead of a file to clients that take them, in order of
+        preference: of style.css these are style.css.br, style.css.zst and style.css.gz. They are not made here, only
+        found, and not sent when they are older than the file. Empty means none: a file that happens to lie beside
+        another must not be taken for it."""),
+    ] = msgspec.field(default_factory=list)
+    error_pages: Annotated[
+        dict[str, str],
+        _says("""Pages of your own for refusals, by status ("404") or class of them ("5xx"): a path below the root, such
+        as "/errors/404.html". They are sent as they are."""),
+    ] = msgspec.field(default_factory=dict)
     media_types: Annotated[
         dict[str, str],
         _says("""More media types by extension, without the dot; they win over the built-in table. The system's own
         registry is never asked: it differs from machine to machine."""),
     ] = msgspec.field(default_factory=dict)
+
+
+class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields to send with some paths. May be repeated; where several say something of one field, the last counts."""
+
+    path: Annotated[
+        str,
+        _example("/assets/**"),
+        _says("""A glob for the path that is asked for, or for the file that is sent for it: * stands for anything
+        within a component, ? for one character of it, ** for any number of components; without any slash it is a name,
+        wherever it is."""),
+    ]
+    fields: Annotated[
+        dict[str, str],
+        _example({"Cache-Control": "max-age=31536000, immutable"}),
+        _says("""The fields, with answers below 400. They replace those that httpmini would send ("Cache-Control" is
+        "no-cache" by default); "" takes one away."""),
+    ]
+
+
+class RedirectSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What has moved. May be repeated; the first one that matches counts."""
+
+    path: Annotated[
+        str,
+        _example("/old/**"),
+        _says("A glob for the path that is asked for, as in [[rules]]."),
+    ]
+    to: Annotated[
+        str,
+        _example("/new/**"),
+        _says("""Where it is now: a path or an http or https URL. With ** at the end of both, what is behind the one
+        goes behind the other. The query goes along."""),
+    ]
+    permanent: Annotated[
+        bool,
+        _says("Whether for good (301, which browsers remember) or for now (302)."),
+    ] = True
+
+
+class RealmSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder that asks for a password. May be repeated; the innermost one counts.
+
+    A password goes over the wire readable to all who are on it, and so belongs behind something that encrypts.
+    """
+
+    path: Annotated[
+        str,
+        _example("/private/"),
+        _says('The folder, such as "/private/"; it and all below it, whether it exists or not.'),
+    ]
+    name: Annotated[
+        str,
+        _says("What the browser shows when it asks."),
+    ] = "httpmini"
+    users: Annotated[
+        str,
+        _example("users.htpasswd"),
+        _says("""A file of users, outside of what is served: httpmini htpasswd FILE USER writes it, as does htpasswd -B.
+        Changes count at once. A relative path is relative to this file."""),
+    ]
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +261,17 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "limits": LimitSettings,
     "log": LogSettings,
 }
+"""The tables, each there once."""
+
+LISTS: dict[str, type[msgspec.Struct]] = {
+    "rules": RuleSettings,
+    "redirects": RedirectSettings,
+    "realms": RealmSettings,
+}
+"""The arrays of tables: [[rules]] and so on."""
+
+REQUIRED = msgspec.NODEFAULT
+"""The default of a setting that has none."""
 
 DEFAULT = "default"
 """The origin of a setting that nobody has set."""
@@ -192,6 +286,9 @@ class Config:
         site: what is served; ``root`` is absolute here.
         limits: how much, and how long.
         log: what is written down; paths are absolute here.
+        rules: fields to send with some paths.
+        redirects: what has moved.
+        realms: folders that ask for a password; paths of files are absolute here.
         origins: where each setting came from, by its dotted name: "default", a file's path, or a flag.
     """
 
@@ -199,17 +296,21 @@ class Config:
     site: SiteSettings
     limits: LimitSettings
     log: LogSettings
+    rules: tuple[RuleSettings, ...]
+    redirects: tuple[RedirectSettings, ...]
+    realms: tuple[RealmSettings, ...]
     origins: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One setting, as declared above."""
+    """One setting, as declared above; ``default`` may be REQUIRED, and then there is an ``example``."""
 
     section: str
     name: str
     type: Any
     default: Any
+    example: Any
     help: str
 
     @property
@@ -219,10 +320,18 @@ class Row:
 
 
 def rows() -> Iterator[Row]:
-    """All settings in their order."""
-    for section, struct in SECTIONS.items():
-        for declared in msgspec.structs.fields(struct):
-            default = declared.default if declared.default is not msgspec.NODEFAULT else declared.default_factory()
-            meta = inspect.type_info(declared.type)
-            schema = (meta.extra_json_schema or {}) if isinstance(meta, inspect.Metadata) else {}
-            yield Row(section, declared.name, declared.type, default, schema.get("description", ""))
+    """All settings of the tables, in their order."""
+    for section in SECTIONS:
+        yield from rows_of(section)
+
+
+def rows_of(section: str) -> Iterator[Row]:
+    """The settings of one table, or of one entry of an array of tables."""
+    for declared in msgspec.structs.fields({**SECTIONS, **LISTS}[section]):
+        default = declared.default
+        if declared.default_factory is not msgspec.NODEFAULT:
+            default = declared.default_factory()
+        meta = inspect.type_info(declared.type)
+        schema = (meta.extra_json_schema or {}) if isinstance(meta, inspect.Metadata) else {}
+        (example,) = schema.get("examples", [default])
+        yield Row(section, declared.name, declared.type, default, example, schema.get("description", ""))

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from msgspec import inspect
 
-from httpmini.config.settings import SECTIONS, Config, rows
+from httpmini.config.settings import LISTS, REQUIRED, SECTIONS, Config, Row, rows, rows_of
 from httpmini.errors import visible
 
 
@@ -29,6 +29,8 @@ def expected(declared: Any) -> str:
             return f"a whole number from {kind.ge} to {kind.le}"
         case inspect.FloatType():
             return f"a number of seconds from {kind.ge} to {kind.le}"
+        case inspect.ListType(item_type=inspect.LiteralType(values=values)):
+            return "a list in brackets, of " + ", ".join(f'"{value}"' for value in sorted(map(str, values)))
         case inspect.ListType():
             return "a list of strings in brackets" + (", with at least one in it" if kind.min_length else "")
         case inspect.DictType():
@@ -51,14 +53,15 @@ def guess(declared: Any, value: object) -> str:
 
 def nearest_section(section: str) -> str:
     """The known table that was probably meant."""
-    near = difflib.get_close_matches(section, SECTIONS, n=1)
-    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(SECTIONS)}"
+    known = [*SECTIONS, *LISTS]
+    near = difflib.get_close_matches(section, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
 
 
 def nearest_setting(section: str, name: str) -> str:
     """The known setting that was probably meant: one of this name elsewhere, or one of a similar name here."""
-    here = [row.name for row in rows() if row.section == section]
-    elsewhere = [row.key for row in rows() if row.name == name]
+    here = [row.name for row in rows_of(section)]
+    elsewhere = [row.key for row in rows() if row.name == name and section in SECTIONS]
     near = elsewhere or [f"{section}.{close}" for close in difflib.get_close_matches(name, here, n=1)]
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(here)}"
 
@@ -90,11 +93,15 @@ def show(config: Config) -> str:
     lines: list[str] = []
     for section in SECTIONS:
         lines.append(f"[{section}]")
-        for row in rows():
-            if row.section == section:
-                value = getattr(getattr(config, section), row.name)
-                lines.append(f"{row.name} = {toml(value)}  # {visible(config.origins[row.key])}")
+        for row in rows_of(section):
+            value = getattr(getattr(config, section), row.name)
+            lines.append(f"{row.name} = {toml(value)}  # {visible(config.origins[row.key])}")
         lines.append("")
+    for section in LISTS:
+        for entry in getattr(config, section):
+            lines.append(f"[[{section}]]  # {visible(config.origins[section])}")
+            lines += [f"{row.name} = {toml(getattr(entry, row.name))}" for row in rows_of(section)]
+            lines.append("")
     return "\n".join(lines)
 
 
@@ -106,12 +113,20 @@ def annotated(changes: Mapping[str, object]) -> str:
     """
     lines = ["# Every setting of httpmini with its default. Check a changed copy with: httpmini config check -c FILE"]
     for section, struct in SECTIONS.items():
-        lines += ["", f"# {' '.join((struct.__doc__ or '').split())}", f"[{section}]"]
-        for row in rows():
-            if row.section != section:
-                continue
-            value = changes.get(row.key, row.default)
-            lines += ["", *textwrap.wrap(row.help, 96, initial_indent="# ", subsequent_indent="# ")]
-            lines.append(f"# Default: {toml(row.default)} ({expected(row.type)})")
-            lines.append(f"{row.name} = {toml(value)}")
+        lines += ["", *_comment(struct.__doc__ or ""), f"[{section}]"]
+        for row in rows_of(section):
+            lines += ["", *_explained(row), f"{row.name} = {toml(changes.get(row.key, row.default))}"]
+    for section, struct in LISTS.items():
+        lines += ["", *_comment(struct.__doc__ or ""), f"# [[{section}]]"]
+        for row in rows_of(section):
+            lines += ["#", *_explained(row), f"# {row.name} = {toml(row.example)}"]
     return "\n".join(lines) + "\n"
+
+
+def _explained(row: Row) -> list[str]:
+    default = "No default" if row.default is REQUIRED else f"Default: {toml(row.default)}"
+    return [*_comment(row.help), f"# {default} ({expected(row.type)})"]
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(" ".join(text.split()), 96, initial_indent="# ", subsequent_indent="# ")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from httpmini.config import Config
 from httpmini.daemon import lifecycle
-from httpmini.errors import visible
+from httpmini.errors import CannotRun, visible
 from httpmini.protocol.reader import HeadLimits
 from httpmini.server.access_log import access_log
 from httpmini.server.admission import AddressRules, Admission
@@ -21,9 +21,13 @@ from httpmini.server.http_connection import HttpService
 from httpmini.server.listener import endpoint_of, open_listeners, parse_endpoint
 from httpmini.server.log_file import LogFile
 from httpmini.site import pages
+from httpmini.site.authorise import Realm
+from httpmini.site.media_types import MediaTypes
+from httpmini.site.refusals import ErrorPages
 from httpmini.site.resolve import Resolver
 from httpmini.site.respond import Site
-from httpmini.version import __version__
+from httpmini.site.rules import FieldRule, Glob, Redirect
+from httpmini.site.users import Users
 
 
 def serve(config: Config, announce: Callable[[str], None]) -> None:
@@ -63,14 +67,35 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
 def make_site(config: Config) -> Site:
     """The site that ``config`` describes."""
     site = config.site
+    root = os.fsencode(Path(site.root).absolute())
+    media_types = MediaTypes(site.default_charset, site.media_types)
+    # Pages for refusals may be hidden from everybody who asks for them by name.
+    pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
     return Site(
-        resolver=Resolver(os.fsencode(Path(site.root).absolute()), site.hidden, site.symlinks == "inside"),
+        resolver=Resolver(root, site.hidden, site.symlinks == "inside"),
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
-        charset=site.default_charset,
-        media_types=site.media_types,
+        media_types=media_types,
+        codings=tuple(site.precompressed),
+        error_pages=ErrorPages(
+            pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
+        ),
+        realms=tuple(Realm(_names(realm.path), realm.name, _open_users(realm.users)) for realm in config.realms),
+        redirects=tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
+        rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
         now=time.time,
     )
+
+
+def _names(path: str) -> tuple[bytes, ...]:
+    return tuple(os.fsencode(name) for name in path.split("/") if name)
+
+
+def _open_users(path: str) -> Users:
+    try:
+        return Users(path)
+    except OSError as error:
+        raise CannotRun(f"cannot read {path}: {error.strerror}") from error
 
 
 def make_service(
@@ -83,7 +108,7 @@ def make_service(
         limits=HeadLimits(limits.head_bytes, limits.target_bytes, limits.fields),
         patience=Patience(limits.idle_s, limits.send_stall_s, limits.linger_s, limits.linger_bytes),
         head_s=limits.head_s,
-        server_name=f"httpmini/{__version__}",
+        server_name=config.server.product,
         log_exchange=access_log(config.log.format, write_access),
         log_error=log,
         now=time.time,

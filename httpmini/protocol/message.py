@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from httpmini.errors import ProtocolError
 from httpmini.protocol.body import Body, body_length
 
 
@@ -64,6 +65,11 @@ class Request:
     content_length: int = 0
 
     @property
+    def target_offset(self) -> int:
+        """The byte of the request line at which the target begins."""
+        return max(0, self.line.find(self.target, len(self.method)))
+
+    @property
     def wants_keep_alive(self) -> bool:
         """Whether the client asked, in so many words, to go on after this answer.
 
@@ -88,14 +94,16 @@ class Response:
         headers: the fields that belong to this answer; the writer adds those of the connection.
         body: what GET is to receive. The length announced is this body's, whether it is sent or not (HEAD).
         owned_fds: descriptors to be closed when the answer has been sent or given up.
-        reason: the token of the reason (``reasons.py``) for a refusal, else empty.
+        error: what a refusal says; None for any other answer.
+        user: the name of the user who was let in, its octets as characters; empty for anybody.
     """
 
     status: int
     headers: Headers = field(default_factory=Headers)
     body: Body = ()
     owned_fds: tuple[int, ...] = ()
-    reason: str = ""
+    error: ProtocolError | None = None
+    user: str = ""
 
     @property
     def content_length(self) -> int | None:

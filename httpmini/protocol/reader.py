@@ -6,6 +6,7 @@ into pieces on their way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
@@ -80,6 +81,11 @@ class RequestReader:
         line, _, _ = bytes(self._buffer).partition(b"\n")
         return line.removesuffix(b"\r").decode("iso-8859-1")
 
+    @property
+    def method(self) -> str:
+        """The method of the request that is being read; empty while its line is not here or not understood."""
+        return self._line.method if self._line else ""
+
     def next(self) -> Request | Literal[NeedData.NEED_DATA]:
         """The next request, or NEED_DATA.
 
@@ -102,7 +108,7 @@ class RequestReader:
             return NEED_DATA
         block = bytes(self._buffer[self._line_end + 1 : end.start() + 1])
         headers = parse_fields(block, self._line_end + 1, self._limits.fields)
-        length = _check_framing(line, headers)
+        length = _check_framing(line, headers, lambda name, nth: _find_field(block, self._line_end + 1, name, nth))
         request = Request(line.method, line.target, line.version, headers, line.text, length)
         return self._take(end.end(), request)
 
@@ -126,6 +132,9 @@ class RequestReader:
         end = buffer.find(b"\n", self._scanned)
         longest = self._limits.target_bytes + _LINE_SLACK_BYTES
         if (len(buffer) if end < 0 else end) > longest:
+            no_method = grammar.TOKEN.match(buffer, 0, _LINE_SLACK_BYTES)
+            if no_method and no_method.end() == _LINE_SLACK_BYTES:
+                raise ProtocolError(REASONS["method-unknown"], 0)
             raise ProtocolError(REASONS["target-long"], longest)
         if end < 0:
             self._scanned = len(buffer)
@@ -208,18 +217,40 @@ def _field_value(value: bytes, offset: int) -> str:
     return value.strip(b" \t").decode("iso-8859-1")
 
 
-def _check_framing(line: _RequestLine, headers: Headers) -> int:
-    """The length of the body; refuses what could be read in two ways (RFC 9112 §3.2, §6.1, §6.3)."""
+def _check_framing(line: _RequestLine, headers: Headers, find: Callable[[str, int], int]) -> int:
+    """The length of the body; refuses what could be read in two ways (RFC 9112 §3.2, §6.1, §6.3).
+
+    Args:
+        line: the request line.
+        headers: the fields.
+        find: the byte at which the n-th field of a name begins.
+    """
     hosts = headers.all("Host")
     if len(hosts) > 1:
-        raise ProtocolError(REASONS["host-repeated"])
+        raise ProtocolError(REASONS["host-repeated"], find("Host", 1))
     if hosts and not grammar.HOST.fullmatch(hosts[0]):
-        raise ProtocolError(REASONS["host-value"])
+        raise ProtocolError(REASONS["host-value"], find("Host", 0))
     if not hosts and line.version >= (1, 1):
         raise ProtocolError(REASONS["host-missing"])
     if "Transfer-Encoding" in headers:
-        raise ProtocolError(REASONS["transfer-encoding"])
-    return parse_content_length(headers) or 0
+        raise ProtocolError(REASONS["transfer-encoding"], find("Transfer-Encoding", 0))
+    try:
+        return parse_content_length(headers) or 0
+    except ProtocolError as error:  # of several, the second is the one too many
+        last = len(headers.all("Content-Length")) - 1
+        raise ProtocolError(error.reason, find("Content-Length", min(1, last))) from error
+
+
+def _find_field(block: bytes, offset: int, name: str, nth: int) -> int:
+    """The byte at which the ``nth`` field ``name`` begins; ``block`` begins at ``offset`` and has been parsed."""
+    wanted = name.lower().encode()
+    for line in block.split(b"\n"):
+        if line.partition(b":")[0].lower() == wanted:
+            nth -= 1
+            if nth < 0:
+                break
+        offset += len(line) + 1
+    return offset
 
 
 def parse_content_length(headers: Headers) -> int | None:

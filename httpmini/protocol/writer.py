@@ -16,10 +16,12 @@ def response_head(response: Response, *, keep_alive: bool, server: str, now: flo
     Args:
         response: the answer.
         keep_alive: whether the connection stays open; said in so many words either way.
-        server: the Server field's value.
+        server: the Server field's value; empty for none.
         now: the present, in seconds since the epoch, for Date (RFC 9110 §6.6.1).
     """
-    fields = [("Date", format_date(now)), ("Server", server)]
+    fields = [("Date", format_date(now))]
+    if server:
+        fields.append(("Server", server))
     fields.append(("Connection", "keep-alive" if keep_alive else "close"))
     if response.content_length is not None:
         fields.append(("Content-Length", str(response.content_length)))

@@ -2,19 +2,25 @@
 
     host ident user [day/month/year:hour:minute:second zone] "request line" status bytes "referer" "user agent"
 
+The line of a refusal says behind that why: its reason (``reasons.py``), the byte of the message at which it went wrong
+where there is one, and the RFC section. Programs that read these formats ignore what stands there.
+
 What the client sent is quoted so that no line can be forged: quotes, backslashes and everything that is not printable
 ASCII become ``\\xHH``, one for each octet, and so can be read back. Long values are cut, so that a line is one write.
+The user name and password that some people write into URLs are left out.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from httpmini.errors import ProtocolError
 from httpmini.protocol.dates import MONTHS
-from httpmini.protocol.message import Request
+from httpmini.protocol.message import Request, Response
 from httpmini.server.connection import Peer
 
 Format = Literal["common", "combined"]
@@ -22,6 +28,10 @@ Format = Literal["common", "combined"]
 # Together with the rest of a line they stay below log_file.MAX_LINE_BYTES, even when every octet is escaped.
 _MAX_LINE_OCTETS = 2000
 _MAX_FIELD_OCTETS = 700
+_MAX_USER_OCTETS = 100
+
+# RFC 3986 §3.2.1; passwords have no place in a log.
+_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 _ESCAPES = {code: f"\\x{code:02X}" for code in (*range(0x20), ord('"'), ord("\\"), *range(0x7F, 0x100))}
 
@@ -34,7 +44,7 @@ class Exchange:
         peer: who asked.
         line: the request line as it came.
         request: the request; None when it could not be read.
-        status: the status of the answer.
+        response: the answer.
         body_bytes: how many bytes of the body the kernel took to send.
         finished: seconds since the epoch.
     """
@@ -42,7 +52,7 @@ class Exchange:
     peer: Peer
     line: str
     request: Request | None
-    status: int
+    response: Response
     body_bytes: int
     finished: float
 
@@ -59,16 +69,31 @@ def escape(text: str, limit: int) -> str:
 def format_exchange(exchange: Exchange, form: Format) -> str:
     """The line for ``exchange``, in UTC."""
     t = time.gmtime(exchange.finished)
+    answer = exchange.response
     date = f"{t.tm_mday:02}/{MONTHS[t.tm_mon - 1]}/{t.tm_year}:{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} +0000"
-    line = escape(exchange.line, _MAX_LINE_OCTETS) or "-"
+    line = _quote(exchange.line, _MAX_LINE_OCTETS)
+    user = escape(answer.user, _MAX_USER_OCTETS).replace(" ", "\\x20") or "-"
     size = exchange.body_bytes or "-"
-    common = f'{exchange.peer.host} - - [{date}] "{line}" {exchange.status} {size}'
+    common = f'{exchange.peer.host} - {user} [{date}] "{line}" {answer.status} {size}'
+    why = _explain(answer.error)
     if form == "common":
-        return common
+        return common + why
     fields = exchange.request.headers if exchange.request else None
-    referer = escape((fields and fields.get("Referer")) or "-", _MAX_FIELD_OCTETS)
-    agent = escape((fields and fields.get("User-Agent")) or "-", _MAX_FIELD_OCTETS)
-    return f'{common} "{referer}" "{agent}"'
+    referer = _quote((fields and fields.get("Referer")) or "", _MAX_FIELD_OCTETS)
+    agent = _quote((fields and fields.get("User-Agent")) or "", _MAX_FIELD_OCTETS)
+    return f'{common} "{referer}" "{agent}"{why}'
+
+
+def _quote(text: str, limit: int) -> str:
+    return escape(_USERINFO.sub("", text), limit) or "-"
+
+
+def _explain(error: ProtocolError | None) -> str:
+    if error is None:
+        return ""
+    section = error.reason.section.replace("§", "")  # a line is ASCII
+    where = "" if error.offset is None else f" offset={error.offset}"
+    return f' reason={error.reason.token}{where} section="{section}"'
 
 
 def access_log(form: Format, write: Callable[[str], None]) -> Callable[[Exchange], None]:

@@ -121,7 +121,8 @@ class HttpConnection(Connection):
     def on_lost(self, now: float) -> None:  # noqa: ARG002
         """Write down what was cut off: an answer, or a head that was never complete (as 400, as others do)."""
         if self._answer is None and not self._reader.is_empty and not self.is_ending:
-            self._answer = _Answer(None, self._reader.first_line(), 400, (), 0)
+            lost = ProtocolError(REASONS["head-incomplete"])
+            self._answer = _Answer(None, self._reader.first_line(), Response(lost.reason.status, error=lost), 0)
         self._close_answer()
 
     def drain(self, now: float) -> None:  # noqa: ARG002
@@ -172,18 +173,20 @@ class HttpConnection(Connection):
         except Exception as fault:  # not even the page can be drawn (no memory, no descriptors): then without one
             self._service.log_error(f"fault while drawing {error.reason.token}: {describe(fault)}")
             body = f"{error.reason.text}\n".encode()
-            return Response(error.reason.status, Headers((("Content-Type", "text/plain; charset=utf-8"),)), (body,))
+            plain = ("Content-Type", "text/plain; charset=utf-8")
+            return Response(error.reason.status, Headers((plain, *error.fields)), (body,), error=error)
 
     def _answer_with(self, request: Request | None, response: Response, now: float) -> None:
         keep_alive = self._may_keep_alive(request)
-        pieces: tuple[Piece, ...] = () if _has_no_body(request, response) else response.body
+        method = request.method if request else self._reader.method
+        pieces: tuple[Piece, ...] = () if _has_no_body(method, response) else response.body
         head = b""
         if request is None or request.version >= (1, 0):  # a Simple-Response is the entity alone (RFC 1945 §6)
             head = response_head(
                 response, keep_alive=keep_alive, server=self._service.server_name, now=self._service.now()
             )
         line = request.line if request else self._reader.first_line()
-        self._answer = _Answer(request, line, response.status, response.owned_fds, -len(head))
+        self._answer = _Answer(request, line, response, -len(head))
         if not keep_alive:
             self.end(now, expects_more=self._expects_more(request))
         self.send(*_join(head, pieces), now=now)
@@ -215,14 +218,14 @@ class HttpConnection(Connection):
         answer, self._answer = self._answer, None
         if answer is None:
             return
-        for fd in answer.owned_fds:
+        for fd in answer.response.owned_fds:
             os.close(fd)
         self._service.log_exchange(
             Exchange(
                 peer=self._peer,
                 line=answer.line,
                 request=answer.request,
-                status=answer.status,
+                response=answer.response,
                 body_bytes=max(0, answer.body_bytes),
                 finished=self._service.now(),
             )
@@ -235,14 +238,13 @@ class _Answer:
 
     request: Request | None
     line: str
-    status: int
-    owned_fds: tuple[int, ...]
+    response: Response
     body_bytes: int
 
 
-def _has_no_body(request: Request | None, response: Response) -> bool:
+def _has_no_body(method: str, response: Response) -> bool:
     """RFC 9112 §6.3: the answer to HEAD, and a 204 or 304, end with the head."""
-    return (request is not None and request.method == "HEAD") or response.content_length is None
+    return method == "HEAD" or response.content_length is None
 
 
 def _join(head: bytes, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:

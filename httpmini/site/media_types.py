@@ -7,6 +7,7 @@ same folder would be served differently on two machines.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 _TABLE = {
     "text/html": "html htm",
@@ -98,16 +99,26 @@ _BY_EXTENSION = {extension: media_type for media_type, line in _TABLE.items() fo
 _ALSO_TEXT = {"image/svg+xml", "application/xhtml+xml", "application/atom+xml", "application/rss+xml"}
 
 
-def content_type(name: bytes, charset: str, extra: Mapping[str, str]) -> str:
-    """The Content-Type of a file (RFC 9110 §8.3); what is unknown is application/octet-stream.
+@dataclass(frozen=True)
+class MediaTypes:
+    """Which Content-Type a file gets.
 
-    Args:
-        name: the file's name.
+    Attributes:
         charset: the charset parameter for text; empty for none.
         extra: more types by extension (without the dot, in lower case), which win over the table.
     """
-    _, dot, extension = name.rpartition(b".")
-    key = extension.decode("ascii", "replace").lower() if dot else ""
-    media_type = extra.get(key) or _BY_EXTENSION.get(key) or "application/octet-stream"
-    is_text = media_type.startswith("text/") or media_type in _ALSO_TEXT
-    return f"{media_type}; charset={charset}" if charset and is_text and ";" not in media_type else media_type
+
+    charset: str
+    extra: Mapping[str, str]
+
+    def of(self, name: bytes) -> str:
+        """The Content-Type of a file called ``name`` (RFC 9110 §8.3); what is unknown is application/octet-stream."""
+        _, dot, extension = name.rpartition(b".")
+        key = extension.decode("ascii", "replace").lower() if dot else ""
+        media_type = self.extra.get(key) or _BY_EXTENSION.get(key) or "application/octet-stream"
+        is_text = media_type.startswith("text/") or media_type in _ALSO_TEXT
+        return (
+            f"{media_type}; charset={self.charset}"
+            if self.charset and is_text and ";" not in media_type
+            else media_type
+        )

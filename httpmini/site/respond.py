@@ -4,40 +4,39 @@ The steps of ``Site.respond``, in the order in which they run; each may end it:
 
 1. method        known, and allowed here? OPTIONS is answered               501, 405, 204
 2. target        into the names of a path                                    400
-3. (authorise    comes here: before anything is said about what exists)
-4. resolve       the names into an open file or directory                    404, 403, 500, 503
-5. directory     its name needs a slash; its index; its listing              301, 403
-6. conditional   is it what the client expects, or has already?              412, 304
-7. range         which parts of the file                                     416, 206
-8. send          the file as a promise                                       200
+3. authorise     before anything is said about what exists                   401
+4. redirect      as the config says                                          301, 302
+5. resolve       the names into an open file or directory                    404, 403, 500, 503
+6. directory     its name needs a slash; its index; its listing              301, 403, 200
+7. variant       the file, or a compressed one beside it
+8. represent     conditions, ranges, the file as a promise                   412, 304, 416, 206, 200
+
+Fields of the config's rules are laid over every answer below 400.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from httpmini.errors import ProtocolError
-from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
-from httpmini.protocol.status import PHRASES
-from httpmini.reasons import REASONS, Reason
-from httpmini.site import pages
-from httpmini.site.conditional import Validators, Verdict, judge, range_counts, validators
+from httpmini.reasons import REASONS
+from httpmini.site.authorise import Realm, authorise
 from httpmini.site.listing import draw_listing
-from httpmini.site.media_types import content_type
-from httpmini.site.ranges import Part, parse_range, send_parts
+from httpmini.site.media_types import MediaTypes
+from httpmini.site.refusals import HTML, ErrorPages, redirection
+from httpmini.site.representation import REVALIDATE, Representation
 from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
+from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, overlay, spell
 from httpmini.site.target import Path, link_to, parse_target
+from httpmini.site.variants import acceptable, find_variant
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
 _ALLOW = ("Allow", ", ".join(_ALLOWED))
-_HTML = ("Content-Type", "text/html; charset=utf-8")
-_ACCEPT_RANGES = ("Accept-Ranges", "bytes")
-# A cache may keep a file, but asks whether it has changed. Ages by default are what users complain about in others.
-_REVALIDATE = ("Cache-Control", "no-cache")
+_RETRY_AFTER = ("Retry-After", "1")
 
 # What the disk said, and how it is answered. Hidden, outside and missing look the same from without.
 _FACT_REASONS = {
@@ -60,40 +59,50 @@ class Site:
         resolver: the folder.
         index: names of the files that stand for their directory, in order of preference.
         listing: whether a directory without an index is listed.
-        charset: the charset parameter of text files; empty for none.
-        media_types: media types by extension that win over our table.
+        media_types: the Content-Type of files.
+        codings: content codings of which neighbours are looked for, in order of preference.
+        error_pages: how refusals look.
+        realms: folders that ask for a password.
+        redirects: where to ask instead; the first that matches counts.
+        rules: fields to send, by path.
         now: the present, in seconds since the epoch.
     """
 
     resolver: Resolver
     index: tuple[bytes, ...]
     listing: bool
-    charset: str
-    media_types: Mapping[str, str]
+    media_types: MediaTypes
+    codings: tuple[str, ...]
+    error_pages: ErrorPages
+    realms: tuple[Realm, ...]
+    redirects: tuple[Redirect, ...]
+    rules: tuple[FieldRule, ...]
     now: Callable[[], float]
 
     def respond(self, request: Request) -> Response:
         """The answer to ``request``. What the client did wrong is answered, never raised."""
+        user = ""
         try:
             _check_method(request)
             if request.method == "OPTIONS":
                 return _options(request)
-            return self._respond_with_path(request, parse_target(request.target))
+            path = parse_target(request.target, request.target_offset)
+            user = authorise(self.realms, path.names, request.headers)
+            response = self._respond_with_path(request, path)
         except ProtocolError as error:
-            return self.refuse(error)
+            response = self.refuse(error)
+        return replace(response, user=user) if user else response
 
-    def refuse(self, error: ProtocolError, *more: tuple[str, str]) -> Response:
-        """The page for an error, with ``more`` fields: the one place where errors are drawn."""
-        reason = error.reason
-        fields = [_HTML, *more]
-        if reason.status == 405:
-            fields.append(_ALLOW)
-        if reason.status == 503:
-            fields.append(("Retry-After", "1"))
-        page = _message_page(reason.status, reason.text, reason=reason, offset=error.offset)
-        return Response(reason.status, Headers(tuple(fields)), (page,), reason=reason.token)
+    def refuse(self, error: ProtocolError) -> Response:
+        """The page for an error: the one place where refusals are drawn."""
+        if error.reason.status == 503:
+            error = ProtocolError(error.reason, error.offset, (*error.fields, _RETRY_AFTER))
+        return self.error_pages.draw(error)
 
     def _respond_with_path(self, request: Request, path: Path) -> Response:
+        for redirect in self.redirects:
+            if location := redirect.location(path):
+                return self._with_rules(redirection(redirect.status, location, "This is elsewhere now."), path)
         found = self.resolver.resolve(path.names)
         if isinstance(found, Directory):
             try:
@@ -105,15 +114,17 @@ class Site:
             found = Fact.MISSING  # /a.txt/ is not /a.txt: its links would lead elsewhere
         if isinstance(found, Fact):
             raise ProtocolError(REASONS[_FACT_REASONS[found]])
-        return self._respond_with_file(request, path.names[-1], found)
+        return self._respond_with_file(request, path, path.names, found)
 
     def _respond_with_directory(self, request: Request, path: Path, directory: Directory) -> Response:
         if not path.is_directory_form:
-            return _redirect(link_to(path.names[-1], directory=True) + path.query)
+            location = link_to(path.names[-1], directory=True) + path.query
+            return self._with_rules(redirection(301, location, "This is a folder."), path)
         for name in self.index:
-            found = self.resolver.resolve((*path.names, name))
+            names = (*path.names, name)
+            found = self.resolver.resolve(names)
             if isinstance(found, File):
-                return self._respond_with_file(request, name, found)
+                return self._respond_with_file(request, path, names, found)
             if isinstance(found, Directory):
                 os.close(found.fd)
             elif found in (Fact.FORBIDDEN, Fact.RESOURCES, Fact.DISK_ERROR):
@@ -124,78 +135,49 @@ class Site:
             page = draw_listing(directory, path.names, self.resolver)
         except OSError as error:
             raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
-        return Response(200, Headers((_HTML,)), (page,))
+        return self._with_rules(Response(200, Headers((HTML, REVALIDATE)), (page,)), path)
 
-    def _respond_with_file(self, request: Request, name: bytes, file: File) -> Response:
-        """Steps 6 to 8. The descriptor goes into the answer, or is closed here."""
-        keep = False
+    def _respond_with_file(self, request: Request, path: Path, names: tuple[bytes, ...], file: File) -> Response:
+        """Steps 7 and 8 for the file at ``names``. Its descriptor goes into the answer, or is closed here."""
+        over = self._fields_over(path, names)
+        chosen, coding = file, ""
+        keep: tuple[int, ...] = ()
         try:
-            response = self._respond_with_open_file(request, name, file)
-            keep = bool(response.owned_fds)
-            return response
+            if self.codings:
+                chosen, coding = find_variant(self.resolver, names, file, acceptable(request.headers, self.codings))
+            _, media_type = over.get("content-type", ("", self.media_types.of(names[-1])))
+            response = Representation(chosen, media_type, coding, bool(self.codings)).answer(request, self.now())
+            keep = response.owned_fds
+            return _lay_over(response, over)
         finally:
-            if not keep:
-                os.close(file.fd)
+            for fd in {file.fd, chosen.fd}.difference(keep):
+                os.close(fd)
 
-    def _respond_with_open_file(self, request: Request, name: bytes, file: File) -> Response:
-        now, size = self.now(), file.status.st_size
-        ours = validators(file.status, now)
-        fields = [("ETag", ours.entity_tag), ("Last-Modified", ours.last_modified), _REVALIDATE]
-        match judge(request.headers, ours, now):
-            case Verdict.FAILED:
-                raise ProtocolError(REASONS["precondition-failed"])
-            case Verdict.NOT_MODIFIED:
-                return Response(304, Headers(tuple(fields)))
-        fields.append(_ACCEPT_RANGES)
-        media_type = content_type(name, self.charset, self.media_types)
-        parts = self._parts(request, ours, size, now)
-        if parts is None:
-            fields.append(("Content-Type", media_type))
-            return Response(200, Headers(tuple(fields)), (FileSlice(file.fd, 0, size),), (file.fd,))
-        if not parts:
-            error = ProtocolError(REASONS["range-unsatisfiable"])
-            return self.refuse(error, ("Content-Range", f"bytes */{size}"), _ACCEPT_RANGES)
-        more, body = send_parts(file.fd, size, parts, media_type, ours.entity_tag)
-        return Response(206, Headers((*fields, *more)), body, (file.fd,))
+    def _with_rules(self, response: Response, path: Path) -> Response:
+        return _lay_over(response, self._fields_over(path, path.names))
 
-    def _parts(self, request: Request, ours: Validators, size: int, now: float) -> list[Part] | None:
-        """What Range asks for; None where it does not count. It is for GET only (RFC 9110 §14.2)."""
-        asked = request.headers.all("Range")
-        if request.method != "GET" or len(asked) != 1 or not range_counts(request.headers, ours, now):
-            return None
-        return parse_range(asked[0], size)
+    def _fields_over(self, path: Path, names: tuple[bytes, ...]) -> dict[str, Field]:
+        """What the rules say of the path that was asked for, and of the file at ``names`` that is sent for it."""
+        if not self.rules:
+            return {}
+        return fields_for(self.rules, (spell(path.names, directory=path.is_directory_form), spell(names)))
+
+
+def _lay_over(response: Response, over: dict[str, Field]) -> Response:
+    """Content-Type was laid already: it stands in the parts of a multipart as well."""
+    more = {key: field for key, field in over.items() if key != "content-type"}
+    return replace(response, headers=Headers(overlay(response.headers, more))) if more else response
 
 
 def _check_method(request: Request) -> None:
     if request.method not in _KNOWN:
-        raise ProtocolError(REASONS["method-unknown"])
+        raise ProtocolError(REASONS["method-unknown"], 0)
     if request.method not in _ALLOWED:
-        raise ProtocolError(REASONS["method-not-allowed"])
+        raise ProtocolError(REASONS["method-not-allowed"], 0, (_ALLOW,))
 
 
 def _options(request: Request) -> Response:
     """What can be done here: the same everywhere (RFC 9110 §9.3.7)."""
     if request.target != "*":
-        parse_target(request.target)
+        parse_target(request.target, request.target_offset)
     return Response(204, Headers((_ALLOW,)))
-
-
-def _redirect(location: str) -> Response:
-    """To a relative place: right behind any proxy, and nothing that the client sent as Host is repeated."""
-    page = _message_page(301, "This is a folder.", location=location)
-    return Response(301, Headers((_HTML, ("Location", location))), (page,))
-
-
-def _message_page(
-    status: int, text: str, *, reason: Reason | None = None, offset: int | None = None, location: str = ""
-) -> bytes:
-    return pages.draw(
-        "message.html",
-        status=status,
-        phrase=PHRASES[status],
-        text=text,
-        token=reason.token if reason else "",
-        section=reason.section if reason else "",
-        offset=offset,
-        location=location,
-    )

@@ -16,6 +16,7 @@ from httpmini.reasons import REASONS
 # RFC 3986 §3.1 and §3.2; a scheme is compared without regard to case.
 _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<path>[^?#]*)", re.IGNORECASE)
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_NUL = re.compile("%00|\0")
 
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -35,26 +36,34 @@ class Path:
     query: str
 
 
-def parse_target(target: str) -> Path:
+def parse_target(target: str, offset: int = 0) -> Path:
     """Read an origin-form or absolute-form target (RFC 9112 §3.2.1, §3.2.2).
 
     Empty components are dropped, so that ``//a`` is ``/a``: links that were glued together carelessly are common,
-    and no file has an empty name.
+    and no file has an empty name. A user name in an absolute-form is refused: it can only be there to mislead, and its
+    password would stand in logs (RFC 9110 §4.2.4).
+
+    Args:
+        target: as it was sent.
+        offset: where it begins in the message, for the errors.
 
     Raises:
         ProtocolError: not one of these forms, or a wrong percent-encoding.
     """
     path, mark, query = target.partition("?")
+    begin = 0
     if absolute := _ABSOLUTE.fullmatch(path):
-        path = absolute["path"] or "/"
+        if "@" in absolute["authority"]:
+            raise ProtocolError(REASONS["target-userinfo"], offset + absolute.start("authority"))
+        path, begin = absolute["path"] or "/", absolute.start("path")
     if not path.startswith("/"):
-        raise ProtocolError(REASONS["target-form"])
-    if _BAD_PERCENT.search(path):
-        raise ProtocolError(REASONS["target-percent"])
+        raise ProtocolError(REASONS["target-form"], offset)
+    if bad := _BAD_PERCENT.search(path):
+        raise ProtocolError(REASONS["target-percent"], offset + begin + bad.start())
     segments = [segment for segment in path.split("/") if segment]
     names = tuple(unquote_to_bytes(segment.encode("iso-8859-1")) for segment in segments)
-    if any(b"\0" in name for name in names):
-        raise ProtocolError(REASONS["target-nul"])
+    if nul := _NUL.search(path):
+        raise ProtocolError(REASONS["target-nul"], offset + begin + nul.start())
     return Path(names, path.endswith("/"), quote_from_bytes((mark + query).encode("iso-8859-1"), safe=_PRINTABLE))
 
 

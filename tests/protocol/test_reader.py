@@ -188,21 +188,21 @@ BAD: dict[str, tuple[bytes, str, int | None]] = {
     "DEL in a value": (b"GET / HTTP/1.0\r\nA:\x7f\r\n\r\n", "field-value", 18),
     "1.1 without a host": (b"GET / HTTP/1.1\r\n\r\n", "host-missing", None),
     "1.9 without a host": (b"GET / HTTP/1.9\r\nX-Host: h\r\n\r\n", "host-missing", None),
-    "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", "host-repeated", None),
-    "two hosts in 1.0": (b"GET / HTTP/1.0\r\nHost: a\r\nHOST: b\r\n\r\n", "host-repeated", None),
-    "chunked": (b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", "transfer-encoding", None),
-    "identity": (b"GET / HTTP/1.0\r\nTransfer-Encoding: identity\r\n\r\n", "transfer-encoding", None),
-    "an empty transfer coding": (b"GET / HTTP/1.0\r\ntransfer-encoding:\r\n\r\n", "transfer-encoding", None),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", "host-repeated", 25),
+    "two hosts in 1.0": (b"GET / HTTP/1.0\r\nHost: a\r\nHOST: b\r\n\r\n", "host-repeated", 25),
+    "chunked": (b"GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n", "transfer-encoding", 25),
+    "identity": (b"GET / HTTP/1.0\r\nTransfer-Encoding: identity\r\n\r\n", "transfer-encoding", 16),
+    "an empty transfer coding": (b"GET / HTTP/1.0\r\ntransfer-encoding:\r\n\r\n", "transfer-encoding", 16),
     "coding and length": (
         b"GET / HTTP/1.0\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
         "transfer-encoding",
-        None,
+        35,
     ),
 } | {
-    f"length {value!r}": (b"GET / HTTP/1.0\r\nContent-Length: " + value + b"\r\n\r\n", "content-length", None)
+    f"length {value!r}": (b"GET / HTTP/1.0\r\nContent-Length: " + value + b"\r\n\r\n", "content-length", 16)
     for value in (b"", b"-1", b"+1", b"1.0", b"0x1", b"1 2", b"1,1", b"1, 2", b"1_0", b"\xb2", b"1" + b"0" * 18, b"a")
 }
-BAD["two lengths"] = (b"GET / HTTP/1.0\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "content-length", None)
+BAD["two lengths"] = (b"GET / HTTP/1.0\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", "content-length", 35)
 
 NEXT = b"\r\nHEAD /next HTTP/1.0\r\n\r\n"
 NEXT_REQUEST = a_request("HEAD /next HTTP/1.0", method="HEAD", target="/next")
@@ -263,7 +263,8 @@ AT_THE_LIMIT: dict[str, tuple[bytes, Refused | None]] = {
     "0.9 target, N+1": (b"GET /" + b"a" * 60 + b"\r\n", Refused("target-long", 64)),
     "line of blanks, N": (LINE_WITH_BLANKS + b"\n\n", None),
     "line of blanks, N+1": (LINE_WITH_BLANKS + b" \n\n", Refused("target-long", 124)),
-    "line that never ends, N+1": (b"G" * 125, Refused("target-long", 124)),
+    "line that never ends, N+1": (b"G /" + b"a" * 122, Refused("target-long", 124)),
+    "method that never ends": (b"G" * 125, Refused("method-unknown", 0)),
     "fields, N": (b"GET / HTTP/1.0\r\n" + b"A:\r\n" * 5 + b"\r\n", None),
     "fields, N+1": (b"GET / HTTP/1.0\r\n" + b"A:\r\n" * 6 + b"\r\n", Refused("fields-many", 36)),
 }

@@ -6,10 +6,12 @@ import re
 from typing import Literal
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from httpmini.protocol.message import Headers, Request
+from httpmini.errors import ProtocolError
+from httpmini.protocol.message import Headers, Request, Response
+from httpmini.reasons import REASONS
 from httpmini.server.access_log import Exchange, access_log, escape, format_exchange
 from httpmini.server.connection import Peer
 from httpmini.server.log_file import MAX_LINE_BYTES
@@ -17,7 +19,7 @@ from httpmini.server.log_file import MAX_LINE_BYTES
 WHEN = 784111777.9
 Form = Literal["common", "combined"]
 
-_COMMON = r'(?P<host>\S+) - - \[(?P<date>[^]]+)\] "(?P<line>[^"]*)" (?P<status>\d{3}) (?P<size>\d+|-)'
+_COMMON = r'(?P<host>\S+) - (?P<user>\S+) \[(?P<date>[^]]+)\] "(?P<line>[^"]*)" (?P<status>\d{3}) (?P<size>\d+|-)'
 CLF = {
     "common": re.compile(_COMMON, re.ASCII),
     "combined": re.compile(_COMMON + r' "(?P<referer>[^"]*)" "(?P<agent>[^"]*)"', re.ASCII),
@@ -26,13 +28,20 @@ OCTETS = "".join(map(chr, range(256)))
 LATIN = st.text(st.characters(max_codepoint=0xFF), max_size=60)
 
 
-def an_exchange(line: str, fields: tuple[tuple[str, str], ...] | None = (), host: str = "127.0.0.1") -> Exchange:
+def an_exchange(
+    line: str, fields: tuple[tuple[str, str], ...] | None = (), host: str = "127.0.0.1", user: str = ""
+) -> Exchange:
     request = None if fields is None else Request("GET", "/", headers=Headers(fields), line=line)
-    return Exchange(Peer(host, 1), line, request, 200, 14, WHEN)
+    return Exchange(Peer(host, 1), line, request, Response(200, user=user), 14, WHEN)
+
+
+def refusal(token: str, offset: int | None = None, user: str = "") -> Response:
+    reason = REASONS[token]
+    return Response(reason.status, error=ProtocolError(reason, offset), user=user)
 
 
 def parse(line: str, form: Form) -> re.Match[str]:
-    found = CLF[form].fullmatch(line)
+    found = CLF[form].fullmatch(line.partition(" reason=")[0])
     assert found, line
     return found
 
@@ -63,14 +72,15 @@ BROWSER = (("Referer", "http://h/"), ("User-Agent", "Mozilla/5.0 (X)"))
             '::1 - - [06/Nov/1994:08:49:37 +0000] "GET /" 200 14 "-" "a\\x22b"',
         ),
         (
-            Exchange(Peer("::1", 1), "", None, 408, 0, 0.0),
+            Exchange(Peer("::1", 1), "", None, refusal("head-slow"), 0, 0.0),
             "combined",
-            '::1 - - [01/Jan/1970:00:00:00 +0000] "-" 408 - "-" "-"',
+            '::1 - - [01/Jan/1970:00:00:00 +0000] "-" 408 - "-" "-" reason=head-slow section="RFC 9110 15.5.9"',
         ),
         (
-            Exchange(Peer("10.0.0.1", 1), "\x16\x03\xff", None, 400, 3_000_000_000, 1709210096.0),
+            Exchange(Peer("10.0.0.1", 1), "\x16\x03\xff", None, refusal("not-http", 0), 3_000_000_000, 1709210096.0),
             "common",
-            '10.0.0.1 - - [29/Feb/2024:12:34:56 +0000] "\\x16\\x03\\xFF" 400 3000000000',
+            '10.0.0.1 - - [29/Feb/2024:12:34:56 +0000] "\\x16\\x03\\xFF" 400 3000000000'
+            ' reason=not-http offset=0 section="RFC 9112 2.2"',
         ),
     ],
 )
@@ -133,16 +143,36 @@ def test_escaping_is_reversible(text: str) -> None:
 
 
 @settings(max_examples=200, deadline=None, database=None)
-@given(LATIN, LATIN, st.sampled_from(["common", "combined"]))
-def test_no_line_can_be_forged(line: str, field: str, form: Form) -> None:
-    found = format_exchange(an_exchange(line, (("Referer", field), ("User-Agent", field))), form)
+@given(LATIN, LATIN, LATIN, st.sampled_from(["common", "combined"]))
+def test_no_line_can_be_forged(line: str, field: str, user: str, form: Form) -> None:
+    assume("://" not in line + field)
+    assume("reason=" not in line + field + user)
+    found = format_exchange(an_exchange(line, (("Referer", field), ("User-Agent", field)), user=user), form)
     assert found.isascii()
     assert found.isprintable()
     parts = parse(found, form)
     assert unescape(parts["line"]) == (line or "-")
+    assert unescape(parts["user"]) == (user or "-")
     assert (parts["host"], parts["status"], parts["size"]) == ("127.0.0.1", "200", "14")
     if form == "combined":
         assert unescape(parts["referer"]) == unescape(parts["agent"]) == (field or "-")
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("GET http://user:secret@h/ HTTP/1.0", "GET http://h/ HTTP/1.0"),
+        ("GET http://secret@h/a@b HTTP/1.0", "GET http://h/a@b HTTP/1.0"),
+        ("GET /a://b:secret@c/ HTTP/1.0", "GET /a://c/ HTTP/1.0"),
+        ("GET http://h/a@b HTTP/1.0", "GET http://h/a@b HTTP/1.0"),
+        ("GET /a@b HTTP/1.0", "GET /a@b HTTP/1.0"),
+    ],
+)
+def test_passwords_in_urls_are_left_out(said: str, written: str) -> None:
+    fields = (("Referer", said.split()[1]), ("User-Agent", "x"))
+    parts = parse(format_exchange(an_exchange(said, fields), "combined"), "combined")
+    assert parts["line"] == written
+    assert parts["referer"] == written.split()[1]
 
 
 LONG = st.builds(lambda text, times: text * times, LATIN, st.integers(0, 400))
@@ -158,7 +188,7 @@ def test_a_line_is_one_write(line: str, referer: str, agent: str) -> None:
         Peer(host, 65535),
         line,
         Request("GET", "/", headers=Headers((("Referer", referer), ("User-Agent", agent)))),
-        404,
+        refusal("credentials-malformed", 16_384, "\xff" * 20_000),
         10**18,
         253402300799.0,
     )

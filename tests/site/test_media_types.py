@@ -8,7 +8,7 @@ import re
 import pytest
 
 from httpmini.site import media_types
-from httpmini.site.media_types import content_type
+from httpmini.site.media_types import MediaTypes
 
 
 @pytest.mark.parametrize(
@@ -45,14 +45,14 @@ from httpmini.site.media_types import content_type
     ],
 )
 def test_types_by_extension(name: bytes, expected: str) -> None:
-    assert content_type(name, "utf-8", {}) == expected
+    assert MediaTypes("utf-8", {}).of(name) == expected
 
 
 @pytest.mark.parametrize(
     ("charset", "expected"), [("", "text/plain"), ("iso-8859-1", "text/plain; charset=iso-8859-1")]
 )
 def test_the_charset_is_the_one_of_the_settings(charset: str, expected: str) -> None:
-    assert content_type(b"a.txt", charset, {}) == expected
+    assert MediaTypes(charset, {}).of(b"a.txt") == expected
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,15 @@ def test_the_charset_is_the_one_of_the_settings(charset: str, expected: str) -> 
     ],
 )
 def test_extra_types_win(extra: dict[str, str], name: bytes, expected: str) -> None:
-    assert content_type(name, "utf-8", extra) == expected
+    assert MediaTypes("utf-8", extra).of(name) == expected
 
 
 def test_the_system_is_not_asked() -> None:
     mimetypes.add_type("text/plain", ".js")
     mimetypes.add_type("x/y", ".unheard-of")
     try:
-        assert content_type(b"a.js", "", {}) == "text/javascript"
-        assert content_type(b"a.unheard-of", "", {}) == "application/octet-stream"
+        assert MediaTypes("", {}).of(b"a.js") == "text/javascript"
+        assert MediaTypes("", {}).of(b"a.unheard-of") == "application/octet-stream"
     finally:
         mimetypes.init()
 
@@ -90,4 +90,4 @@ def test_every_type_and_extension_is_well_formed(media_type: str) -> None:
     assert re.fullmatch(r"(application|audio|font|image|model|text|video)/[a-z0-9.+-]+", media_type)
     for extension in media_types._TABLE[media_type].split():
         assert re.fullmatch(r"[a-z0-9]+", extension)
-        assert content_type(b"a." + extension.encode(), "", {}) == media_type
+        assert MediaTypes("", {}).of(b"a." + extension.encode()) == media_type

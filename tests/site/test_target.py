@@ -56,7 +56,7 @@ from httpmini.site.target import link_to, parse_target
         ("HTTP://H/A", [b"A"], False, ""),
         ("https://h/a", [b"a"], False, ""),
         ("http://[::1]:8080/a", [b"a"], False, ""),
-        ("http://u:p@h/a%20b", [b"a b"], False, ""),
+        ("http://h/u@h/a%20b", [b"u@h", b"a b"], False, ""),
         ("http://h//a", [b"a"], False, ""),
         ("http://h/http://x/", [b"http:", b"x"], True, ""),
     ],

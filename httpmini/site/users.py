@@ -1,0 +1,181 @@
+"""htpasswd files: who may enter, with a bcrypt hash of each password (``httpmini htpasswd``, or ``htpasswd -B``).
+
+How long a refusal takes must not say whether there is such a user. bcrypt at cost c is 2^c rounds of work; a user that
+is not there is given the work of the dearest hash in the file, and one that is there, at cost c, is made up for with
+2^c + 2^(c+1) + ... rounds until it comes to the same.
+
+A password that was right once is remembered (as a keyed digest, in memory) until the file changes: a page with fifty
+pictures would otherwise cost fifty times the work that makes guessing slow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import bcrypt
+
+# $2b$10$ and 53 characters of salt and hash; htpasswd -B writes 2y.
+_HASH = re.compile(rb"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
+_LEAST_COST = 4
+_MOST_COST = 14  # about a second
+DEFAULT_COST = 10  # about 60 ms; in the modes with one process everybody waits for it
+MAX_PASSWORD_BYTES = 72  # bcrypt looks at no more, so more would be cut off without a word
+_MAX_REMEMBERED = 1024
+
+
+@dataclass(frozen=True)
+class _Entry:
+    hash: bytes
+    cost: int
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What was in the file at one time; ``stamp`` tells one state of it from another."""
+
+    stamp: tuple[int, int, int]
+    entries: dict[bytes, _Entry]
+    remembered: set[bytes] = field(default_factory=set)
+
+    @property
+    def dearest(self) -> int:
+        return max((entry.cost for entry in self.entries.values()), default=DEFAULT_COST)
+
+
+class Users:
+    """The users in one file, which is read again when it has changed.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._key = secrets.token_bytes(32)
+        self._table = self._read()
+
+    def admit(self, name: bytes, password: bytes) -> bool:
+        """Whether ``password`` is that of the user ``name``; octets, compared whole.
+
+        Raises:
+            OSError: the file cannot be read any more. Nobody is let in then.
+        """
+        table = self._table
+        if table.stamp != _stamp(os.stat(self._path)):
+            table = self._table = self._read()
+        # The length of the name goes first, so that "a" and "bc" are not "ab" and "c".
+        said = b"%d:%b:%b" % (len(name), name, password)
+        digest = hmac.digest(self._key, said, "sha256")
+        if digest in table.remembered:
+            return True
+        if not _check(table, name, password):
+            return False
+        if len(table.remembered) >= _MAX_REMEMBERED:
+            table.remembered.clear()
+        table.remembered.add(digest)
+        return True
+
+    def _read(self) -> _Table:
+        with open(self._path, "rb") as file:
+            stamp = _stamp(os.fstat(file.fileno()))
+            lines = file.read().splitlines()
+        entries: dict[bytes, _Entry] = {}
+        for line in lines:
+            if entry := _parse(line):
+                entries.setdefault(*entry)
+        return _Table(stamp, entries)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _check(table: _Table, name: bytes, password: bytes) -> bool:
+    """The same work whatever is wrong: no such user, the password, or its length."""
+    entry = table.entries.get(name)
+    cost = entry.cost if entry else table.dearest
+    fits = len(password) <= MAX_PASSWORD_BYTES
+    equal = bcrypt.checkpw(password if fits else b"", entry.hash if entry else _dummy(cost))
+    if equal and fits and entry:
+        return True
+    for more in range(cost, table.dearest):
+        bcrypt.checkpw(b"", _dummy(more))
+    return False
+
+
+def _dummy(cost: int) -> bytes:
+    """A hash that no password has been found for: nobody has computed it."""
+    return b"$2b$%02d$" % cost + b"." * 53
+
+
+def _parse(line: bytes) -> tuple[bytes, _Entry] | None:
+    name, colon, value = line.strip().partition(b":")
+    match = _HASH.fullmatch(value)
+    if not (name and colon and match and _LEAST_COST <= int(match["cost"]) <= _MOST_COST):
+        return None
+    return name, _Entry(value, int(match["cost"]))
+
+
+def problems(path: str) -> Iterator[tuple[int, str]]:
+    """Everything in the file at ``path`` that nobody can log in with: the number of the line, and what would be right.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        lines = file.read().splitlines()
+    seen: set[bytes] = set()
+    for number, line in enumerate(lines, 1):
+        name, colon, value = line.strip().partition(b":")
+        if not line.strip() or line.lstrip().startswith(b"#"):
+            continue
+        match = _HASH.fullmatch(value)
+        if not name or not colon:
+            yield number, "must be a name, a colon, and a bcrypt hash"
+        elif match is None:
+            yield number, "has no bcrypt hash behind the colon; make one with `httpmini htpasswd` or `htpasswd -B`"
+        elif not _LEAST_COST <= int(match["cost"]) <= _MOST_COST:
+            yield number, f"has a hash of cost {int(match['cost'])}; from {_LEAST_COST} to {_MOST_COST} is taken"
+        elif name in seen:
+            yield number, "has a name that was there before"
+        seen.add(name)
+    if not seen:
+        yield 1, "has no user in it; nobody could log in"
+
+
+def set_password(path: str, name: str, password: str, cost: int = DEFAULT_COST) -> None:
+    """Give the user ``name`` of the file at ``path`` a password; a new file can be read by its owner alone.
+
+    The file is replaced as a whole, so that a server that reads it never sees a part.
+
+    Raises:
+        ValueError: a name or password that cannot be taken; says what would be right.
+        OSError: the file cannot be read or written.
+    """
+    user, secret = name.encode("utf-8", "surrogateescape"), password.encode("utf-8", "surrogateescape")
+    if not user or b":" in user or user.startswith(b"#") or not name.isprintable() or user != user.strip():
+        raise ValueError("a name has no colon and no control characters in it, and no # or blank before it")
+    if not secret or len(secret) > MAX_PASSWORD_BYTES or b"\0" in secret:
+        raise ValueError(f"a password has from 1 to {MAX_PASSWORD_BYTES} bytes: bcrypt looks at no more")
+    line = user + b":" + bcrypt.hashpw(secret, bcrypt.gensalt(cost))
+    path = os.path.realpath(path)
+    mode, lines = 0o600, []
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode & 0o777
+        lines = file.read().splitlines()
+    kept = [old for old in lines if old.strip().partition(b":")[0] != user]
+    part = f"{path}.{secrets.token_hex(4)}.part"
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(fd, "wb") as new:
+            new.write(b"\n".join([*kept, line, b""]))
+        os.replace(part, path)
+    except OSError:
+        os.unlink(part)
+        raise
