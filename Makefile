@@ -1,14 +1,15 @@
 # Two commands for a fresh machine (Debian 12 with python3, python3-venv, make and git):
 #   make serve    set up everything and serve www/ with conf/httpmini.toml
 #   make test     set up everything, the browsers included, and run all checks and tests
-# Others: make check (ruff, mypy), make conf (write conf/httpmini.toml anew from the settings), make clean.
+# Others: make check (ruff, mypy), make conf (write conf/httpmini.toml anew from the settings), make docs (docs/reasons.md),
+# make clean.
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: serve test check conf tools clean
+.PHONY: serve test check conf docs tools clean
 
 serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
@@ -23,6 +24,9 @@ check: $(VENV)/ready-test
 
 conf: $(VENV)/ready
 	$(BIN)/python -c "from httpmini.config import annotated; print(annotated({'site.root': '../www'}), end='')" > conf/httpmini.toml
+
+docs: $(VENV)/ready
+	$(BIN)/python -c "from httpmini.reasons import as_markdown; print(as_markdown(), end='')" > docs/reasons.md
 
 tools:
 	tests/install-tools

@@ -92,5 +92,21 @@ _ROWS = (
     Reason("fault", 500, "RFC 9110 §15.6.1", "The server made a mistake; it has been logged."),
 )
 
+
+def as_markdown() -> str:
+    """All reasons as a page; ``docs/reasons.md`` is this (``make docs``)."""
+    lines = [
+        "# Reasons",
+        "",
+        "Every refusal has one: on the error page, in the access log (`reason=`, with the byte of the message at which it",
+        "went wrong, where there is one) and in the tests. Tokens never change. Made from `httpmini/reasons.py`.",
+        "",
+        "| reason | status | section | |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| `{row.token}` | {row.status} | {row.section} | {row.text} |" for row in _ROWS]
+    return "\n".join(lines) + "\n"
+
+
 REASONS = {reason.token: reason for reason in _ROWS}
 """Every reason by its token."""

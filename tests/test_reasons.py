@@ -76,5 +76,12 @@ def test_every_reason_that_is_looked_up_exists() -> None:
     assert found <= set(REASONS)
 
 
+def test_the_page_is_the_table() -> None:
+    """``make docs`` writes it anew."""
+    page = (Path(__file__).parents[1] / "docs" / "reasons.md").read_text("utf-8")
+    assert page == reasons.as_markdown()
+    assert page.count("\n| `") == len(REASONS)
+
+
 def test_the_client_alone_may_say_what_cannot_be_answered() -> None:
     assert {token for token, reason in REASONS.items() if reason.status not in PHRASES} <= CLIENT_ONLY

@@ -15,6 +15,7 @@ from httpmini.server.listener import parse_endpoint
 _MAPPED = IPv6Network("::ffff:0:0/96")
 # RFC 9110 §5.6.2 and §10.2.4:  product = token [ "/" product-version ]
 _PRODUCT = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?", re.ASCII)
+_REFUSALS = {"4xx", "5xx", *(str(status) for status in PHRASES if status >= 400)}
 _MAX_NAME_BYTES = 255
 
 
@@ -155,8 +156,7 @@ def _check_error_pages(draft: Draft) -> None:
     for status, page in draft.values["site.error_pages"].items():
         entry = {status: page}
         path = os.path.join(draft.values["site.root"], page.lstrip("/"))
-        known = status.isdecimal() and int(status) >= 400 and int(status) in PHRASES
-        if not known and status not in ("4xx", "5xx"):
+        if status not in _REFUSALS:
             draft.complain("site.error_pages", 'must be for a status that is sent here, such as "404", or "4xx"', entry)
         elif not page.startswith("/"):
             draft.complain("site.error_pages", 'must be a path below the root, such as "/404.html"', entry)

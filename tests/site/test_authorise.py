@@ -9,7 +9,6 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from httpmini.site import users as users_module
 from httpmini.site.respond import Site
 from httpmini.site.users import Users, problems, set_password
 from tests.support.small_site import ask, load_site, write_tree
@@ -100,7 +99,9 @@ def test_let_in(site: Site, target: str, status: int, location: str | None) -> N
     assert (answer.status, answer.fields.get("location"), answer.user) == (status, location, "ada")
 
 
-@pytest.mark.parametrize("target", ["/open.txt", "/private-not/open.txt", "/", "/no-such", "/link/secret.txt", "/way-in"])
+@pytest.mark.parametrize(
+    "target", ["/open.txt", "/private-not/open.txt", "/", "/no-such", "/link/secret.txt", "/way-in"]
+)
 def test_what_is_not_in_a_realm_asks_nobody(site: Site, target: str) -> None:
     """A symlink publishes what it leads to, as its owner said; so do the settings for hidden names."""
     assert ask(site, target).status in (200, 301, 404)
@@ -251,7 +252,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.append(2 ** int(hashed[4:6]))
         return real(password, hashed)
 
-    monkeypatch.setattr(users_module.bcrypt, "checkpw", counted)
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
     return seen
 
 

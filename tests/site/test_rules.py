@@ -1,0 +1,211 @@
+"""Globs, fields by path, redirections, and error pages of the site's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from httpmini.errors import ProtocolError
+from httpmini.reasons import REASONS
+from httpmini.site.respond import Site
+from httpmini.site.rules import Glob
+from tests.support.small_site import ask, load_site, read_out, write_tree
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "rest"),
+    [
+        ("/", "/", ""),
+        ("/", "/a", None),
+        ("/**", "/", "/"),
+        ("/**", "/a/b/", "/a/b/"),
+        ("/a", "/a", ""),
+        ("/a", "/a/", None),
+        ("/a/", "/a/", ""),
+        ("/a/", "/a", None),
+        ("/a/*", "/a/b", ""),
+        ("/a/*", "/a/", ""),
+        ("/a/*", "/a/b/c", None),
+        ("/a/**", "/a", ""),
+        ("/a/**", "/a/", "/"),
+        ("/a/**", "/a/b/c.x", "/b/c.x"),
+        ("/a/**", "/ab", None),
+        ("/a/**/x", "/a/x", ""),
+        ("/a/**/x", "/a/b/c/x", ""),
+        ("/a/**/x", "/a/b/xx", None),
+        ("/a/**/b/**", "/a/1/2/b/3/4", "/3/4"),
+        ("*.css", "/a.css", ""),
+        ("*.css", "/x/y/a.css", ""),
+        ("*.css", "/a.css/b", None),
+        ("*.css", "/a.css/", None),
+        ("robots.txt", "/robots.txt", ""),
+        ("/*.css", "/x/a.css", None),
+        ("/a?c", "/abc", ""),
+        ("/a?c", "/a\u00fcc", ""),
+        ("/a?c", "/a/c", None),
+        ("/[ab]", "/a", None),
+        ("/[ab]", "/[ab]", ""),
+        ("/a.b", "/axb", None),
+        ("/\u00fc/*", "/\u00fc/x", ""),
+        ("/a\nb", "/a\nb", ""),
+        ("*", "/a\nb", ""),
+    ],
+)
+def test_a_glob(glob: str, path: str, rest: str | None) -> None:
+    assert Glob(glob).match(path) == rest
+
+
+@pytest.mark.parametrize("text", ["", "a/b", "a/", "/a**", "/**a", "/a//b", "//", "/./a", "/a/..", "..", "**a"])
+def test_no_glob(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must|empty|has a component"):
+        Glob(text)
+
+
+FILES = {
+    "index.html": b"home",
+    "assets/app.js": b"js",
+    "assets/deep/a.css": b"css",
+    "notes.txt": b"notes",
+    "old/x.txt": b"still here",
+    ".errors/404.html": b"<h1>gone fishing</h1>",
+    "oops.txt": b"oops",
+}
+CONFIG = """
+[site]
+error_pages = { 404 = "/.errors/404.html", 4xx = "/oops.txt", 5xx = "/oops.txt" }
+
+[[rules]]
+path = "/assets/**"
+fields = { Cache-Control = "max-age=31536000, immutable", Vary = "Origin", X-One = "1" }
+
+[[rules]]
+path = "*.html"
+fields = { cache-control = "max-age=60", "X-Frame-Options" = "DENY" }
+
+[[rules]]
+path = "/assets/deep/*"
+fields = { Cache-Control = "", Content-Type = "text/x-own", x-one = "2" }
+
+[[redirects]]
+path = "/old/**"
+to = "/new/**"
+
+[[redirects]]
+path = "/exact"
+to = "https://example.org/a%20b?x=y"
+permanent = false
+
+[[redirects]]
+path = "/up/**"
+to = "/**"
+
+[[redirects]]
+path = "/away/**"
+to = "http://example.org/**"
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return load_site(write_tree(tmp_path / "www", FILES), CONFIG)
+
+
+def test_fields_by_path(site: Site) -> None:
+    assert ask(site, "/assets/app.js").fields["cache-control"] == "max-age=31536000, immutable"
+    assert ask(site, "/%61ssets//app.js").fields["x-one"] == "1"
+    assert ask(site, "/notes.txt").fields["cache-control"] == "no-cache"
+    assert "x-one" not in ask(site, "/notes.txt").fields
+
+
+def test_the_file_that_is_sent_counts_as_well(site: Site) -> None:
+    for target in ("/", "/index.html"):
+        answer = ask(site, target)
+        assert (answer.fields["cache-control"], answer.fields["x-frame-options"]) == ("max-age=60", "DENY")
+
+
+def test_the_later_rule_wins_and_nothing_takes_away(site: Site) -> None:
+    answer = ask(site, "/assets/deep/a.css")
+    assert "cache-control" not in answer.fields
+    assert (answer.fields["x-one"], answer.fields["content-type"]) == ("2", "text/x-own")
+
+
+def test_fields_of_other_answers(site: Site) -> None:
+    """Listings, redirections, 304 and 206 have them too; refusals have not: who caches a 404 for a year?"""
+    assert ask(site, "/assets/").fields["cache-control"] == "max-age=31536000, immutable"
+    assert ask(site, "/assets").fields["x-one"] == "1"
+    tag = ask(site, "/assets/app.js").fields["etag"]
+    known = ask(site, "/assets/app.js", ("If-None-Match", tag))
+    assert (known.status, known.fields["cache-control"]) == (304, "max-age=31536000, immutable")
+    part = ask(site, "/assets/deep/a.css", ("Range", "bytes=0-0,2-2"))
+    assert (part.status, part.fields["x-one"]) == (206, "2")
+    assert part.body.count(b"Content-Type: text/x-own\r\n") == 2
+    missing = ask(site, "/assets/nothing.js")
+    assert (missing.status, missing.fields.get("cache-control"), missing.fields.get("x-one")) == (404, None, None)
+
+
+def test_vary_is_added_to(tmp_path: Path) -> None:
+    config = '[site]\nprecompressed = ["gzip"]\n[[rules]]\npath = "/**"\nfields = { Vary = "Origin" }\n'
+    site = load_site(write_tree(tmp_path / "www", FILES), config)
+    assert ask(site, "/notes.txt").fields["vary"] == "Accept-Encoding, Origin"
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "location"),
+    [
+        ("/old", 301, "/new"),
+        ("/old/", 301, "/new/"),
+        ("/old/x.txt", 301, "/new/x.txt"),
+        ("//%6fld//x.txt", 301, "/new/x.txt"),
+        ("/old/a%20b/c%3Fd?e=f", 301, "/new/a%20b/c%3Fd?e=f"),
+        ("/old/%0d%0aSet-Cookie:x", 301, "/new/%0D%0ASet-Cookie%3Ax"),
+        ("/old/caf%E9", 301, "/new/caf%E9"),
+        ("/old?x=\xfc", 301, "/new?x=%FC"),
+        ("/older", 404, None),
+        ("/exact", 302, "https://example.org/a%20b?x=y"),
+        ("/exact?z", 302, "https://example.org/a%20b?x=y"),
+        ("/exact/", 404, None),
+        ("/up/", 301, "/"),
+        ("/up", 301, "/"),
+        ("/up/evil.example/x", 301, "/evil.example/x"),
+        ("/up//evil.example", 301, "/evil.example"),
+        ("/up/%2Fevil.example", 404, None),
+        ("/up/%5Cevil.example", 301, "/%5Cevil.example"),
+        ("/away/x", 301, "http://example.org/x"),
+        ("/away", 301, "http://example.org"),
+        ("/away/@evil.example", 301, "http://example.org/%40evil.example"),
+        ("/away/.evil.example", 301, "http://example.org/.evil.example"),
+    ],
+)
+def test_redirects(site: Site, target: str, status: int, location: str | None) -> None:
+    for method in ("GET", "HEAD"):
+        answer = ask(site, target, method=method)
+        assert (answer.status, answer.fields.get("location")) == (status, location)
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "status", "body", "media_type"),
+    [
+        ("/nothing", "GET", 404, b"<h1>gone fishing</h1>", "text/html; charset=utf-8"),
+        ("/.errors/404.html", "GET", 404, b"<h1>gone fishing</h1>", "text/html; charset=utf-8"),
+        ("/%zz", "GET", 400, b"oops", "text/plain; charset=utf-8"),
+        ("/", "DELETE", 405, b"oops", "text/plain; charset=utf-8"),
+        ("/", "BREW", 501, b"oops", "text/plain; charset=utf-8"),
+    ],
+)
+def test_error_pages(site: Site, target: str, method: str, status: int, body: bytes, media_type: str) -> None:
+    answer = ask(site, target, method=method)
+    assert (answer.status, answer.body, answer.fields["content-type"]) == (status, body, media_type)
+    assert answer.fields.get("allow") == ("GET, HEAD, OPTIONS" if status == 405 else None)
+
+
+def test_refusals_of_the_server_have_them_too(site: Site) -> None:
+    answer = read_out(site.refuse(ProtocolError(REASONS["too-many-clients"])))
+    assert (answer.status, answer.body, answer.fields["retry-after"]) == (503, b"oops", "1")
+
+
+def test_an_error_page_that_has_gone_is_ours(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "www/.errors/404.html").unlink()
+    assert b"<code>not-found</code>" in ask(site, "/nothing").body
+    (tmp_path / "www/.errors/404.html").mkdir()
+    assert b"<code>not-found</code>" in ask(site, "/nothing").body

@@ -1,0 +1,273 @@
+"""[[rules]], [[redirects]] and [[realms]]: what is taken, and what is said of what is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from httpmini import config
+from httpmini.config.settings import LISTS
+from httpmini.errors import ConfigError
+from httpmini.site.users import set_password
+from tests.support.small_site import write_tree
+
+RULE = '[[rules]]\npath = "/a/**"\nfields = { X = "y" }\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a site in www, a file of users beside it and one inside it."""
+    write_tree(tmp_path / "www", {"404.html": b"x", "sub/x": b""})
+    set_password(str(tmp_path / "users"), "ada", "x", 4)
+    set_password(str(tmp_path / "www" / "users"), "ada", "x", 4)
+    set_password(str(tmp_path / "www" / ".users"), "ada", "x", 4)
+    (tmp_path / "bad-users").write_text("ada:{SHA}x\nbob\n")
+    return tmp_path
+
+
+def load(folder: Path, toml: str) -> config.Config:
+    (folder / "x.toml").write_text(toml, "utf-8")
+    return config.load(str(folder / "x.toml"), config.Flags(root=str(folder / "www")))
+
+
+def problems(folder: Path, toml: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, toml)
+    return [str(problem).removeprefix(f"{folder}/x.toml: ") for problem in caught.value.problems]
+
+
+def test_none_by_default() -> None:
+    settings = config.load()
+    assert (settings.rules, settings.redirects, settings.realms) == ((), (), ())
+
+
+def test_all_three(folder: Path) -> None:
+    toml = RULE + '[[redirects]]\npath = "/o"\nto = "/n"\n[[realms]]\npath = "/p/"\nusers = "users"\n' + RULE
+    settings = load(folder, toml)
+    assert [(rule.path, rule.fields) for rule in settings.rules] == [("/a/**", {"X": "y"})] * 2
+    assert [(row.path, row.to, row.permanent) for row in settings.redirects] == [("/o", "/n", True)]
+    assert [(row.path, row.name, row.users) for row in settings.realms] == [("/p/", "httpmini", str(folder / "users"))]
+    shown = config.show(settings)
+    assert load(folder, shown).realms == settings.realms
+    assert shown.count("[[rules]]  # ") == 2
+
+
+def test_the_examples_of_the_annotated_file_can_be_used(folder: Path) -> None:
+    text = config.annotated({"site.root": "www"})
+    examples = text[text.index("# [[rules]]") :]
+    lines = [line.removeprefix("# ") for line in examples.split("\n") if re.match(r"# (\[\[|\w+ = )", line)]
+    set_password(str(folder / "users.htpasswd"), "ada", "x", 4)
+    settings = load(folder, "\n".join(lines))
+    assert [len(getattr(settings, name)) for name in LISTS] == [1, 1, 1]
+
+
+RULES = [
+    ("rules = 5", ["rules: must be written [[rules]], once for each"]),
+    ("[rules]\npath = '/'", ["rules: must be written [[rules]], once for each"]),
+    ("rules = [1]", ["rules: must be written [[rules]], once for each"]),
+    (
+        "[[rule]]\npath = '/'",
+        ['rule = [{path = "/"}]: unknown; did you mean rules?'],
+    ),
+    (
+        "[[rules]]",
+        [
+            '[[rules]] no. 1: path: is missing: a string, such as "/assets/**"',
+            "[[rules]] no. 1: fields: is missing: a table of strings, such as "
+            '{Cache-Control = "max-age=31536000, immutable"}',
+        ],
+    ),
+    (
+        RULE + "[[rules]]\npath = 5\nfields = { X = 1 }\nfield = 1",
+        [
+            "[[rules]] no. 2: path = 5: must be a string",
+            "[[rules]] no. 2: fields = {X = 1}: must be a table of strings",
+            "[[rules]] no. 2: field = 1: unknown; did you mean rules.fields?",
+        ],
+    ),
+    (
+        '[[rules]]\npath = "a/b"\nfields = {}',
+        ['[[rules]] no. 1: path = "a/b": must begin with a slash, or have none at all'],
+    ),
+    (
+        '[[rules]]\npath = "/"\nfields = { "X" = "a\\r\\nSet-Cookie: b" }',
+        [
+            r'[[rules]] no. 1: fields = {X = "a\r\nSet-Cookie: b"}: a field\'s value is one line, without control '
+            "characters".replace("\\'", "'")
+        ],
+    ),
+    (
+        '[[rules]]\npath = "/"\nfields = { "X" = "a\\u0000" }',
+        [r"""[[rules]] no. 1: fields = {X = "a\u0000"}: a field's value is one line, without control characters"""],
+    ),
+    (
+        '[[rules]]\npath = "/"\nfields = { "X Y" = "a" }',
+        [
+            '[[rules]] no. 1: fields = {"X Y" = "a"}: a field\'s name has letters, digits and hyphens, no blanks and '
+            "no colon"
+        ],
+    ),
+    (
+        '[[rules]]\npath = "/"\nfields = { "X" = "\\u4e2d" }',
+        ['[[rules]] no. 1: fields = {X = "\u4e2d"}: a field\'s value has characters of ISO-8859-1 only'],
+    ),
+    *(
+        (
+            f'[[rules]]\npath = "/"\nfields = {{ {name} = "a" }}',
+            [f'[[rules]] no. 1: fields = {{{name} = "a"}}: {name} is httpmini\'s own to say'],
+        )
+        for name in ("Content-Length", "transfer-encoding", "CONNECTION", "Date", "ETag", "Location", "Server")
+    ),
+]
+REDIRECTS = [
+    (
+        '[[redirects]]\npath = "/a"\nto = "new"',
+        ['[[redirects]] no. 1: to = "new": must be a path or a URL, such as "/new/" or "https://example.org/"'],
+    ),
+    *(
+        (
+            f'[[redirects]]\npath = "/a"\nto = {config.toml(to)}',
+            [
+                f'[[redirects]] no. 1: to = {config.toml(to)}: must be a path or a URL, such as "/new/" or '
+                '"https://example.org/"'
+            ],
+        )
+        for to in (
+            "",
+            "//evil.example/",
+            "/\\evil.example",
+            "ftp://h/",
+            "javascript:x",
+            "http://",
+            "http:///x",
+            "http://[/",
+        )
+    ),
+    (
+        '[[redirects]]\npath = "/a"\nto = "/n\u00fc w"',
+        ['[[redirects]] no. 1: to = "/n\u00fc w": must be percent-encoded: "/n%C3%BC%20w"'],
+    ),
+    (
+        '[[redirects]]\npath = "/a"\nto = "/b\\r\\nX: y"',
+        ['[[redirects]] no. 1: to = "/b\\r\\nX: y": must be percent-encoded: "/b%0D%0AX:%20y"'],
+    ),
+    (
+        '[[redirects]]\npath = "/a/*"\nto = "/b/*"',
+        ['[[redirects]] no. 1: to = "/b/*": has a * that is not the ** at its end'],
+    ),
+    (
+        '[[redirects]]\npath = "/a/*"\nto = "/b/**"',
+        ['[[redirects]] no. 1: to = "/b/**": ends with **, but path = "/a/*" does not'],
+    ),
+    (
+        '[[redirects]]\npath = "/a/**"\nto = "/a/b/**"',
+        ['[[redirects]] no. 1: to = "/a/b/**": is matched by path = "/a/**" again: a circle'],
+    ),
+    (
+        '[[redirects]]\npath = "/**"\nto = "/%61"',
+        ['[[redirects]] no. 1: to = "/%61": is matched by path = "/**" again: a circle'],
+    ),
+]
+SERVED = "lies in the folder that is served, for all to read; move it out of there"
+REALMS = [
+    (
+        '[[realms]]\npath = "private"\nusers = "users"',
+        ['[[realms]] no. 1: path = "private": must be a folder as it stands in a URL, decoded, such as "/private/"'],
+    ),
+    (
+        '[[realms]]\npath = "/a/../b"\nusers = "users"',
+        ['[[realms]] no. 1: path = "/a/../b": must be a folder as it stands in a URL, decoded, such as "/private/"'],
+    ),
+    (
+        '[[realms]]\npath = "/private/**"\nusers = "users"',
+        ['[[realms]] no. 1: path = "/private/**": is a folder with all below it, not a glob'],
+    ),
+    (
+        '[[realms]]\npath = "/p/"\nname = "\u00fc"\nusers = "users"',
+        ['[[realms]] no. 1: name = "\u00fc": must be printable ASCII: it stands in a header field'],
+    ),
+    (
+        '[[realms]]\npath = "/p/"\nusers = "nowhere"',
+        [
+            '[[realms]] no. 1: users = "nowhere": cannot be read: No such file or directory; make it with '
+            "`httpmini htpasswd nowhere NAME`"
+        ],
+    ),
+    (
+        '[[realms]]\npath = "/p/"\nusers = "a\\u0000"',
+        [
+            '[[realms]] no. 1: users = "a\\u0000": cannot be read: embedded null byte; make it with '
+            "`httpmini htpasswd a\\x00 NAME`"
+        ],
+    ),
+    (
+        '[[realms]]\npath = "/p/"\nusers = "bad-users"',
+        [
+            '[[realms]] no. 1: users = "bad-users": line 1 has no bcrypt hash behind the colon; make one with '
+            "`httpmini htpasswd` or `htpasswd -B`",
+            '[[realms]] no. 1: users = "bad-users": line 2 must be a name, a colon, and a bcrypt hash',
+        ],
+    ),
+    ('[[realms]]\npath = "/p/"\nusers = "www/users"', [f'[[realms]] no. 1: users = "www/users": {SERVED}']),
+    (
+        '[site]\nhidden = true\n[[realms]]\npath = "/p/"\nusers = "www/.users"',
+        [f'[[realms]] no. 1: users = "www/.users": {SERVED}'],
+    ),
+]
+PRODUCT = 'must be words such as "httpmini" or "httpmini/1.0", with single blanks between'
+SITE = [
+    (
+        '[site]\nprecompressed = ["gz"]',
+        ['site.precompressed = ["gz"]: must be a list in brackets, of "br", "gzip", "zstd"'],
+    ),
+    (
+        '[site]\nerror_pages = { 404 = "/x.html" }',
+        ['site.error_pages = {404 = "/x.html"}: is not a file (ROOT/x.html)'],
+    ),
+    (
+        '[site]\nerror_pages = { 404 = "404.html" }',
+        ['site.error_pages = {404 = "404.html"}: must be a path below the root, such as "/404.html"'],
+    ),
+    *(
+        (
+            f'[site]\nerror_pages = {{ {status} = "/404.html" }}',
+            [
+                f'site.error_pages = {{{status} = "/404.html"}}: must be for a status that is sent here, such as '
+                '"404", or "4xx"'
+            ],
+        )
+        for status in ("200", "499", "3xx", "abc", "\u0664\u0660\u0664".join('""'))
+    ),
+    (
+        '[server]\nproduct = "a  b"',
+        [f'server.product = "a  b": {PRODUCT}'],
+    ),
+    (
+        '[server]\nproduct = "a\\r\\nX: b"',
+        [f'server.product = "a\\r\\nX: b": {PRODUCT}'],
+    ),
+]
+
+
+@pytest.mark.parametrize(("toml", "expected"), [*RULES, *REDIRECTS, *REALMS, *SITE], ids=lambda value: str(value)[:60])
+def test_what_is_wrong(folder: Path, toml: str, expected: list[str]) -> None:
+    assert problems(folder, toml) == [text.replace("ROOT", str(folder / "www")) for text in expected]
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        '[[realms]]\npath = "/"\nusers = "users"',
+        '[[realms]]\npath = "/sub"\nname = "a \\"b\\""\nusers = "www/.users"',
+        '[[redirects]]\npath = "/a/**"\nto = "https://example.org:8443/a?x=y"',
+        '[[redirects]]\npath = "/a/**"\nto = "/b/**"',
+        '[[rules]]\npath = "*"\nfields = { Strict-Transport-Security = "max-age=1", "X" = "\u00e9" }',
+        '[site]\nerror_pages = { 404 = "/404.html", "5xx" = "/404.html" }\nprecompressed = ["gzip"]',
+        '[server]\nproduct = ""',
+        '[server]\nproduct = "a/1 b"',
+    ],
+)
+def test_what_is_right(folder: Path, toml: str) -> None:
+    load(folder, toml)
