@@ -98,8 +98,8 @@ def as_markdown() -> str:
     lines = [
         "# Reasons",
         "",
-        "Every refusal has one: on the error page, in the access log (`reason=`, with the byte of the message at which it",
-        "went wrong, where there is one) and in the tests. Tokens never change. Made from `httpmini/reasons.py`.",
+        "Every refusal has one: on the error page, in the access log (`reason=`, and the byte of the message at which",
+        "it went wrong, where there is one) and in the tests. Tokens never change. Made from `httpmini/reasons.py`.",
         "",
         "| reason | status | section | |",
         "|---|---|---|---|",
