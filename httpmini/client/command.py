@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 
 from httpmini.client.exchange import exchange
 from httpmini.client.url import parse_url
-from httpmini.errors import CannotRun, UsageError, visible
+from httpmini.errors import BrokenResponse, CannotRun, UsageError, visible
 from httpmini.protocol.grammar import BAD_VALUE_OCTET, TOKEN
 from httpmini.protocol.message import Headers
 
@@ -32,6 +32,8 @@ def get(url: str, *, output: str | None, head: bool, include: bool, headers: tup
     trace = _trace if verbose else _no_trace
     with exchange(parse_url(url), "HEAD" if head else "GET", extra, trace) as answer:
         success = 200 <= answer.head.status < 300
+        if answer.head.status == 206 and "Range" not in extra:  # RFC 9110 §15.3.7
+            raise BrokenResponse("the server sent a part of it (206), which nobody asked for")
         if success or output is None:
             with _open_output(output) as out:
                 if head or include:
@@ -39,10 +41,16 @@ def get(url: str, *, output: str | None, head: bool, include: bool, headers: tup
                 for data in answer.body:
                     out.write(data)
         if not success:
-            location = answer.head.headers.get("Location")
-            hint = f"; it is at {urljoin(url, location)}" if location else ""
+            hint = _where(url, answer.head.headers.get("Location"))
             _say(f"httpmini: {url}: {answer.head.status} {answer.head.phrase}{hint}")
     return 0 if success else 1
+
+
+def _where(url: str, location: str | None) -> str:
+    try:
+        return f"; it is at {urljoin(url, location)}" if location else ""
+    except ValueError:
+        return f"; it is said to be at {location}, which is no URL"
 
 
 def _parse_header(text: str) -> tuple[str, str]:

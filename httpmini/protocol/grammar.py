@@ -5,7 +5,7 @@ Leniencies, each on purpose:
 - A line may end in a bare LF (RFC 9112 §2.2: a recipient may; RFC 1945 appendix B asks for tolerance). People
   type requests into ``nc``. A bare CR is never a line end.
 - A line ``GET target`` without a version is a complete HTTP/0.9 request, and is answered with the file alone (RFC 1945
-  §4.1: a server must). nginx and Apache do so, lighttpd and Caddy do not. Any other method without a version is refused.
+  §4.1: a server must). nginx and Apache do so, lighttpd and Caddy do not. Other methods without a version are refused.
 - One empty line before the request line is skipped (RFC 9112 §2.2: should): old clients send CRLF after a body.
 - The words of the request line may be separated by several spaces or tabs (RFC 1945 appendix B).
 - A version may have leading zeros and any number of digits (RFC 1945 §3.1): ``HTTP/01.10`` is 1.10.

@@ -30,8 +30,8 @@ _MAX_LINE_OCTETS = 2000
 _MAX_FIELD_OCTETS = 700
 _MAX_USER_OCTETS = 100
 
-# RFC 3986 §3.2.1; passwords have no place in a log.
-_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
+# RFC 3986 §3.2.1: what stands before the last @ of an authority. Passwords have no place in a log.
+_USERINFO = re.compile(r"(?P<scheme>(?:^|(?<=[ \t]))[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s]*@")
 
 _ESCAPES = {code: f"\\x{code:02X}" for code in (*range(0x20), ord('"'), ord("\\"), *range(0x7F, 0x100))}
 
@@ -85,7 +85,7 @@ def format_exchange(exchange: Exchange, form: Format) -> str:
 
 
 def _quote(text: str, limit: int) -> str:
-    return escape(_USERINFO.sub("", text), limit) or "-"
+    return escape(_USERINFO.sub(r"\g<scheme>", text), limit) or "-"
 
 
 def _explain(error: ProtocolError | None) -> str:

@@ -18,7 +18,8 @@ _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<path>[^?#]*)", re.IG
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUL = re.compile("%00|\0")
 
-_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
+# RFC 3986 §3.4:  query = *( pchar / "/" / "?" ); letters, digits and -._~ are never encoded by quote.
+_QUERY_SAFE = "!$&'()*+,;=:@/?%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Path:
     Attributes:
         names: the components in order, as the file system knows them; empty for the root.
         is_directory_form: whether the path ends in a slash; the root's always does.
-        query: with its question mark, or empty; octets above 127 percent-encoded, so that it may be sent back.
+        query: with its question mark, or empty; percent-encoded as it must be, so that it may be sent back.
     """
 
     names: tuple[bytes, ...]
@@ -64,7 +65,8 @@ def parse_target(target: str, offset: int = 0) -> Path:
     names = tuple(unquote_to_bytes(segment.encode("iso-8859-1")) for segment in segments)
     if nul := _NUL.search(path):
         raise ProtocolError(REASONS["target-nul"], offset + begin + nul.start())
-    return Path(names, path.endswith("/"), quote_from_bytes((mark + query).encode("iso-8859-1"), safe=_PRINTABLE))
+    sendable = quote_from_bytes((mark + query).encode("iso-8859-1"), safe=_QUERY_SAFE)
+    return Path(names, path.endswith("/"), _BAD_PERCENT.sub("%25", sendable))
 
 
 def link_to(name: bytes, *, directory: bool) -> str:

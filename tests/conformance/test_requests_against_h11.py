@@ -396,10 +396,15 @@ DIFFERENCES = (
         refusal="target-long",
         holds=is_long_line,
         undone=with_short_line,
-        examples=(
-            spell(line=b"GET /" + b"a" * TARGET_BYTES + b" HTTP/1.0"),
-            spell(line=b"M" * LINE_BYTES + b" / HTTP/1.0"),
-        ),
+        examples=(spell(line=b"GET /" + b"a" * TARGET_BYTES + b" HTTP/1.0"),),
+    ),
+    Difference(
+        "long method",
+        "A request line that is too long because of its method is a method that nobody knows (RFC 9112 §3).",
+        refusal="method-unknown",
+        holds=is_long_line,
+        undone=with_short_line,
+        examples=(spell(line=b"M" * LINE_BYTES + b" / HTTP/1.0"),),
     ),
     Difference(
         "long head",

@@ -163,7 +163,10 @@ def test_no_line_can_be_forged(line: str, field: str, user: str, form: Form) -> 
     [
         ("GET http://user:secret@h/ HTTP/1.0", "GET http://h/ HTTP/1.0"),
         ("GET http://secret@h/a@b HTTP/1.0", "GET http://h/a@b HTTP/1.0"),
-        ("GET /a://b:secret@c/ HTTP/1.0", "GET /a://c/ HTTP/1.0"),
+        ("GET HTTP://user:se@cret@h:80 HTTP/1.0", "GET HTTP://h:80 HTTP/1.0"),
+        ("GET ftp://user:secret@h/ HTTP/1.0", "GET ftp://h/ HTTP/1.0"),
+        ("GET /a://b:c@d/ HTTP/1.0", "GET /a://b:c@d/ HTTP/1.0"),
+        ("GET http://h/?a@b HTTP/1.0", "GET http://h/?a@b HTTP/1.0"),
         ("GET http://h/a@b HTTP/1.0", "GET http://h/a@b HTTP/1.0"),
         ("GET /a@b HTTP/1.0", "GET /a@b HTTP/1.0"),
     ],

@@ -131,6 +131,12 @@ def test_error_pages_and_variants_leak_no_descriptors(server: ServerProcess) -> 
             before = now
 
 
+@pytest.mark.parametrize(("product", "field"), [("", None), ("quiet", "quiet"), ("a/1 b/2", "a/1 b/2")])
+def test_the_server_field(start: StartServer, site: Path, product: str, field: str | None) -> None:
+    server = start(site, config=f'[server]\nproduct = "{product}"\n')
+    assert get(server.port, "/ten.txt")[1].get("server") == field
+
+
 REFUSED = [
     (b"GET /nothing HTTP/1.0\r\n\r\n", 'reason=not-found section="RFC 9110 15.5.5"'),
     (b"GET / HTTP/1.0\r\nX : y\r\n\r\n", 'reason=field-name-space offset=16 section="RFC 9112 5.1"'),

@@ -1,0 +1,97 @@
+"""What a wire case is, and short ways to write one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+LAST_MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
+HEAD = "HTTP/1.0\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One answer: what it must be. ``None`` is anything."""
+
+    status: int
+    body: bytes | None = None
+    reason: str = ""
+    fields: dict[str, str | None] = field(default_factory=dict)  # None: must not be there
+    head_only: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is sent, and the answers in their order; ``raw`` for an answer without a head (HTTP/0.9)."""
+
+    name: str
+    data: bytes
+    answers: tuple[Expected, ...] = ()
+    raw: bytes | None = None
+
+
+def case(name: str, data: str | bytes, *answers: Expected, raw: bytes | None = None) -> Case:
+    return Case(name, data.encode("iso-8859-1") if isinstance(data, str) else data, answers, raw)
+
+
+def refused(name: str, data: str | bytes, status: int, reason: str) -> Case:
+    return case(name, data, Expected(status, reason=reason, fields={"connection": "close"}))
+
+
+def get(name: str, target: str, body: bytes, **fields: str) -> Case:
+    return case(f"get {name}", f"GET {target} {HEAD}", Expected(200, body, fields=dict(fields)))
+
+
+def missing(target: str, status: int = 404, reason: str = "not-found") -> Case:
+    return case(f"not there {target}", f"GET {target} {HEAD}", Expected(status, reason=reason))
+
+
+def moved(target: str, location: str) -> Case:
+    return case(f"moved {target}", f"GET {target} {HEAD}", Expected(301, fields={"location": location}))
+
+
+def if_modified_since(name: str, date: str, status: int) -> Case:
+    body = b"0123456789" if status == 200 else b""
+    wanted = Expected(status, body, fields={"last-modified": LAST_MODIFIED})
+    return case(f"since {name}", f"GET /ten.txt HTTP/1.0\r\nIf-Modified-Since: {date}\r\n\r\n", wanted)
+
+
+TEN = b"0123456789"
+
+
+def condition(name: str, line: str, status: int) -> Case:
+    body = {200: TEN, 304: b"", 412: None}[status]
+    reason = "precondition-failed" if status == 412 else ""
+    return case(f"condition: {name}", f"GET /ten.txt HTTP/1.0\r\n{line}\r\n\r\n", Expected(status, body, reason))
+
+
+def part_of_ten(spec: str, part: tuple[int, int]) -> Case:
+    first, length = part
+    fields: dict[str, str | None] = {
+        "content-range": f"bytes {first}-{first + length - 1}/10",
+        "content-length": str(length),
+        "accept-ranges": "bytes",
+        "content-type": "text/plain; charset=utf-8",
+        "last-modified": LAST_MODIFIED,
+    }
+    expected = Expected(206, TEN[first : first + length], fields=fields)
+    return case(f"range {spec}", f"GET /ten.txt HTTP/1.0\r\nRange: bytes={spec}\r\n\r\n", expected)
+
+
+def if_range(name: str, value: str, status: int) -> Case:
+    expected = Expected(status, TEN[1:4] if status == 206 else TEN)
+    head = f"GET /ten.txt HTTP/1.0\r\nRange: bytes=1-3\r\nIf-Range: {value}\r\n\r\n"
+    return case(f"if range is {name}", head, expected)
+
+
+OK = Expected(200, TEN)
+OPTIONS = Expected(204, b"", fields={"allow": "GET, HEAD, OPTIONS", "content-length": None})
+KEPT = Expected(200, TEN, fields={"connection": "keep-alive", "content-length": "10"})
+CLOSED = Expected(200, TEN, fields={"connection": "close", "content-length": "10"})
+TOO_LONG_HEAD = "GET /ten.txt HTTP/1.0\r\nX: " + "x" * 16_400 + "\r\n\r\n"
+
+
+def ask(target: str, connection: str, method: str = "GET", version: str = "1.0") -> str:
+    return f"{method} {target} HTTP/{version}\r\nHost: x\r\nConnection: {connection}\r\n\r\n"
+
+
+KEEP = "keep-alive"
