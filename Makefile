@@ -15,7 +15,7 @@ serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
 
 test: check tools
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 check: $(VENV)/ready-test
 	$(BIN)/ruff format --check .

@@ -149,10 +149,12 @@ def htpasswd(file: str, user: str) -> None:
     """
     from httpmini.site.users import set_password
 
+    if sys.stdin is None:
+        raise UsageError("there is no standard input to read the password from")
     if sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
-        password = sys.stdin.readline().removesuffix("\n")
+        password = os.fsdecode(sys.stdin.buffer.readline().removesuffix(b"\n"))
     try:
         set_password(file, user, password)
     except ValueError as error:

@@ -68,7 +68,7 @@ _ROWS = (
     Reason("transfer-encoding", 400, "RFC 9112 §6.1", "Transfer codings belong to HTTP/1.1; this server takes none."),
     # What the site says.
     Reason("method-unknown", 501, "RFC 9110 §15.6.2", "This method is not known here."),
-    Reason("method-not-allowed", 405, "RFC 9110 §15.5.6", "Files can only be read here: GET and HEAD."),
+    Reason("method-not-allowed", 405, "RFC 9110 §15.5.6", "Files can only be read here: GET, HEAD and OPTIONS."),
     Reason("credentials-missing", 401, "RFC 9110 §15.5.2", "This needs a user name and a password."),
     Reason(
         "credentials-malformed", 401, "RFC 7617 §2", "What came as credentials is not Basic, base64 of user:password."

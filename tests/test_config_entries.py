@@ -19,10 +19,14 @@ RULE = '[[rules]]\npath = "/a/**"\nfields = { X = "y" }\n'
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a site in www, a file of users beside it and one inside it."""
-    write_tree(tmp_path / "www", {"404.html": b"x", "sub/x": b""})
+    write_tree(
+        tmp_path / "www", {"404.html": b"x", "sub/x": b"", "p/x": b"", "P/x": b"", "private/x": b"", "sp ace/x": b""}
+    )
     set_password(str(tmp_path / "users"), "ada", "x", 4)
     set_password(str(tmp_path / "www" / "users"), "ada", "x", 4)
     set_password(str(tmp_path / "www" / ".users"), "ada", "x", 4)
+    (tmp_path / "www" / ".well-known").mkdir()
+    set_password(str(tmp_path / "www" / ".well-known" / "users"), "ada", "x", 4)
     (tmp_path / "bad-users").write_text("ada:{SHA}x\nbob\n")
     return tmp_path
 
@@ -113,6 +117,34 @@ RULES = [
         '[[rules]]\npath = "/"\nfields = { "X" = "\\u4e2d" }',
         ['[[rules]] no. 1: fields = {X = "\u4e2d"}: a field\'s value has characters of ISO-8859-1 only'],
     ),
+    (
+        '[[rules]]\npath = "/"\nfields = { Vary = "" }',
+        [
+            '[[rules]] no. 1: fields = {Vary = ""}: Vary can be added to, but not taken away: caches would mix up '
+            "variants"
+        ],
+    ),
+    *(
+        (
+            f'[[rules]]\npath = "/"\nfields = {{ Content-Type = "{value}" }}',
+            [
+                f'[[rules]] no. 1: fields = {{Content-Type = "{value}"}}: a media type looks like '
+                '"text/plain; charset=utf-8"'
+            ],
+        )
+        for value in ("", "foo")
+    ),
+    (
+        '[[rules]]\npath = 5\nfields = {}\n[[rules]]\npath = "a/b"\nfields = {}',
+        [
+            "[[rules]] no. 1: path = 5: must be a string",
+            '[[rules]] no. 2: path = "a/b": must begin with a slash, or have none at all',
+        ],
+    ),
+    (
+        '[[rules]]\npath = "/a%20b"\nfields = {}',
+        ['[[rules]] no. 1: path = "/a%20b": is matched against decoded paths; write the characters themselves'],
+    ),
     *(
         (
             f'[[rules]]\npath = "/"\nfields = {{ {name} = "a" }}',
@@ -142,36 +174,78 @@ REDIRECTS = [
             "javascript:x",
             "http://",
             "http:///x",
+            "http://h:99999/",
+            "http://u:p@h/",
+            "http://m\u00fcnchen.de/",
             "http://[/",
         )
     ),
     (
         '[[redirects]]\npath = "/a"\nto = "/n\u00fc w"',
-        ['[[redirects]] no. 1: to = "/n\u00fc w": must be percent-encoded: "/n%C3%BC%20w"'],
+        ['[[redirects]] no. 1: to = "/n\u00fc w": must be percent-encoded, such as "/n%C3%BC%20w"'],
     ),
     (
         '[[redirects]]\npath = "/a"\nto = "/b\\r\\nX: y"',
-        ['[[redirects]] no. 1: to = "/b\\r\\nX: y": must be percent-encoded: "/b%0D%0AX:%20y"'],
+        ['[[redirects]] no. 1: to = "/b\\r\\nX: y": must be percent-encoded, such as "/b%0D%0AX:%20y"'],
     ),
     (
         '[[redirects]]\npath = "/a/*"\nto = "/b/*"',
-        ['[[redirects]] no. 1: to = "/b/*": has a * that is not the ** at its end'],
+        ['[[redirects]] no. 1: to = "/b/*": has a * that is not the ** at the end of its path'],
     ),
     (
         '[[redirects]]\npath = "/a/*"\nto = "/b/**"',
-        ['[[redirects]] no. 1: to = "/b/**": ends with **, but path = "/a/*" does not'],
+        ['[[redirects]] no. 1: to = "/b/**": ends with /**, but path = "/a/*" does not, or there is a query before it'],
     ),
     (
         '[[redirects]]\npath = "/a/**"\nto = "/a/b/**"',
-        ['[[redirects]] no. 1: to = "/a/b/**": is matched by path = "/a/**" again: a circle'],
+        ['[[redirects]] no. 1: to: is redirected again and again: path = "/a/**" leads into a circle'],
     ),
     (
         '[[redirects]]\npath = "/**"\nto = "/%61"',
-        ['[[redirects]] no. 1: to = "/%61": is matched by path = "/**" again: a circle'],
+        ['[[redirects]] no. 1: to: is redirected again and again: path = "/**" leads into a circle'],
+    ),
+]
+CIRCLE = "[[redirects]]\npath = '/a/**'\nto = '/b/**'\n[[redirects]]\npath = '/b/**'\nto = '/a/**'"
+REDIRECTS += [
+    (
+        CIRCLE,
+        [
+            '[[redirects]] no. 1: to: is redirected again and again: path = "/a/**" leads into a circle',
+            '[[redirects]] no. 2: to: is redirected again and again: path = "/b/**" leads into a circle',
+        ],
+    ),
+    *(
+        (
+            f'[[redirects]]\npath = "/a"\nto = "{to}"',
+            [f'[[redirects]] no. 1: to = "{to}": must be percent-encoded, such as "{right}"'],
+        )
+        for to, right in (("/%zz", "/%25zz"), ("/x%", "/x%25"))
     ),
 ]
 SERVED = "lies in the folder that is served, for all to read; move it out of there"
 REALMS = [
+    (
+        '[[realms]]\npath = "/sp%20ace/"\nusers = "users"',
+        [
+            '[[realms]] no. 1: path = "/sp%20ace/": is not a folder (ROOT/sp%20ace/); write it as it is on the disk, '
+            "without percent-encoding"
+        ],
+    ),
+    (
+        '[[realms]]\npath = "/404.html"\nusers = "users"',
+        [
+            '[[realms]] no. 1: path = "/404.html": is not a folder (ROOT/404.html); write it as it is on the disk, '
+            "without percent-encoding"
+        ],
+    ),
+    (
+        '[[realms]]\npath = "/p"\nusers = "www/.well-known/users"',
+        [f'[[realms]] no. 1: users = "www/.well-known/users": {SERVED}'],
+    ),
+    (
+        '[[realms]]\npath = "/p"\nusers = "users"\n[[realms]]\npath = "/P/"\nusers = "users"',
+        ['[[realms]] no. 2: path = "/P/": is there twice: realms are compared without regard to case'],
+    ),
     (
         '[[realms]]\npath = "private"\nusers = "users"',
         ['[[realms]] no. 1: path = "private": must be a folder as it stands in a URL, decoded, such as "/private/"'],
@@ -191,15 +265,15 @@ REALMS = [
     (
         '[[realms]]\npath = "/p/"\nusers = "nowhere"',
         [
-            '[[realms]] no. 1: users = "nowhere": cannot be read: No such file or directory; make it with '
-            "`httpmini htpasswd nowhere NAME`"
+            '[[realms]] no. 1: users = "nowhere": cannot be read: No such file or directory; make it with: '
+            "httpmini htpasswd nowhere NAME"
         ],
     ),
     (
         '[[realms]]\npath = "/p/"\nusers = "a\\u0000"',
         [
-            '[[realms]] no. 1: users = "a\\u0000": cannot be read: embedded null byte; make it with '
-            "`httpmini htpasswd a\\x00 NAME`"
+            '[[realms]] no. 1: users = "a\\u0000": cannot be read: embedded null byte; make it with: '
+            "httpmini htpasswd 'a\\x00' NAME"
         ],
     ),
     (
@@ -207,7 +281,8 @@ REALMS = [
         [
             '[[realms]] no. 1: users = "bad-users": line 1 has no bcrypt hash behind the colon; make one with '
             "`httpmini htpasswd` or `htpasswd -B`",
-            '[[realms]] no. 1: users = "bad-users": line 2 must be a name, a colon, and a bcrypt hash',
+            '[[realms]] no. 1: users = "bad-users": line 2 must be a name, a colon, and a bcrypt hash, '
+            "without blanks or a byte order mark",
         ],
     ),
     ('[[realms]]\npath = "/p/"\nusers = "www/users"', [f'[[realms]] no. 1: users = "www/users": {SERVED}']),
@@ -224,7 +299,7 @@ SITE = [
     ),
     (
         '[site]\nerror_pages = { 404 = "/x.html" }',
-        ['site.error_pages = {404 = "/x.html"}: is not a file (ROOT/x.html)'],
+        ['site.error_pages = {404 = "/x.html"}: is not a file that can be sent (ROOT/x.html)'],
     ),
     (
         '[site]\nerror_pages = { 404 = "404.html" }',
@@ -262,6 +337,8 @@ def test_what_is_wrong(folder: Path, toml: str, expected: list[str]) -> None:
         '[[realms]]\npath = "/"\nusers = "users"',
         '[[realms]]\npath = "/sub"\nname = "a \\"b\\""\nusers = "www/.users"',
         '[[redirects]]\npath = "/a/**"\nto = "https://example.org:8443/a?x=y"',
+        '[[redirects]]\npath = "/a/*/**"\nto = "/a/**"',
+        '[[redirects]]\npath = "/a"\nto = "/b#c"',
         '[[redirects]]\npath = "/a/**"\nto = "/b/**"',
         '[[rules]]\npath = "*"\nfields = { Strict-Transport-Security = "max-age=1", "X" = "\u00e9" }',
         '[site]\nerror_pages = { 404 = "/404.html", "5xx" = "/404.html" }\nprecompressed = ["gzip"]',

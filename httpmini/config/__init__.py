@@ -11,7 +11,6 @@ __all__ = [
     "annotated",
     "declared_choices",
     "expected",
-    "help_for",
     "load",
     "rows",
     "show",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Protocol
 
 from httpmini.protocol.status import PHRASES
 from httpmini.server.listener import parse_endpoint
+from httpmini.site.resolve import Fact, File, Resolver
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
 # RFC 9110 §5.6.2 and §10.2.4:  product = token [ "/" product-version ]
 _PRODUCT = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?", re.ASCII)
+MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.-]+)*", re.ASCII)
 _REFUSALS = {"4xx", "5xx", *(str(status) for status in PHRASES if status >= 400)}
 _MAX_NAME_BYTES = 255
 
@@ -148,20 +150,28 @@ def _check_media_types(draft: Draft) -> None:
         entry = {extension: media_type}
         if not re.fullmatch(r"[a-z0-9_+-]+", extension):
             draft.complain("site.media_types", "an extension is lower case and without its dot, such as glb", entry)
-        if not re.fullmatch(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.-]+)*", media_type, re.ASCII):
+        if not MEDIA_TYPE.fullmatch(media_type):
             draft.complain("site.media_types", 'a media type looks like "model/gltf-binary"', entry)
 
 
 def _check_error_pages(draft: Draft) -> None:
     for status, page in draft.values["site.error_pages"].items():
         entry = {status: page}
-        path = os.path.join(draft.values["site.root"], page.lstrip("/"))
         if status not in _REFUSALS:
             draft.complain("site.error_pages", 'must be for a status that is sent here, such as "404", or "4xx"', entry)
         elif not page.startswith("/"):
             draft.complain("site.error_pages", 'must be a path below the root, such as "/404.html"', entry)
-        elif not os.path.isfile(path):
-            draft.complain("site.error_pages", f"is not a file ({path})", entry)
+        elif not _can_be_sent(page, draft.values):
+            path = os.path.join(draft.values["site.root"], page.lstrip("/"))
+            draft.complain("site.error_pages", f"is not a file that can be sent ({path})", entry)
+
+
+def _can_be_sent(page: str, values: Mapping[str, Any]) -> bool:
+    resolver = Resolver(os.fsencode(values["site.root"]), hidden=True, symlinks=values["site.symlinks"] == "inside")
+    found = resolver.resolve(tuple(os.fsencode(name) for name in page.split("/") if name))
+    if not isinstance(found, Fact):
+        os.close(found.fd)
+    return isinstance(found, File)
 
 
 def _check_log(key: str) -> Callable[[Draft], None]:

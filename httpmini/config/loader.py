@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from httpmini.config.checks import CHECKS
-from httpmini.config.entry_checks import ENTRY_CHECKS
+from httpmini.config.entry_checks import ENTRY_CHECKS, LIST_CHECKS
 from httpmini.config.settings import DEFAULT, LISTS, REQUIRED, SECTIONS, Config, rows, rows_of
 from httpmini.config.words import expected, guess, nearest_section, nearest_setting, toml
 from httpmini.errors import ConfigError, Problem
@@ -50,7 +50,7 @@ def load(file: str | None = None, flags: Flags | None = None) -> Config:
         name: struct(**{row.name: draft.values[row.key] for row in rows() if row.section == name})
         for name, struct in SECTIONS.items()
     }
-    lists: dict[str, Any] = {name: tuple(draft.entries[name]) for name in LISTS}
+    lists: dict[str, Any] = {name: tuple(entry for _, entry in draft.entries[name]) for name in LISTS}
     return Config(**sections, **lists, origins=draft.origins)
 
 
@@ -61,7 +61,7 @@ class _Draft:
     values: dict[str, Any] = field(default_factory=lambda: {row.key: row.default for row in rows()})
     origins: dict[str, str] = field(default_factory=lambda: {row.key: DEFAULT for row in rows()})
     folder: Path = field(default_factory=Path.cwd)  # what relative paths are relative to
-    entries: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in LISTS})
+    entries: dict[str, list[tuple[int, Any]]] = field(default_factory=lambda: {name: [] for name in LISTS})
     problems: list[Problem] = field(default_factory=list)
     wrong: set[str] = field(default_factory=set)  # keys whose value could not be taken
 
@@ -109,9 +109,7 @@ class _Draft:
             before = len(self.problems)
             values = self._read_entry(section, number, table)
             if len(self.problems) == before:
-                self.entries[section].append(LISTS[section](**values))
-            else:
-                self.wrong.add(section)
+                self.entries[section].append((number, LISTS[section](**values)))
 
     def _read_entry(self, section: str, number: int, table: dict[str, Any]) -> dict[str, Any]:
         complain = partial(self._complain_of_entry, section, number)
@@ -188,12 +186,14 @@ class _Draft:
             if key not in self.wrong:
                 check(self)
         for section, check_entry in ENTRY_CHECKS.items():
-            if section not in self.wrong:
-                numbered = enumerate(self.entries[section], 1)
-                self.entries[section] = [
-                    check_entry(entry, self, partial(self._complain_of_entry, section, number))
-                    for number, entry in numbered
-                ]
+            self.entries[section] = [
+                (number, check_entry(entry, self, partial(self._complain_of_entry, section, number)))
+                for number, entry in self.entries[section]
+            ]
+        if not self.problems:
+            for section, check_all in LIST_CHECKS.items():
+                for number, name, remedy, value in check_all(self.entries[section]):
+                    self._complain_of_entry(section, number, name, remedy, value)
 
     def _complain_of_entry(self, section: str, number: int, name: str, remedy: str, value: object = None) -> None:
         said = "" if value is None else toml(value)

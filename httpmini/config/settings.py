@@ -129,15 +129,15 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
     path: Annotated[
         str,
         _example("/assets/**"),
-        _says("""A glob for the path that is asked for, or for the file that is sent for it: * stands for anything
-        within a component, ? for one character of it, ** for any number of components; without any slash it is a name,
-        wherever it is."""),
+        _says("""A glob for the path that is asked for, decoded, or for the file that is sent for it: * stands for
+        anything within a component, ? for one character of it, ** between slashes for any number of components;
+        without any slash it is a name, wherever it is."""),
     ]
     fields: Annotated[
         dict[str, str],
         _example({"Cache-Control": "max-age=31536000, immutable"}),
         _says("""The fields, with answers below 400. They replace those that httpmini would send ("Cache-Control" is
-        "no-cache" by default); "" takes one away."""),
+        "no-cache" by default, Content-Type for files only); "" takes one away."""),
     ]
 
 
@@ -170,7 +170,8 @@ class RealmSettings(msgspec.Struct, frozen=True, kw_only=True):
     path: Annotated[
         str,
         _example("/private/"),
-        _says('The folder, such as "/private/"; it and all below it, whether it exists or not.'),
+        _says("""The folder, as it is on the disk and not percent-encoded; it and all below it, whether that exists or
+        not."""),
     ]
     name: Annotated[
         str,

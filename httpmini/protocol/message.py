@@ -95,6 +95,7 @@ class Response:
         body: what GET is to receive. The length announced is this body's, whether it is sent or not (HEAD).
         owned_fds: descriptors to be closed when the answer has been sent or given up.
         error: what a refusal says; None for any other answer.
+        is_last: whether the connection ends behind it, whatever the client asked.
         user: the name of the user who was let in, its octets as characters; empty for anybody.
     """
 
@@ -103,6 +104,7 @@ class Response:
     body: Body = ()
     owned_fds: tuple[int, ...] = ()
     error: ProtocolError | None = None
+    is_last: bool = False
     user: str = ""
 
     @property

@@ -162,7 +162,10 @@ class HttpConnection(Connection):
 
     def _respond(self, request: Request) -> Response:
         try:
-            return self._service.site.respond(request)
+            response = self._service.site.respond(request)
+            if response.error and response.error.__cause__ and response.status == 500:
+                self._service.log_error(f"while answering {request.line!r}: {describe(response.error.__cause__)}")
+            return response
         except Exception as fault:  # a fault of ours costs this client a 500, and nobody else anything
             self._service.log_error(f"fault while answering {request.line!r}: {describe(fault)}")
             return self._draw_refusal(ProtocolError(REASONS["fault"]))
@@ -177,7 +180,7 @@ class HttpConnection(Connection):
             return Response(error.reason.status, Headers((plain, *error.fields)), (body,), error=error)
 
     def _answer_with(self, request: Request | None, response: Response, now: float) -> None:
-        keep_alive = self._may_keep_alive(request)
+        keep_alive = not response.is_last and self._may_keep_alive(request)
         method = request.method if request else self._reader.method
         pieces: tuple[Piece, ...] = () if _has_no_body(method, response) else response.body
         head = b""

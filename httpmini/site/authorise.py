@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers
@@ -37,6 +38,11 @@ class Realm:
     names: tuple[bytes, ...]
     name: str
     users: Users
+
+    @cached_property
+    def folded(self) -> tuple[str, ...]:
+        """``names`` as they are compared."""
+        return _fold(self.names)
 
     @property
     def challenge(self) -> tuple[str, str]:
@@ -74,7 +80,7 @@ def _realm_of(realms: Sequence[Realm], names: tuple[bytes, ...]) -> Realm | None
     if not realms:
         return None
     asked = _fold(names)
-    around = [realm for realm in realms if asked[: len(realm.names)] == _fold(realm.names)]
+    around = [realm for realm in realms if asked[: len(realm.names)] == realm.folded]
     return max(around, key=lambda realm: len(realm.names), default=None)
 
 

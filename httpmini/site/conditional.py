@@ -42,22 +42,26 @@ class Validators:
     Attributes:
         entity_tag: with its quotes; weak while the file may still change unnoticed.
         modified: seconds since the epoch, never in the future (RFC 9110 §8.8.2.1).
+        settled: whether that second is over, so that no other version can have the same date. Until then the date is
+            not told: Chromium asks for a page again with the date alone, and would be told that it has it.
     """
 
     entity_tag: str
     modified: int
+    settled: bool = True
 
     @property
-    def last_modified(self) -> str:
-        """The Last-Modified field's value."""
-        return format_date(self.modified)
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """ETag and Last-Modified, as far as they can be said."""
+        tag = ("ETag", self.entity_tag)
+        return (tag, ("Last-Modified", format_date(self.modified))) if self.settled else (tag,)
 
 
 def validators(status: os.stat_result, now: float) -> Validators:
     """For a file with ``status``: the tag changes with every rewrite, also one of the same size in the same second."""
     weak = "W/" if now - status.st_mtime < _TICK_S else ""
     tag = f'{weak}"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
-    return Validators(tag, max(0, min(int(status.st_mtime), int(now))))
+    return Validators(tag, max(0, min(int(status.st_mtime), int(now))), int(status.st_mtime) != int(now))
 
 
 def judge(headers: Headers, ours: Validators, now: float) -> Verdict:
@@ -74,21 +78,22 @@ def judge(headers: Headers, ours: Validators, now: float) -> Verdict:
         known = _matches(headers.all("If-None-Match"), ours.entity_tag, strongly=False)
     else:
         date = _date(headers, "If-Modified-Since", now)
-        known = date is not None and date <= now and ours.modified <= date
+        known = date is not None and date <= now and ours.modified <= date and ours.settled
     return Verdict.NOT_MODIFIED if known else Verdict.SEND
 
 
-def range_counts(headers: Headers, ours: Validators, now: float) -> bool:
+def range_counts(headers: Headers, ours: Validators, now: float, *, negotiated: bool) -> bool:
     """Step 5: whether a Range is about the version that we have (RFC 9110 §13.1.5): strong tag, or exact date.
 
-    A date is strong only when the file was not changed again within its second, as far as we can know.
+    A date is strong only when the file was not changed again within its second, as far as we can know, and where it
+    cannot be the date of another variant as well.
     """
     condition = headers.get("If-Range")
     if condition is None:
         return True
     if _ENTITY_TAG.fullmatch(condition):
         return _matches([condition], ours.entity_tag, strongly=True)
-    return condition == ours.last_modified and ours.modified < int(now) - 1
+    return not negotiated and condition == format_date(ours.modified) and ours.modified < int(now) - 1
 
 
 def _matches(values: list[str], ours: str, *, strongly: bool) -> bool:

@@ -16,6 +16,9 @@ from httpmini.site.resolve import Directory, File, Resolver
 
 HTML = ("Content-Type", "text/html; charset=utf-8")
 
+# One who guesses passwords has to connect anew for each guess, and so to wait behind the others.
+_LAST = {"credentials-wrong"}
+
 
 @dataclass(frozen=True)
 class ErrorPages:
@@ -34,11 +37,14 @@ class ErrorPages:
     def draw(self, error: ProtocolError) -> Response:
         """The answer that says ``error``: with the site's own page, or ours when there is none (any more)."""
         status = error.reason.status
+        is_last = error.reason.token in _LAST
         own = self.own.get(str(status)) or self.own.get(f"{status // 100}xx")
         found = self.resolver.resolve(own) if own else None
         if own and isinstance(found, File):
             fields = Headers((("Content-Type", self.media_types.of(own[-1])), *error.fields))
-            return Response(status, fields, (FileSlice(found.fd, 0, found.status.st_size),), (found.fd,), error)
+            return Response(
+                status, fields, (FileSlice(found.fd, 0, found.status.st_size),), (found.fd,), error, is_last
+            )
         if isinstance(found, Directory):
             os.close(found.fd)
         page = pages.draw(
@@ -51,7 +57,7 @@ class ErrorPages:
             offset=error.offset,
             location="",
         )
-        return Response(status, Headers((HTML, *error.fields)), (page,), error=error)
+        return Response(status, Headers((HTML, *error.fields)), (page,), error=error, is_last=is_last)
 
 
 def redirection(status: int, location: str, text: str) -> Response:

@@ -46,7 +46,7 @@ class Representation:
         """
         fd, size = self.file.fd, self.file.status.st_size
         ours = validators(self.file.status, now)
-        fields = [("ETag", ours.entity_tag), ("Last-Modified", ours.last_modified), REVALIDATE]
+        fields = [*ours.fields, REVALIDATE]
         if self.negotiated:
             fields.append(_VARY)
         match judge(request.headers, ours, now):
@@ -57,7 +57,7 @@ class Representation:
         fields.append(ACCEPT_RANGES)
         if self.coding:
             fields.append(("Content-Encoding", self.coding))
-        parts = _parts(request, ours, size, now)
+        parts = self._parts(request, ours, now)
         if parts is None:
             fields.append(("Content-Type", self.media_type))
             return Response(200, Headers(tuple(fields)), (FileSlice(fd, 0, size),), (fd,))
@@ -67,10 +67,11 @@ class Representation:
         more, body = send_parts(fd, size, parts, self.media_type, ours.entity_tag)
         return Response(206, Headers((*fields, *more)), body, (fd,))
 
-
-def _parts(request: Request, ours: Validators, size: int, now: float) -> list[Part] | None:
-    """What Range asks for; None where it does not count. It is for GET only (RFC 9110 §14.2)."""
-    asked = request.headers.all("Range")
-    if request.method != "GET" or len(asked) != 1 or not range_counts(request.headers, ours, now):
-        return None
-    return parse_range(asked[0], size)
+    def _parts(self, request: Request, ours: Validators, now: float) -> list[Part] | None:
+        """What Range asks for; None where it does not count. It is for GET only (RFC 9110 §14.2)."""
+        asked = request.headers.all("Range")
+        if request.method != "GET" or len(asked) != 1:
+            return None
+        if not range_counts(request.headers, ours, now, negotiated=self.negotiated):
+            return None
+        return parse_range(asked[0], self.file.status.st_size)

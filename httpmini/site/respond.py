@@ -11,7 +11,7 @@ The steps of ``Site.respond``, in the order in which they run; each may end it:
 7. variant       the file, or a compressed one beside it
 8. represent     conditions, ranges, the file as a promise                   412, 304, 416, 206, 200
 
-Fields of the config's rules are laid over every answer below 400.
+Fields of the config's rules replace ours in every answer below 400.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ from httpmini.site.media_types import MediaTypes
 from httpmini.site.refusals import HTML, ErrorPages, redirection
 from httpmini.site.representation import REVALIDATE, Representation
 from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
-from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, overlay, spell
+from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
 from httpmini.site.variants import acceptable, find_variant
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
 _ALLOW = ("Allow", ", ".join(_ALLOWED))
+_OPTIONS = Response(204, Headers((_ALLOW,)))
 _RETRY_AFTER = ("Retry-After", "1")
 
 # What the disk said, and how it is answered. Hidden, outside and missing look the same from without.
@@ -84,9 +85,11 @@ class Site:
         user = ""
         try:
             _check_method(request)
-            if request.method == "OPTIONS":
-                return _options(request)
+            if request.method == "OPTIONS" and request.target == "*":
+                return _OPTIONS
             path = parse_target(request.target, request.target_offset)
+            if request.method == "OPTIONS":  # the same everywhere (RFC 9110 §9.3.7), so it says nothing of what exists
+                return self._with_rules(_OPTIONS, path)
             user = authorise(self.realms, path.names, request.headers)
             response = self._respond_with_path(request, path)
         except ProtocolError as error:
@@ -139,45 +142,40 @@ class Site:
 
     def _respond_with_file(self, request: Request, path: Path, names: tuple[bytes, ...], file: File) -> Response:
         """Steps 7 and 8 for the file at ``names``. Its descriptor goes into the answer, or is closed here."""
-        over = self._fields_over(path, names)
+        rules = self._fields_of_rules(path, names)
         chosen, coding = file, ""
         keep: tuple[int, ...] = ()
         try:
             if self.codings:
                 chosen, coding = find_variant(self.resolver, names, file, acceptable(request.headers, self.codings))
-            _, media_type = over.get("content-type", ("", self.media_types.of(names[-1])))
+            _, media_type = rules.pop("content-type", ("", self.media_types.of(names[-1])))
             response = Representation(chosen, media_type, coding, bool(self.codings)).answer(request, self.now())
             keep = response.owned_fds
-            return _lay_over(response, over)
+            return _with_fields(response, rules)
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):
                 os.close(fd)
 
     def _with_rules(self, response: Response, path: Path) -> Response:
-        return _lay_over(response, self._fields_over(path, path.names))
+        """An answer of our own making: Content-Type is not for rules to say."""
+        rules = self._fields_of_rules(path, path.names)
+        rules.pop("content-type", None)
+        return _with_fields(response, rules)
 
-    def _fields_over(self, path: Path, names: tuple[bytes, ...]) -> dict[str, Field]:
-        """What the rules say of the path that was asked for, and of the file at ``names`` that is sent for it."""
+    def _fields_of_rules(self, path: Path, names: tuple[bytes, ...]) -> dict[str, Field]:
+        """What the rules say of the path that was asked for, and of the file at ``names`` if another is sent for it."""
         if not self.rules:
             return {}
-        return fields_for(self.rules, (spell(path.names, directory=path.is_directory_form), spell(names)))
+        asked = spell(path.names, directory=path.is_directory_form)
+        return fields_for(self.rules, (asked, None if names == path.names else spell(names)))
 
 
-def _lay_over(response: Response, over: dict[str, Field]) -> Response:
-    """Content-Type was laid already: it stands in the parts of a multipart as well."""
-    more = {key: field for key, field in over.items() if key != "content-type"}
-    return replace(response, headers=Headers(overlay(response.headers, more))) if more else response
+def _with_fields(response: Response, rules: dict[str, Field]) -> Response:
+    return replace(response, headers=Headers(with_rules(response.headers, rules))) if rules else response
 
 
 def _check_method(request: Request) -> None:
     if request.method not in _KNOWN:
-        raise ProtocolError(REASONS["method-unknown"], 0)
+        raise ProtocolError(REASONS["method-unknown"])
     if request.method not in _ALLOWED:
-        raise ProtocolError(REASONS["method-not-allowed"], 0, (_ALLOW,))
-
-
-def _options(request: Request) -> Response:
-    """What can be done here: the same everywhere (RFC 9110 §9.3.7)."""
-    if request.target != "*":
-        parse_target(request.target, request.target_offset)
-    return Response(204, Headers((_ALLOW,)))
+        raise ProtocolError(REASONS["method-not-allowed"], fields=(_ALLOW,))

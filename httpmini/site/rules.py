@@ -2,7 +2,7 @@
 
 A glob is matched against the decoded path, the same for every spelling of it:
 
-    *         anything within one component
+    *         anything within one component, which is not empty
     ?         one character of it
     **        between slashes: any number of components; at the end also none, so that /a/** is /a, /a/ and all below
     *.css     without any slash: a name, wherever it is
@@ -11,62 +11,95 @@ A glob is matched against the decoded path, the same for every spelling of it:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote, quote_from_bytes
 
-from httpmini.site.target import Path
+from httpmini.errors import ProtocolError
+from httpmini.site.target import Path, parse_target
 
 Field = tuple[str, str]
 
-_REST = "rest"
-_WILD = {"*": "[^/]*", "?": "[^/]"}
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_MAX_HOPS = 20  # browsers give up after about as many
 
 
-@dataclass(frozen=True)
 class Glob:
     """A pattern for paths.
+
+    Args:
+        text: the pattern.
 
     Raises:
         ValueError: it can match nothing that was meant; says what would be right.
     """
 
-    text: str
-
-    def __post_init__(self) -> None:
-        if not self.text:
+    def __init__(self, text: str) -> None:
+        components = text.split("/")
+        if not text:
             raise ValueError('is empty; write "/**" for every path')
-        if "/" in self.text and not self.text.startswith("/"):
+        if "/" in text and components[0]:
             raise ValueError("must begin with a slash, or have none at all")
-        components = self.text.split("/")
-        if any("**" in component and component != "**" for component in components):
-            raise ValueError("** must stand alone between slashes")
+        if any("**" in component and component != "**" for component in components) or text == "**":
+            raise ValueError("** must stand alone between slashes, as in /**")
         if "" in components[1:-1] or "." in components or ".." in components:
             raise ValueError("has a component that no path has: paths are matched without //, . and ..")
-        object.__setattr__(self, "_expression", _compile(self.text))
+        if _ENCODED.search(text) or "\0" in text:
+            raise ValueError("is matched against decoded paths; write the characters themselves")
+        self._is_name = len(components) == 1
+        self._is_open = components[-1] == "**"
+        self._components = components if self._is_name else components[1:]
 
     def match(self, path: str) -> str | None:
-        """None when ``path`` does not match; else what a ``**`` at the end stands for, which may be nothing."""
-        expression: re.Pattern[str] = self.__dict__["_expression"]
-        match = expression.fullmatch(path)
-        return None if match is None else match.groupdict().get(_REST, "")
+        """None when ``path`` does not match; else what a ``**`` at the end stands for, which may be nothing.
+
+        The time that it takes grows with the length of the path times that of the pattern, whatever both are (an
+        expression with several wild cards may take the cube of it, and a client chooses the path).
+        """
+        components = path.split("/")[1:]
+        if self._is_name:
+            name = components[-1] or components[-2:][0]
+            return "" if _is_like(self._components[0], name) else None
+        pattern = self._components[:-1] if self._is_open else self._components
+        end = _walk(pattern, components, "**", _is_like, to_end=not self._is_open)
+        return None if end is None else "".join("/" + component for component in components[end:])
 
 
-def _compile(text: str) -> re.Pattern[str]:
-    first, *components = text.split("/") if "/" in text else ("", "**", text)
-    parts = [first]
-    for number, component in enumerate(components, 1):
-        if component == "**":
-            parts.append(f"(?P<{_REST}>(?:/[^/]*)*)" if number == len(components) else "(?:/[^/]+)*")
+def _is_like(pattern: str, component: str) -> bool:
+    if not component:
+        return not pattern
+    return _walk(pattern, component, "*", lambda one, other: one in ("?", other), to_end=True) is not None
+
+
+def _walk(
+    pattern: Sequence[str], text: Sequence[str], star: str, equal: Callable[[str, str], bool], *, to_end: bool
+) -> int | None:
+    """Where in ``text`` the ``pattern`` ends, or None when it does not fit; ``star`` stands for any number of items.
+
+    A star takes as few items as it can. Only the last one passed is ever made to take more: whatever an earlier one
+    could do, this one can do as well.
+    """
+    here = at = 0
+    after_star, taken = 0, -1
+    while True:
+        if here == len(pattern) and (at == len(text) or not to_end):
+            return at
+        if here < len(pattern) and pattern[here] == star:
+            here += 1
+            after_star, taken = here, at
+        elif here < len(pattern) and at < len(text) and equal(pattern[here], text[at]):
+            here, at = here + 1, at + 1
+        elif 0 <= taken < len(text):
+            taken += 1
+            here, at = after_star, taken
         else:
-            parts.append("/" + "".join(_WILD.get(character, re.escape(character)) for character in component))
-    return re.compile("".join(parts), re.DOTALL)
+            return None
 
 
 def spell(names: Iterable[bytes], *, directory: bool = False) -> str | None:
-    """The path that globs are matched against; None when a name has a slash in it, as no file's has."""
+    """The path that globs are matched against; None when a name is in it that no file has."""
     components = [name.decode("utf-8", "surrogateescape") for name in names]
-    if any("/" in component for component in components):
+    if any("/" in component or component in (".", "..") for component in components):
         return None
     return "/" + "/".join(components) + ("/" if directory and components else "")
 
@@ -90,17 +123,18 @@ def fields_for(rules: Iterable[FieldRule], paths: Iterable[str | None]) -> dict[
     }
 
 
-def overlay(fields: Iterable[Field], over: dict[str, Field]) -> tuple[Field, ...]:
-    """``fields`` with those of the rules in their place; an empty value takes a field away.
+def with_rules(fields: Iterable[Field], rules: dict[str, Field]) -> tuple[Field, ...]:
+    """``fields`` with those of ``rules`` in their place; an empty value takes a field away.
 
     Vary is a list to which both may add (RFC 9110 §12.5.5).
     """
-    ours = {name.lower(): (name, value) for name, value in fields}
-    for key, (name, value) in over.items():
-        if key == "vary" and value and key in ours:
-            value = f"{ours[key][1]}, {value}"
-        ours[key] = (name, value)
-    return tuple(field for field in ours.values() if field[1])
+    merged = {name.lower(): (name, value) for name, value in fields}
+    for key, (name, value) in rules.items():
+        if key == "vary" and key in merged:
+            ours = [member.strip() for member in merged[key][1].split(",")]
+            value = ", ".join([*ours, *(more.strip() for more in value.split(",") if more.strip() not in ours)])
+        merged[key] = (name, value)
+    return tuple(field for field in merged.values() if field[1])
 
 
 @dataclass(frozen=True)
@@ -127,18 +161,25 @@ class Redirect:
         if rest is None:
             return None
         query = "" if "?" in self.to else path.query
-        if not self.to.endswith("/**"):
-            return self.to + query
-        carried = quote_from_bytes(rest.encode("utf-8", "surrogateescape"), safe="/")
-        return (self.to.removesuffix("/**") + carried or "/") + query
+        to, mark, fragment = self.to.partition("#")
+        if to.endswith("/**"):
+            to = to.removesuffix("/**") + quote_from_bytes(rest.encode("utf-8", "surrogateescape"), safe="/") or "/"
+        return to + query + mark + fragment
 
-    @property
-    def leads_to_itself(self) -> bool:
-        """Whether a client would be sent in a circle."""
-        if not self.to.startswith("/"):
+
+def is_circle(redirects: Sequence[Redirect], pattern: str) -> bool:
+    """Whether one who asks for a path like ``pattern``, a glob, would be sent on by ``redirects`` for ever."""
+    sample = pattern.replace("**", "x").replace("*", "x").replace("?", "x")
+    location: str | None = sample if sample.startswith("/") else f"/{sample}"
+    for _ in range(_MAX_HOPS):
+        if location is None or not location.startswith("/"):
             return False
-        there = unquote_to_bytes(self.to.partition("?")[0].replace("**", "x")).decode("utf-8", "surrogateescape")
-        return self.glob.match(there) is not None
+        try:
+            path = parse_target(quote(location, safe="%/?"))
+        except ProtocolError:
+            return False
+        location = next(filter(None, (redirect.location(path) for redirect in redirects)), None)
+    return True
 
 
 def encoded(url: str) -> str:

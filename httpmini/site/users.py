@@ -10,18 +10,23 @@ pictures would otherwise cost fifty times the work that makes guessing slow.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hmac
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from errno import EINVAL
 
 import bcrypt
 
 # $2b$10$ and 53 characters of salt and hash; htpasswd -B writes 2y.
-_HASH = re.compile(rb"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
+# 16 bytes of salt are 21 characters and a third, so that the 22nd can be one of four.
+_HASH = re.compile(rb"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # RFC 7617 §2: in neither name nor password
 _LEAST_COST = 4
 _MOST_COST = 14  # about a second
 DEFAULT_COST = 10  # about 60 ms; in the modes with one process everybody waits for it
@@ -39,7 +44,7 @@ class _Entry:
 class _Table:
     """What was in the file at one time; ``stamp`` tells one state of it from another."""
 
-    stamp: tuple[int, int, int]
+    stamp: tuple[int, ...]
     entries: dict[bytes, _Entry]
     remembered: set[bytes] = field(default_factory=set)
 
@@ -82,9 +87,7 @@ class Users:
         return True
 
     def _read(self) -> _Table:
-        with open(self._path, "rb") as file:
-            stamp = _stamp(os.fstat(file.fileno()))
-            lines = file.read().splitlines()
+        stamp, lines = _read_lines(self._path)
         entries: dict[bytes, _Entry] = {}
         for line in lines:
             if entry := _parse(line):
@@ -92,8 +95,18 @@ class Users:
         return _Table(stamp, entries)
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_mtime_ns, status.st_size, status.st_ino
+def _read_lines(path: str) -> tuple[tuple[int, ...], list[bytes]]:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a FIFO would wait for a writer
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise OSError(EINVAL, "not a file", path)
+    with open(fd, "rb") as file:
+        return _stamp(status), file.read().splitlines()
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _check(table: _Table, name: bytes, password: bytes) -> bool:
@@ -128,16 +141,15 @@ def problems(path: str) -> Iterator[tuple[int, str]]:
     Raises:
         OSError: it cannot be read.
     """
-    with open(path, "rb") as file:
-        lines = file.read().splitlines()
+    _, lines = _read_lines(path)
     seen: set[bytes] = set()
     for number, line in enumerate(lines, 1):
         name, colon, value = line.strip().partition(b":")
         if not line.strip() or line.lstrip().startswith(b"#"):
             continue
         match = _HASH.fullmatch(value)
-        if not name or not colon:
-            yield number, "must be a name, a colon, and a bcrypt hash"
+        if not name or not colon or name != name.strip() or name.startswith(codecs.BOM_UTF8):
+            yield number, "must be a name, a colon, and a bcrypt hash, without blanks or a byte order mark"
         elif match is None:
             yield number, "has no bcrypt hash behind the colon; make one with `httpmini htpasswd` or `htpasswd -B`"
         elif not _LEAST_COST <= int(match["cost"]) <= _MOST_COST:
@@ -161,21 +173,33 @@ def set_password(path: str, name: str, password: str, cost: int = DEFAULT_COST) 
     user, secret = name.encode("utf-8", "surrogateescape"), password.encode("utf-8", "surrogateescape")
     if not user or b":" in user or user.startswith(b"#") or not name.isprintable() or user != user.strip():
         raise ValueError("a name has no colon and no control characters in it, and no # or blank before it")
-    if not secret or len(secret) > MAX_PASSWORD_BYTES or b"\0" in secret:
-        raise ValueError(f"a password has from 1 to {MAX_PASSWORD_BYTES} bytes: bcrypt looks at no more")
+    if not secret or len(secret) > MAX_PASSWORD_BYTES or _CONTROL.search(password):
+        raise ValueError(f"a password has from 1 to {MAX_PASSWORD_BYTES} bytes, none of them a control character")
     line = user + b":" + bcrypt.hashpw(secret, bcrypt.gensalt(cost))
     path = os.path.realpath(path)
-    mode, lines = 0o600, []
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode & 0o777
-        lines = file.read().splitlines()
+    before: os.stat_result | None = None
+    lines: list[bytes] = []
+    with contextlib.suppress(FileNotFoundError):
+        before = os.stat(path)
+        _, lines = _read_lines(path)
     kept = [old for old in lines if old.strip().partition(b":")[0] != user]
     part = f"{path}.{secrets.token_hex(4)}.part"
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with open(fd, "wb") as new:
             new.write(b"\n".join([*kept, line, b""]))
+            new.flush()
+            os.fsync(fd)
+            if before:
+                _give_to(fd, before)
         os.replace(part, path)
     except OSError:
         os.unlink(part)
         raise
+
+
+def _give_to(fd: int, before: os.stat_result) -> None:
+    """Owner and mode as they were; the server may run as another user than the person at the keyboard."""
+    with contextlib.suppress(PermissionError):
+        os.fchown(fd, before.st_uid, before.st_gid)
+    os.fchmod(fd, stat.S_IMODE(before.st_mode))

@@ -22,6 +22,9 @@ _MEMBER = re.compile(
     r"(?:[ \t]*;[ \t]*[qQ]=(?P<weight>0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?",
     re.ASCII,
 )
+# Times that are copied from one file to the other often go through a floating-point number.
+_SLACK_NS = 1_000_000
+
 # RFC 9110 §8.4.1.3: x-gzip is the same.
 _ALIASES = {"x-gzip": "gzip"}
 
@@ -33,7 +36,7 @@ def acceptable(headers: Headers, offered: Sequence[str]) -> list[str]:
     likes less than no coding at all are left out. A member that is malformed is as good as not there.
     """
     weights = _weights(headers)
-    plain = weights.get("identity", weights.get("*", 0.0))
+    plain = weights.get("identity", 0.0)  # "*" is about the others (RFC 9110 §12.5.3)
     liked = {coding: weights.get(coding, weights.get("*", 0.0)) for coding in offered}
     taken = [coding for coding in offered if liked[coding] > 0 and liked[coding] >= plain]
     return sorted(taken, key=lambda coding: -liked[coding])
@@ -58,7 +61,7 @@ def find_variant(resolver: Resolver, names: tuple[bytes, ...], file: File, codin
         found = resolver.resolve((*names[:-1], names[-1] + SUFFIXES[coding]))
         if isinstance(found, Fact):
             continue
-        if isinstance(found, File) and int(found.status.st_mtime) >= int(file.status.st_mtime):
+        if isinstance(found, File) and found.status.st_mtime_ns >= file.status.st_mtime_ns - _SLACK_NS:
             return found, coding
         os.close(found.fd)
     return file, ""

@@ -56,14 +56,15 @@ def test_credentials_count_for_one_request(server: ServerProcess) -> None:
     right, wrong = f"Authorization: Basic {SAID}\r\n", "Authorization: Basic YWRhOng=\r\n"
     with connect(server.port) as sock:
         statuses = []
-        for credentials in ("", right, "", wrong, right):
+        for credentials in ("", right, "", right, wrong):
             head = f"GET /private/secret.txt HTTP/1.0\r\nConnection: keep-alive\r\n{credentials}\r\n"
             sock.sendall(head.encode())
             status, fields, body = read_answer(sock)
             assert (body == b"secret") == (status == 200)
             assert ("www-authenticate" in fields) == (status == 401)
             statuses.append(status)
-    assert statuses == [401, 200, 401, 401, 200]
+        assert sock.recv(1) == b"", "who guesses on has to connect anew"
+    assert statuses == [401, 200, 401, 200, 401]
     server.wait_for_line(r'- ada \[.*\] "GET /private/secret.txt HTTP/1.0" 200 6', 2)
     server.wait_for_line(r'- - \[.*\] "GET /private/secret.txt HTTP/1.0" 401 .* reason=credentials-missing section=', 2)
     server.wait_for_line(r'- - \[.*\] "GET /private/secret.txt HTTP/1.0" 401 .* reason=credentials-wrong section=')
@@ -88,6 +89,13 @@ def test_a_new_password_counts_at_once(server: ServerProcess, tmp_path: Path) ->
     assert [get(server.port, "/private/secret.txt", said)[0] for said in (old, new)] == [200, 401]
     set_password(str(tmp_path / "users"), "ada", "new", 4)
     assert [get(server.port, "/private/secret.txt", said)[0] for said in (old, new)] == [401, 200]
+
+
+def test_users_that_cannot_be_read_are_in_the_error_log(server: ServerProcess, tmp_path: Path) -> None:
+    (tmp_path / "users").unlink()
+    assert get(server.port, "/private/secret.txt", f"Authorization: Basic {SAID}")[0] == 500
+    server.wait_for_line("notice: while answering .*FileNotFoundError.*users")
+    server.wait_for_line("500 .* reason=users-unreadable")
 
 
 def test_variants(server: ServerProcess) -> None:
@@ -144,7 +152,7 @@ REFUSED = [
     (b"GET  /%zz HTTP/1.0\r\n\r\n", 'reason=target-percent offset=6 section="RFC 3986 2.1"'),
     (b"GET http://h/a%00 HTTP/1.0\r\n\r\n", 'reason=target-nul offset=14 section="RFC 3986 7.3"'),
     (b"GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 'reason=host-repeated offset=25 section="RFC 9112 3.2"'),
-    (b"BREW / HTTP/1.0\r\n\r\n", 'reason=method-unknown offset=0 section="RFC 9110 15.6.2"'),
+    (b"BREW / HTTP/1.0\r\n\r\n", 'reason=method-unknown section="RFC 9110 15.6.2"'),
     (b"\x16\x03\x01", 'reason=not-http offset=0 section="RFC 9112 2.2"'),
     (b"GET / HTT", 'reason=head-incomplete section="RFC 9112 8"'),
 ]

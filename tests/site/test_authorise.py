@@ -308,6 +308,9 @@ def test_all_kinds_of_bcrypt(tmp_path: Path, prefix: bytes) -> None:
         (b"ada:$2b$15$" + b"." * 53, "cost 15; from 4 to 14"),
         (b"bob:$2b$04$" + b"." * 53, "was there before"),
         (b"\xff\xfe", "must be a name"),
+        (b"\xef\xbb\xbfada:$2b$04$" + b"." * 53, "byte order mark"),
+        (b"ada :$2b$04$" + b"." * 53, "without blanks"),
+        (b"ada:$2b$04$" + b"." * 21 + b"9" + b"." * 31, "has no bcrypt hash"),
     ],
 )
 def test_a_line_that_nobody_can_log_in_with(tmp_path: Path, line: bytes, what: str) -> None:
@@ -318,12 +321,32 @@ def test_a_line_that_nobody_can_log_in_with(tmp_path: Path, line: bytes, what: s
     assert what in text
     users = Users(str(path))  # a server that runs already goes on without it
     assert users.admit(b"bob", b"y")
-    assert not users.admit(line.partition(b":")[0] if not line.startswith(b"bob") else b"ada", b"x")
+    assert not users.admit(line.partition(b":")[0].strip() if not line.startswith(b"bob") else b"ada", b"x")
 
 
 def test_a_file_without_users_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "users").write_text("# nobody\n")
     assert [text for _, text in problems(str(tmp_path / "users"))] == ["has no user in it; nobody could log in"]
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo"):
+        with pytest.raises(OSError, match=r"not a file|directory"):
+            Users(str(path))
+
+
+def test_a_rewrite_is_noticed_although_time_and_size_are_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "users"
+    path.write_bytes(b"ada:" + hashed("old"))
+    before = path.stat()
+    users = Users(str(path))
+    assert users.admit(b"ada", b"old")
+    with path.open("r+b") as file:
+        file.write(b"ada:" + hashed("new"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not users.admit(b"ada", b"old")
+    assert users.admit(b"ada", b"new")
 
 
 def test_set_password(tmp_path: Path) -> None:
@@ -344,7 +367,10 @@ def test_set_password(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "password"),
-    [("", "x"), ("a:b", "x"), ("#a", "x"), (" a", "x"), ("a\nb", "x"), ("a", ""), ("a", "x" * 73), ("a", "x\0")],
+    [
+        *[("", "x"), ("a:b", "x"), ("#a", "x"), (" a", "x"), ("a\nb", "x"), ("a", ""), ("a", "x" * 73), ("a", "x\0")],
+        *[("a", "x\ty"), ("a", "\x1b[A"), ("a", "\x7f")],
+    ],
 )
 def test_a_name_or_password_that_cannot_be_taken(tmp_path: Path, name: str, password: str) -> None:
     with pytest.raises(ValueError, match=r"colon|bytes"):

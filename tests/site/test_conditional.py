@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.protocol.dates import format_date
 from httpmini.protocol.message import Headers
 from httpmini.site.conditional import Validators, Verdict, judge, range_counts, validators
 
@@ -70,13 +71,28 @@ def test_order(lines: list[str], strong: Verdict, weak: Verdict) -> None:
     ],
 )
 def test_if_range(value: str, ours: Validators, counts: bool) -> None:
-    assert range_counts(_headers(f"If-Range: {value}"), ours, NOW) is counts
+    assert range_counts(_headers(f"If-Range: {value}"), ours, NOW, negotiated=False) is counts
+
+
+@pytest.mark.parametrize(
+    ("age_s", "told"), [(0.0, False), (0.4, False), (0.6, True), (5.0, True), (-1.0, True), (-86400.0, True)]
+)
+def test_the_date_of_this_second_is_not_told(tmp_path: Path, age_s: float, told: bool) -> None:
+    """Another version may get the same one yet; a date in the future is now's, and never the same twice."""
+    now = 784111777.5
+    (tmp_path / "x").touch()
+    os.utime(tmp_path / "x", (now - age_s, now - age_s))
+    ours = validators((tmp_path / "x").stat(), now)
+    assert ("Last-Modified" in dict(ours.fields)) == told
+    if not told:
+        since = Headers((("If-Modified-Since", format_date(now)),))
+        assert judge(since, ours, now) is Verdict.SEND
 
 
 def test_a_date_of_this_second_is_not_strong() -> None:
     fresh = Validators('"a"', int(NOW))
-    assert not range_counts(_headers(f"If-Range: {fresh.last_modified}"), fresh, NOW)
-    assert range_counts(_headers(f"If-Range: {fresh.last_modified}"), fresh, NOW + 5)
+    assert not range_counts(_headers(f"If-Range: {format_date(fresh.modified)}"), fresh, NOW, negotiated=False)
+    assert range_counts(_headers(f"If-Range: {format_date(fresh.modified)}"), fresh, NOW + 5, negotiated=False)
 
 
 def test_the_tag_changes_with_every_rewrite(tmp_path: Path) -> None:

@@ -25,7 +25,16 @@ from tests.support.small_site import ask, load_site, read_out, write_tree
         ("/a/", "/a/", ""),
         ("/a/", "/a", None),
         ("/a/*", "/a/b", ""),
-        ("/a/*", "/a/", ""),
+        ("/a/*", "/a/", None),
+        ("/*", "/", None),
+        ("/a/*/**", "/a/", None),
+        ("/**/a/**/b", "/a/b", ""),
+        ("/**/a/**/b", "/x/a/a/y/b", ""),
+        ("/**/a/**/b", "/x/b/y", None),
+        ("a*b*c", "/abxbc", ""),
+        ("a*b*c", "/acb", None),
+        ("*.old", "/x.old/", ""),
+        ("*", "/", None),
         ("/a/*", "/a/b/c", None),
         ("/a/**", "/a", ""),
         ("/a/**", "/a/", "/"),
@@ -38,7 +47,7 @@ from tests.support.small_site import ask, load_site, read_out, write_tree
         ("*.css", "/a.css", ""),
         ("*.css", "/x/y/a.css", ""),
         ("*.css", "/a.css/b", None),
-        ("*.css", "/a.css/", None),
+        ("*.css", "/a.css/", ""),
         ("robots.txt", "/robots.txt", ""),
         ("/*.css", "/x/a.css", None),
         ("/a?c", "/abc", ""),
@@ -56,9 +65,12 @@ def test_a_glob(glob: str, path: str, rest: str | None) -> None:
     assert Glob(glob).match(path) == rest
 
 
-@pytest.mark.parametrize("text", ["", "a/b", "a/", "/a**", "/**a", "/a//b", "//", "/./a", "/a/..", "..", "**a"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a/b", "a/", "/a**", "/**a", "/a//b", "//", "/./a", "/a/..", "..", "**a", "**", "/a%20b", "%41", "/a\0b"],
+)
 def test_no_glob(text: str) -> None:
-    with pytest.raises(ValueError, match=r"must|empty|has a component"):
+    with pytest.raises(ValueError, match=r"must|empty|has a component|is matched against"):
         Glob(text)
 
 
@@ -99,6 +111,10 @@ permanent = false
 [[redirects]]
 path = "/up/**"
 to = "/**"
+
+[[redirects]]
+path = "/part"
+to = "/new/#part"
 
 [[redirects]]
 path = "/away/**"
@@ -144,10 +160,27 @@ def test_fields_of_other_answers(site: Site) -> None:
     assert (missing.status, missing.fields.get("cache-control"), missing.fields.get("x-one")) == (404, None, None)
 
 
-def test_vary_is_added_to(tmp_path: Path) -> None:
-    config = '[site]\nprecompressed = ["gzip"]\n[[rules]]\npath = "/**"\nfields = { Vary = "Origin" }\n'
+@pytest.mark.parametrize("vary", ["Origin", "Accept-Encoding, Origin", "Origin, Accept-Encoding"])
+def test_vary_is_added_to(tmp_path: Path, vary: str) -> None:
+    config = f'[site]\nprecompressed = ["gzip"]\n[[rules]]\npath = "/**"\nfields = {{ Vary = "{vary}" }}\n'
     site = load_site(write_tree(tmp_path / "www", FILES), config)
     assert ask(site, "/notes.txt").fields["vary"] == "Accept-Encoding, Origin"
+
+
+def test_options_has_the_fields_of_rules(site: Site) -> None:
+    """A preflight of CORS is an OPTIONS (Fetch standard)."""
+    answer = ask(site, "/assets/app.js", method="OPTIONS")
+    assert (answer.status, answer.fields["allow"], answer.fields["x-one"]) == (204, "GET, HEAD, OPTIONS", "1")
+    assert "x-one" not in ask(site, "*", method="OPTIONS").fields
+
+
+def test_no_glob_is_slow(tmp_path: Path) -> None:
+    """The path is the client's to choose. An expression would take minutes for these, this takes moments."""
+    globs = ["*-*-*-*-*.zip", "/**/a/**/a/**/a/**/b", "/*a*a*a*a*a*b"]
+    config = "".join(f'[[redirects]]\npath = "{glob}"\nto = "/x"\n' for glob in globs)
+    site = load_site(write_tree(tmp_path / "www", FILES), config)
+    for target in ("/" + "-" * 8000, "/a" * 4000, "/" + "a" * 8000):
+        assert ask(site, target).status == 404
 
 
 @pytest.mark.parametrize(
@@ -165,6 +198,9 @@ def test_vary_is_added_to(tmp_path: Path) -> None:
         ("/exact", 302, "https://example.org/a%20b?x=y"),
         ("/exact?z", 302, "https://example.org/a%20b?x=y"),
         ("/exact/", 404, None),
+        ("/part?x=1", 301, "/new/?x=1#part"),
+        ("/old/%2e%2e/%2E%2E/x", 404, None),
+        ("/old/./x", 404, None),
         ("/up/", 301, "/"),
         ("/up", 301, "/"),
         ("/up/evil.example/x", 301, "/evil.example/x"),
