@@ -46,7 +46,9 @@ def test_one_line_for_each(start: StartServer, site: Path, mode: str, data: byte
     server.wait_for_line(r'"GET /ten.txt HTTP/1.0" 200 10 "-" "-"$')
     if data.startswith(b"GET /ten.txt HTTP/1.0\r\n\r\n"):
         server.wait_for_line(r'"GET /ten.txt HTTP/1.0" 200 10 ', count=2)
-    first = COMBINED.fullmatch(server.access_lines()[0])
+    combined, _, why = server.access_lines()[0].partition(" reason=")
+    assert bool(why) == (status >= "400")
+    first = COMBINED.fullmatch(combined)
     assert first is not None, server.access_lines()
     assert (first["host"], first["line"], first["status"]) == ("127.0.0.1", line, status)
     body = answer.partition(b"\r\n\r\n")[2] if answer.startswith(b"HTTP/") else answer
