@@ -1,20 +1,20 @@
 """The commands: read the arguments, call one function, turn errors into exit statuses.
 
-0 done; 1 the machine or a server says no; 2 wrong usage or a wrong config file.
+0 done; 1 the machine says no; 2 wrong usage or a wrong config file. ``get`` and ``mirror`` have more: a status for each
+cause of an error, and 130 for Ctrl-C.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from httpmini import config
-from httpmini.errors import CannotRun, HttpminiError, UsageError, visible
+from httpmini import cli_client, config
+from httpmini.errors import CannotRun, FetchError, HttpminiError, UsageError, visible
 from httpmini.version import __version__
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -27,7 +27,9 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            _fail(CannotRun("interrupted"), 1)
+            _fail(CannotRun("interrupted"), 130 if ctx.invoked_subcommand in cli_client.COMMANDS else 1)
+        except FetchError as error:
+            _fail(error, error.exit_status)
         except UsageError as error:
             _fail(error, 2)
         except HttpminiError as error:
@@ -117,26 +119,8 @@ def _keep_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-@main.command()
-@click.argument("url")
-@click.option(
-    "-o", "--output", metavar="FILE", help="Write the body to FILE; it appears there only when it is complete."
-)
-@click.option("-I", "--head", is_flag=True, help="Ask for the head alone (HEAD), and print it.")
-@click.option("-i", "--include", is_flag=True, help="Print the head before the body.")
-@click.option("-H", "--header", "headers", multiple=True, metavar="'Name: value'", help="Send this header field too.")
-@click.option("-v", "--verbose", is_flag=True, help="Show both heads on standard error.")
-def get(url: str, output: str | None, head: bool, include: bool, headers: tuple[str, ...], verbose: bool) -> None:
-    """Fetch URL to standard output or a file.
-
-    Redirections are not followed. Exit status 1 when the answer did not come, did not come whole, or is not a success
-    (2xx).
-    """
-    from httpmini.client import command
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a file that was begun is taken away
-    status = command.get(url, output=output, head=head, include=include, headers=headers, verbose=verbose)
-    sys.exit(status)
+for command in cli_client.COMMANDS.values():
+    main.add_command(command)
 
 
 @main.command(short_help="Give a user a password.")

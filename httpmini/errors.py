@@ -5,8 +5,9 @@
         ConfigError       ... in a config file: all its problems at once
       CannotRun           the machine says no (port taken, no permission): exit status 1
       ProtocolError       the peer sent bytes that are not HTTP, or that we refuse; knows its status
-      FetchError          the client's errors, told apart by cause: exit status 1, but 2 for BadUrl
-        BadUrl  NotResolved  NotConnected  TimedOut  BrokenResponse  Truncated
+      FetchError          the client's errors, told apart by cause, each with an exit status of its own
+        BadUrl 2  NotResolved 3  NotConnected 4  TlsFailed 5  TimedOut 6  BrokenResponse 7  Truncated 8
+        BadRedirect 9  TooLarge 10  BadStatus 11  Corrupt 12
 
 Everything else that is raised is a fault of httpmini itself.
 """
@@ -93,28 +94,100 @@ class ProtocolError(HttpminiError):
 
 
 class FetchError(HttpminiError):
-    """The client could not bring what was asked for. Exit status 1."""
+    """The client could not bring what was asked for; each kind has an exit status of its own."""
+
+    exit_status = 1
 
 
 class BadUrl(FetchError, UsageError):
-    """The URL is not one that we can ask for. Exit status 2."""
+    """The URL is not one that we can ask for."""
+
+    exit_status = 2
 
 
 class NotResolved(FetchError):
     """The host name (or service name) has no address."""
 
+    exit_status = 3
+
 
 class NotConnected(FetchError):
     """No address of the host took the connection, or it was lost before the answer began."""
 
+    exit_status = 4
+
+
+class TlsFailed(FetchError):
+    """The connection could not be made private: a certificate, a name, a version of TLS."""
+
+    exit_status = 5
+
 
 class TimedOut(FetchError):
-    """The server was silent for too long."""
+    """The server was silent for too long.
+
+    Attributes:
+        phase: what was waited for: "connect", "first byte", "silence" (between two pieces) or "total".
+        limit_s: the limit, in seconds.
+    """
+
+    exit_status = 6
+
+    def __init__(self, phase: str, limit_s: float, what: str) -> None:
+        super().__init__(f"{what} within {limit_s:g} s (the limit for: {phase})")
+        self.phase = phase
+        self.limit_s = limit_s
 
 
 class BrokenResponse(FetchError):
-    """The answer is not HTTP as RFC 1945 or RFC 9112 know it."""
+    """The answer is not HTTP as RFC 1945 or RFC 9112 know it.
+
+    Attributes:
+        rule: the token of the rule that it breaks (``reasons.py``), or empty.
+        offset: the byte of the answer at which it does so, where one can be named.
+    """
+
+    exit_status = 7
+
+    def __init__(self, text: str, rule: str = "", offset: int | None = None) -> None:
+        super().__init__(text)
+        self.rule = rule
+        self.offset = offset
 
 
 class Truncated(FetchError):
-    """The answer ended before its announced length."""
+    """The answer ended before its end."""
+
+    exit_status = 8
+
+
+class BadRedirect(FetchError):
+    """Redirected too often, in a circle, or to where we do not follow."""
+
+    exit_status = 9
+
+
+class TooLarge(FetchError):
+    """More than the limits allow: of the body, of what it decodes to, or of the ratio between the two."""
+
+    exit_status = 10
+
+
+class BadStatus(FetchError):
+    """The answer came, and is not a success.
+
+    Attributes:
+        status: its status code.
+    """
+
+    exit_status = 11
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Corrupt(FetchError):
+    """All of it came, and it is not what it should be: a digest, a length, a part of another version."""
+
+    exit_status = 12

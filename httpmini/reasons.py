@@ -30,7 +30,7 @@ class Reason:
 
 _ROWS = (
     # The request line.
-    Reason("not-http", 400, "RFC 9112 §2.2", "These bytes do not begin an HTTP request."),
+    Reason("not-http", 400, "RFC 9112 §2.2", "These bytes do not begin an HTTP message."),
     Reason(
         "http2-preface", 400, "RFC 9113 §3.4", "This is an HTTP/2 connection preface; only HTTP/1.x is spoken here."
     ),
@@ -52,8 +52,8 @@ _ROWS = (
     ),
     Reason("target-nul", 400, "RFC 3986 §7.3", "The target has a percent-encoded NUL."),
     # The header fields.
-    Reason("head-long", 431, "RFC 6585 §5", "The request head is longer than this server takes."),
-    Reason("fields-many", 431, "RFC 6585 §5", "The request has more header fields than this server takes."),
+    Reason("head-long", 431, "RFC 6585 §5", "The head is longer than is taken here."),
+    Reason("fields-many", 431, "RFC 6585 §5", "The head has more fields than are taken here."),
     Reason("head-incomplete", 400, "RFC 9112 §8", "The connection ended in the middle of the request head."),
     Reason("head-slow", 408, "RFC 9110 §15.5.9", "The request head was not complete in time."),
     Reason("field-folded", 400, "RFC 9112 §5.2", "A header field is folded over several lines."),
@@ -82,6 +82,13 @@ _ROWS = (
     Reason("address-denied", 403, "RFC 9110 §15.5.4", "Your address is not allowed to use this server."),
     # What our client says of a server (a gateway would answer 502).
     Reason("status-line", 502, "RFC 9112 §4", "The answer does not begin with a status line."),
+    Reason(
+        "answer-coding",
+        502,
+        "RFC 9112 §6.1",
+        "The answer has a transfer coding beside a length, or one that is not chunked.",
+    ),
+    Reason("chunk", 502, "RFC 9112 §7.1", "A chunk of the answer is not what a chunk looks like."),
     # What the server says of itself.
     Reason("too-many-clients", 503, "RFC 9110 §15.6.4", "All places are taken. Please try again in a moment."),
     Reason(

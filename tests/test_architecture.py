@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "httpmini"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
+    ("cli_client",),
     ("daemon",),
     ("config",),
     ("server", "site", "client"),  # beside one another, and strangers: see STRANGERS
@@ -23,9 +24,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 # Rooms on one floor do not know each other: the server takes its site as a Protocol of its own, and the client could be
 # taken out without the server noticing.
-STRANGERS = FLOORS[4]
+STRANGERS = FLOORS[5]
 
-FORBIDDEN = ("http.server", "http.client", "socketserver", "asyncio", "urllib.request", "mimetypes", "wsgiref", "ssl")
+FORBIDDEN = ("http.server", "http.client", "socketserver", "asyncio", "urllib.request", "mimetypes", "wsgiref")
 
 # What knows no protocol, and so must not know HTTP's messages.
 NEUTRAL = [

@@ -18,7 +18,7 @@ SOURCES = {
     for path in sorted(Path(httpmini.__file__).parent.rglob("*.py"))
     if path != Path(reasons.__file__)
 }
-CLIENT_ONLY = {"status-line"}  # said of a server's answer, never answered
+CLIENT_ONLY = {"status-line", "answer-coding", "chunk"}  # said of a server's answer, never answered
 
 
 def strings() -> set[str]:

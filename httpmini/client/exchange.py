@@ -1,125 +1,225 @@
-"""One request, one answer: the head at once, the body in pieces as it comes.
+"""One connection to a server, used for one exchange after the other: a request out, a head in, a body in pieces.
 
-An answer that ends before its announced length is an error, never a short file.
+An answer that ends before its end is an error, never a short body.
 """
 
 from __future__ import annotations
 
+import select
 import socket
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 
-from httpmini.client.connect import connect
-from httpmini.client.url import Url
-from httpmini.errors import BadUrl, BrokenResponse, NotConnected, ProtocolError, TimedOut, Truncated
-from httpmini.protocol.message import Headers
-from httpmini.protocol.reader import NEED_DATA, HeadLimits, ResponseHead, parse_content_length, read_response_head
-from httpmini.protocol.writer import request_head
-from httpmini.version import __version__
+from httpmini.client.options import Limits, Timeouts
+from httpmini.errors import BrokenResponse, NotConnected, ProtocolError, TimedOut, TooLarge, Truncated
+from httpmini.protocol.framing import Data, Framing, UntilEnd, framing_of
+from httpmini.protocol.reader import NEED_DATA, HeadLimits, ResponseHead, read_response_head
 
-RECEIVE_BYTES = 64 * 1024
+PIECE_BYTES = 128 * 1024
 MAX_INTERIM = 100  # answers of 1xx before the answer; servers send one or two
-_LIMITS = HeadLimits(head_bytes=64 * 1024, target_bytes=0, fields=500)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer whose body is still to come.
-
-    Attributes:
-        head: its head.
-        raw_head: the same as it came.
-        body: yields the body in pieces; raises ``Truncated`` or ``TimedOut`` when it does not come to its end.
-    """
-
-    head: ResponseHead
-    raw_head: bytes
-    body: Iterator[bytes]
-
-
-@contextmanager
-def exchange(
-    url: Url, method: str, extra: Headers, trace: Callable[[str, bytes], None] = lambda _direction, _head: None
-) -> Iterator[Answer]:
-    """Ask ``url`` for an Answer; the connection is closed at the end of the ``with``.
+class Wire:
+    """A connected socket that speaks HTTP.
 
     Args:
-        url: where and what.
-        method: GET or HEAD.
-        extra: header fields; they replace ours of the same name.
-        trace: takes ">" with the request head and "<" with the answer's.
+        sock: the socket, which is closed by ``close``.
+        limits: how much is taken.
+        timeouts: how long is waited.
+        via_proxy: whether it is a proxy that has to be told whole URLs.
+        proxy_fields: the fields that this proxy needs in each request.
 
-    Raises:
-        FetchError: by its cause, see ``errors.py``.
+    Attributes:
+        complete: whether the last answer has come to its end.
+        reusable: whether another request may follow on it.
+        piece_bytes: how much of a body is read at once.
+        deadline: when the whole exchange has to be over, by the monotonic clock; None for never.
     """
-    ours = (("Host", url.host_field), ("User-Agent", f"httpmini/{__version__}"), ("Accept", "*/*"))
-    fields = Headers((*(field for field in ours if field[0] not in extra), *extra))
-    try:
-        request = request_head(method, url.target, fields)
-    except ValueError as error:
-        raise BadUrl(str(error)) from error
-    with connect(url) as sock:
-        trace(">", request)
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        limits: Limits,
+        timeouts: Timeouts,
+        *,
+        via_proxy: bool = False,
+        proxy_fields: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.sock = sock
+        self.via_proxy = via_proxy
+        self.proxy_fields = proxy_fields
+        self.limits = limits
+        self.timeouts = timeouts
+        self.complete = False
+        self.reusable = False
+        self.piece_bytes = PIECE_BYTES
+        self._buffer = memoryview(bytearray(PIECE_BYTES))
+        self.deadline: float | None = None
+        self._rest = b""  # came with the head, and belongs to the body
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has come since the last answer: neither its end, nor octets that nobody asked for."""
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        pending = getattr(self.sock, "pending", lambda: 0)  # what TLS has taken from the socket already
+        return not poll.poll(0) and not pending()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.reusable = False
+        self.sock.close()
+
+    def send(self, head: bytes, data: bytes = b"") -> None:
+        """Send a request.
+
+        Raises:
+            NotConnected: the connection was lost while sending, and nothing had been answered.
+            TimedOut: the server takes nothing.
+        """
+        self.complete = self.reusable = False
+        self.piece_bytes = PIECE_BYTES
         try:
-            sock.sendall(request)
+            for part in (head + data,) if len(data) < PIECE_BYTES else (head, data):
+                view = memoryview(part)
+                while view:  # sendall() would have one limit for all of a large body
+                    self.sock.settimeout(self._patience(self.timeouts.silence_s))
+                    view = view[self.sock.send(view) :]
+        except TimeoutError as error:
+            raise self._late("silence", self.timeouts.silence_s, "the server did not take the request") from error
+        except (BrokenPipeError, ConnectionResetError):
+            return  # it may have answered before it had read everything: what it said is still to be read
         except OSError as error:
             raise NotConnected(f"the connection was lost while asking: {error.strerror}") from error
-        buffer, head = _read_head(sock)
-        trace("<", buffer[: head.size])
-        yield Answer(head, buffer[: head.size], _read_body(sock, head, buffer[head.size :], method))
 
+    def receive_head(self) -> tuple[ResponseHead, bytes]:
+        """The head of the answer, and its octets; interim answers are passed over (RFC 9110 §15.2).
 
-def _read_head(sock: socket.socket) -> tuple[bytes, ResponseHead]:
-    buffer = bytearray()
-    interim = 0
-    while True:
+        Raises:
+            NotConnected: the connection ended before the first byte.
+            Truncated: it ended in the middle.
+            BrokenResponse: this is no HTTP, or no end is to be seen.
+            TimedOut: the first byte, or the next, did not come.
+        """
+        limits = HeadLimits(self.limits.head_bytes, 0, self.limits.fields)
+        buffer = bytearray()
+        interim, before = 0, 0
+        while True:
+            try:
+                head = read_response_head(buffer, limits) if buffer else NEED_DATA
+            except ProtocolError as error:
+                raise _broken(error, before) from error
+            if head is NEED_DATA:
+                data = self._receive("silence" if buffer else "first byte", PIECE_BYTES)
+                if not data:
+                    raise self._ended(buffer)
+                buffer += data
+            elif head.status < 200 and head.status != 101:
+                del buffer[: head.size]
+                interim, before = interim + 1, before + head.size
+                if interim > MAX_INTERIM:
+                    raise BrokenResponse(f"more than {MAX_INTERIM} answers of 1xx came before the answer", "interim")
+            else:
+                self._rest = bytes(buffer[head.size :])
+                return head, bytes(buffer[: head.size])
+
+    def receive_body(self, method: str, head: ResponseHead) -> Iterator[Data]:
+        """The pieces of the body, as they come; when all are there, ``reusable`` says whether to ask again.
+
+        A piece may be a view of a buffer, and holds until the next one is asked for.
+
+        Raises:
+            Truncated, BrokenResponse, TimedOut, TooLarge: see ``errors.py``.
+        """
         try:
-            head = read_response_head(buffer, _LIMITS)
-            if head is not NEED_DATA and (head.status >= 200 or head.status == 101):
-                parse_content_length(head.headers)  # a wrong one is found before the body
-                return bytes(buffer), head
+            framing = framing_of(method, head.status, head.headers)
         except ProtocolError as error:
-            raise BrokenResponse(f"the answer is not understood: {error.reason.text} [{error}]") from error
-        if head is not NEED_DATA:  # 100 Continue and its kind: the answer comes after it (RFC 9110 §15.2)
-            del buffer[: head.size]
-            interim += 1
-            if interim > MAX_INTERIM:
-                raise BrokenResponse(f"more than {MAX_INTERIM} answers of 1xx came before the answer")
-            continue
-        data = _receive(sock, "the head of the answer")
-        if not data:
-            what = "in the middle of its head" if buffer else "without an answer"
-            raise Truncated(f"the server closed the connection {what}")
-        buffer += data
+            raise _broken(error) from error
+        self._check_size(framing.announced)
+        if framing.done:
+            self.complete = True
+            self.reusable = not self._rest and _is_kept(head)
+            return iter(())
+        return self._pieces(framing, head)
+
+    def _pieces(self, framing: Framing, head: ResponseHead) -> Iterator[Data]:
+        data: Data = self._rest
+        self._rest = b""
+        size, done = 0, False
+        while not done:
+            data = data or self._receive("silence", self.piece_bytes)
+            try:
+                piece = framing.receive(data)
+            except ProtocolError as error:
+                raise _broken(error, head.size) from error
+            if not data and (missing := framing.end()):
+                raise Truncated(f"the answer ended {missing}")
+            data, done = b"", framing.done
+            size += len(piece)
+            self._check_size(size)
+            if done:
+                self.complete = True
+                self.reusable = not framing.surplus and _is_kept(head) and not isinstance(framing, UntilEnd)
+            if piece:
+                yield piece
+
+    def _check_size(self, size: int) -> None:
+        if self.limits.body_bytes is not None and size > self.limits.body_bytes:
+            raise TooLarge(f"the body has more than {self.limits.body_bytes} bytes")
+
+    def _ended(self, buffer: bytearray) -> Exception:
+        if buffer:
+            return Truncated("the server closed the connection in the middle of its head")
+        return NotConnected("the server closed the connection without an answer")
+
+    def _receive(self, phase: str, size: int) -> memoryview:
+        """What comes next, in a buffer that is used again: fresh memory for each piece costs a third of the time."""
+        limit = self.timeouts.first_byte_s if phase == "first byte" else self.timeouts.silence_s
+        patience = self._patience(limit)
+        try:
+            self.sock.settimeout(patience)
+            count = self.sock.recv_into(self._buffer, min(size, len(self._buffer)))
+        except TimeoutError as error:
+            raise self._late(phase, limit, "nothing came") from error
+        except OSError as error:
+            if phase == "first byte":
+                said = error.strerror or error
+                raise NotConnected(f"the server broke the connection without an answer: {said}") from error
+            raise Truncated(f"the connection broke: {error.strerror or error}") from error
+        return self._buffer[:count]
+
+    def _patience(self, limit: float) -> float:
+        if self.deadline is None:
+            return limit
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise self._late("total", limit, "")
+        return min(limit, left)
+
+    def _late(self, phase: str, limit: float, what: str) -> TimedOut:
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            return TimedOut("total", self.timeouts.total_s or 0.0, "the answer was not complete")
+        return TimedOut(phase, limit, what)
 
 
-def _read_body(sock: socket.socket, head: ResponseHead, begun: bytes, method: str) -> Iterator[bytes]:
-    """RFC 9112 §6.3: no body, a counted one, or one that ends with the connection."""
-    if method == "HEAD" or head.status in (101, 204, 304):
-        return
-    if "Transfer-Encoding" in head.headers:
-        raise BrokenResponse("the answer to an HTTP/1.0 request has a transfer coding")
-    length = parse_content_length(head.headers)
-    received = 0
-    data = begun
-    while length is None or received < length:
-        data = data or _receive(sock, "the body")
-        if not data:
-            if length is not None:
-                raise Truncated(f"the answer ended after {received} of {length} bytes")
-            return
-        if length is not None:
-            data = data[: length - received]
-        received += len(data)
-        yield data
-        data = b""
+def _is_kept(head: ResponseHead) -> bool:
+    """RFC 9112 §9.3: kept when the server says so; 1.1 does by saying nothing. After a 101 it is no HTTP any more.
+
+    Chunks in an answer of 1.0 are decoded, but who sends them does not know what it does (§6.1).
+    """
+    options = head.headers.tokens("Connection")
+    if head.status == 101 or "close" in options:
+        return False
+    return head.version >= (1, 1) or ("keep-alive" in options and "Transfer-Encoding" not in head.headers)
 
 
-def _receive(sock: socket.socket, what: str) -> bytes:
-    try:
-        return sock.recv(RECEIVE_BYTES)
-    except TimeoutError as error:
-        raise TimedOut(f"nothing came for {sock.gettimeout():g} s while waiting for {what}") from error
-    except OSError as error:
-        raise Truncated(f"the connection broke while waiting for {what}: {error.strerror}") from error
+def _broken(error: ProtocolError, before: int = 0) -> BrokenResponse:
+    """What it is for the caller; ``before``: the bytes before what was being read, for the place."""
+    if error.offset is not None:
+        error = ProtocolError(error.reason, error.offset + before)
+    text = f"the answer is not understood: {error.reason.text} [{error}]"
+    return BrokenResponse(text, error.reason.token, error.offset)
+
+
+Trace = Callable[[str, bytes], None]
+"""Takes ">" with each head that is sent and "<" with each that comes."""

@@ -7,7 +7,8 @@ The steps of ``Site.respond``, in the order in which they run; each may end it:
 3. authorise     before anything is said about what exists                   401
 4. redirect      as the config says                                          301, 302
 5. resolve       the names into an open file or directory                    404, 403, 500, 503
-6. directory     its name needs a slash; its index; its listing              301, 403, 200
+6. directory     its name needs a slash; its index; its listing, as a page
+                 or as JSON                                                  301, 403, 200
 7. variant       the file, or a compressed one beside it
 8. represent     conditions, ranges, the file as a promise                   412, 304, 416, 206, 200
 
@@ -24,9 +25,10 @@ from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
 from httpmini.site.authorise import Realm, authorise
-from httpmini.site.listing import draw_listing
+from httpmini.site.listing import FORMS, draw_listing
 from httpmini.site.media_types import MediaTypes
-from httpmini.site.refusals import HTML, ErrorPages, redirection
+from httpmini.site.negotiate import preferred
+from httpmini.site.refusals import ErrorPages, redirection
 from httpmini.site.representation import REVALIDATE, Representation
 from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, spell, with_rules
@@ -38,6 +40,7 @@ _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
 _ALLOW = ("Allow", ", ".join(_ALLOWED))
 _OPTIONS = Response(204, Headers((_ALLOW,)))
 _RETRY_AFTER = ("Retry-After", "1")
+_LISTING_VARIES = ("Vary", "Accept")
 
 # What the disk said, and how it is answered. Hidden, outside and missing look the same from without.
 _FACT_REASONS = {
@@ -134,11 +137,13 @@ class Site:
                 raise ProtocolError(REASONS[_FACT_REASONS[found]])
         if not self.listing:
             raise ProtocolError(REASONS["no-listing"])
+        form = preferred(request.headers, FORMS)
         try:
-            page = draw_listing(directory, path.names, self.resolver)
+            listing = draw_listing(directory, path.names, self.resolver, form)
         except OSError as error:
             raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
-        return self._with_rules(Response(200, Headers((HTML, REVALIDATE)), (page,)), path)
+        fields = Headers((("Content-Type", form), REVALIDATE, _LISTING_VARIES))
+        return self._with_rules(Response(200, fields, (listing,)), path)
 
     def _respond_with_file(self, request: Request, path: Path, names: tuple[bytes, ...], file: File) -> Response:
         """Steps 7 and 8 for the file at ``names``. Its descriptor goes into the answer, or is closed here."""

@@ -13,12 +13,10 @@ from pathlib import Path
 import pytest
 
 import httpmini
-from httpmini.client import connect
-from httpmini.client.exchange import exchange
-from httpmini.client.url import parse_url
+from httpmini.client.client import Client
+from httpmini.client.options import Limits, Retries, Timeouts
 from httpmini.errors import BrokenResponse, FetchError, TimedOut, Truncated
-from httpmini.protocol.message import Headers
-from tests.client.test_exchange import CONTINUE, OK, WHOLE, Script, ask, get, script
+from tests.client.test_exchange import CONTINUE, OK, WHOLE, Script, ask, get, plain_client, script
 from tests.support.wire import WAIT_S
 
 HELLO = b"Content-Length: 5\r\n\r\nhello"
@@ -67,7 +65,7 @@ def test_an_unknown_code_counts_by_its_class(tmp_path: Path, code: int, success:
     output = tmp_path / "out"
     with script([f"HTTP/1.0 {code} Who knows\r\n".encode() + HELLO]) as server:
         status, _, errors = get(server, "-o", str(output))
-    assert (status == 0, output.exists()) == (success, success)
+    assert (status, output.exists()) == (0 if success else 11, success)
     assert (f"{code} Who knows".encode() in errors) != success
 
 
@@ -89,19 +87,46 @@ def test_endless_interim_answers_are_cut_off() -> None:
         ask(server)
 
 
-@pytest.mark.parametrize("code", [300, 301, 302, 303, 305, 307, 308])
-def test_a_redirection_is_not_followed(tmp_path: Path, code: int) -> None:
-    """So neither are credentials sent to another host, nor does a loop go round."""
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirection_is_followed_without_what_is_private(tmp_path: Path, code: int) -> None:
+    """RFC 9110 §15.4: neither credentials nor cookies go to another host or port."""
+    output = tmp_path / "out"
+    with script([WHOLE]) as other:
+        answer = f"HTTP/1.0 {code} Go\r\nLocation: {other.url}x\r\n".encode() + HELLO
+        with script([answer]) as server:
+            secret = ("-H", "Authorization: Basic dTpw", "-H", "Cookie: a=b", "-H", "X: y")
+            assert get(server, *secret, "-o", str(output)) == (0, b"", b"")
+        assert output.read_bytes() == b"hello"
+        assert b"Basic dTpw" in server.requests[0]
+        assert other.requests[0].startswith(b"GET /x HTTP/1.0\r\n")
+        for private in (b"authorization", b"cookie"):
+            assert private in server.requests[0].lower()
+            assert private not in other.requests[0].lower()
+        assert b"X: y" in other.requests[0]
+
+
+@pytest.mark.parametrize(("code", "flags"), [(300, ()), (305, ()), (302, ("--no-follow",)), (308, ("--no-follow",))])
+def test_a_redirection_is_not_followed(tmp_path: Path, code: int, flags: tuple[str, ...]) -> None:
     output = tmp_path / "out"
     with script([WHOLE]) as other:
         answer = f"HTTP/1.0 {code} Go\r\nLocation: {other.url}x\r\n".encode() + HELLO
         with script([answer], [WHOLE]) as server:
-            secret = ("-H", "Authorization: Basic dTpw", "-H", "Cookie: a=b")
-            status, said, errors = get(server, *secret, "-o", str(output))
-        assert (status, said, output.exists()) == (1, b"", False)
-        assert f"{code} Go; it is at {other.url}x\n".encode() in errors
+            status, said, errors = get(server, *flags, "-o", str(output))
+        assert (status, said, output.exists()) == (11, b"", False)
+        assert f"{code} Go".encode() in errors
         assert len(server.requests) == 1
         assert other.requests == []
+
+
+@pytest.mark.parametrize("code", [301, 302, 307, 308])
+@pytest.mark.parametrize("flags", [("--data", "x"), ("-X", "POST"), ("-X", "DELETE")])
+def test_what_changes_something_is_not_sent_again(code: int, flags: tuple[str, ...]) -> None:
+    """RFC 1945 §9.3: not without a person who says so."""
+    answer = f"HTTP/1.0 {code} Go\r\nLocation: /x\r\n".encode() + HELLO
+    with script([answer], [WHOLE]) as server:
+        status, _, errors = get(server, *flags)
+    assert (status, len(server.requests)) == (11, 1)
+    assert f"{code} Go".encode() in errors
 
 
 @pytest.mark.parametrize(
@@ -109,37 +134,65 @@ def test_a_redirection_is_not_followed(tmp_path: Path, code: int) -> None:
     [
         "",
         "/",
-        "?",
-        "//other.invalid/",
         "file:///etc/passwd",
         "ftp://other.invalid/",
         "data:,x",
         "javascript:alert(1)",
+        "http:",
         "http:///x",
+        "///x",
         "http://h:99999/",
         "http://[::1",
-        "/a%0d%0aX:y",
-        "/caf\xe9 x#y",
+        "//caf\xe9/",
     ],
 )
 def test_no_location_takes_the_client_anywhere(location: str) -> None:
     answer = f"HTTP/1.0 302 Found\r\nLocation: {location}\r\n".encode("iso-8859-1") + HELLO
     with script([answer], [WHOLE]) as server:
         status, said, errors = get(server)
-    assert (status, said) == (1, b"hello")
+    assert (status, said) == (9, b"")
     assert errors.count(b"\n") == 1
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("location", "line"),
+    [
+        ("?", "GET /? HTTP/1.0"),
+        ("x", "GET /x HTTP/1.0"),
+        ("/a%0d%0aX:y", "GET /a%0d%0aX:y HTTP/1.0"),
+        ("/caf\xe9 x#y", "GET /caf%E9%20x HTTP/1.0"),
+        ("/a/./b/../c", "GET /a/c HTTP/1.0"),
+        ("/\\evil.invalid", "GET /%5Cevil.invalid HTTP/1.0"),
+    ],
+)
+def test_a_location_is_resolved_and_encoded(location: str, line: str) -> None:
+    answer = f"HTTP/1.0 302 Found\r\nLocation: {location}\r\n".encode("iso-8859-1") + HELLO
+    with script([answer], [WHOLE]) as server:
+        assert get(server) == (0, b"hello", b"")
+    assert server.requests[1].decode().split("\r\n")[0] == line
+
+
+def test_a_circle_ends_and_is_named() -> None:
+    answers = [f"HTTP/1.0 302 Found\r\nLocation: /{name}\r\n".encode() + HELLO for name in "aba"]
+    with script(*([answer] for answer in answers)) as server:
+        status, said, errors = get(server)
+    assert (status, said, len(server.requests)) == (9, b"", 3)
+    circle = " -> ".join(server.url + name for name in "aba")
+    assert f"redirected in a circle: {circle}\n".encode() in errors
+
+
 @pytest.mark.parametrize("challenge", ['Basic realm="a"', 'Digest realm="a", Basic realm="b, c"', "", "Negotiate"])
 def test_a_401_is_shown_and_not_answered(challenge: str) -> None:
+    """Credentials are sent with the first request or not at all: nobody is asked because a server says so."""
     answer = f"HTTP/1.0 401 Who are you\r\nWWW-Authenticate: {challenge}\r\n".encode() + HELLO
-    with script([answer], [answer]) as server:
-        status, said, errors = get(server)
-    assert (status, said) == (1, b"hello")
-    assert b"401 Who are you" in errors
-    assert len(server.requests) == 1
-    assert b"Authorization" not in server.requests[0]
+    for flags in ((), ("-u", "ada:secret")):
+        with script([answer], [answer]) as server:
+            status, said, errors = get(server, *flags)
+        assert (status, said) == (11, b"hello")
+        assert b"401 Who are you" in errors
+        assert len(server.requests) == 1
+        assert (b"Authorization: Basic YWRhOnNlY3JldA==\r\n" in server.requests[0]) == (flags != ())
 
 
 def test_a_416_is_no_data(tmp_path: Path) -> None:
@@ -147,40 +200,44 @@ def test_a_416_is_no_data(tmp_path: Path) -> None:
     output.write_bytes(b"begun")
     with script([b"HTTP/1.0 416 No\r\nContent-Range: bytes */5\r\n" + HELLO]) as server:
         status, said, _ = get(server, "-H", "Range: bytes=5-", "-o", str(output))
-    assert (status, said, output.read_bytes()) == (1, b"", b"begun")
+    assert (status, said, output.read_bytes()) == (11, b"", b"begun")
 
 
 @pytest.mark.parametrize(
     "content_range", [b"", b"Content-Range: bytes 0-4/100\r\n", b"Content-Range: bytes 5-9/10\r\n"]
 )
-def test_a_part_that_nobody_asked_for_is_not_the_file(tmp_path: Path, content_range: bytes) -> None:
+@pytest.mark.parametrize("to_file", [True, False])
+def test_a_part_that_nobody_asked_for_is_not_the_file(tmp_path: Path, content_range: bytes, to_file: bool) -> None:
     """RFC 9110 §15.3.7: 206 answers a Range. Without one, a part must not be taken for the whole."""
     output = tmp_path / "out"
     with script([b"HTTP/1.0 206 Part\r\n" + content_range + HELLO]) as server:
-        status, _, _ = get(server, "-o", str(output))
-    assert (status, output.exists()) == (1, False)
+        status, said, _ = get(server, *(("-o", str(output)) if to_file else ()))
+    assert status in (7, 11)
+    assert (said, output.exists()) == (b"", False)
 
 
 @pytest.mark.parametrize("begun", [b"", b"HTTP/1.0 200", OK + b"A: b\r\n", OK + HELLO[:-1], OK + b"\r\nhel"])
-def test_silence_has_an_end(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "SILENCE_S", 0.2)
+def test_silence_has_an_end(begun: bytes) -> None:
     over = threading.Event()
 
     def answer() -> Iterator[bytes]:
         yield begun
         over.wait(WAIT_S)
 
-    with script(answer()) as server:
+    timeouts = Timeouts(first_byte_s=0.2, silence_s=0.2)
+    with script(answer()) as server, Client(timeouts=timeouts) as client:
         try:
-            with pytest.raises(TimedOut):
-                ask(server)
+            with pytest.raises(TimedOut) as caught:
+                client.fetch(server.url).read()
         finally:
             over.set()
+    assert caught.value.phase == ("silence" if begun else "first byte")
 
 
 def test_the_limits_of_patience_are_finite() -> None:
-    assert 0 < connect.CONNECT_S <= 60
-    assert 0 < connect.SILENCE_S <= 60
+    limits = Timeouts()
+    assert (limits.connect_s, limits.first_byte_s, limits.silence_s) == (10, 30, 30)
+    assert (Limits().redirects, Limits().head_bytes, Limits().fields, Retries().times) == (10, 65536, 500, 2)
 
 
 def test_a_length_that_no_disk_has_is_not_believed() -> None:
@@ -213,17 +270,34 @@ def test_the_server_does_not_name_files(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip, gzip", "br", "unheard-of"])
 def test_a_content_coding_is_handed_out_as_it_came(coding: str) -> None:
+    """When it was not asked for; and when it was, one that nobody knows."""
     body = gzip.compress(b"hello" * 1000) + b"more"
     head = f"HTTP/1.0 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with script([head, body[:10], body[10:]]) as server:
         assert ask(server) == (200, body)
     assert b"Accept-Encoding" not in server.requests[0]
+    with script([head.replace(coding.encode(), b"unheard-of, gzip"), body]) as server:
+        assert get(server, "--compressed") == (0, body, b"")
+    assert b"Accept-Encoding: gzip, deflate" in server.requests[0]
+
+
+@pytest.mark.parametrize("behind", [b"", b"more"])
+def test_a_content_coding_that_was_asked_for_is_undone_whole_or_not_at_all(tmp_path: Path, behind: bytes) -> None:
+    output = tmp_path / "out"
+    body = gzip.compress(b"hello" * 1000) + behind
+    head = b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with script([head, body[:10], body[10:]]) as server:
+        status, _, _ = get(server, "--compressed", "-o", str(output))
+    if behind:
+        assert (status, output.exists()) == (7, False)
+    else:
+        assert (status, output.read_bytes()) == (0, b"hello" * 1000)
 
 
 @pytest.mark.parametrize("url", ["", "?q", "#f", "a#f", "a b", "%41%2f"])
 def test_every_request_is_a_full_one(url: str) -> None:
-    with script([WHOLE]) as server, exchange(parse_url(server.url + url), "GET", Headers()):
-        pass
+    with script([WHOLE]) as server, plain_client() as client:
+        assert client.fetch(server.url + url).read() == b"hello"
     first, *lines = server.requests[0].decode().split("\r\n")
     method, target, version = first.split(" ")
     assert (method, target[0], version) == ("GET", "/", "HTTP/1.0")

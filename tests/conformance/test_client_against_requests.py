@@ -23,10 +23,9 @@ import pytest
 import requests
 import urllib3
 
-from httpmini.client.exchange import exchange
-from httpmini.client.url import parse_url
+from httpmini.client.client import Client
+from httpmini.client.options import Retries
 from httpmini.errors import BrokenResponse, NotConnected, TimedOut, Truncated
-from httpmini.protocol.message import Headers
 from tests.conformance.scripted import Converse, End, script, serving, wait_for_end
 from tests.support.wire import WAIT_S
 
@@ -55,16 +54,17 @@ Outcome = Answer | Cause
 
 
 def ours(url: str, method: str = "GET") -> Outcome:
-    """What our client makes of the answer at ``url``."""
+    """What our client makes of the answer at ``url``: its octets as they are, no redirections, and asked once."""
     try:
-        with exchange(parse_url(url), method, Headers()) as answer:
-            return Answer(answer.head.status, in_order(answer.head.headers), b"".join(answer.body))
-    except Truncated as error:
+        with (
+            Client(follow=False, decode=False, retries=Retries(times=0)) as client,
+            client.fetch(url, method=method) as answer,
+        ):
+            return Answer(answer.status, in_order(answer.headers), answer.read())
+    except (NotConnected, Truncated) as error:  # every server here is there
         return Cause.LOST if isinstance(error.__cause__, OSError) else Cause.TRUNCATED
     except BrokenResponse:
         return Cause.BROKEN
-    except NotConnected:  # while it was asking: every server here is there
-        return Cause.LOST
     except TimedOut:
         return Cause.SILENT
 
@@ -239,21 +239,40 @@ DIFFERENCES = {
         "Where no body follows, the length does not matter (RFC 9112 §6.3); we refuse a wrong one there too.",
     ),
     # Transfer codings.
-    "chunked": Difference(
+    "chunk that is none": Difference(
         Cause.BROKEN,
         Answer,
-        "Nobody may send chunks to one who asked in HTTP/1.0, as we do, and requests does not (RFC 9112 §6.1). "
-        "We refuse them, right ones and wrong ones.",
+        "A chunk's size is hexadecimal digits, and CRLF stands behind its bytes (RFC 9112 §7.1); requests takes what "
+        "int() takes, and any two octets.",
     ),
-    "chunked, and cut off": Difference(
+    "chunks without their end": Difference(
+        Cause.TRUNCATED,
+        Answer,
+        "Chunks end with an empty line behind the last of them (RFC 9112 §7.1, §8); requests takes the end of the "
+        "connection for it.",
+    ),
+    "chunk that is too large": Difference(
         Cause.BROKEN,
         Cause.TRUNCATED,
-        "We refuse chunks before we see that some are missing (RFC 9112 §6.1).",
+        "Sizes may have any number of digits, and one must beware of overflows (RFC 9112 §7.1): we take sixteen; "
+        "requests waits for all of it.",
+    ),
+    "no size, and cut off": Difference(
+        Cause.TRUNCATED,
+        Cause.BROKEN,
+        "Both refuse it; requests takes the beginning of a line for a whole, wrong one (RFC 9112 §8).",
+    ),
+    "chunked, and a length": Difference(
+        Cause.BROKEN,
+        Answer,
+        "Who says both tries to be read in two ways, and ought to be refused (RFC 9112 §6.1, §6.3); requests takes the "
+        "chunks.",
     ),
     "other transfer coding": Difference(
         Cause.BROKEN,
         Answer,
-        "We refuse every transfer coding (RFC 9112 §6.1); requests takes those that it does not know for none.",
+        "We undo chunked alone, once, and refuse all else (RFC 9112 §6.1); requests takes chunks where that word is, "
+        "and transfer codings that it does not know for none.",
     ),
     "chunks where no body is": Difference(
         Answer,
@@ -356,16 +375,21 @@ def odd_length(value: str, body: bytes = b"hello") -> Case:
     return length(value.encode("iso-8859-1"), BROKEN, there, "length that is no number", body)
 
 
-def chunked(chunks: bytes, theirs: Outcome | None, because: str = "", ours: Outcome = BROKEN) -> Case:
+def chunked(chunks: bytes, ours: Outcome, theirs: Outcome | None = None, because: str = "") -> Case:
     head = OK_1_1 + b"Transfer-Encoding: chunked\r\n\r\n"
     return Case(f"chunks {chunks!r}", head + chunks, ours, theirs, because)
 
 
-def coded(*fields: str, body: bytes, because: str = "chunked", first: bytes = OK_1_1) -> Case:
-    """Chunks under a head with other fields than the usual one."""
+def in_chunks(body: bytes) -> Answer:
+    return took(body, "transfer-encoding: chunked")
+
+
+def coded(*fields: str, body: bytes, because: str = "", first: bytes = OK_1_1) -> Case:
+    """Chunks under a head with other fields than the usual one; refused by us for a reason, or read by both."""
     head = first + "\r\n".join([*fields, "", ""]).encode()
     there = took(body, *fields)
-    return Case(f"chunks, {first[:8].decode()}, {', '.join(fields)}", head + CHUNKS, BROKEN, there, because)
+    name = f"chunks, {first[:8].decode()}, {', '.join(fields)}"
+    return Case(name, head + CHUNKS, BROKEN if because else there, there if because else None, because)
 
 
 def ending(name: str, said: bytes, end: End, ours: Outcome, theirs: Outcome | None = None, because: str = "") -> Case:
@@ -540,7 +564,7 @@ LENGTHS = (
 
 CODINGS = (
     *(
-        chunked(chunks, took(body, "transfer-encoding: chunked"), "chunked")
+        chunked(chunks, in_chunks(body))
         for chunks, body in (
             (CHUNKS, b"hello"),
             (b"0\r\n\r\n", b""),
@@ -548,22 +572,41 @@ CODINGS = (
             (b"A\r\nhellohello\r\n0\r\n\r\n", b"hellohello"),
             (b"a\r\nhellohello\r\n000\r\n\r\n", b"hellohello"),
             (b"5;a=b\r\nhello\r\n0;c\r\n\r\n", b"hello"),
+            (b"5 ;a\r\nhello\r\n0 \r\n\r\n", b"hello"),
             (b"5\r\nhello\r\n0\r\nA: b\r\n\r\n", b"hello"),
+            (b"5\r\nhello\r\n0\r\nContent-Length: 3\r\n\r\n", b"hello"),
             (CHUNKS + WHOLE, b"hello"),
-            # Wrong, and taken by requests all the same.
-            (b"+5\r\nhello\r\n0\r\n\r\n", b"hello"),
-            (b"0x5\r\nhello\r\n0\r\n\r\n", b"hello"),
-            (b"0_5\r\nhello\r\n0\r\n\r\n", b"hello"),
-            (b"5\r\nhelloXX0\r\n\r\n", b"hello"),
-            (b"5\r\nhello\r\n0\r\n", b"hello"),
+            (CHUNKS + b"5\r\n", b"hello"),
         )
     ),
     *(
-        chunked(chunks, TRUNCATED, "chunked, and cut off")
-        for chunks in (b"", b"5\r\nhel", b"5\r\nhello", b"5\r\nhello\r\n", b"F" * 17 + b"\r\nhello")
+        chunked(chunks, BROKEN, in_chunks(b"hello"), "chunk that is none")
+        for chunks in (
+            b"+5\r\nhello\r\n0\r\n\r\n",
+            b"0x5\r\nhello\r\n0\r\n\r\n",
+            b"0_5\r\nhello\r\n0\r\n\r\n",
+            b" 5\r\nhello\r\n0\r\n\r\n",
+            b"5\r\nhelloXX0\r\n\r\n",
+            b"5\nhello\r\n0\r\n\r\n",
+            b"5\r\nhello\r\n0\n\n",
+        )
+    ),
+    chunked(b"5\r\nhello\r\n0\r\n", TRUNCATED, in_chunks(b"hello"), "chunks without their end"),
+    chunked(b"F" * 17 + b"\r\nhello", BROKEN, TRUNCATED, "chunk that is too large"),
+    *(chunked(chunks, TRUNCATED, BROKEN, "no size, and cut off") for chunks in (b"hello",)),
+    *(
+        chunked(chunks, TRUNCATED)
+        for chunks in (
+            b"",
+            b"5\r\nhel",
+            b"5\r\nhello",
+            b"5\r\nhello\r\n",
+            b"5\r\nhello\r\n5\r\n",
+            b"F" * 15 + b"\r\nhello",
+        )
     ),
     *(
-        chunked(chunks, None)
+        chunked(chunks, BROKEN)
         for chunks in (
             b"-5\r\nhello\r\n0\r\n\r\n",
             b"g\r\nhello\r\n0\r\n\r\n",
@@ -571,16 +614,21 @@ CODINGS = (
             b"5\r\nhello0\r\n\r\n",
             b"4\r\nhello\r\n0\r\n\r\n",
             b"\r\nhello",
-            b"hello",
         )
     ),
     coded("Transfer-Encoding: chunked", body=b"hello", first=OK),
     coded("Transfer-Encoding: CHUNKED", body=b"hello"),
-    coded("Transfer-Encoding: chunked", "Content-Length: 5", body=b"hello"),
-    coded("Content-Length: 15", "Transfer-Encoding: chunked", body=b"hello"),
-    coded("Transfer-Encoding: chunked", "Transfer-Encoding: chunked", body=b"hello"),
-    coded("Transfer-Encoding: chunked, chunked", body=b"hello"),
-    coded("Transfer-Encoding: gzip, chunked", body=b"hello"),
+    coded("Transfer-Encoding: chunked", "Connection: keep-alive", body=b"hello"),
+    coded("Transfer-Encoding: chunked", "Content-Length: 5", body=b"hello", because="chunked, and a length"),
+    coded("Content-Length: 15", "Transfer-Encoding: chunked", body=b"hello", because="chunked, and a length"),
+    *(
+        coded(*fields, body=b"hello", because="other transfer coding")
+        for fields in (
+            ("Transfer-Encoding: chunked", "Transfer-Encoding: chunked"),
+            ("Transfer-Encoding: chunked, chunked",),
+            ("Transfer-Encoding: gzip, chunked",),
+        )
+    ),
     *(
         coded(f"Transfer-Encoding: {coding}", body=CHUNKS, because="other transfer coding")
         for coding in ("identity", "gzip", "xchunked", "")

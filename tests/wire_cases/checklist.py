@@ -854,6 +854,45 @@ RANGES = (
     ),
 )
 
+# RFC 9110 §12.5.1: a folder in the form that Accept prefers.
+SUB_AS_JSON = (
+    b'{"path": "/sub/", "entries": ['
+    b'{"name": "file.txt", "href": "./file.txt", "type": "file", "size": 7, "modified": "1994-11-06T08:49:37Z"}, '
+    b'{"name": "link-up.txt", "href": "./link-up.txt", "type": "file", "size": 10, "modified": "1994-11-06T08:49:37Z"}'
+    b"]}"
+)
+JSON_FIELDS: dict[str, str | None] = {
+    "content-type": "application/json",
+    "vary": "Accept",
+    "cache-control": "no-cache",
+    "content-length": str(len(SUB_AS_JSON)),
+    "last-modified": None,
+}
+PAGE_FIELDS: dict[str, str | None] = {**JSON_FIELDS, "content-type": "text/html; charset=utf-8"}
+del PAGE_FIELDS["content-length"]
+LISTINGS = (
+    case(
+        "a folder as JSON",
+        "GET /sub/ HTTP/1.0\r\nAccept: application/json\r\n\r\n",
+        Expected(200, SUB_AS_JSON, fields=JSON_FIELDS),
+    ),
+    case(
+        "HEAD of a folder as JSON",
+        "HEAD /sub/ HTTP/1.0\r\nAccept: text/*;q=0.9, application/json\r\n\r\n",
+        Expected(200, head_only=True, fields=JSON_FIELDS),
+    ),
+    case(
+        "a folder as a page, on a tie",
+        "GET /sub/ HTTP/1.0\r\nAccept: application/json, */*\r\n\r\n",
+        Expected(200, fields=PAGE_FIELDS),
+    ),
+    case(
+        "an index, whatever is preferred",
+        "GET /indexed/ HTTP/1.0\r\nAccept: application/json\r\n\r\n",
+        Expected(200, b"an index\n", fields={"vary": None, "content-type": "text/html; charset=utf-8"}),
+    ),
+)
+
 CHECKLIST: tuple[Case, ...] = (
     *VERSIONS,
     *REQUEST_LINES,
@@ -871,4 +910,5 @@ CHECKLIST: tuple[Case, ...] = (
     *DATES,
     *CONDITIONS,
     *RANGES,
+    *LISTINGS,
 )

@@ -1,0 +1,142 @@
+"""The client beside others: a large file against curl, small files against requests.
+
+    python bench/client.py            # needs nginx and curl; prints medians and ratios
+
+nginx serves a folder of its own on a free port of this machine. The runs alternate, so that what else the machine does
+meets all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+from httpmini.client.client import Client
+
+_CONFIG = """
+daemon off; pid {folder}/pid; error_log stderr crit; worker_processes 1;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; sendfile on; keepalive_requests 10000000;
+  client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen 127.0.0.1:{port}; root {folder}/www; }}
+}}
+"""
+_DOWNLOAD = """
+import json, resource, sys
+from httpmini import Client, download
+with Client() as client:
+    download(client, sys.argv[1], sys.argv[2])
+print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
+"""
+
+
+@contextmanager
+def nginx(folder: Path) -> Iterator[str]:
+    """nginx, serving ``folder/www``; its URL."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    (folder / "nginx.conf").write_text(_CONFIG.format(folder=folder, port=port))
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    process = subprocess.Popen([program, "-c", str(folder / "nginx.conf")])
+    try:
+        end = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds that ``run`` takes."""
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
+
+
+def large(url: str, folder: Path, rounds: int) -> None:
+    """A large file to the disk: wall time beside curl's, each a process of its own, start-up included."""
+    ours, curl, memory = [], [], 0
+    target = folder / "out"
+    for _ in range(rounds):
+        curl.append(timed(lambda: subprocess.run(["curl", "-s", "-o", str(target), url], check=True)))
+        target.unlink()
+        begun = time.perf_counter()
+        said = subprocess.run(
+            [sys.executable, "-c", _DOWNLOAD, url, str(target)], check=True, stdout=subprocess.PIPE
+        ).stdout
+        ours.append(time.perf_counter() - begun)
+        memory = max(memory, json.loads(said))
+        target.unlink()
+    ratio = statistics.median(a / b for a, b in zip(ours, curl, strict=True))
+    print(
+        f"large file: curl {statistics.median(curl):.2f} s, httpmini {statistics.median(ours):.2f} s, "
+        f"ratio {ratio:.2f} (median of {rounds}), memory {memory} MB"
+    )
+
+
+def small(url: str, count: int, rounds: int) -> None:
+    """Small files over one kept connection: requests per second beside those of requests.Session."""
+
+    def with_ours() -> None:
+        with Client() as client:
+            for _ in range(count):
+                client.fetch(url).read()
+
+    def with_requests() -> None:
+        with requests.Session() as session:
+            for _ in range(count):
+                session.get(url, timeout=10).content  # noqa: B018
+
+    pairs = [(timed(with_requests), timed(with_ours)) for _ in range(rounds)]
+    theirs, ours = (count / statistics.median(times) for times in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    print(f"small files: requests {theirs:.0f}/s, httpmini {ours:.0f}/s, ratio {ratio:.1f} (median of {rounds})")
+
+
+def main() -> None:
+    """Run both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--size", type=int, default=1024**3, help="bytes of the large file")
+    options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "www").mkdir()
+        with (folder / "www" / "large").open("wb") as file:
+            for _ in range(options.size // 2**20):
+                file.write(os.urandom(2**20))
+        (folder / "www" / "small").write_bytes(os.urandom(1024))
+        with nginx(folder) as url:
+            small(url + "small", 2000, options.rounds)
+            large(url + "large", folder, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""A client that keeps its connections, follows redirections, and tries again where that is safe.
+
+    with httpmini.Client() as client:
+        for piece in client.fetch("http://localhost:8080/film.mp4"):
+            ...
+
+The requests are HTTP/1.0 with Host and ``Connection: keep-alive`` (RFC 1945 §5, RFC 9112 §C.2.2).
+"""
+
+from __future__ import annotations
+
+import base64
+import netrc
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+from httpmini.client.connect import Routing, dial
+from httpmini.client.decode import ACCEPTED
+from httpmini.client.exchange import Trace, Wire
+from httpmini.client.options import Limits, Retries, Timeouts
+from httpmini.client.response import Response
+from httpmini.client.retry import SAFE_METHODS, is_passing, pause_before
+from httpmini.client.timings import Timings
+from httpmini.client.url import Url, join, parse_url
+from httpmini.errors import BadRedirect, BadUrl, FetchError, NotConnected, Truncated
+from httpmini.protocol.grammar import BAD_TARGET_OCTET, TOKEN
+from httpmini.protocol.message import Headers
+from httpmini.protocol.writer import request_head
+from httpmini.version import __version__
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_IDLE = 8  # connections kept for one origin
+# What is meant for one server only (RFC 9110 §15.4).
+_PRIVATE = {"authorization", "cookie", "host", "proxy-authorization"}
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is asked, wherever it leads, and since when by the monotonic clock."""
+
+    method: str
+    url: Url
+    headers: tuple[tuple[str, str], ...]
+    data: bytes
+    started: float
+
+
+class Client:
+    """Fetches URLs. It may be used by several threads at once.
+
+    Args:
+        timeouts: how long is waited.
+        limits: how much is taken.
+        retries: when a request is made again.
+        routing: how servers are reached: address family, proxies, TLS.
+        headers: fields for every request; they replace ours of the same name.
+        auth: user name and password, sent to the server of the first URL of each request, and to no other.
+        use_netrc: look for them in ``~/.netrc`` otherwise.
+        follow: follow redirections of GET and HEAD.
+        downgrade: follow them from https to http too.
+        decode: ask for compressed bodies, and hand them out as what they were.
+        trace: takes ">" with each head that is sent and "<" with each that comes.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        retries: Retries | None = None,
+        routing: Routing | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        auth: tuple[str, str] | None = None,
+        use_netrc: bool = False,
+        follow: bool = True,
+        downgrade: bool = False,
+        decode: bool = True,
+        trace: Trace | None = None,
+    ) -> None:
+        self.timeouts = timeouts or Timeouts()
+        self.limits = limits or Limits()
+        self.retries = retries or Retries()
+        self.routing = routing or Routing()
+        self.decode = decode
+        self._headers = tuple(headers)
+        self._auth = auth
+        self._use_netrc = use_netrc
+        self._follow = follow
+        self._downgrade = downgrade
+        self._trace = trace
+        self._idle: dict[tuple[str, str, int], list[Wire]] = {}
+        self._closed = False
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept, and keep none from now on. Answers that were begun can be read on."""
+        self._closed = True
+        for origin in tuple(self._idle):
+            while wire := self._take_idle(origin):
+                wire.close()
+
+    def fetch(
+        self, url: str | Url, *, method: str = "GET", headers: Iterable[tuple[str, str]] = (), data: bytes = b""
+    ) -> Response:
+        """Ask ``url``; the answer's body is read from what is returned.
+
+        Args:
+            url: an http or https URL.
+            method: any; GET, HEAD and OPTIONS are made again when they fail on the way, GET and HEAD are redirected.
+            headers: fields for this request; they replace ours, and the client's, of the same name.
+            data: a body to send.
+
+        Raises:
+            FetchError: by its cause, see ``errors.py``. A status that is no success is an answer, and not raised.
+        """
+        url = url if isinstance(url, Url) else parse_url(url)
+        request = _Request(method, url, self._with_credentials(url, tuple(headers)), data, time.monotonic())
+        _spell(request)  # what cannot be spelled is refused before anybody is called
+        history: list[tuple[int, str]] = []
+        while True:
+            response = self._ask_until_answered(request)
+            try:
+                there = self._redirected(request, response, history)
+            except BadRedirect:
+                response.close()
+                raise
+            if there is None:
+                response.history = tuple(history)
+                return response
+            history.append((response.status, response.url))
+            response.close()
+            request = there
+
+    def _with_credentials(self, url: Url, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """Ours, then the client's, then this request's fields, the later ones instead of the earlier."""
+        ours: list[tuple[str, str]] = [("User-Agent", f"httpmini/{__version__}"), ("Accept", "*/*")]
+        if self.decode:
+            ours.append(("Accept-Encoding", ACCEPTED))
+        ours.append(("Connection", "keep-alive"))
+        if credentials := self._credentials(url):
+            token = base64.b64encode(":".join(credentials).encode()).decode("ascii")
+            ours.append(("Authorization", f"Basic {token}"))
+        for fields in (self._headers, headers):
+            replaced = {name.lower() for name, _ in fields}
+            ours = [field for field in ours if field[0].lower() not in replaced] + list(fields)
+        return tuple(field for field in ours if field[1])
+
+    def _credentials(self, url: Url) -> tuple[str, str] | None:
+        if url.username is not None:
+            return url.username, url.password or ""
+        if self._auth or not self._use_netrc:
+            return self._auth
+        try:
+            found = netrc.netrc().authenticators(url.host)
+        except (OSError, netrc.NetrcParseError):
+            return None
+        return (found[0], found[2] or "") if found else None
+
+    def _redirected(self, request: _Request, response: Response, history: list[tuple[int, str]]) -> _Request | None:
+        """The request that ``response`` leads to, or None.
+
+        Raises:
+            BadRedirect: to where we do not follow, too often, or in a circle.
+        """
+        location = response.headers.get("Location")
+        followed = self._follow and response.status in _REDIRECTS and request.method in ("GET", "HEAD")
+        if location is None or not followed:
+            return None
+        try:
+            there = join(request.url, location)
+        except BadUrl as error:
+            raise BadRedirect(f"{response.url} redirects to where this client does not go: {error}") from error
+        chain = [*(url for _, url in history), response.url, there.text]
+        if there.text in chain[:-1]:
+            raise BadRedirect("redirected in a circle: " + " -> ".join(chain[chain.index(there.text) :]))
+        if len(history) >= self.limits.redirects:
+            raise BadRedirect(f"redirected more than {self.limits.redirects} times, at last to {there.text}")
+        if request.url.scheme == "https" and there.scheme == "http" and not self._downgrade:
+            raise BadRedirect(f"{response.url} redirects from https to http, to {there.text}; that has to be allowed")
+        headers = request.headers
+        if there.origin != request.url.origin:
+            headers = tuple(field for field in headers if field[0].lower() not in _PRIVATE)
+        return replace(request, url=there, headers=headers)
+
+    def _ask_until_answered(self, request: _Request) -> Response:
+        """One request, made again where that is safe and may help."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                response = self._ask(request)
+            except FetchError as error:
+                pause = pause_before(attempt, self.retries) if is_passing(error) else None
+                if pause is None or not self._may_wait(request, pause):
+                    raise
+            else:
+                pause = pause_before(attempt, self.retries, response.status, response.headers)
+                if pause is None or not self._may_wait(request, pause):
+                    return response
+                response.close()
+            time.sleep(pause)
+
+    def _may_wait(self, request: _Request, pause: float) -> bool:
+        """Whether the request may be made again, and there is time left for it behind the pause."""
+        late = self.timeouts.total_s is not None and time.monotonic() + pause >= request.started + self.timeouts.total_s
+        return request.method in SAFE_METHODS and not late
+
+    def _take_idle(self, origin: tuple[str, str, int]) -> Wire | None:
+        try:
+            return self._idle.setdefault(origin, []).pop()
+        except IndexError:  # asked for in this way because another thread may come between looking and taking
+            return None
+
+    def _ask(self, request: _Request) -> Response:
+        """One request on a kept connection, or, when that turns out to be gone or there is none, on a new one."""
+        timings = Timings(started=request.started)
+        while request.method in SAFE_METHODS and (wire := self._take_idle(request.url.origin)):
+            if not wire.is_quiet:
+                wire.close()
+                continue
+            try:
+                return self._converse(wire, request, timings)
+            except (NotConnected, Truncated):  # the server has closed it meanwhile (RFC 9112 §9.3.1)
+                wire.close()
+        line = dial(request.url, self.routing, self.timeouts, timings, self.limits)
+        wire = Wire(line.sock, self.limits, self.timeouts, via_proxy=line.via_proxy, proxy_fields=line.proxy_fields)
+        return self._converse(wire, request, timings)
+
+    def _converse(self, wire: Wire, request: _Request, timings: Timings) -> Response:
+        wire.deadline = None if self.timeouts.total_s is None else request.started + self.timeouts.total_s
+        try:
+            head = _spell(request, wire.proxy_fields, via_proxy=wire.via_proxy)
+            if self._trace:
+                self._trace(">", head)
+            wire.send(head, request.data)
+            answer, raw = wire.receive_head()
+            timings.first_byte_s = timings.elapsed()
+            if self._trace:
+                self._trace("<", raw)
+            return Response(
+                method=request.method,
+                url=request.url,
+                head=answer,
+                raw_head=raw,
+                wire=wire,
+                release=lambda used: self._release(request.url, used),
+                timings=timings,
+                started=request.started,
+                limits=self.limits,
+                decoded=self.decode,
+            )
+        except BaseException:
+            wire.close()
+            raise
+
+    def _release(self, url: Url, wire: Wire) -> None:
+        idle = self._idle.setdefault(url.origin, [])
+        if wire.reusable and len(idle) < _MOST_IDLE and not self._closed:
+            idle.append(wire)
+        else:
+            wire.close()
+
+
+def _spell(request: _Request, more: tuple[tuple[str, str], ...] = (), *, via_proxy: bool = False) -> bytes:
+    """The head of a request.
+
+    Raises:
+        BadUrl: a method, a target or a field that cannot be spelled, or that we do not leave to the caller.
+    """
+    target = request.url.text if via_proxy else request.url.target
+    fields = [*request.headers, *more]
+    named = {name.lower() for name, _ in fields}
+    if framing := named & {"content-length", "transfer-encoding"}:
+        raise BadUrl(f"the field {framing.pop()} is set by what is sent, and cannot be given")
+    if "host" not in named:
+        fields.insert(0, ("Host", request.url.host_field))
+    if request.data or request.method in ("POST", "PUT", "PATCH"):
+        fields.append(("Content-Length", str(len(request.data))))
+    try:
+        if not TOKEN.fullmatch(request.method.encode("ascii")) or BAD_TARGET_OCTET.search(target.encode("ascii")):
+            raise ValueError(f"not a request: {request.method!r} {target!r}")
+        return request_head(request.method, target, Headers(tuple(fields)))
+    except ValueError as error:
+        raise BadUrl(f"this cannot be asked: {error}") from error
+
+
+def fetch(
+    url: str,
+    *,
+    method: str = "GET",
+    headers: Iterable[tuple[str, str]] = (),
+    data: bytes = b"",
+    timeouts: Timeouts | None = None,
+    limits: Limits | None = None,
+) -> Response:
+    """One request with a client of its own; see ``Client.fetch``. Close the answer, or read it to its end.
+
+    Raises:
+        FetchError: by its cause, see ``errors.py``.
+    """
+    with Client(timeouts=timeouts, limits=limits, headers=(("Connection", "close"),)) as client:
+        return client.fetch(url, method=method, headers=headers, data=data)

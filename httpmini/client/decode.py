@@ -1,0 +1,186 @@
+"""Content codings undone, piece by piece, with a limit on what they may swell to (RFC 9110 §8.4).
+
+gzip and deflate are Python's own; br and zstd are there when their libraries are (``pip install httpmini[codings]``).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from httpmini.client.options import Limits
+from httpmini.errors import BrokenResponse, TooLarge, Truncated
+from httpmini.protocol.framing import Data
+from httpmini.protocol.message import Headers
+
+_PIECE = 256 * 1024
+_FREE_BYTES = 1024**2  # below this, no ratio is suspicious: a page of blanks packs very well
+_MAX_CODINGS = 4
+# zstd cannot be told to stop after so many bytes. A block of 128 KiB takes 4 bytes at least: so it is fed with little,
+# and at most 8 MiB come of it.
+_ZSTD_STEP = 256
+_ZSTD_WINDOW = 8 * 1024**2  # RFC 9659 §3: no content coding needs more
+
+
+class Decoder(Protocol):
+    """Undoes one coding."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the end was seen."""
+        ...
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What ``data`` comes to, in pieces of bounded size."""
+        ...
+
+
+class _Zlib:
+    """gzip (perhaps several members), or deflate with zlib's wrapper or, as some servers send it, without."""
+
+    def __init__(self, kind: str) -> None:
+        self.done = False
+        self._kind = kind
+        self._inflate: Any = None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        full = False  # zlib may have more to say although it has eaten everything
+        while data or full:
+            if self._inflate is None:
+                if self.done and self._kind != "gzip":
+                    raise zlib.error("something follows the end")
+                self._inflate = zlib.decompressobj(self._window(data))
+                self.done = False
+            piece = self._inflate.decompress(data, _PIECE)
+            yield piece
+            data, full = self._inflate.unconsumed_tail, len(piece) == _PIECE
+            if self._inflate.eof:
+                data, full = self._inflate.unused_data, False
+                self._inflate, self.done = None, True
+
+    def _window(self, data: bytes) -> int:
+        if self._kind == "gzip":
+            return 31
+        wrapped = data[0] & 0x0F == 8 and (len(data) < 2 or (data[0] << 8 | data[1]) % 31 == 0)
+        return 15 if wrapped else -15
+
+
+class _Brotli:
+    def __init__(self) -> None:
+        self._brotli: Any = importlib.import_module("brotli").Decompressor()
+
+    @property
+    def done(self) -> bool:
+        return bool(self._brotli.is_finished())
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        piece = self._brotli.process(data, output_buffer_limit=_PIECE)
+        while piece or not self._brotli.can_accept_more_data():  # which it says while it still has something to say
+            yield piece
+            piece = self._brotli.process(b"", output_buffer_limit=_PIECE)
+
+
+class _Zstd:
+    """One frame, or several behind each other (RFC 8878 §3)."""
+
+    def __init__(self) -> None:
+        zstandard: Any = importlib.import_module("zstandard")
+        self._zstd = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+        self._frame = self._zstd.decompressobj()
+
+    @property
+    def done(self) -> bool:
+        return bool(self._frame.eof)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), _ZSTD_STEP):
+            step = data[start : start + _ZSTD_STEP]
+            while step:
+                if self._frame.eof:
+                    self._frame = self._zstd.decompressobj()
+                yield self._frame.decompress(step)
+                step = self._frame.unused_data if self._frame.eof else b""
+
+
+_DECODERS: dict[str, Callable[[], Decoder]] = {
+    "gzip": lambda: _Zlib("gzip"),
+    "x-gzip": lambda: _Zlib("gzip"),
+    "deflate": lambda: _Zlib("deflate"),
+}
+if importlib.util.find_spec("brotli"):
+    _DECODERS["br"] = _Brotli
+if importlib.util.find_spec("zstandard"):
+    _DECODERS["zstd"] = _Zstd
+
+ACCEPTED = ", ".join(coding for coding in ("gzip", "deflate", "br", "zstd") if coding in _DECODERS)
+"""The Accept-Encoding field: what we can undo."""
+
+
+def codings_of(headers: Headers) -> list[str]:
+    """The codings of an answer that we know how to undo, in the order in which they were done.
+
+    Empty when there are none, or any that we do not know: then the body is handed out as it came.
+    """
+    said = [coding.strip(" \t").lower() for value in headers.all("Content-Encoding") for coding in value.split(",")]
+    codings = [coding for coding in said if coding not in ("", "identity")]
+    return codings if len(codings) <= _MAX_CODINGS and all(coding in _DECODERS for coding in codings) else []
+
+
+def decode(pieces: Iterator[Data], codings: list[str], limits: Limits) -> Iterator[bytes]:
+    """The pieces of a body without its ``codings``.
+
+    Raises:
+        BrokenResponse: not what it is said to be.
+        Truncated: it stops before its end.
+        TooLarge: more than ``limits`` allow, in bytes or as a ratio.
+    """
+    raw = _Counter(pieces)
+    stream: Iterator[bytes] = raw
+    for coding in reversed(codings):
+        stream = _bounded(_undo(stream, coding), raw, limits)
+    return stream
+
+
+def _bounded(pieces: Iterator[bytes], raw: _Counter, limits: Limits) -> Iterator[bytes]:
+    """Each coding has its bounds: what lies between two of them may be huge, and come to nothing in the end."""
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if limits.decoded_bytes is not None and size > limits.decoded_bytes:
+            raise TooLarge(f"the body decodes to more than {limits.decoded_bytes} bytes")
+        if size > _FREE_BYTES and size > limits.ratio * raw.size:
+            raise TooLarge(f"{raw.size} bytes decode to {size} and more: over {limits.ratio} times as much")
+        if piece:
+            yield piece
+
+
+class _Counter:
+    """Pieces, counted as they pass."""
+
+    def __init__(self, pieces: Iterator[Data]) -> None:
+        self._pieces = pieces
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = bytes(next(self._pieces))
+        self.size += len(piece)
+        return piece
+
+
+def _undo(pieces: Iterator[bytes], coding: str) -> Iterator[bytes]:
+    decoder = _DECODERS[coding]()
+    begun = False
+    for piece in pieces:
+        begun = begun or bool(piece)
+        try:
+            yield from decoder.feed(piece)
+        except Exception as error:  # each library has its own kind
+            raise BrokenResponse(f"the body is not {coding}, as it is said to be: {error}", "content-coding") from error
+    if begun and not decoder.done:
+        raise Truncated(f"the body ended before the end of its {coding}")

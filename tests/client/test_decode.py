@@ -1,0 +1,441 @@
+"""Content codings: undone whole or not at all, however the bytes are cut, and never into more than is allowed."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import os
+import random
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import brotli  # type: ignore[import-untyped]
+import pytest
+import zstandard
+
+from httpmini.client.decode import ACCEPTED, codings_of, decode
+from httpmini.client.options import Limits
+from httpmini.errors import BrokenResponse, TooLarge, Truncated
+from httpmini.protocol.message import Headers
+
+MIB = 1024**2
+UNBOUND = Limits(decoded_bytes=None, ratio=10**9)
+
+
+def raw_deflate(data: bytes, level: int = 9) -> bytes:
+    """Without zlib's wrapper, as some servers send it (RFC 9110 §8.4.1.2: note)."""
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
+PACKERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "deflate": ("deflate", zlib.compress),
+    "deflate without wrapper": ("deflate", raw_deflate),
+    "br": ("br", lambda data: bytes(brotli.compress(data, quality=5))),
+    "zstd": ("zstd", zstandard.compress),
+}
+each_coding = pytest.mark.parametrize(("coding", "pack"), PACKERS.values(), ids=PACKERS)
+
+
+def undo(pieces: Iterable[bytes], *codings: str, limits: Limits = UNBOUND) -> bytes:
+    return b"".join(decode(iter(pieces), list(codings), limits))
+
+
+def octets(data: bytes) -> list[bytes]:
+    return [bytes([octet]) for octet in data]
+
+
+def test_all_are_asked_for() -> None:
+    assert ACCEPTED == "gzip, deflate, br, zstd"
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Right ones
+
+BODIES = {
+    "empty": b"",
+    "one octet": b"a",
+    "short": b"hello, world",
+    "blanks": b" " * 5000,
+    "every octet": bytes(range(256)),
+    "nothing to pack": random.Random(4).randbytes(5000),
+    "looks packed": gzip.compress(b"hello", mtime=0),
+}
+
+
+@each_coding
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_however_it_is_cut(coding: str, pack: Callable[[bytes], bytes], body: bytes) -> None:
+    packed = pack(body)
+    assert undo([packed], coding) == body
+    assert undo(octets(packed), coding) == body
+    assert undo([b"", packed, b""], coding) == body
+    if len(packed) < 500:
+        for at in range(len(packed)):
+            assert undo([packed[:at], packed[at:]], coding) == body
+
+
+@each_coding
+def test_more_than_one_piece(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    body = random.Random(4).randbytes(50_000) * 20
+    packed = pack(body)
+    for size in (999, 65_536, len(packed)):
+        assert undo([packed[at : at + size] for at in range(0, len(packed), size)], coding) == body
+
+
+@each_coding
+def test_bodies_around_the_size_of_a_piece(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    """Where the last octets come out when all that went in has been eaten."""
+    for size in range(256 * 1024 - 5, 256 * 1024 + 300, 1 if coding == "deflate" else 60):
+        assert undo([pack(b"a" * size)], coding) == b"a" * size, size
+
+
+@each_coding
+def test_pieces_are_bounded(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(bytes(20 * MIB))
+    pieces = [len(piece) for piece in decode(iter([packed]), [coding], UNBOUND)]
+    assert sum(pieces) == 20 * MIB
+    assert max(pieces) <= 8 * MIB
+    assert min(pieces) > 0
+
+
+def test_several_members() -> None:
+    packed = gzip.compress(b"hel") + gzip.compress(b"") + gzip.compress(b"lo")
+    for pieces in ([packed], octets(packed), *([packed[:at], packed[at:]] for at in range(len(packed)))):
+        assert undo(pieces, "gzip") == b"hello"
+
+
+def test_several_frames() -> None:
+    skippable = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"  # RFC 8878 §3.1.2
+    packed = zstandard.compress(b"hel") + skippable + zstandard.compress(b"") + zstandard.compress(b"lo")
+    for pieces in ([packed], octets(packed), *([packed[:at], packed[at:]] for at in range(len(packed)))):
+        assert undo(pieces, "zstd") == b"hello"
+
+
+def test_fields_in_a_gzip_head() -> None:
+    """RFC 1952 §2.3: extra, name and comment may stand before the data."""
+    plain = gzip.compress(b"hello", mtime=0)
+    packed = plain[:3] + b"\x1c" + plain[4:10] + b"\x03\x00abc" + b"name\0" + b"comment\0" + plain[10:]
+    for pieces in ([packed], octets(packed)):
+        assert undo(pieces, "gzip") == b"hello"
+
+
+@pytest.mark.parametrize("level", range(10))
+def test_every_level_of_deflate_without_wrapper(level: int) -> None:
+    body = random.Random(level).randbytes(1000) + b"a" * 1000
+    assert undo(octets(raw_deflate(body, level)), "deflate") == body
+
+
+@pytest.mark.parametrize("codings", list(itertools.product(PACKERS, PACKERS)), ids="+".join)
+def test_two_codings(codings: tuple[str, str]) -> None:
+    body = b"hello, world " * 100
+    packed = body
+    for name in codings:
+        packed = PACKERS[name][1](packed)
+    names = [PACKERS[name][0] for name in codings]
+    assert undo([packed], *names) == body
+    assert undo(octets(packed), *names) == body
+    with pytest.raises(Truncated):
+        undo([packed[:-1]], *names)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What a head says
+
+
+@pytest.mark.parametrize(
+    ("values", "codings"),
+    [
+        ([], []),
+        ([""], []),
+        (["identity"], []),
+        (["gzip"], ["gzip"]),
+        (["GZip"], ["gzip"]),
+        (["x-gzip"], ["x-gzip"]),
+        ([" gzip\t"], ["gzip"]),
+        (["deflate, gzip"], ["deflate", "gzip"]),
+        (["deflate,gzip"], ["deflate", "gzip"]),
+        (["deflate", "gzip"], ["deflate", "gzip"]),
+        (["gzip,, identity ,br"], ["gzip", "br"]),
+        (["gzip, gzip, gzip, gzip"], ["gzip"] * 4),
+        # Not all of it known, or more than anybody does: as it came, not a part of it.
+        (["compress"], []),
+        (["unheard-of"], []),
+        (["gzip, unheard-of"], []),
+        (["unheard-of", "gzip"], []),
+        (["gzip, gzip, gzip, gzip, gzip"], []),
+        (["gzip;q=1"], []),
+        (["gzip br"], []),
+        (["\xa0gzip"], []),
+        (["gzip\x85"], []),
+        (["g\xadzip"], []),
+    ],
+)
+def test_codings_of_a_head(values: list[str], codings: list[str]) -> None:
+    assert codings_of(Headers(tuple(("Content-Encoding", value) for value in values))) == codings
+
+
+def test_x_gzip_is_gzip() -> None:
+    assert undo([gzip.compress(b"hello")], "x-gzip") == b"hello"
+
+
+@each_coding
+def test_no_body_is_no_body(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    """An answer without a body may say how it would be coded."""
+    assert undo([], coding) == b""
+    assert undo([b""], coding) == b""
+    assert undo([], coding, coding) == b""
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Wrong ones
+
+
+@each_coding
+@pytest.mark.parametrize("bytewise", [False, True])
+def test_truncated_at_every_byte(coding: str, pack: Callable[[bytes], bytes], bytewise: bool) -> None:
+    packed = pack(b"hello, world, hello, world!")
+    for size in range(1, len(packed)):
+        pieces = octets(packed[:size]) if bytewise else [packed[:size]]
+        with pytest.raises(Truncated, match=f"before the end of its {coding}"):
+            undo(pieces, coding)
+
+
+@each_coding
+def test_truncated_where_more_than_a_piece_has_come(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(random.Random(4).randbytes(MIB))
+    for size in (1000, len(packed) // 2, len(packed) - 1):
+        with pytest.raises(Truncated):
+            undo([packed[:size]], coding)
+
+
+def test_a_second_member_is_truncated() -> None:
+    first, second = gzip.compress(b"hel"), gzip.compress(b"lo")
+    for size in range(1, len(second)):
+        with pytest.raises(Truncated):
+            undo([first + second[:size]], "gzip")
+        with pytest.raises(Truncated):
+            undo([first, second[:size]], "gzip")
+
+
+def test_a_second_frame_is_truncated() -> None:
+    first, second = zstandard.compress(b"hel"), zstandard.compress(b"lo")
+    for size in range(1, len(second)):
+        with pytest.raises(Truncated):
+            undo([first + second[:size]], "zstd")
+
+
+@each_coding
+@pytest.mark.parametrize("garbage", [b"garbage behind the end", b"\r\n\r\n\r\n\r\n\r\n", b"<!-- x -->", bytes(50)])
+def test_garbage_behind(coding: str, pack: Callable[[bytes], bytes], garbage: bytes) -> None:
+    packed = pack(b"hello")
+    for pieces in ([packed + garbage], [packed, garbage], octets(packed + garbage)):
+        with pytest.raises(BrokenResponse) as caught:
+            undo(pieces, coding)
+        assert caught.value.rule == "content-coding"
+        assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(("coding", "pack"), [row for row in PACKERS.values() if row[0] in ("deflate", "br")])
+def test_a_coding_that_has_one_stream_has_no_second(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    first, second = pack(b"hel"), pack(b"lo")
+    for pieces in ([first + second], [first, second], octets(first + second)):
+        with pytest.raises(BrokenResponse):
+            undo(pieces, coding)
+
+
+@each_coding
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"hello, world, this is not packed",
+        b"<html>hello</html>",
+        b"\xff" * 50,
+        b"HTTP/1.0 200 OK\r\n\r\n" + b"hello" * 10,
+        gzip.compress(b"hello", mtime=0)[1:] + bytes(50),
+    ],
+)
+def test_what_is_not_packed_at_all(coding: str, pack: Callable[[bytes], bytes], body: bytes) -> None:
+    """Perhaps it looks like the beginning of something, but never like all of it."""
+    for pieces in ([body], octets(body)):
+        with pytest.raises((BrokenResponse, Truncated)):
+            undo(pieces, coding)
+
+
+def pack_with_checksum(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor(write_checksum=True).compress(data)
+
+
+@pytest.mark.parametrize(
+    ("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("zstd", pack_with_checksum)]
+)
+def test_a_wrong_bit_is_noticed_or_does_not_matter(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    """These have a checksum (zstd, when it was asked for one); some bits, such as gzip's date, mean nothing to us."""
+    body = b"hello, world, hello, world!"
+    packed = pack(body)
+    noticed = 0
+    for bit in range(8 * len(packed)):
+        broken = bytearray(packed)
+        broken[bit // 8] ^= 1 << bit % 8
+        try:
+            assert undo([bytes(broken)], coding) == body, bit
+        except (BrokenResponse, Truncated):
+            noticed += 1
+    assert noticed > 4 * len(packed)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Bombs
+
+
+def zlib_bomb(window: int) -> Iterator[bytes]:
+    """Zeros without end, a thousandth of their size, made as they are asked for."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, window)
+    zeros = bytes(MIB)
+    while True:
+        yield packer.compress(zeros) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+
+def brotli_bomb() -> Iterator[bytes]:
+    packer = brotli.Compressor(quality=5)
+    zeros = bytes(MIB)
+    while True:
+        yield packer.process(zeros) + packer.flush()
+
+
+def zstd_bomb() -> Iterator[bytes]:
+    """A head for a window of 8 MiB, and blocks of 128 KiB of one octet each, four octets long (RFC 8878 §3.1.1.2)."""
+    yield b"\x28\xb5\x2f\xfd\x00\x68"
+    block = ((128 * 1024) << 3 | 1 << 1).to_bytes(3, "little") + b"\0"
+    while True:
+        yield block * 4096
+
+
+def gzip_of_empty_members() -> Iterator[bytes]:
+    """Unpacked once it is a thousand times as large, unpacked twice it is nothing at all."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    members = gzip.compress(b"") * 50_000
+    while True:
+        yield packer.compress(members) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+
+BOMBS: dict[str, tuple[list[str], Callable[[], Iterator[bytes]]]] = {
+    "gzip": (["gzip"], lambda: zlib_bomb(31)),
+    "deflate": (["deflate"], lambda: zlib_bomb(15)),
+    "deflate without wrapper": (["deflate"], lambda: zlib_bomb(-15)),
+    "br": (["br"], brotli_bomb),
+    "zstd": (["zstd"], zstd_bomb),
+    "empty members": (["gzip", "gzip"], gzip_of_empty_members),
+    "empty members, three times": (["gzip", "gzip", "gzip"], lambda: iter([gzip.compress(b"".join(three_times()))])),
+}
+
+
+def three_times() -> Iterator[bytes]:
+    return itertools.islice(gzip_of_empty_members(), 4)
+
+
+def size_until(error: type[Exception], message: str, pieces: Iterator[bytes]) -> int:
+    """How much comes before the error."""
+    size = 0
+
+    def count() -> None:
+        nonlocal size
+        for piece in pieces:
+            size += len(piece)
+
+    with pytest.raises(error, match=message):
+        count()
+    return size
+
+
+each_bomb = pytest.mark.parametrize(("codings", "bomb"), BOMBS.values(), ids=BOMBS)
+
+
+@each_bomb
+@pytest.mark.parametrize("ratio", [20, 200])
+def test_a_bomb_is_bounded_by_its_ratio(codings: list[str], bomb: Callable[[], Iterator[bytes]], ratio: int) -> None:
+    came = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal came
+        for piece in itertools.islice(bomb(), 64):
+            came += len(piece)
+            yield piece
+
+    size = size_until(TooLarge, f"over {ratio} times as much", decode(counted(), codings, Limits(ratio=ratio)))
+    assert size <= max(MIB, ratio * came)
+
+
+@each_bomb
+def test_a_bomb_is_bounded_by_its_size(codings: list[str], bomb: Callable[[], Iterator[bytes]]) -> None:
+    pieces = decode(itertools.islice(bomb(), 256), codings, Limits(decoded_bytes=3 * MIB, ratio=10**9))
+    assert size_until(TooLarge, f"more than {3 * MIB} bytes", pieces) <= 3 * MIB
+
+
+def memory_of(pid: str = "self") -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+@pytest.mark.parametrize("name", [name for name in BOMBS if "members" not in name])
+def test_a_bomb_takes_little_memory(name: str) -> None:
+    """100 MiB come out, one piece at a time: what is held at once is a piece, by Python and by the libraries."""
+    codings, bomb = BOMBS[name]
+    for _ in decode(itertools.islice(bomb(), 2), codings, UNBOUND):
+        break  # what is loaded once, is now
+    before, grown, size = memory_of(), 0, 0
+    tracemalloc.start()
+    try:
+        for piece in decode(bomb(), codings, UNBOUND):
+            size += len(piece)
+            grown = max(grown, memory_of() - before)
+            if size > 100 * MIB:
+                break
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 * MIB  # 8 MiB of zstd, in its parts and joined; the bomb's own maker; Python counts no more
+    assert grown < 64 * MIB
+
+
+def test_a_window_that_is_too_large_is_refused() -> None:
+    """RFC 9659 §3: 8 MiB is enough for everybody, and more is taken from whoever decodes."""
+    wide = zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters(window_log=27))
+    packer = wide.compressobj()
+    packed = packer.compress(b"hello") + packer.flush()
+    with pytest.raises(BrokenResponse, match="memory"):
+        undo([packed], "zstd")
+
+
+@each_coding
+def test_what_is_small_may_pack_well(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    """A page of blanks is no bomb, whatever the ratio."""
+    body = b" " * MIB
+    assert undo([pack(body)], coding, limits=Limits(ratio=1)) == body
+
+
+@each_coding
+def test_what_is_large_and_honest_is_not_a_bomb(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    body = "".join(f"{number:08} a line of a log, much like the one before it\n" for number in range(50_000)).encode()
+    assert undo([pack(body)], coding, limits=Limits()) == body
+
+
+@each_coding
+def test_exactly_as_much_as_is_allowed(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(b"hello" * 1000)
+    assert undo([packed], coding, limits=Limits(decoded_bytes=5000)) == b"hello" * 1000
+    with pytest.raises(TooLarge):
+        undo([packed], coding, limits=Limits(decoded_bytes=4999))
+
+
+def test_errors_on_the_way_stay_what_they_are() -> None:
+    """What is raised where the pieces come from is not taken for a fault of the coding."""
+
+    def pieces() -> Iterator[bytes]:
+        yield gzip.compress(b"hello")[:10]
+        raise Truncated("the connection broke")
+
+    with pytest.raises(Truncated, match="the connection broke"):
+        undo(pieces(), "gzip", "gzip")

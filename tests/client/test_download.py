@@ -1,0 +1,346 @@
+"""Downloads that go on where they were cut off, and never become two versions in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from httpmini.client.client import Client
+from httpmini.client.download import Downloaded, download
+from httpmini.client.options import Retries, Timeouts
+from httpmini.errors import BadStatus, CannotRun, Corrupt
+from tests.conftest import StartServer
+from tests.support.processes import ServerProcess
+
+SIZE = 3_000_000
+CONTENT = random.Random(1).randbytes(SIZE)
+OTHER = random.Random(2).randbytes(SIZE)
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with Client(retries=Retries(times=1, first_s=0.01), timeouts=Timeouts(5, 5, 5)) as client:
+        yield client
+
+
+@pytest.fixture
+def server(start: StartServer, mode: str, tmp_path: Path) -> ServerProcess:
+    (tmp_path / "www").mkdir()
+    settled(tmp_path / "www" / "film.bin", CONTENT)
+    return start(tmp_path / "www", "--mode", mode)
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out" / "film.bin"
+
+
+def settled(path: Path, content: bytes, age_s: int = 100) -> None:
+    """A file with a time of its own, moved into its place as a whole."""
+    new = path.with_suffix(".new")
+    new.write_bytes(content)
+    os.utime(new, (new.stat().st_mtime - age_s,) * 2)
+    os.replace(new, path)
+
+
+class CutAfter:
+    """Progress that ends the download after some bytes, as a person or a failure would."""
+
+    def __init__(self, count: int, error: BaseException) -> None:
+        self._left = count
+        self._error = error
+
+    def begin(self, name: str, total: int | None, done: int) -> None:
+        pass
+
+    def advance(self, count: int) -> None:
+        self._left -= count
+        if self._left <= 0:
+            raise self._error
+
+    def end(self) -> None:
+        pass
+
+
+def cut(client: Client, url: str, target: Path, count: int, segments: int = 1) -> None:
+    """Begin a download, and be interrupted after about ``count`` bytes."""
+    with pytest.raises(KeyboardInterrupt):
+        download(client, url, target, segments=segments, progress=CutAfter(count, KeyboardInterrupt()))
+    assert not target.exists()
+    assert Path(f"{target}.part").stat().st_size >= count
+    assert Path(f"{target}.part.json").exists()
+
+
+def only_the_file(target: Path) -> bool:
+    return os.listdir(target.parent) == [target.name]
+
+
+@pytest.mark.parametrize("segments", [1, 3, 8])
+def test_all_of_it(server: ServerProcess, client: Client, target: Path, segments: int) -> None:
+    done = download(client, server.url + "film.bin", target, segments=segments)
+    assert target.read_bytes() == CONTENT
+    assert (done.size, done.resumed_from, done.path) == (SIZE, 0, str(target))
+    assert only_the_file(target)
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+def test_goes_on_where_it_was_cut_off(server: ServerProcess, client: Client, target: Path, segments: int) -> None:
+    url = server.url + "film.bin"
+    cut(client, url, target, 1_000_000, segments)
+    done = download(client, url, target)
+    assert target.read_bytes() == CONTENT
+    assert 1_000_000 <= done.resumed_from < SIZE
+    assert only_the_file(target)
+    server.wait_for_line('"GET /film.bin HTTP/1.0" 206 ')
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+@pytest.mark.parametrize("size", [SIZE, SIZE - 1, 10, 0])
+def test_begins_anew_when_the_file_changed(
+    server: ServerProcess, client: Client, target: Path, tmp_path: Path, segments: int, size: int
+) -> None:
+    url = server.url + "film.bin"
+    cut(client, url, target, 1_000_000, segments)
+    settled(tmp_path / "www" / "film.bin", OTHER[:size])
+    done = download(client, url, target, segments=segments)
+    assert target.read_bytes() == OTHER[:size]
+    assert done.resumed_from == 0
+    assert only_the_file(target)
+
+
+def _flip(path: Path, offset: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+@pytest.mark.parametrize("offset", [0, 500_000])
+def test_a_part_that_was_damaged_is_not_built_upon(
+    server: ServerProcess, client: Client, target: Path, offset: int
+) -> None:
+    url = server.url + "film.bin"
+    cut(client, url, target, 1_000_000)
+    _flip(Path(f"{target}.part"), offset)
+    assert download(client, url, target).resumed_from == 0
+    assert target.read_bytes() == CONTENT
+
+
+BROKEN_PLANS: dict[str, Callable[[dict[str, object]], object]] = {
+    "no JSON": lambda plan: "{",
+    "no table": lambda plan: "[]",
+    "another file": lambda plan: json.dumps({**plan, "url": "http://127.0.0.1/other"}),
+    "no validator": lambda plan: json.dumps({**plan, "entity_tag": "", "last_modified": ""}),
+    "another length": lambda plan: json.dumps({**plan, "length": SIZE + 1}),
+    "no segments": lambda plan: json.dumps({**plan, "segments": []}),
+    "a gap": lambda plan: json.dumps(
+        {**plan, "segments": [{"start": 5, "end": SIZE, "done": 5, "checked": 5, "crc32": 0}]}
+    ),
+    "more done than there": lambda plan: json.dumps(
+        {**plan, "segments": [{"start": 0, "end": SIZE, "done": SIZE, "checked": SIZE, "crc32": 1}]}
+    ),
+    "done behind the end": lambda plan: json.dumps(
+        {**plan, "segments": [{"start": 0, "end": SIZE, "done": SIZE + 9, "checked": SIZE + 9, "crc32": 1}]}
+    ),
+    "texts": lambda plan: json.dumps({**plan, "length": "x"}),
+    "more keys": lambda plan: json.dumps({**plan, "x": 1}),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_PLANS)
+def test_notes_that_are_not_true_are_not_believed(
+    start: StartServer, client: Client, target: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "www").mkdir()
+    settled(tmp_path / "www" / "film.bin", CONTENT)
+    url = start(tmp_path / "www").url + "film.bin"
+    cut(client, url, target, 1_000_000)
+    notes = Path(f"{target}.part.json")
+    notes.write_text(str(BROKEN_PLANS[name](json.loads(notes.read_text()))))
+    assert download(client, url, target).resumed_from == 0
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_part_of_all_of_it_is_finished(server: ServerProcess, client: Client, target: Path) -> None:
+    """Killed between the last byte and the new name: nothing is left to ask for, and that is a success."""
+    url = server.url + "film.bin"
+    cut(client, url, target, SIZE)
+    done = download(client, url, target)
+    assert (done.resumed_from, target.read_bytes()) == (SIZE, CONTENT)
+    assert not any(" 206 " in line for line in server.access_lines())
+
+
+def test_sha256(server: ServerProcess, client: Client, target: Path) -> None:
+    right = hashlib.sha256(CONTENT).hexdigest()
+    with pytest.raises(Corrupt, match=right):
+        download(client, server.url + "film.bin", target, sha256="0" * 64)
+    assert os.listdir(target.parent) == []
+    assert download(client, server.url + "film.bin", target, sha256=right.upper()).sha256 == right
+    assert only_the_file(target)
+
+
+def test_the_digest_that_the_server_says(start: StartServer, client: Client, target: Path, tmp_path: Path) -> None:
+    """RFC 9530; a rule of the config sets the field here."""
+    (tmp_path / "www").mkdir()
+    settled(tmp_path / "www" / "film.bin", CONTENT)
+    settled(tmp_path / "www" / "other.bin", OTHER)
+    import base64
+
+    digest = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
+    config = f'[[rules]]\npath = "/**"\nfields = {{ Repr-Digest = "sha-512=:AA==:, sha-256=:{digest}:" }}\n'
+    server = start(tmp_path / "www", config=config)
+    assert download(client, server.url + "film.bin", target).sha256 == hashlib.sha256(CONTENT).hexdigest()
+    with pytest.raises(Corrupt, match="announced by the server"):
+        download(client, server.url + "other.bin", target.with_name("other.bin"))
+    assert only_the_file(target)
+
+
+def test_what_is_there_is_not_overwritten(server: ServerProcess, client: Client, target: Path, tmp_path: Path) -> None:
+    target.write_bytes(b"mine")
+    with pytest.raises(CannotRun, match="is there already"):
+        download(client, server.url + "film.bin", target)
+    assert target.read_bytes() == b"mine"
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"mine")
+    target.unlink()
+    target.symlink_to(outside)
+    with pytest.raises(CannotRun, match="is there already"):
+        download(client, server.url + "film.bin", target)
+    download(client, server.url + "film.bin", target, overwrite=True)
+    assert outside.read_bytes() == b"mine"
+    assert not target.is_symlink()
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_part_that_is_a_symlink_is_not_written_through(
+    server: ServerProcess, client: Client, target: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "outside").write_bytes(b"mine")
+    Path(f"{target}.part").symlink_to(tmp_path / "outside")
+    with pytest.raises(CannotRun, match=r"film\.bin\.part"):
+        download(client, server.url + "film.bin", target)
+    assert (tmp_path / "outside").read_bytes() == b"mine"
+
+
+def test_two_at_one_file(server: ServerProcess, client: Client, target: Path) -> None:
+    class Second:
+        def begin(self, name: str, total: int | None, done: int) -> None:
+            with pytest.raises(CannotRun, match="another download"):
+                download(client, server.url + "film.bin", target)
+
+        def advance(self, count: int) -> None:
+            pass
+
+        def end(self) -> None:
+            pass
+
+    download(client, server.url + "film.bin", target, progress=Second())
+    assert target.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(("path", "status"), [("nothing", 404), ("%zz", 400)])
+def test_no_page_of_an_error_becomes_the_file(
+    server: ServerProcess, client: Client, target: Path, path: str, status: int
+) -> None:
+    with pytest.raises(BadStatus) as caught:
+        download(client, server.url + path, target)
+    assert caught.value.status == status
+    assert os.listdir(target.parent) == []
+
+
+def test_rate(server: ServerProcess, client: Client, target: Path) -> None:
+    pieces: list[int] = []
+
+    class Pieces(CutAfter):
+        def __init__(self) -> None:
+            pass
+
+        def advance(self, count: int) -> None:
+            pieces.append(count)
+
+    done: Downloaded = download(client, server.url + "film.bin", target, rate=40_000_000, progress=Pieces())
+    assert done.size == sum(pieces) == SIZE
+    assert max(pieces) <= 256 * 1024
+
+
+WRITER = """
+import os, sys, random
+folder, name = sys.argv[1:]
+contents = [random.Random(seed).randbytes(3_000_000 - seed) for seed in range(4)]
+print("ready", flush=True)
+number = 0
+while True:
+    new = os.path.join(folder, ".new")
+    with open(new, "wb") as file:
+        file.write(contents[number % 4])
+    os.replace(new, os.path.join(folder, name))
+    number += 1
+"""
+FETCHER = """
+import sys
+from httpmini.client.client import Client
+from httpmini.client import download as module
+from httpmini.client.download import download
+from httpmini.errors import HttpminiError
+module.SAVE_S = 0.05
+try:
+    with Client() as client:
+        download(client, sys.argv[1], sys.argv[2], segments=4, rate=float(sys.argv[3]) or None)
+except HttpminiError as error:
+    print(error, file=sys.stderr)
+    sys.exit(9)
+"""
+
+
+def test_killed_at_50_moments_while_the_file_is_rewritten(start: StartServer, target: Path, tmp_path: Path) -> None:
+    """Never a mixture: the file is one of the versions, or it is not there and the call has said so."""
+    (tmp_path / "www").mkdir()
+    versions = {random.Random(seed).randbytes(3_000_000 - seed) for seed in range(4)}
+    settled(tmp_path / "www" / "film.bin", random.Random(0).randbytes(3_000_000))
+    url = start(tmp_path / "www").url + "film.bin"
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path / "www"), "film.bin"], stdout=subprocess.PIPE)
+    moments = random.Random(3)
+    try:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        for number in range(50):
+            if number == 25:  # from now on the file stays as it is, and parts can be gone on with
+                writer.kill()
+            fetcher = subprocess.Popen(
+                [sys.executable, "-c", FETCHER, url, str(target), "4000000"], stderr=subprocess.DEVNULL
+            )
+            try:
+                fetcher.wait(moments.uniform(0.15, 0.8))
+            except subprocess.TimeoutExpired:
+                fetcher.send_signal(signal.SIGKILL)
+                fetcher.wait()
+            if target.exists():
+                assert target.read_bytes() in versions, f"a mixture after run {number}"
+                target.unlink()
+    finally:
+        writer.kill()
+        writer.wait()
+        if writer.stdout:
+            writer.stdout.close()
+    last = subprocess.run([sys.executable, "-c", FETCHER, url, str(target), "0"], stderr=subprocess.PIPE, timeout=60)
+    assert last.returncode == 0, last.stderr
+    assert target.read_bytes() in versions
+    assert only_the_file(target)
+
+
+def test_a_part_that_is_not_ours_is_not_touched(server: ServerProcess, client: Client, target: Path) -> None:
+    Path(f"{target}.part").write_bytes(b"mine")
+    with pytest.raises(CannotRun, match="it is not ours"):
+        download(client, server.url + "film.bin", target)
+    assert Path(f"{target}.part").read_bytes() == b"mine"

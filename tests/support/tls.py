@@ -1,0 +1,110 @@
+"""A certificate authority of a test's own: certificates for any names and times, and contexts for both sides."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import itertools
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+DAY = datetime.timedelta(days=1)
+
+
+class Authority:
+    """Signs certificates; its own is in the file ``certificate``, for those who are to trust it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of this test")])
+        self._numbers = itertools.count()
+        made = _build(self._name, self._name, self._key.public_key(), DAY * -1, DAY)
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        usage = x509.KeyUsage(
+            digital_signature=False,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=True,
+            crl_sign=True,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        made = made.add_extension(usage, critical=True)
+        self._certificate = made.sign(self._key, hashes.SHA256())
+        self.certificate = folder / "authority.pem"
+        self.certificate.write_bytes(self._certificate.public_bytes(Encoding.PEM))
+
+    def server(
+        self,
+        *names: str,
+        begins: datetime.timedelta = DAY * -1,
+        ends: datetime.timedelta = DAY,
+        self_signed: bool = False,
+        whole_chain: bool = False,
+    ) -> ssl.SSLContext:
+        """A context for a server.
+
+        Args:
+            names: the names and addresses that its certificate is for.
+            begins: from when it is valid, from now.
+            ends: until when.
+            self_signed: nobody else has signed it.
+            whole_chain: the authority's own certificate is sent along.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        issuer, signer = (subject, key) if self_signed else (self._name, self._key)
+        made = _build(subject, issuer, key.public_key(), begins, ends)
+        made = made.add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        chain = [made.add_extension(signed_by, critical=False).sign(signer, hashes.SHA256())]
+        if whole_chain:
+            chain.append(self._certificate)
+        path = self._folder / f"server-{next(self._numbers)}.pem"
+        path.write_bytes(
+            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            + b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+    def client(self) -> ssl.SSLContext:
+        """A context for a client that trusts this authority and nobody else."""
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+
+def _build(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    begins: datetime.timedelta,
+    ends: datetime.timedelta,
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + begins)
+        .not_valid_after(now + ends)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
