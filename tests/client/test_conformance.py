@@ -212,8 +212,7 @@ def test_a_part_that_nobody_asked_for_is_not_the_file(tmp_path: Path, content_ra
     output = tmp_path / "out"
     with script([b"HTTP/1.0 206 Part\r\n" + content_range + HELLO]) as server:
         status, said, _ = get(server, *(("-o", str(output)) if to_file else ()))
-    assert status in (7, 11)
-    assert (said, output.exists()) == (b"", False)
+    assert (status, said, output.exists()) == (7, b"", False)
 
 
 @pytest.mark.parametrize("begun", [b"", b"HTTP/1.0 200", OK + b"A: b\r\n", OK + HELLO[:-1], OK + b"\r\nhel"])

@@ -16,7 +16,7 @@ from tests.wire_cases import CASES, Case
 
 # Each connection costs a fork in forking mode; the sans-I/O tests split at every place of every case.
 BYTE_BY_BYTE_LIMIT = 400
-SPLITS = 10
+SPLITS = 4
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
 

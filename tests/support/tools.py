@@ -17,7 +17,7 @@ def service_names() -> None:
 
 def tool(command: str, package: str) -> str:
     """The path of ``command``, which Debian has in ``package``."""
-    path = shutil.which(command)
+    path = shutil.which(command, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
     if path is None:
         _missing(command, package)
     return path
