@@ -31,6 +31,7 @@ from httpmini.client.response import Response
 from httpmini.client.retry import is_passing, pause_before
 from httpmini.client.url import parse_url
 from httpmini.errors import BadStatus, BrokenResponse, CannotRun, Corrupt, FetchError, TimedOut, Truncated
+from httpmini.protocol.dates import parse_date
 from httpmini.protocol.framing import Data
 from httpmini.protocol.message import Headers
 
@@ -353,8 +354,7 @@ class _Job:
         if self._answers < 2 and not self._resumed_from:
             return
         with self._client.fetch(self._url, method="HEAD", headers=self._headers) as response:
-            tag, date = _validators(response.headers)
-            if response.ok and (tag, date) != (plan.entity_tag, plan.last_modified):
+            if response.ok and not _is_of(plan, response.headers):
                 raise _Changed
 
     def _verified(self, plan: Plan, sha256: str | None) -> Downloaded:
@@ -411,9 +411,21 @@ def _to_hex(digest: str) -> str:
 
 
 def _validators(headers: Headers) -> tuple[str, str]:
-    """A strong entity tag, and a date; each may be empty (RFC 9110 §8.8)."""
+    """A strong entity tag, and a strong date; each may be empty (RFC 9110 §8.8).
+
+    A date is strong when the answer was made well after it (§8.8.2.2): two versions of one second share theirs.
+    """
     tag = headers.get("ETag") or ""
-    return "" if tag.startswith("W/") else tag, headers.get("Last-Modified") or ""
+    now = time.time()
+    modified, sent = (parse_date(headers.get(name) or "", now) for name in ("Last-Modified", "Date"))
+    is_strong = modified is not None and sent is not None and sent - modified > 1
+    return "" if tag.startswith("W/") else tag, (headers.get("Last-Modified") or "") if is_strong else ""
+
+
+def _is_of(plan: Plan, headers: Headers) -> bool:
+    """Whether an answer is of the version that ``plan`` is of; the tag says it, and the date where there is no tag."""
+    tag, date = _validators(headers)
+    return tag == plan.entity_tag if plan.entity_tag else date == plan.last_modified
 
 
 def _takes_ranges(response: Response, plan: Plan) -> bool:

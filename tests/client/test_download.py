@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from httpmini.client.client import Client
-from httpmini.client.download import Downloaded, download
+from httpmini.client.download import Downloaded, _is_of, _validators, download
 from httpmini.client.options import Retries, Timeouts
+from httpmini.client.part import Plan
 from httpmini.errors import BadStatus, CannotRun, Corrupt
+from httpmini.protocol.message import Headers
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess
 
@@ -344,3 +346,40 @@ def test_a_part_that_is_not_ours_is_not_touched(server: ServerProcess, client: C
     with pytest.raises(CannotRun, match="it is not ours"):
         download(client, server.url + "film.bin", target)
     assert Path(f"{target}.part").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("fields", "validators"),
+    [
+        ((("ETag", '"a"'),), ('"a"', "")),
+        ((("ETag", 'W/"a"'),), ("", "")),
+        ((("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Date", "Sun, 06 Nov 1994 08:49:39 GMT")), ("", "LM")),
+        ((("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Date", "Sun, 06 Nov 1994 08:49:38 GMT")), ("", "")),
+        ((("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Date", "Sun, 06 Nov 1994 08:49:37 GMT")), ("", "")),
+        ((("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"),), ("", "")),
+        ((("Last-Modified", "yesterday"), ("Date", "Sun, 06 Nov 1994 08:49:39 GMT")), ("", "")),
+    ],
+)
+def test_what_tells_versions_apart(fields: tuple[tuple[str, str], ...], validators: tuple[str, str]) -> None:
+    """A date of the second in which it was sent may be that of two versions (RFC 9110 §8.8.2.2, §13.1.5)."""
+    date = "Sun, 06 Nov 1994 08:49:37 GMT" if validators[1] else ""
+    assert _validators(Headers(fields)) == (validators[0], date)
+
+
+@pytest.mark.parametrize(
+    ("tag", "date", "fields", "same"),
+    [
+        ('"a"', "", (("ETag", '"a"'),), True),
+        ('"a"', "", (("ETag", '"b"'),), False),
+        ('"a"', "", (), False),
+        # A server may say no date as long as its second lasts, and one later: it is the same version.
+        ('"a"', "", (("ETag", '"a"'), ("Last-Modified", "D"), ("Date", "N")), True),
+        ("", "D", (("Last-Modified", "D"), ("Date", "N")), True),
+        ("", "D", (("Last-Modified", "N"), ("Date", "N")), False),
+        ("", "D", (), False),
+    ],
+)
+def test_whether_it_is_the_same_version(tag: str, date: str, fields: tuple[tuple[str, str], ...], same: bool) -> None:
+    dates = {"D": "Sun, 06 Nov 1994 08:49:37 GMT", "N": "Sun, 06 Nov 1994 08:50:00 GMT"}
+    headers = Headers(tuple((name, dates.get(value, value)) for name, value in fields))
+    assert _is_of(Plan("http://h/", tag, dates.get(date, date), 1), headers) == same
