@@ -13,7 +13,7 @@ import base64
 import netrc
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from httpmini.client.connect import Routing, dial
@@ -26,25 +26,33 @@ from httpmini.client.timings import Timings
 from httpmini.client.url import Url, join, parse_url
 from httpmini.errors import BadRedirect, BadUrl, FetchError, NotConnected, Truncated
 from httpmini.protocol.grammar import BAD_TARGET_OCTET, TOKEN
-from httpmini.protocol.message import Headers
 from httpmini.protocol.writer import request_head
 from httpmini.version import __version__
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_IDLE = 8  # connections kept for one origin
+_OURS = (("User-Agent", f"httpmini/{__version__}"), ("Accept", "*/*"), ("Connection", "keep-alive"))
 # What is meant for one server only (RFC 9110 §15.4).
 _PRIVATE = {"authorization", "cookie", "host", "proxy-authorization"}
 
 
 @dataclass(frozen=True)
 class _Request:
-    """What is asked, wherever it leads, and since when by the monotonic clock."""
+    """What is asked, wherever it leads, and since when by the monotonic clock.
+
+    Raises:
+        BadUrl: it cannot be spelled. So nobody is called in vain.
+    """
 
     method: str
     url: Url
     headers: tuple[tuple[str, str], ...]
     data: bytes
     started: float
+    head: bytes = field(init=False)  # for the server itself; a proxy is told more
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "head", _spell(self))
 
 
 class Client:
@@ -124,13 +132,12 @@ class Client:
         """
         url = url if isinstance(url, Url) else parse_url(url)
         request = _Request(method, url, self._with_credentials(url, tuple(headers)), data, time.monotonic())
-        _spell(request)  # what cannot be spelled is refused before anybody is called
         history: list[tuple[int, str]] = []
         while True:
             response = self._ask_until_answered(request)
             try:
                 there = self._redirected(request, response, history)
-            except BadRedirect:
+            except FetchError:
                 response.close()
                 raise
             if there is None:
@@ -142,14 +149,11 @@ class Client:
 
     def _with_credentials(self, url: Url, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
         """Ours, then the client's, then this request's fields, the later ones instead of the earlier."""
-        ours: list[tuple[str, str]] = [("User-Agent", f"httpmini/{__version__}"), ("Accept", "*/*")]
-        if self.decode:
-            ours.append(("Accept-Encoding", ACCEPTED))
-        ours.append(("Connection", "keep-alive"))
+        ours = [*_OURS, ("Accept-Encoding", ACCEPTED)] if self.decode else [*_OURS]
         if credentials := self._credentials(url):
             token = base64.b64encode(":".join(credentials).encode()).decode("ascii")
             ours.append(("Authorization", f"Basic {token}"))
-        for fields in (self._headers, headers):
+        for fields in filter(None, (self._headers, headers)):
             replaced = {name.lower() for name, _ in fields}
             ours = [field for field in ours if field[0].lower() not in replaced] + list(fields)
         return tuple(field for field in ours if field[1])
@@ -238,7 +242,7 @@ class Client:
     def _converse(self, wire: Wire, request: _Request, timings: Timings) -> Response:
         wire.deadline = None if self.timeouts.total_s is None else request.started + self.timeouts.total_s
         try:
-            head = _spell(request, wire.proxy_fields, via_proxy=wire.via_proxy)
+            head = _spell(request, wire.proxy_fields, via_proxy=True) if wire.via_proxy else request.head
             if self._trace:
                 self._trace(">", head)
             wire.send(head, request.data)
@@ -288,7 +292,7 @@ def _spell(request: _Request, more: tuple[tuple[str, str], ...] = (), *, via_pro
     try:
         if not TOKEN.fullmatch(request.method.encode("ascii")) or BAD_TARGET_OCTET.search(target.encode("ascii")):
             raise ValueError(f"not a request: {request.method!r} {target!r}")
-        return request_head(request.method, target, Headers(tuple(fields)))
+        return request_head(request.method, target, fields)
     except ValueError as error:
         raise BadUrl(f"this cannot be asked: {error}") from error
 

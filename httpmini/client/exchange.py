@@ -56,14 +56,14 @@ class Wire:
         self._buffer = memoryview(bytearray(PIECE_BYTES))
         self.deadline: float | None = None
         self._rest = b""  # came with the head, and belongs to the body
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing has come since the last answer: neither its end, nor octets that nobody asked for."""
-        poll = select.poll()
-        poll.register(self.sock, select.POLLIN)
-        pending = getattr(self.sock, "pending", lambda: 0)  # what TLS has taken from the socket already
-        return not poll.poll(0) and not pending()
+        pending = getattr(self.sock, "pending", None)  # what TLS has taken from the socket already
+        return not self._poll.poll(0) and not (pending and pending())
 
     def close(self) -> None:
         """Close the socket."""
@@ -83,7 +83,7 @@ class Wire:
             for part in (head + data,) if len(data) < PIECE_BYTES else (head, data):
                 view = memoryview(part)
                 while view:  # sendall() would have one limit for all of a large body
-                    self.sock.settimeout(self._patience(self.timeouts.silence_s))
+                    self._set_timeout(self._patience(self.timeouts.silence_s))
                     view = view[self.sock.send(view) :]
         except TimeoutError as error:
             raise self._late("silence", self.timeouts.silence_s, "the server did not take the request") from error
@@ -177,7 +177,7 @@ class Wire:
         limit = self.timeouts.first_byte_s if phase == "first byte" else self.timeouts.silence_s
         patience = self._patience(limit)
         try:
-            self.sock.settimeout(patience)
+            self._set_timeout(patience)
             count = self.sock.recv_into(self._buffer, min(size, len(self._buffer)))
         except TimeoutError as error:
             raise self._late(phase, limit, "nothing came") from error
@@ -187,6 +187,10 @@ class Wire:
                 raise NotConnected(f"the server broke the connection without an answer: {said}") from error
             raise Truncated(f"the connection broke: {error.strerror or error}") from error
         return self._buffer[:count]
+
+    def _set_timeout(self, seconds: float) -> None:
+        if self.sock.gettimeout() != seconds:  # which is a system call
+            self.sock.settimeout(seconds)
 
     def _patience(self, limit: float) -> float:
         if self.deadline is None:

@@ -18,7 +18,6 @@ from httpmini.client.options import Limits
 from httpmini.client.timings import Deadline
 from httpmini.client.url import Url, parse_url
 from httpmini.errors import BadUrl, BrokenResponse, NotConnected, ProtocolError, visible
-from httpmini.protocol.message import Headers
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, ResponseHead, read_response_head
 from httpmini.protocol.writer import request_head
 
@@ -93,7 +92,7 @@ def open_tunnel(sock: socket.socket, proxy: Url, url: Url, limits: Limits, deadl
         TimedOut: it did not answer in time.
         BrokenResponse: its answer is no HTTP, or goes on behind its end.
     """
-    fields = Headers((("Host", url.authority), *authorization(proxy)))
+    fields = (("Host", url.authority), *authorization(proxy))
     late = f"the proxy {proxy.authority} had not connected to {url.authority}"
     try:
         sock.settimeout(deadline.patience(late))

