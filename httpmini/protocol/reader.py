@@ -186,8 +186,7 @@ def parse_fields(block: bytes, offset: int, limit: int, *, unfold: bool = False)
         ProtocolError: with the byte at which a line is wrong.
     """
     if grammar.is_plain(block, limit):  # what is not is read line by line, to say what is wrong, and where
-        lines = (line.partition(":") for line in block[:-1].decode("iso-8859-1").split("\n")) if block else ()
-        return Headers(tuple((name, value.strip(" \t\r")) for name, _, value in lines))
+        return Headers.from_lines(block.decode("iso-8859-1"))
     fields: list[tuple[str, str]] = []
     for raw in block[:-1].split(b"\n") if block else ():
         line = raw.removesuffix(b"\r")
