@@ -137,8 +137,8 @@ class CalculatorService:
         connection.leave("busy, come again later", now)
         return connection
 
-    def prepare(self) -> None:
-        """There is nothing to load."""
+    def tick(self) -> None:
+        """Nothing was put off."""
 
 
 def _may_be_hello(line: bytes, *, complete: bool) -> bool:

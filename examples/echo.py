@@ -41,8 +41,8 @@ class EchoService:
         connection.end(now, expects_more=True)
         return connection
 
-    def prepare(self) -> None:
-        """There is nothing to load."""
+    def tick(self) -> None:
+        """Nothing was put off."""
 
 
 if __name__ == "__main__":

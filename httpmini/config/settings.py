@@ -230,6 +230,13 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=0, le=1_073_741_824),
         _says("How much of what it still sends is read and thrown away meanwhile."),
     ] = 4_194_304
+    recall_bytes: Annotated[
+        int,
+        Meta(ge=0, le=1_099_511_627_776),
+        _says("""Memory for answers that are kept ready, of files up to 256 KiB: sending one again costs a fifth of what
+        making it costs. Before every use the file is looked at, so a change is seen by the next request. 0 keeps none.
+        In prefork mode each worker has as much."""),
+    ] = 67_108_864
     drain_s: Annotated[
         Seconds,
         _says("""Seconds that answers which are on their way get to finish after SIGINT or SIGTERM. Idle connections are

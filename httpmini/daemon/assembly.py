@@ -13,13 +13,14 @@ from httpmini.config import Config
 from httpmini.daemon import lifecycle
 from httpmini.errors import CannotRun, visible
 from httpmini.protocol.reader import HeadLimits
-from httpmini.server.access_log import access_log
+from httpmini.server.access_log import AccessLog
 from httpmini.server.admission import AddressRules, Admission
 from httpmini.server.connection import Patience
 from httpmini.server.error_log import error_log
 from httpmini.server.http_connection import HttpService
 from httpmini.server.listener import endpoint_of, open_listeners, parse_endpoint
 from httpmini.server.log_file import LogFile
+from httpmini.server.recall import Recall
 from httpmini.site import pages
 from httpmini.site.authorise import Realm
 from httpmini.site.media_types import MediaTypes
@@ -40,9 +41,11 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
     Raises:
         CannotRun: a port is taken, a log cannot be written, a limit is too low.
     """
-    with closing(LogFile(config.log.access)) as accesses, closing(LogFile(config.log.error)) as errors:
+    # A child or a thread writes its lines itself: nobody would do it later.
+    batched = config.server.mode in ("iterative", "select")
+    with closing(LogFile(config.log.access, batched=batched)) as accesses, closing(LogFile(config.log.error)) as errors:
         log = error_log(errors.write, time.time)
-        service = make_service(config, make_site(config), accesses.write, log)
+        service = make_service(config, make_site(config), accesses.write, log, accesses.flush)
         rules = AddressRules(
             [ip_network(entry) for entry in config.server.allow], [ip_network(entry) for entry in config.server.deny]
         )
@@ -99,18 +102,29 @@ def _open_users(path: str) -> Users:
 
 
 def make_service(
-    config: Config, site: Site, write_access: Callable[[str], None], log: Callable[[str], None]
+    config: Config,
+    site: Site,
+    write_access: Callable[[str], None],
+    log: Callable[[str], None],
+    flush_access: Callable[[], None] = lambda: None,
 ) -> HttpService:
     """HTTP for ``site``, within the limits of ``config``."""
     limits = config.limits
+
+    def put_off() -> None:
+        flush_access()
+        pages.prepare()
+
     return HttpService(
         site=site,
         limits=HeadLimits(limits.head_bytes, limits.target_bytes, limits.fields),
         patience=Patience(limits.idle_s, limits.send_stall_s, limits.linger_s, limits.linger_bytes),
         head_s=limits.head_s,
         server_name=config.server.product,
-        log_exchange=access_log(config.log.format, write_access),
+        log=AccessLog(config.log.format, write_access),
+        recall=Recall(limits.recall_bytes, time.time),
+        negotiates=bool(config.site.precompressed),
         log_error=log,
         now=time.time,
-        load=pages.prepare,
+        put_off=put_off,
     )

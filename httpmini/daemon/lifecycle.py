@@ -54,7 +54,6 @@ def run(
         with _signals_to(control, explain=lambda: _explain_drain(admission, drain_s, log)):
             server = MODES[mode](Assignment(listeners, service, admission, control, log))
             ready()
-            service.prepare()
             server.serve()
             for listener in listeners:  # who connects from now on is told so by the kernel
                 listener.close()

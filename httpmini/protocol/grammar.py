@@ -38,6 +38,9 @@ REQUEST_LINE = re.compile(
     rb"(?P<method>[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]+(?P<target>[^ \t]+)(?:[ \t]+(?P<version>[^ \t]+))?[ \t]*"
 )
 
+# The same as nearly everybody sends it: one space each time, a path of visible ASCII without a fragment, 1.0 or 1.1.
+PLAIN_REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!\"$-~]*+) HTTP/1\.([01])\r\n")
+
 # RFC 9112 §2.3:  HTTP-version = HTTP-name "/" DIGIT "." DIGIT
 # RFC 1945 §3.1:  HTTP-Version = "HTTP" "/" 1*DIGIT "." 1*DIGIT
 # Leading zeros are stripped by hand: an expression that may take a zero in two ways tries them all.

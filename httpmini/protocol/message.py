@@ -18,8 +18,8 @@ _AROUND_VALUES = " \t\r"  # the CR belongs to the line end
 class Headers:
     """Header fields in their order, duplicates kept; names are compared without regard to case (RFC 9110 §5).
 
-    They are kept as the text that they come as, and searched: of a dozen fields that a browser sends, an answer depends
-    on two or three, and looking for these costs less than taking all of them apart.
+    Those of a head that was read are kept as its text, and searched: of a dozen fields that a browser sends, an answer
+    depends on two or three, and looking for these costs less than taking all of them apart.
 
     Args:
         fields: names and values.
@@ -29,8 +29,7 @@ class Headers:
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields: tuple[tuple[str, str], ...] | None = tuple(fields)
-        self._text = ""  # each field as "\n", name, ":", value, blanks as they came
-        self._lowered = ""
+        self._text = self._lowered = ""  # each field as "\n", name, ":", value with the blanks as they came
 
     @classmethod
     def from_lines(cls, text: str) -> Headers:
@@ -51,7 +50,11 @@ class Headers:
 
     def all(self, name: str) -> list[str]:
         """Every value of the field ``name``, in order."""
-        wanted, lowered = f"\n{name.lower()}:", self._searchable()
+        lowered = self._lowered
+        if not lowered:
+            wanted = name.lower()
+            return [value for field_name, value in self.fields if field_name.lower() == wanted]
+        wanted = f"\n{name.lower()}:"
         values = []
         at = lowered.find(wanted)
         while at >= 0:
@@ -73,17 +76,11 @@ class Headers:
 
     def has_any(self, *beginnings: str) -> bool:
         """Whether any field begins with one of these, in lower case: ``if-`` is for all conditions."""
-        lowered = self._searchable()
+        lowered = self._lowered or "".join(f"\n{name}:" for name, _ in self.fields).lower()
         return any(f"\n{beginning}" in lowered for beginning in beginnings)
 
-    def _searchable(self) -> str:
-        if not self._lowered:
-            self._text = "".join(f"\n{name}:{value}" for name, value in self.fields)
-            self._lowered = self._text.lower()
-        return self._lowered
-
     def __contains__(self, name: str) -> bool:
-        return f"\n{name.lower()}:" in self._searchable()
+        return f"\n{name.lower()}:" in self._lowered if self._lowered else bool(self.all(name))
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)

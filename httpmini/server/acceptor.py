@@ -5,17 +5,16 @@ All modes stand at the same door. What differs is what becomes of a client that 
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from httpmini.server.admission import AddressRules, Admission, Slot
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Peer, Refusal
+from httpmini.server.listener import accept
 from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, advance
 
@@ -33,7 +32,7 @@ MAX_REFUSED = 32
 class _Doubtful:
     """A client for whom there was no slot, and until when to look for one again."""
 
-    sock: socket.socket
+    fd: int
     peer: Peer
     until: float
 
@@ -76,29 +75,29 @@ class Acceptor:
     def last_call(self) -> list[Client]:
         """Give the listeners back. The clients that stood at the door already, as far as there are slots."""
         self._admitted = []
-        for accept in self._handlers.values():
+        for take_in in self._handlers.values():
             if self._admission.accepting:
-                accept()
+                take_in()
         self._watch(False)
         for one in self._doubtful:
-            self._show_out(one.sock, one.peer, Refusal.BUSY)
+            self._show_out(one.fd, one.peer, Refusal.BUSY)
         self._doubtful.clear()
         return self._admitted
 
     @property
-    def at_the_door(self) -> list[socket.socket]:
-        """Sockets that belong to none of the children: a new child gives up its copies of them.
+    def at_the_door(self) -> list[int]:
+        """Descriptors of sockets that belong to none of the children: a new child gives up its copies of them.
 
         Among them those that ``wait`` returned and the mode has not taken out of that list yet.
         """
-        refused = [client.sock for client in self._reactor.clients]
-        return [*(client.sock for client in self._admitted), *(one.sock for one in self._doubtful), *refused]
+        refused = [client.fd for client in self._reactor.clients]
+        return [*(client.fd for client in self._admitted), *(one.fd for one in self._doubtful), *refused]
 
     def refuse(self, client: Client, refusal: Refusal) -> None:
         """Turn away a client that was let in, before it was served."""
         if client.slot is not None:
             client.slot.release()
-        self._show_out(client.sock, client.peer, refusal)
+        self._show_out(client.fd, client.peer, refusal)
 
     def _watch(self, on: bool) -> None:
         if on != self._watching:
@@ -115,7 +114,7 @@ class Acceptor:
             if not self._admission.accepting:
                 return
             try:
-                sock, address = listener.accept()
+                fd, peer = accept(listener)
             except BlockingIOError:
                 return
             except ConnectionError:  # it came and went while it was in the backlog
@@ -124,19 +123,16 @@ class Acceptor:
                 self._starve(error)
                 return
             self._starved = False
-            self._let_in(sock, _peer(address))
+            self._let_in(fd, peer)
 
-    def _let_in(self, sock: socket.socket, peer: Peer) -> None:
-        sock.setblocking(False)
-        with contextlib.suppress(OSError):  # not a TCP socket, or reset already
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _let_in(self, fd: int, peer: Peer) -> None:
         place = self._admission.admit(peer.host)
         if isinstance(place, Slot):
-            self._admit(sock, peer, place)
+            self._admit(fd, peer, place)
         elif place is Refusal.BUSY:
-            self._doubtful.append(_Doubtful(sock, peer, time.monotonic() + SECOND_LOOK_S))
+            self._doubtful.append(_Doubtful(fd, peer, time.monotonic() + SECOND_LOOK_S))
         else:
-            self._show_out(sock, peer, place)
+            self._show_out(fd, peer, place)
 
     def _look_again(self) -> None:
         """Slots for the doubtful, in the order in which they came, or a refusal for those who have waited enough."""
@@ -144,25 +140,25 @@ class Acceptor:
             one = self._doubtful[0]
             place = self._admission.admit(one.peer.host)
             if isinstance(place, Slot):
-                self._admit(one.sock, one.peer, place)
+                self._admit(one.fd, one.peer, place)
             elif one.until <= time.monotonic() or len(self._doubtful) > MAX_REFUSED:
-                self._show_out(one.sock, one.peer, place)
+                self._show_out(one.fd, one.peer, place)
             else:
                 return
             self._doubtful.popleft()
 
-    def _admit(self, sock: socket.socket, peer: Peer, slot: Slot) -> None:
-        self._admitted.append(Client(sock, peer, self._service.connect(peer, time.monotonic()), slot))
+    def _admit(self, fd: int, peer: Peer, slot: Slot) -> None:
+        self._admitted.append(Client(fd, peer, self._service.connect(peer, time.monotonic()), slot))
 
-    def _show_out(self, sock: socket.socket, peer: Peer, refusal: Refusal) -> None:
+    def _show_out(self, fd: int, peer: Peer, refusal: Refusal) -> None:
         """Say no; wait until it is read, unless too many are being waited for."""
         now = time.monotonic()
         connection = self._service.refuse(peer, refusal, now)
         place = self._exit.admit(peer.host)
         if isinstance(place, Slot):
-            self._reactor.add(Client(sock, peer, connection, place), now)
+            self._reactor.add(Client(fd, peer, connection, place), now)
         else:
-            client = Client(sock, peer, connection, None)
+            client = Client(fd, peer, connection, None)
             advance(client, now)
             connection.lose(now)
             client.close()
@@ -172,7 +168,3 @@ class Acceptor:
         if not self._starved:
             self._starved = True
             self._log(f"cannot accept: {error.strerror}; clients wait in the backlog until it is possible again")
-
-
-def _peer(address: Sequence[object]) -> Peer:
-    return Peer(str(address[0]), int(str(address[1])))

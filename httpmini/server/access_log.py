@@ -24,6 +24,7 @@ from httpmini.protocol.message import Request, Response
 from httpmini.server.connection import Peer
 
 Format = Literal["common", "combined"]
+Around = tuple[str, str]
 
 # Together with the rest of a line they stay below log_file.MAX_LINE_BYTES, even when every octet is escaped.
 _MAX_LINE_OCTETS = 2000
@@ -36,7 +37,7 @@ _USERINFO = re.compile(r"(?P<scheme>(?:^|(?<=[ \t]))[A-Za-z][A-Za-z0-9+.-]*://)[
 _ESCAPES = {code: f"\\x{code:02X}" for code in (*range(0x20), ord('"'), ord("\\"), *range(0x7F, 0x100))}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see message.Request
 class Exchange:
     """What happened to one request.
 
@@ -59,6 +60,8 @@ class Exchange:
 
 def escape(text: str, limit: int) -> str:
     """``text``, whose characters are octets, for between two quotes; at most ``limit`` characters long."""
+    if len(text) <= limit and text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return text  # as good as always
     escaped = text[:limit].translate(_ESCAPES)
     if len(escaped) <= limit and len(text) <= limit:
         return escaped
@@ -66,25 +69,69 @@ def escape(text: str, limit: int) -> str:
     return cut[: cut.rindex("\\")] + "..." if "\\" in cut[-3:] else cut + "..."
 
 
+class AccessLog:
+    """Writes a line for each exchange.
+
+    Args:
+        form: which fields it has.
+        write: takes a line without its end.
+    """
+
+    def __init__(self, form: Format, write: Callable[[str], None]) -> None:
+        self._form = form
+        self._write = write
+        self._second = -1
+        self._date = ""
+
+    def add(self, exchange: Exchange) -> None:
+        """Write down what has happened."""
+        self._write(format_exchange(exchange, self._form))
+
+    def add_again(self, host: str, rest: str, second: int) -> None:
+        """Write down that what the ``rest`` of a line says (see ``fill``) has happened, perhaps once more."""
+        if second != self._second:
+            self._second, self._date = second, format_time(second)
+        self._write(f"{host} - - [{self._date}] {rest}")
+
+    def around(self, line: str, request: Request | None, response: Response) -> Around:
+        """What stands between the date and the size, and behind that: the same for the same request and answer."""
+        return around_size(line, request, response, self._form)
+
+
+def fill(around: Around, body_bytes: int) -> str:
+    """The rest of a line, behind the date."""
+    before, behind = around
+    return f"{before}{body_bytes or '-'}{behind}"
+
+
+def format_time(seconds: float) -> str:
+    """The time as these formats have it, in UTC."""
+    t = time.gmtime(seconds)
+    return f"{t.tm_mday:02}/{MONTHS[t.tm_mon - 1]}/{t.tm_year}:{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} +0000"
+
+
 def format_exchange(exchange: Exchange, form: Format) -> str:
-    """The line for ``exchange``, in UTC."""
-    t = time.gmtime(exchange.finished)
-    answer = exchange.response
-    date = f"{t.tm_mday:02}/{MONTHS[t.tm_mon - 1]}/{t.tm_year}:{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} +0000"
-    line = _quote(exchange.line, _MAX_LINE_OCTETS)
-    user = escape(answer.user, _MAX_USER_OCTETS).replace(" ", "\\x20") or "-"
-    size = exchange.body_bytes or "-"
-    common = f'{exchange.peer.host} - {user} [{date}] "{line}" {answer.status} {size}'
-    why = _explain(answer.error)
+    """The line for ``exchange``."""
+    user = escape(exchange.response.user, _MAX_USER_OCTETS).replace(" ", "\\x20") or "-"
+    rest = fill(around_size(exchange.line, exchange.request, exchange.response, form), exchange.body_bytes)
+    return f"{exchange.peer.host} - {user} [{format_time(exchange.finished)}] {rest}"
+
+
+def around_size(line: str, request: Request | None, response: Response, form: Format) -> Around:
+    """What stands between the date and the size of a line, and behind that."""
+    before = f'"{_quote(line, _MAX_LINE_OCTETS)}" {response.status} '
+    why = _explain(response.error)
     if form == "common":
-        return common + why
-    fields = exchange.request.headers if exchange.request else None
+        return before, why
+    fields = request.headers if request else None
     referer = _quote((fields and fields.get("Referer")) or "", _MAX_FIELD_OCTETS)
     agent = _quote((fields and fields.get("User-Agent")) or "", _MAX_FIELD_OCTETS)
-    return f'{common} "{referer}" "{agent}"{why}'
+    return before, f' "{referer}" "{agent}"{why}'
 
 
 def _quote(text: str, limit: int) -> str:
+    if "@" not in text:
+        return escape(text, limit) or "-"
     return escape(_USERINFO.sub(r"\g<scheme>", text), limit) or "-"
 
 
@@ -94,8 +141,3 @@ def _explain(error: ProtocolError | None) -> str:
     section = error.reason.section.replace("§", "")  # a line is ASCII
     where = "" if error.offset is None else f" offset={error.offset}"
     return f' reason={error.reason.token}{where} section="{section}"'
-
-
-def access_log(form: Format, write: Callable[[str], None]) -> Callable[[Exchange], None]:
-    """A function that writes the line of an exchange."""
-    return lambda exchange: write(format_exchange(exchange, form))

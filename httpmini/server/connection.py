@@ -9,7 +9,6 @@ that do not read, and the lingering close.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -63,6 +62,9 @@ class Connection(ABC):
 
     Attributes:
         patience: how long the peer is waited for.
+        output: the pieces that are to be sent.
+        position: how much of the first of them is out.
+        sent_bytes: how much has gone out in all.
         deadline: when ``expire`` is to be called unless something happens before. Every byte received or sent winds it
             up again; a subclass that is stricter sets it in ``on_data``.
         expects_more: whether the peer is likely to send more although we have ended. If not, a LINGER may be cut short
@@ -70,10 +72,25 @@ class Connection(ABC):
         aborted: whether the peer must see that the connection broke (RST), because an answer is incomplete.
     """
 
+    # Slots: with 10,000 clients that wait, each byte of these counts.
+    __slots__ = (
+        "_lingered_bytes",
+        "_peer_ended",
+        "_then",
+        "aborted",
+        "deadline",
+        "expects_more",
+        "output",
+        "patience",
+        "position",
+        "sent_bytes",
+    )
+
     def __init__(self, patience: Patience, now: float) -> None:
         self.patience = patience
-        self._output: deque[Piece] = deque()
-        self._position = 0  # how much of the first piece has gone out
+        self.output: list[Piece] = []
+        self.position = 0
+        self.sent_bytes = 0
         self._then = Interest.READ  # what follows when the output is out
         self._lingered_bytes = 0
         self._peer_ended = False
@@ -84,7 +101,7 @@ class Connection(ABC):
     @property
     def interest(self) -> Interest:
         """What to wait for now."""
-        return Interest.WRITE if self._output else self._then
+        return Interest.WRITE if self.output else self._then
 
     @property
     def is_ending(self) -> bool:
@@ -106,18 +123,26 @@ class Connection(ABC):
             self._peer_ended = True
             self.on_end(now)
 
-    def output(self) -> tuple[Piece, int, bool]:
-        """The piece to send, how much of it is out already, and whether more follows it."""
-        return self._output[0], self._position, len(self._output) > 1
+    def find_ready(self, data: bytes, now: float) -> bytes | None:  # noqa: ARG002
+        """The answer to ``data``, which has just come, if all of it lies ready; then ``sent_ready`` is called next.
+
+        None says nothing: then ``receive`` finds out.
+        """
+        return None
+
+    def sent_ready(self, answer: bytes, count: int, now: float) -> bool:
+        """``count`` bytes of what ``find_ready`` found have gone out. Whether nothing is left to do but to wait."""
+        raise NotImplementedError
 
     def sent(self, count: int, now: float) -> None:
         """``count`` bytes of the piece have gone out."""
-        self._position += count
+        self.position += count
+        self.sent_bytes += count
         self.deadline = now + self.patience.send_stall_s
-        if self._position == len(self._output[0]):
-            self._output.popleft()
-            self._position = 0
-            if not self._output:
+        if self.position == len(self.output[0]):
+            del self.output[0]
+            self.position = 0
+            if not self.output:
                 self.on_flushed(now)
 
     def expire(self, now: float) -> None:
@@ -138,16 +163,16 @@ class Connection(ABC):
     def lose(self, now: float) -> None:
         """The connection is broken, or given up."""
         if self.interest is not Interest.CLOSED:
-            self.aborted = bool(self._output)
+            self.aborted = bool(self.output)
             self.on_lost(now)
-            self._output.clear()
+            self.output.clear()
             self._then = Interest.CLOSED
 
     # What a subclass says.
 
     def send(self, *pieces: Piece, now: float) -> None:
         """Queue output."""
-        self._output.extend(piece for piece in pieces if len(piece))
+        self.output.extend(piece for piece in pieces if len(piece))
         self.deadline = now + self.patience.send_stall_s
 
     def end(self, now: float, *, expects_more: bool) -> None:
@@ -161,7 +186,7 @@ class Connection(ABC):
         """
         self.expects_more = expects_more
         self._then = Interest.CLOSED if self._peer_ended else Interest.LINGER
-        if not self._output:
+        if not self.output:
             self.deadline = now + self.patience.linger_s
 
     def abandon(self) -> None:
@@ -187,7 +212,7 @@ class Connection(ABC):
         self.abandon()
 
     def on_lost(self, now: float) -> None:  # noqa: B027  (nothing to do is a fine default)
-        """The connection broke; ``_output`` is what could not be sent."""
+        """The connection broke; ``output`` is what could not be sent."""
 
     def drain(self, now: float) -> None:
         """The server is stopping: finish what is being answered, begin nothing new."""
@@ -206,8 +231,10 @@ class Service(Protocol):
         """A short conversation with one that was not: what to say, then goodbye."""
         ...
 
-    def prepare(self) -> None:
-        """Load what is needed only later, once clients can connect: a child process would load it for itself, and a
-        process without a free descriptor could not load it at all.
+    def tick(self) -> None:
+        """Do what was put off: write a log that waits, load what is needed later only.
+
+        Called for the first time soon after the start, then a few times a second while there are clients, and when the
+        last of them has left.
         """
         ...

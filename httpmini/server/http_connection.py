@@ -14,12 +14,13 @@ from typing import Protocol
 from httpmini.errors import ProtocolError
 from httpmini.protocol.body import Piece
 from httpmini.protocol.message import Headers, Request, Response
-from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader
+from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader, read_plain_request
 from httpmini.protocol.writer import response_head
 from httpmini.reasons import REASONS
-from httpmini.server.access_log import Exchange
+from httpmini.server.access_log import AccessLog, Exchange, fill
 from httpmini.server.connection import Connection, Interest, Patience, Peer, Refusal
 from httpmini.server.error_log import describe
+from httpmini.server.recall import Kept, Known, Question, Recall
 
 _REFUSALS = {Refusal.BUSY: "too-many-clients", Refusal.DENIED: "address-denied", Refusal.RESOURCES: "out-of-resources"}
 
@@ -46,10 +47,12 @@ class HttpService:
         patience: how long a client is waited for.
         head_s: seconds from the first byte of a head to its last.
         server_name: the Server field's value.
-        log_exchange: takes every exchange when it is over.
+        log: takes every exchange when it is over.
+        recall: keeps answers that are ready.
+        negotiates: whether the site looks at Accept-Encoding.
         log_error: takes one line for a fault of ours.
         now: the present, in seconds since the epoch.
-        load: loads what answering needs (see ``Service.prepare``).
+        put_off: does what can wait (see ``Service.tick``).
     """
 
     site: Respond
@@ -57,10 +60,12 @@ class HttpService:
     patience: Patience
     head_s: float
     server_name: str
-    log_exchange: Callable[[Exchange], None]
+    log: AccessLog
+    recall: Recall
+    negotiates: bool
     log_error: Callable[[str], None]
     now: Callable[[], float]
-    load: Callable[[], None]
+    put_off: Callable[[], None]
 
     def connect(self, peer: Peer, now: float) -> Connection:
         """A conversation with a client that was let in."""
@@ -72,41 +77,88 @@ class HttpService:
         connection.refuse(ProtocolError(REASONS[_REFUSALS[refusal]]), now)
         return connection
 
-    def prepare(self) -> None:
-        """Load what answering needs (see ``Service.prepare``)."""
-        self.load()
+    def tick(self) -> None:
+        """Do what was put off (see ``Service.tick``)."""
+        self.put_off()
 
 
 class HttpConnection(Connection):
     """One client's requests, one after the other."""
 
+    __slots__ = (
+        "_answer",
+        "_answer_begins_at",
+        "_draining",
+        "_head_deadline",
+        "_known",
+        "_peer",
+        "_reader",
+        "_service",
+    )
+
     def __init__(self, service: HttpService, peer: Peer, now: float) -> None:
         super().__init__(service.patience, now)
         self._service = service
         self._peer = peer
-        self._reader = RequestReader(service.limits)
+        self._reader: RequestReader | None = None  # while something of a head is here that was not answered at once
         self._head_deadline: float | None = None
-        self._answer: _Answer | None = None
+        self._answer: _Answer | Known | None = None
+        self._answer_begins_at = 0  # in ``sent_bytes``
         self._draining = False
 
+    @property
+    def _has_begun(self) -> bool:
+        """Whether something of a next request is here."""
+        return self._reader is not None and not self._reader.is_empty
+
+    def find_ready(self, data: bytes, now: float) -> bytes | None:
+        """What is kept for a head of these very octets, when it is still right."""
+        if self._reader is not None or self._then is not Interest.READ or self._draining:
+            return None
+        known = self._service.recall.find_head(data, now)
+        if known is None:
+            return None
+        self._known = known
+        return known.kept.octets
+
+    def sent_ready(self, answer: bytes, count: int, now: float) -> bool:
+        """All of it at once, on a connection that goes on, is as good as always: write it down, and wait for more."""
+        known = self._known
+        if count == len(answer) and known.keep_alive:
+            self.sent_bytes += count
+            self.deadline = now + self.patience.idle_s
+            self._service.log.add_again(self._peer.host, known.line, known.kept.second)
+            return True
+        self._answer_known(known, now)
+        if count:
+            self.sent(count, now)
+        return False
+
     def on_data(self, data: bytes, now: float) -> None:
-        """More of a head, or of what follows it."""
+        """A whole head, as most come; or anything else, which is for the reader."""
+        if self._reader is None:
+            request = read_plain_request(data, self._service.limits)
+            if request is not None:
+                self._answer_request(request, data, now)
+                return
+        if self._reader is None:
+            self._reader = RequestReader(self._service.limits)
         self._reader.feed(data)
-        self._read_request(now)
+        self._read_request(self._reader, now)
 
     def on_end(self, now: float) -> None:
         """The client sends nothing more: fine between two requests, an error in the middle of one."""
-        if self._reader.is_empty:
-            self.abandon()
-        else:
+        if self._has_begun:
             self.refuse(ProtocolError(REASONS["head-incomplete"]), now)
+        else:
+            self.abandon()
 
     def on_timeout(self, now: float) -> None:
         """Silent between two requests: close without a word (RFC 9112 §9.5). Too slow in the middle of one: 408."""
-        if self._reader.is_empty:
-            self.abandon()
-        else:
+        if self._has_begun:
             self.refuse(ProtocolError(REASONS["head-slow"]), now)
+        else:
+            self.abandon()
 
     def on_flushed(self, now: float) -> None:
         """An answer is out: write it down, and go on to the next request or to the end."""
@@ -115,14 +167,16 @@ class HttpConnection(Connection):
             super().on_flushed(now)
         elif self._draining:
             self.end(now, expects_more=True)
+        elif self._reader is None:
+            self.deadline = now + self.patience.idle_s
         else:
-            self._read_request(now)
+            self._read_request(self._reader, now)
 
     def on_lost(self, now: float) -> None:  # noqa: ARG002
         """Write down what was cut off: an answer, or a head that was never complete (as 400, as others do)."""
-        if self._answer is None and not self._reader.is_empty and not self.is_ending:
+        if self._answer is None and self._has_begun and not self.is_ending:
             lost = ProtocolError(REASONS["head-incomplete"])
-            self._answer = _Answer(None, self._reader.first_line(), Response(lost.reason.status, error=lost), 0)
+            self._begin(_Answer(None, self._first_line, Response(lost.reason.status, error=lost), 0))
         self._close_answer()
 
     def drain(self, now: float) -> None:  # noqa: ARG002
@@ -131,16 +185,16 @@ class HttpConnection(Connection):
         One that is pipelined behind an answer is not: the client was told nothing of it, and may ask again.
         """
         self._draining = True
-        if self.interest is Interest.READ and self._reader.is_empty:
+        if self.interest is Interest.READ and not self._has_begun:
             self.abandon()
 
     def refuse(self, error: ProtocolError, now: float) -> None:
         """Answer a request that cannot be read, and read no further."""
         self._answer_with(None, self._draw_refusal(error), now)
 
-    def _read_request(self, now: float) -> None:
+    def _read_request(self, reader: RequestReader, now: float) -> None:
         try:
-            request = self._reader.next()
+            request = reader.next()
         except ProtocolError as error:
             self.refuse(error, now)
             return
@@ -148,17 +202,74 @@ class HttpConnection(Connection):
             self._wait_for_head(now)
         else:
             self._head_deadline = None
-            self._answer_with(request, self._respond(request), now)
+            if reader.is_empty:
+                self._reader = None
+            self._answer_request(request, None, now)
 
     def _wait_for_head(self, now: float) -> None:
         """The first byte of a head starts its clock; further ones do not wind it up again."""
-        if self._reader.is_empty:
+        if not self._has_begun:
             self._head_deadline = None
             self.deadline = now + self.patience.idle_s
         else:
             if self._head_deadline is None:
                 self._head_deadline = now + self._service.head_s
             self.deadline = self._head_deadline
+
+    def _answer_request(self, request: Request, head: bytes | None, now: float) -> None:
+        """Send what is kept for ``request``, or ask the site.
+
+        Args:
+            request: what is asked.
+            head: its octets, when nothing came before or behind them.
+            now: the time.
+        """
+        recall = self._service.recall
+        keep_alive = self._may_keep_alive(request)
+        question = self._question(request, head, keep_alive=keep_alive)
+        kept = recall.find(question) if question else None
+        if kept is None:
+            response = self._respond(request)
+            if question and response.is_current:
+                kept = self._keep(question, request, response, keep_alive=keep_alive)
+            if kept is None:
+                self._answer_with(request, response, now)
+                return
+        around = self._service.log.around(request.line, request, kept.response)
+        line = fill(around, len(kept.octets) - kept.head_bytes)
+        known = Known(kept, keep_alive, self._expects_more(request), around, line)
+        if head:
+            recall.remember_head(head, known)
+        self._answer_known(known, now)
+
+    def _question(self, request: Request, head: bytes | None, *, keep_alive: bool) -> Question | None:
+        """What the answer depends on: conditions are looked up by their octets only."""
+        if request.version < (1, 0) or request.content_length or self._draining:
+            return None
+        if request.is_conditional:
+            return head
+        chosen_by = request.headers.get("Accept-Encoding") if self._service.negotiates else None
+        return request.method, request.target.partition("?")[0], keep_alive, chosen_by or ""
+
+    def _keep(self, question: Question, request: Request, response: Response, *, keep_alive: bool) -> Kept | None:
+        """Have ``response`` kept, if that is possible; then its descriptors are closed."""
+        recall = self._service.recall
+        pieces = () if _has_no_body(request.method, response) else response.body
+        if not recall.takes(response, pieces):
+            return None
+        now = self._service.now()
+        kept = recall.keep(question, response, self._spell(response, now, keep_alive=keep_alive), pieces, int(now))
+        if kept is not None:
+            _close_files(response)
+        return kept
+
+    def _answer_known(self, known: Known, now: float) -> None:
+        """Send what is kept: one piece, ready as it is."""
+        self._begin(known)
+        if not known.keep_alive:
+            self.end(now, expects_more=known.expects_more)
+        self.output.append(known.kept.octets)
+        self.deadline = now + self.patience.send_stall_s
 
     def _respond(self, request: Request) -> Response:
         try:
@@ -181,26 +292,29 @@ class HttpConnection(Connection):
 
     def _answer_with(self, request: Request | None, response: Response, now: float) -> None:
         keep_alive = not response.is_last and self._may_keep_alive(request)
-        method = request.method if request else self._reader.method
+        method = request.method if request else self._reader.method if self._reader else ""
         pieces: tuple[Piece, ...] = () if _has_no_body(method, response) else response.body
         head = b""
         if request is None or request.version >= (1, 0):  # a Simple-Response is the entity alone (RFC 1945 §6)
-            head = response_head(
-                response, keep_alive=keep_alive, server=self._service.server_name, now=self._service.now()
-            )
-        line = request.line if request else self._reader.first_line()
-        self._answer = _Answer(request, line, response, -len(head))
+            head = self._spell(response, self._service.now(), keep_alive=keep_alive)
+        self._begin(_Answer(request, request.line if request else self._first_line, response, len(head)))
         if not keep_alive:
             self.end(now, expects_more=self._expects_more(request))
         self.send(*_join(head, pieces), now=now)
-        if self.interest is not Interest.WRITE:  # a Simple-Response with an empty file: nothing to send
+        if not self.output:  # a Simple-Response with an empty file: nothing to send
             self.on_flushed(now)
 
-    def sent(self, count: int, now: float) -> None:
-        """Count what goes out, for the log."""
-        if self._answer is not None:
-            self._answer.body_bytes += count
-        super().sent(count, now)
+    def _spell(self, response: Response, now: float, *, keep_alive: bool) -> bytes:
+        return response_head(response, keep_alive=keep_alive, server=self._service.server_name, now=now)
+
+    def _begin(self, answer: _Answer | Known) -> None:
+        self._answer = answer
+        self._answer_begins_at = self.sent_bytes
+
+    @property
+    def _first_line(self) -> str:
+        """What is here of a request line that cannot be read."""
+        return self._reader.first_line() if self._reader else ""
 
     def _may_keep_alive(self, request: Request | None) -> bool:
         """RFC 9112 §9.3 and §C.2.2; a body that was announced is not read, so it must not stand before a request."""
@@ -214,35 +328,36 @@ class HttpConnection(Connection):
 
     def _expects_more(self, request: Request | None) -> bool:
         """Whether more bytes of the client are likely to come: it was refused, has a body, or may pipeline."""
-        return request is None or not request.is_last or request.content_length > 0 or not self._reader.is_empty
+        return request is None or not request.is_last or request.content_length > 0 or self._has_begun
 
     def _close_answer(self) -> None:
         """The answer is out or given up: its descriptors, its line in the log."""
         answer, self._answer = self._answer, None
         if answer is None:
             return
-        for fd in answer.response.owned_fds:
-            os.close(fd)
-        self._service.log_exchange(
-            Exchange(
-                peer=self._peer,
-                line=answer.line,
-                request=answer.request,
-                response=answer.response,
-                body_bytes=max(0, answer.body_bytes),
-                finished=self._service.now(),
-            )
-        )
+        sent, now = self.sent_bytes - self._answer_begins_at, self._service.now()
+        if isinstance(answer, Known):
+            head_bytes, around = answer.kept.head_bytes, answer.around
+            self._service.log.add_again(self._peer.host, fill(around, max(0, sent - head_bytes)), int(now))
+            return
+        _close_files(answer.response)
+        body_bytes = max(0, sent - answer.head_bytes)
+        self._service.log.add(Exchange(self._peer, answer.line, answer.request, answer.response, body_bytes, now))
 
 
 @dataclass(slots=True)
 class _Answer:
-    """What is being sent; ``body_bytes`` begins below zero by the length of the head."""
+    """What is being sent, and how long its head is."""
 
     request: Request | None
     line: str
     response: Response
-    body_bytes: int
+    head_bytes: int
+
+
+def _close_files(response: Response) -> None:
+    for fd in response.owned_fds:
+        os.close(fd)
 
 
 def _has_no_body(method: str, response: Response) -> bool:

@@ -13,6 +13,7 @@ from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT
 from ipaddress import IPv6Address
 
 from httpmini.errors import CannotRun
+from httpmini.server.connection import Peer
 
 # A number, or a service name: letters, digits and hyphens with a letter among them (RFC 6335 §5.1).
 _PORT = re.compile(r"[0-9]+|(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -95,6 +96,19 @@ def endpoint_of(listener: socket.socket) -> Endpoint:
     return Endpoint(host, str(port))
 
 
+def accept(listener: socket.socket) -> tuple[int, Peer]:
+    """The next client: the descriptor of its socket, which does not block, and its address.
+
+    Raises:
+        BlockingIOError: there is none.
+        OSError: it is gone already, or cannot be taken (accept(2)).
+    """
+    # What socket.accept() itself calls; a socket object around the descriptor would cost more than the system call.
+    fd, address = listener._accept()  # type: ignore[attr-defined]
+    os.set_blocking(fd, False)
+    return fd, Peer(address[0], address[1])
+
+
 def _resolve(endpoint: Endpoint) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
     try:
         found = socket.getaddrinfo(
@@ -135,6 +149,8 @@ def _listen(family: socket.AddressFamily, address: tuple[object, ...], backlog: 
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:  # each family has a socket of its own, whatever the system's default
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Inherited by what is accepted: an answer leaves at once, also when it is written in two pieces.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind(address)
         listener.listen(backlog)
         listener.setblocking(False)

@@ -1,19 +1,22 @@
 """Where lines of a log go: standard output, a file, or nowhere.
 
-Each line is one ``write`` of at most PIPE_BUF bytes, so that lines of several processes do not get mixed. A log that
-cannot be written (a full disk, a pipe whose reader went away or has fallen asleep) never costs a client its answer: the
-line is lost, and how many were is said when there is room again.
+A log that cannot be written (a full disk, a pipe whose reader went away or has fallen asleep) never costs a client its
+answer: the lines are lost, and how many were is said when there is room again.
+
+Lines of several processes do not get mixed: what goes into a pipe is written in pieces of whole lines that are at most
+PIPE_BUF long, and a file that is appended to takes every write as a whole.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
+import stat
 
 from httpmini.errors import CannotRun
 
 MAX_LINE_BYTES = 4096  # PIPE_BUF on Linux; POSIX promises 512
+BATCH_LINES = 256  # that wait for the next tick at most
 STDOUT = "stdout"
 OFF = "off"
 
@@ -23,14 +26,17 @@ class LogFile:
 
     Args:
         target: "stdout", "off", or a file's path; the file is appended to.
+        batched: keep lines until ``flush``, or until there are many: a write costs as much as half an answer.
 
     Raises:
         CannotRun: the file cannot be opened.
     """
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, batched: bool = False) -> None:
         self._fd: int | None
         self._owned = target not in (STDOUT, OFF)
+        self._waiting: list[str] = []
+        self._most_waiting = BATCH_LINES if batched else 1
         self._lost = 0
         if target == OFF:
             self._fd = None
@@ -42,28 +48,57 @@ class LogFile:
             except OSError as error:
                 raise CannotRun(f"cannot write the log {target}: {error.strerror}") from error
 
-    def write(self, line: str) -> None:
-        """Write ``line``, which has no line end yet."""
-        if self._fd is None:
-            return
-        if not self._has_room(self._fd):
-            self._lost += 1
-            return
-        if self._lost:
-            line, self._lost = f"({self._lost} lines were lost here)\n{line}", 0
-        data = line.encode("utf-8", "backslashreplace")[: MAX_LINE_BYTES - 1] + b"\n"
-        with contextlib.suppress(OSError):
-            os.write(self._fd, data)
+        self._is_file = self._fd is not None and _is_regular(self._fd)
 
-    def _has_room(self, fd: int) -> bool:
-        """Whether a line can be written without waiting; a pipe says so when it has room for PIPE_BUF bytes."""
-        try:
-            return bool(select.select([], [fd], [], 0)[1])
-        except (OSError, ValueError):  # not open any more, or too high a number for select(): then try
-            return True
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing that is written goes anywhere."""
+        return self._fd is None
+
+    def write(self, line: str) -> None:
+        """Take ``line``, which has no line end yet; it is at most ``MAX_LINE_BYTES`` long, or cut."""
+        self._waiting.append(line)
+        if len(self._waiting) >= self._most_waiting:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the lines that wait; what cannot be written is lost, and counted."""
+        lines, self._waiting = self._waiting, []
+        if self._fd is None or not lines:
+            return
+        pieces = [line.encode("utf-8", "backslashreplace")[: MAX_LINE_BYTES - 1] + b"\n" for line in lines]
+        if self._is_file:
+            pieces = [b"".join(pieces)]
+        for piece in pieces:
+            if self._lost and _write(self._fd, f"({self._lost} lines were lost here)\n".encode()):
+                self._lost = 0
+            if self._lost or not _write(self._fd, piece):
+                self._lost += piece.count(b"\n")
 
     def close(self) -> None:
-        """Close the file, if it is ours."""
+        """Write what waits, and close the file if it is ours."""
+        self.flush()
         if self._owned and self._fd is not None:
             os.close(self._fd)
         self._fd = None
+
+
+def _write(fd: int, piece: bytes) -> bool:
+    """Whether all of ``piece`` was written, without waiting."""
+    try:
+        # A pipe says that it can be written when it has room for PIPE_BUF bytes, and so does not make us wait.
+        if not select.select([], [fd], [], 0)[1]:
+            return False
+    except (OSError, ValueError):  # not open any more, or too high a number for select(): then try
+        pass
+    try:
+        return os.write(fd, piece) == len(piece)
+    except OSError:
+        return False
+
+
+def _is_regular(fd: int) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(fd).st_mode)
+    except OSError:
+        return False

@@ -2,6 +2,9 @@
 
 TCP is a pipe of bytes: one send of the peer is not one recv here, and what we send may be taken in part. So a step
 moves what can be moved and tells the connection how much that was.
+
+Descriptors, not socket objects: making one for each client costs more than accepting it. ``read`` and ``write`` are
+``recv`` and ``send`` without flags; for what needs more there is ``Client.sock``.
 """
 
 from __future__ import annotations
@@ -15,7 +18,6 @@ import struct
 import termios
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from errno import EINVAL, ENOSYS, ENOTSUP
 
 from httpmini.protocol.body import FileSlice
@@ -24,7 +26,7 @@ from httpmini.server.connection import Connection, Interest, Peer
 from httpmini.server.control import Signal
 from httpmini.server.error_log import describe
 
-RECEIVE_BYTES = 64 * 1024
+RECEIVE_BYTES = 16 * 1024
 SEND_BYTES = 1024 * 1024  # of a file, in one sendfile: the kernel takes what fits into its buffer
 COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
 DRAIN_LOOK_S = 0.25
@@ -35,25 +37,39 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, for 0 seconds
 _MSG_MORE = getattr(socket, "MSG_MORE", 0)  # Linux: hold back a short segment, the file follows at once
 
 
-@dataclass(eq=False, slots=True)
 class Client:
-    """A socket, its conversation, and its place.
+    """A connected socket, its conversation, and its place.
 
-    Attributes:
-        sock: does not block.
+    Args:
+        fd: the socket's descriptor, which belongs to this client from now on; it does not block.
         peer: whose it is.
         connection: what is said on it.
         slot: its place among max_clients, or among those that are being refused; None when another process counts it.
+
+    Attributes:
         has_said_goodbye: whether our half of the connection is shut down.
         unacknowledged: how many bytes the kernel held for the peer when it last took no more, or when we last looked.
+        watched: the events that a reactor waits for on it, as ``poll`` knows them; 0 while it is in none.
     """
 
-    sock: socket.socket
-    peer: Peer
-    connection: Connection
-    slot: Slot | None
-    has_said_goodbye: bool = False
-    unacknowledged: int = 0
+    __slots__ = ("_sock", "connection", "fd", "has_said_goodbye", "peer", "slot", "unacknowledged", "watched")
+
+    def __init__(self, fd: int, peer: Peer, connection: Connection, slot: Slot | None) -> None:
+        self.fd = fd
+        self.peer = peer
+        self.connection = connection
+        self.slot = slot
+        self.has_said_goodbye = False
+        self.unacknowledged = 0
+        self.watched = 0
+        self._sock: socket.socket | None = None
+
+    @property
+    def sock(self) -> socket.socket:
+        """The same socket as an object, made when it is first asked for."""
+        if self._sock is None:
+            self._sock = socket.socket(fileno=self.fd)
+        return self._sock
 
     def close(self) -> None:
         """Give back the slot, then close: who sees the close may come in again at once."""
@@ -64,7 +80,14 @@ class Client:
                 with contextlib.suppress(OSError):  # the peer may be gone already
                     self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         finally:
-            self.sock.close()
+            self.close_descriptor()
+
+    def close_descriptor(self) -> None:
+        """Close this process's copy of the socket, and nothing else."""
+        if self._sock is not None:
+            self._sock.detach()
+        with contextlib.suppress(ConnectionError):  # close() may report that the peer was gone
+            os.close(self.fd)
 
 
 def contained(client: Client, log: Callable[[str], None], step: Callable[[Client], None]) -> None:
@@ -76,41 +99,48 @@ def contained(client: Client, log: Callable[[str], None], step: Callable[[Client
         client.connection.lose(time.monotonic())
 
 
-def advance(client: Client, now: float) -> None:
-    """Move what can be moved without waiting: one read, then as many writes as the kernel takes (in bounds)."""
+def advance(client: Client, now: float) -> bool:
+    """Move what can be moved without waiting: one read, then as many writes as the kernel takes (in bounds).
+
+    Returns:
+        Whether it is certain that the client waits for the same as before.
+    """
     connection = client.connection
-    if connection.interest in (Interest.READ, Interest.LINGER):
-        _read(client.sock, connection, now)
+    if not connection.output and _read(client, connection, now):
+        return True
     for _ in range(WRITES_PER_TURN):
-        if connection.interest is not Interest.WRITE:
+        if not connection.output:
             break
-        if not _write(client.sock, connection, now):
-            client.unacknowledged = _unacknowledged(client.sock)
+        if not _write(client, connection, now):
+            client.unacknowledged = _unacknowledged(client.fd)
             break
     if connection.interest is Interest.LINGER and not client.has_said_goodbye:
         _say_goodbye(client)
+    return False
 
 
-def expire(client: Client, now: float) -> None:
+def expire(client: Client, now: float) -> bool:
     """The deadline has passed; but a peer that takes what the kernel holds for it is slow, not gone.
 
     The kernel says that there is room again only when a good part of its buffer is empty, which takes a slow reader
     longer than any patience. So ask it how much the peer has taken since.
     """
-    left = _unacknowledged(client.sock)
+    left = _unacknowledged(client.fd)
     if client.connection.interest in (Interest.WRITE, Interest.LINGER) and left < client.unacknowledged:
         client.unacknowledged = left
         client.connection.progress(now)
     else:
         client.connection.expire(now)
         advance(client, now)
+    return False
 
 
-def drain(client: Client, now: float) -> None:
+def drain(client: Client, now: float) -> bool:
     """The server is stopping: take what has arrived already, then let the connection come to its end."""
     advance(client, now)
     client.connection.drain(now)
     advance(client, now)
+    return False
 
 
 def pump(client: Client, signal: Signal, during: Collection[Interest] = OPEN) -> None:
@@ -133,7 +163,7 @@ def pump(client: Client, signal: Signal, during: Collection[Interest] = OPEN) ->
 def _wait(client: Client, signal: Signal, now: float) -> bool:
     """Whether the socket became ready before the deadline, and before ``signal`` had something to say."""
     poll = select.poll()
-    poll.register(client.sock, select.POLLOUT if client.connection.interest is Interest.WRITE else select.POLLIN)
+    poll.register(client.fd, select.POLLOUT if client.connection.output else select.POLLIN)
     if not signal.draining:
         poll.register(signal, select.POLLIN)
     wait_s = max(0.0, min(client.connection.deadline, signal.deadline) - now)
@@ -142,7 +172,7 @@ def _wait(client: Client, signal: Signal, now: float) -> bool:
     ready = {fd for fd, _ in poll.poll(wait_s * 1000 + 1)}
     if not signal.draining and signal.fileno() in ready:
         signal.clear(time.monotonic())
-    return client.sock.fileno() in ready
+    return client.fd in ready
 
 
 def _say_goodbye(client: Client) -> None:
@@ -151,8 +181,8 @@ def _say_goodbye(client: Client) -> None:
     That is so when the peer's kernel has acknowledged everything and the peer is not likely to send more. It saves one
     event for each connection that serves one request.
     """
-    client.unacknowledged = _unacknowledged(client.sock)
-    if not client.connection.expects_more and client.unacknowledged == 0 and _unread(client.sock) == 0:
+    client.unacknowledged = _unacknowledged(client.fd)
+    if not client.connection.expects_more and client.unacknowledged == 0 and _unread(client.fd) == 0:
         client.connection.abandon()
         return
     client.has_said_goodbye = True
@@ -160,42 +190,53 @@ def _say_goodbye(client: Client) -> None:
         client.sock.shutdown(socket.SHUT_WR)
 
 
-def _unacknowledged(sock: socket.socket) -> int:
+def _unacknowledged(fd: int) -> int:
     """Bytes that were sent and not acknowledged yet."""
-    return _ask_kernel(sock, termios.TIOCOUTQ)
+    return _ask_kernel(fd, termios.TIOCOUTQ)
 
 
-def _unread(sock: socket.socket) -> int:
+def _unread(fd: int) -> int:
     """Bytes that were received and not read yet."""
-    return _ask_kernel(sock, termios.FIONREAD)
+    return _ask_kernel(fd, termios.FIONREAD)
 
 
-def _ask_kernel(sock: socket.socket, request: int) -> int:
+def _ask_kernel(fd: int, request: int) -> int:
     try:
-        return int(struct.unpack("i", fcntl.ioctl(sock, request, b"\0\0\0\0"))[0])
+        return int(struct.unpack("i", fcntl.ioctl(fd, request, b"\0\0\0\0"))[0])
     except OSError:  # not on this system, or the connection is gone
         return 0
 
 
-def _read(sock: socket.socket, connection: Connection, now: float) -> None:
+def _read(client: Client, connection: Connection, now: float) -> bool:
+    """Take what is there. True when an answer to it lay ready, is sent, and nothing is left to do."""
     try:
-        data = sock.recv(RECEIVE_BYTES)
+        data = os.read(client.fd, RECEIVE_BYTES)
     except BlockingIOError:
-        return
+        return False
     except OSError:
         connection.lose(now)
-        return
-    connection.receive(data, now)
+        return False
+    answer = connection.find_ready(data, now)
+    if answer is None:
+        connection.receive(data, now)
+        return False
+    try:
+        count = os.write(client.fd, answer)
+    except OSError:
+        count = 0  # what is wrong is seen when it is tried again
+    return connection.sent_ready(answer, count, now)
 
 
-def _write(sock: socket.socket, connection: Connection, now: float) -> bool:
+def _write(client: Client, connection: Connection, now: float) -> bool:
     """Whether anything went out."""
-    piece, position, more = connection.output()
+    piece, position = connection.output[0], connection.position
     try:
         if isinstance(piece, FileSlice):
-            count = _send_file(sock, piece, position)
+            count = _send_file(client.fd, piece, position)
+        elif len(connection.output) > 1:
+            count = client.sock.send(memoryview(piece)[position:], _MSG_MORE)
         else:
-            count = sock.send(memoryview(piece)[position:], _MSG_MORE if more else 0)
+            count = os.write(client.fd, memoryview(piece)[position:] if position else piece)
     except BlockingIOError:
         return False
     except OSError:
@@ -208,12 +249,12 @@ def _write(sock: socket.socket, connection: Connection, now: float) -> bool:
     return True
 
 
-def _send_file(sock: socket.socket, piece: FileSlice, position: int) -> int:
+def _send_file(fd: int, piece: FileSlice, position: int) -> int:
     offset, count = piece.offset + position, min(piece.length - position, SEND_BYTES)
     try:
-        return os.sendfile(sock.fileno(), piece.fd, offset, count)
+        return os.sendfile(fd, piece.fd, offset, count)
     except OSError as error:
         if error.errno not in (EINVAL, ENOSYS, ENOTSUP):  # some file systems cannot (FUSE, /proc)
             raise
     data = os.pread(piece.fd, min(count, COPY_BYTES), offset)
-    return sock.send(data) if data else 0
+    return os.write(fd, data) if data else 0

@@ -51,15 +51,15 @@ class Realm:
         return "WWW-Authenticate", f'Basic realm="{quoted}", charset="UTF-8"'
 
 
-def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Headers) -> str:
-    """The name of the user who asks; empty where no realm is.
+def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Headers) -> str | None:
+    """The name of the user who asks; None where no realm is.
 
     Raises:
         ProtocolError: 401 with the challenge; or 500 when the users cannot be read.
     """
     realm = _realm_of(realms, names)
     if realm is None:
-        return ""
+        return None
     said = headers.all("Authorization")
     credentials = _parse(said[0]) if len(said) == 1 else None
     if credentials is None:

@@ -34,6 +34,7 @@ from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
 from httpmini.site.variants import acceptable, find_variant
+from httpmini.site.witness import vouch
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
@@ -85,7 +86,7 @@ class Site:
 
     def respond(self, request: Request) -> Response:
         """The answer to ``request``. What the client did wrong is answered, never raised."""
-        user = ""
+        user = None
         try:
             _check_method(request)
             if request.method == "OPTIONS" and request.target == "*":
@@ -97,7 +98,8 @@ class Site:
             response = self._respond_with_path(request, path)
         except ProtocolError as error:
             response = self.refuse(error)
-        return replace(response, user=user) if user else response
+        # What is behind a password is never kept: the next one who asks has to show theirs.
+        return response if user is None else replace(response, user=user, is_current=None)
 
     def refuse(self, error: ProtocolError) -> Response:
         """The page for an error: the one place where refusals are drawn."""
@@ -126,11 +128,11 @@ class Site:
         if not path.is_directory_form:
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path)
-        for name in self.index:
+        for place, name in enumerate(self.index):
             names = (*path.names, name)
             found = self.resolver.resolve(names)
             if isinstance(found, File):
-                return self._respond_with_file(request, path, names, found)
+                return self._respond_with_file(request, path, names, found, self.index[:place])
             if isinstance(found, Directory):
                 os.close(found.fd)
             elif found in (Fact.FORBIDDEN, Fact.RESOURCES, Fact.DISK_ERROR):
@@ -145,8 +147,13 @@ class Site:
         fields = Headers((("Content-Type", form), REVALIDATE, _LISTING_VARIES))
         return self._with_rules(Response(200, fields, (listing,)), path)
 
-    def _respond_with_file(self, request: Request, path: Path, names: tuple[bytes, ...], file: File) -> Response:
-        """Steps 7 and 8 for the file at ``names``. Its descriptor goes into the answer, or is closed here."""
+    def _respond_with_file(
+        self, request: Request, path: Path, names: tuple[bytes, ...], file: File, missing: tuple[bytes, ...] = ()
+    ) -> Response:
+        """Steps 7 and 8 for the file at ``names``. Its descriptor goes into the answer, or is closed here.
+
+        ``missing``: names beside it that would have been chosen instead, and are not there.
+        """
         rules = self._fields_of_rules(path, names)
         chosen, coding = file, ""
         keep: tuple[int, ...] = ()
@@ -156,6 +163,9 @@ class Site:
             _, media_type = rules.pop("content-type", ("", self.media_types.of(names[-1])))
             response = Representation(chosen, media_type, coding, bool(self.codings)).answer(request, self.now())
             keep = response.owned_fds
+            if not self.codings and response.status == (304 if request.is_conditional else 200):
+                witness = vouch(self.resolver.root, names, file.status, self.now(), missing)
+                response = replace(response, is_current=witness)
             return _with_fields(response, rules)
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
-from httpmini.server.access_log import Exchange, access_log, escape, format_exchange
+from httpmini.server.access_log import AccessLog, Exchange, escape, format_exchange
 from httpmini.server.connection import Peer
 from httpmini.server.log_file import MAX_LINE_BYTES
 
@@ -86,7 +86,7 @@ BROWSER = (("Referer", "http://h/"), ("User-Agent", "Mozilla/5.0 (X)"))
 )
 def test_a_line(exchange: Exchange, form: Form, expected: str) -> None:
     lines: list[str] = []
-    access_log(form, lines.append)(exchange)
+    AccessLog(form, lines.append).add(exchange)
     assert lines == [expected]
 
 

@@ -93,8 +93,9 @@ def test_reader_that_stalls_is_cut_off_and_logged_with_what_it_got(site: Path) -
     conversation = Conversation(site)
     connection = conversation.connection
     connection.receive(b"GET /ten.txt HTTP/1.0\r\n\r\n", 0.0)
-    head, _, _ = connection.output()
-    connection.sent(len(head), 1.0)
+    answer = connection.output[0]
+    assert isinstance(answer, bytes)
+    connection.sent(answer.index(b"\r\n\r\n") + 4, 1.0)
     connection.sent(4, 2.0)
     assert connection.deadline == 2.0 + conversation.limits.send_stall_s
     connection.expire(connection.deadline)

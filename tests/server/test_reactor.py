@@ -30,7 +30,7 @@ def test_a_fault_ends_one_client() -> None:
         ours.setblocking(False)
         peer.settimeout(20)
         theirs.append(peer)
-        reactor.add(Client(ours, Peer("", 0), make(PATIENCE, 0.0), None), 0.0)
+        reactor.add(Client(ours.detach(), Peer("", 0), make(PATIENCE, 0.0), None), 0.0)
     for peer in theirs:
         peer.sendall(b"hello")
     reactor.turn()

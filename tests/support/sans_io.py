@@ -42,7 +42,7 @@ class Conversation:
 
     def flush(self, now: float = 0.0) -> None:
         while self.connection.interest is Interest.WRITE:
-            piece, position, _ = self.connection.output()
+            piece, position = self.connection.output[0], self.connection.position
             if isinstance(piece, FileSlice):
                 data = os.pread(piece.fd, min(65536, piece.length - position), piece.offset + position)
             else:

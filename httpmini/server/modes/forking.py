@@ -40,7 +40,7 @@ class Forking:
         self._control = assignment.control
         self._log = assignment.log
         self._children: dict[int, Slot | None] = {}
-        self._reactor = Reactor(assignment.log)
+        self._reactor = Reactor(assignment.log, tick=assignment.service.tick)
         self._acceptor = Acceptor(assignment, self._reactor)
 
     def serve(self) -> None:
@@ -80,7 +80,7 @@ class Forking:
         if pid == 0:
             self._be_the_child(client)
         self._children[pid] = client.slot
-        client.sock.close()  # the child's copy is the connection now
+        client.close_descriptor()  # the child's copy is the connection now
 
     def _be_the_child(self, client: Client) -> None:
         """Serve one client, then end the process; never returns into the parent's code."""
@@ -94,8 +94,8 @@ class Forking:
     def _serve_in_child(self, client: Client) -> None:
         follower = self._control.follow_in_child()
         self._set_signals(follower)
-        for sock in (*self._listeners, *self._acceptor.at_the_door):
-            sock.close()  # a copy left open would hold back that client's end, or the port
+        for fd in (*(listener.fileno() for listener in self._listeners), *self._acceptor.at_the_door):
+            os.close(fd)  # a copy left open would hold back that client's end, or the port
         self._reactor.close()
         pump(client, follower)
 

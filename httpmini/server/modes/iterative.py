@@ -29,7 +29,7 @@ class Iterative:
 
     def __init__(self, assignment: Assignment) -> None:
         self._control = assignment.control
-        self._waiting_room = Reactor(assignment.log, move=self._serve_to_the_end)
+        self._waiting_room = Reactor(assignment.log, self._serve_to_the_end, assignment.service.tick)
         self._acceptor = Acceptor(assignment, self._waiting_room)
 
     def serve(self) -> None:
@@ -47,7 +47,9 @@ class Iterative:
         for client in clients:
             self._waiting_room.add(client, time.monotonic())
 
-    def _serve_to_the_end(self, client: Client, now: float) -> None:
+    def _serve_to_the_end(self, client: Client, _now: float) -> bool:
         """Take what has come; when that completes a request, answer it, however long that takes."""
-        advance(client, now)
+        if advance(client, time.monotonic()):  # it is later than when the turn began: others were served to their end
+            return True
         pump(client, self._control, during=_ANSWERING)
+        return False

@@ -24,7 +24,7 @@ class Select:
 
     def __init__(self, assignment: Assignment) -> None:
         self._control = assignment.control
-        self._reactor = Reactor(assignment.log)
+        self._reactor = Reactor(assignment.log, tick=assignment.service.tick)
         self._acceptor = Acceptor(assignment, self._reactor)
 
     def serve(self) -> None:

@@ -36,7 +36,7 @@ class Threading:
         self._log = assignment.log
         self._threads: dict[threading.Thread, Client] = {}
         self._ended: deque[threading.Thread] = deque()
-        self._reactor = Reactor(assignment.log)
+        self._reactor = Reactor(assignment.log, tick=assignment.service.tick)
         self._acceptor = Acceptor(assignment, self._reactor)
 
     def serve(self) -> None:

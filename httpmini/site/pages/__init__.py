@@ -28,8 +28,9 @@ def _environment() -> Environment:
     )
 
 
+@cache
 def prepare() -> None:
-    """Load everything now."""
+    """Load everything now; the second time there is nothing left to do."""
     for name in ("message.html", "listing.html"):
         _environment().get_template(name)
 

@@ -1,0 +1,203 @@
+"""Answers that are kept, ready to be sent again.
+
+Three quarters of what a small answer costs is finding out what it is: reading the head, walking to the file, spelling
+fields. Clients ask for the same things again and again, with heads that are the same octet for octet. So:
+
+- An answer is kept when the site says how to know, at any later time, that it is still right
+  (``Response.is_current``), and when it is small.
+- It is found by the exact octets of a head; or, when a head is new, by its *question*: the method and the path of a
+  request that has no conditions and no ranges.
+- Before every use it is asked whether it is still right. If not, it is dropped and made anew.
+
+Nothing is kept that depends on anything but the head and the files that ``is_current`` looks at: no listing, no
+refusal, no redirection, nothing behind a password, no part of a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from httpmini.protocol.body import Body, FileSlice, body_length
+from httpmini.protocol.dates import format_date
+from httpmini.protocol.message import Response
+from httpmini.server.access_log import Around
+
+MAX_BODY_BYTES = 256 * 1024  # larger ones leave by sendfile, which needs no memory
+MAX_HEADS = 4096
+MAX_HEAD_BYTES = 2048
+# What an answer costs beside its octets, roughly; also what bounds the number of answers.
+ENTRY_BYTES = 1024
+_DATE = b"Date: "
+_NEVER = -1.0
+
+Question = tuple[str, str, bool, str] | bytes
+
+
+@dataclass(slots=True)
+class Kept:
+    """One answer as octets.
+
+    Attributes:
+        octets: head and body, with the Date of ``second``; empty when it was forgotten.
+        second: since the epoch.
+        head_bytes: the length of the head.
+        response: what it was spelled from, without its body.
+        is_current: whether it is still right.
+        looked_at: when it was last found to be right, by the monotonic clock.
+        was_used: since it was last asked whether it may go.
+    """
+
+    octets: bytes
+    second: int
+    head_bytes: int
+    response: Response
+    is_current: Callable[[], bool]
+    looked_at: float = _NEVER
+    was_used: bool = False
+
+    def set_date(self, second: int) -> None:
+        """Let the answer have the Date of ``second``."""
+        date = format_date(second).encode("ascii")
+        at = self.octets.index(_DATE) + len(_DATE)
+        self.octets = b"".join((self.octets[:at], date, self.octets[at + len(date) :]))
+        self.second = second
+
+
+@dataclass(slots=True)
+class Known:
+    """A head whose answer is kept.
+
+    Attributes:
+        kept: the answer.
+        keep_alive: whether the connection goes on behind it.
+        expects_more: whether the client is likely to send more although it does not.
+        around: what the access log says (see ``AccessLog.around``).
+        line: the same, when all of it was sent.
+    """
+
+    kept: Kept
+    keep_alive: bool
+    expects_more: bool
+    around: Around
+    line: str
+
+
+class Recall:
+    """What is kept. When there is no more room, what has not been used for a while is forgotten.
+
+    Args:
+        most_bytes: how much memory the answers may take, roughly; 0 keeps nothing.
+        now: the present, in seconds since the epoch.
+
+    Attributes:
+        bytes_used: how much they take.
+    """
+
+    def __init__(self, most_bytes: int, now: Callable[[], float]) -> None:
+        self._most_bytes = most_bytes
+        self._now = now
+        self.bytes_used = 0
+        self._known: OrderedDict[bytes, Known] = OrderedDict()
+        self._kept: OrderedDict[Question, Kept] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def find_head(self, head: bytes, now: float) -> Known | None:
+        """What is known of these exact octets, when their answer is still right.
+
+        Args:
+            head: a request head.
+            now: a moment after it had begun to come, by the monotonic clock. What has been looked at then is not looked
+                at twice: a reactor has one such moment for all that was there before its turn.
+        """
+        known = self._known.get(head)
+        if known is None:
+            return None
+        kept = known.kept
+        if kept.looked_at != now:
+            if not kept.octets or not self._refresh(kept):
+                del self._known[head]
+                return None
+            kept.looked_at = now
+        return known
+
+    def find(self, question: Question) -> Kept | None:
+        """The answer to a question, when it is still right."""
+        kept = self._kept.get(question)
+        if kept is None:
+            return None
+        if self._refresh(kept):
+            return kept
+        self._forget(question)
+        return None
+
+    def _refresh(self, kept: Kept) -> bool:
+        """Whether ``kept`` is still right; then its Date is too."""
+        if not kept.is_current():
+            return False
+        kept.was_used = True
+        second = int(self._now())
+        if second != kept.second:
+            kept.set_date(second)
+        return True
+
+    def takes(self, response: Response, body: Body) -> bool:
+        """Whether an answer may be kept: it can be known to be right later, and is small."""
+        return response.is_current is not None and body_length(body) <= min(self._most_bytes, MAX_BODY_BYTES)
+
+    def keep(self, question: Question, response: Response, head: bytes, body: Body, second: int) -> Kept | None:
+        """Keep an answer that ``takes`` takes; None when it has changed meanwhile.
+
+        Args:
+            question: what was asked.
+            response: the answer.
+            head: the head that was spelled for it.
+            body: what is to be sent behind it.
+            second: the Date in the head, since the epoch.
+        """
+        octets = _read((head, *body))
+        # What was read is what was promised only if nothing has changed meanwhile.
+        if octets is None or response.is_current is None or not response.is_current():
+            return None
+        self._forget(question)
+        kept = Kept(octets, second, len(head), replace(response, body=(), owned_fds=()), response.is_current)
+        self._kept[question] = kept
+        self.bytes_used += len(octets) + ENTRY_BYTES
+        self._make_room()
+        return kept
+
+    def remember_head(self, head: bytes, known: Known) -> None:
+        """Find ``known`` by these octets from now on. The oldest heads are forgotten: reading one costs little."""
+        if len(head) <= MAX_HEAD_BYTES:
+            self._known[head] = known
+            if len(self._known) > MAX_HEADS:
+                self._known.popitem(last=False)
+
+    def _make_room(self) -> None:
+        """Forget the oldest answers; one that was used meanwhile gets a second chance."""
+        while self.bytes_used > self._most_bytes:
+            question, kept = next(iter(self._kept.items()))
+            if kept.was_used:
+                kept.was_used = False
+                self._kept.move_to_end(question)
+            else:
+                self._forget(question)
+
+    def _forget(self, question: Question) -> None:
+        kept = self._kept.pop(question, None)
+        if kept is not None:
+            self.bytes_used -= len(kept.octets) + ENTRY_BYTES
+            kept.octets, kept.looked_at = b"", _NEVER  # heads may still lead to it
+
+
+def _read(body: Body) -> bytes | None:
+    """All of ``body`` in memory; None when a file has become shorter."""
+    pieces = [
+        os.pread(piece.fd, piece.length, piece.offset) if isinstance(piece, FileSlice) else piece for piece in body
+    ]
+    whole = b"".join(pieces)
+    return whole if len(whole) == body_length(body) else None
