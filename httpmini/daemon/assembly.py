@@ -50,7 +50,9 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
             [ip_network(entry) for entry in config.server.allow], [ip_network(entry) for entry in config.server.deny]
         )
         admission = Admission(config.server.max_clients, config.server.overflow, rules, log)
-        listeners = open_listeners([parse_endpoint(entry) for entry in config.server.listen], config.server.backlog)
+        listeners = open_listeners(
+            [parse_endpoint(entry) for entry in config.server.listen], config.server.backlog, peers_begin=True
+        )
         urls = ", ".join(f"http://{endpoint_of(listener)}/" for listener in listeners)
         banner = (
             f"httpmini serving {visible(config.site.root)} at {urls} "

@@ -122,13 +122,16 @@ class HttpConnection(Connection):
         return known.kept.octets
 
     def sent_ready(self, answer: bytes, count: int, now: float) -> bool:
-        """All of it at once, on a connection that goes on, is as good as always: write it down, and wait for more."""
+        """All of it at once, as good as always: write it down, and wait for more or end. Else it becomes output."""
         known = self._known
-        if count == len(answer) and known.keep_alive:
+        if count == len(answer):
             self.sent_bytes += count
             self.deadline = now + self.patience.idle_s
             self._service.log.add_again(self._peer.host, known.line, known.kept.second)
-            return True
+            if known.keep_alive:
+                return True
+            self.end(now, expects_more=known.expects_more)
+            return False
         self._answer_known(known, now)
         if count:
             self.sent(count, now)

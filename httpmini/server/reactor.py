@@ -21,13 +21,7 @@ from httpmini.server.transfer import Client, advance, drain, expire
 # Deadlines are looked at this often, over all clients: one pass costs less than keeping them in order at every event.
 SWEEP_S = 0.25
 
-# For poll; epoll's numbers are the same.
-_EVENTS = {
-    Interest.READ: select.POLLIN,
-    Interest.LINGER: select.POLLIN,
-    Interest.WRITE: select.POLLOUT,
-    Interest.CLOSED: None,
-}
+_READ, _WRITE = select.POLLIN, select.POLLOUT  # epoll's numbers are the same
 _HAS_EPOLL = hasattr(select, "epoll")
 
 
@@ -71,7 +65,7 @@ class Reactor:
 
     def watch(self, what: HasFileno, handler: Callable[[], None]) -> None:
         """Call ``handler`` whenever ``what`` can be read."""
-        self._poll.register(what.fileno(), select.POLLIN)
+        self._poll.register(what.fileno(), _READ)
         self._handlers[what.fileno()] = handler
 
     def unwatch(self, what: HasFileno) -> None:
@@ -122,7 +116,7 @@ class Reactor:
         """Move the bytes of one client, contain what goes wrong, and watch for what it waits for then."""
         self._put_off = True
         try:
-            if move(client, now):
+            if move(client, now) and client.watched:
                 return
         except Exception as fault:
             self._log(f"fault while serving a client: {describe(fault)}")
@@ -131,13 +125,14 @@ class Reactor:
 
     def _settle(self, client: Client) -> None:
         """Watch for what the client waits for now, or see it out."""
-        wanted = _EVENTS[client.connection.interest]
-        if wanted is None:
+        interest = client.connection.interest
+        if interest is Interest.CLOSED:
             if client.watched:
                 del self._clients[client.fd]
                 self._poll.unregister(client.fd)
             client.close()
             return
+        wanted = _WRITE if interest is Interest.WRITE else _READ
         if client.watched == wanted:
             return
         if client.watched:
