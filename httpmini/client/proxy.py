@@ -17,7 +17,7 @@ from functools import partial
 from httpmini.client.options import Limits
 from httpmini.client.timings import Deadline
 from httpmini.client.url import Url, parse_url
-from httpmini.errors import BadUrl, BrokenResponse, NotConnected, ProtocolError, visible
+from httpmini.errors import BadUrl, BrokenResponse, NotConnected, NoTunnel, ProtocolError, visible
 from httpmini.protocol.message import Headers
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, ResponseHead, read_response_head
 from httpmini.protocol.writer import request_head
@@ -89,7 +89,8 @@ def open_tunnel(sock: socket.socket, proxy: Url, url: Url, limits: Limits, deadl
     """Have the proxy at the other end of ``sock`` connect it to the server of ``url`` (RFC 9110 §9.3.6).
 
     Raises:
-        NotConnected: the proxy does not, or ended the connection.
+        NoTunnel: the proxy does not.
+        NotConnected: it ended the connection.
         TimedOut: it did not answer in time.
         BrokenResponse: its answer is no HTTP, or goes on behind its end.
     """
@@ -104,7 +105,7 @@ def open_tunnel(sock: socket.socket, proxy: Url, url: Url, limits: Limits, deadl
     except OSError as error:
         raise NotConnected(f"the proxy {proxy.authority} broke the connection: {error.strerror}") from error
     if not 200 <= head.status < 300:
-        raise NotConnected(_explain_refusal(head, proxy, url))
+        raise NoTunnel(_explain_refusal(head, proxy, url), head.status)
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str | None:
