@@ -137,7 +137,7 @@ class Client:
                 response.history = tuple(history)
                 return response
             history.append((response.status, response.url))
-            response.close()
+            response.drain()
             request = there
 
     def _with_credentials(self, url: Url, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -171,9 +171,9 @@ class Client:
         Raises:
             BadRedirect: to where we do not follow, too often, or in a circle.
         """
-        location = response.headers.get("Location")
         followed = self._follow and response.status in _REDIRECTS and request.method in ("GET", "HEAD")
-        if location is None or not followed:
+        location = response.location if followed else None
+        if location is None:
             return None
         try:
             there = join(request.url, location)
@@ -206,7 +206,7 @@ class Client:
                 pause = pause_before(attempt, self.retries, response.status, response.headers)
                 if pause is None or not self._may_wait(request, pause):
                     return response
-                response.close()
+                response.drain()
             time.sleep(pause)
 
     def _may_wait(self, request: _Request, pause: float) -> bool:

@@ -382,10 +382,10 @@ class _Run:
             if place is not None and not any(map(unsafe, place.names)) and not place.is_folder:
                 if there.text == response.url:  # a client that follows by itself
                     return response
-                response.close()
+                response.drain()
                 url = place.url
                 continue
-            response.close()
+            response.drain()
             if place is not None and place.names == file.names:
                 return place
             raise BadRedirect(f"it is redirected to {there.text}, which is not a file below {self.start.url.text}")
@@ -451,8 +451,11 @@ def _led_to(asked: Url, response: Response) -> Url | None:
     try:
         if response.url != asked.text:
             return parse_url(response.url)
-        location = response.headers.get("Location") if response.status in _REDIRECTS else None
+        location = response.location if response.status in _REDIRECTS else None
         return None if location is None else join(asked, location)
+    except BadRedirect:
+        response.close()
+        raise
     except BadUrl as error:
         response.close()
         raise BadRedirect(f"it is redirected to where this client does not go: {error}") from error

@@ -970,7 +970,8 @@ def test_mirror_that_fails(here: Path) -> None:
     with answering(always(b"", status="404 Not Found")) as requests:
         status, out, errors = mirror(requests.url, "copy")
         assert (status, out) == (11, "")
-        assert errors.startswith(f"httpmini: {requests.url}: 404 Not Found")
+        assert errors == f"httpmini: {requests.url}: 404 Not Found\n"
+        assert mirror(f"{requests.url}gone", "copy")[2] == f"httpmini: {requests.url}gone/: 404 Not Found\n"
         status, out, errors = mirror("-u", "ada:love", requests.url + "x?y", "copy")
         assert (status, out, errors.count("\n")) == (2, "", 1)
         mirror(requests.url.replace("//", "//bob:s%20b@"), "copy")
