@@ -208,6 +208,8 @@ class _Get:
 
     def _download(self, url: Url, transfer: Transfer) -> None:
         options = self._options
+        if options.file is None:
+            transfer.path = name_from(url, Headers())  # as long as the server has not named it
         path = transfer.path = self._name(url) if options.file is None else options.file
         if options.remote_name:
             check_target(path, overwrite=False, force=options.force)

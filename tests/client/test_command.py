@@ -689,6 +689,8 @@ class Versions:
     def __init__(self, enough: int) -> None:
         self.enough = enough
         self.whole = False
+        self.stalls_at = ""  # what is in a request to which nothing is said
+        self.refuses_at = ""
         self.requests: list[str] = []
 
     def converse(self, sock: socket.socket) -> None:
@@ -697,6 +699,13 @@ class Versions:
             request += data
         text = request.decode("iso-8859-1")
         self.requests.append(text)
+        if self.stalls_at and self.stalls_at in text:
+            wait_for_end(sock)
+            return
+        if self.refuses_at and self.refuses_at in text:
+            sock.sendall(said(b"", "Retry-After: 25", status="503 Later"))
+            wait_for_end(sock)
+            return
         asked = re.search(r"Range: bytes=(\d+)-", text)
         first = int(asked[1]) if asked else 0
         body = BIG[first:]
@@ -729,6 +738,38 @@ def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path) -> None:
     assert objects(out)[0]["resumed_from"] == 1_000_000
     assert (here / "file").read_bytes() == BIG
     assert os.listdir(here) == ["file"]
+
+
+@pytest.mark.parametrize("stage", ["asking for the rest", "waiting to ask again", "asking at the end", "at its name"])
+def test_ctrl_c_at_every_stage(here: Path, stage: str) -> None:
+    """With a part there, and nothing or all of the rest come."""
+    name = ["-O"] if stage == "at its name" else ["-o", "file"]
+    server = Versions(enough=1_000_000)
+    with serving(server.converse, MANY) as url:
+        command = [*PROGRAM, *name, url + "file"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            eventually(lambda: os.path.exists("file.part") and os.path.getsize("file.part") == 1_000_000, "a part")
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=WAIT_S)
+        server.whole = True
+        count = len(server.requests)
+        if stage == "waiting to ask again":
+            server.refuses_at = "Range:"
+        else:
+            server.stalls_at = "Range:" if stage == "asking for the rest" else "HEAD "
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            sought = server.refuses_at or server.stalls_at
+            eventually(lambda: any(sought in text for text in server.requests[count:]), "it asks")
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 130
+        kept = "file.part is kept, and the same command goes on with it"
+        assert errors.decode() == f"httpmini: {url}file: interrupted; {kept}\n"
+        server.stalls_at = server.refuses_at = ""
+        status, out, _ = get("--json", *name, f"{url}file")
+    assert status == 0
+    assert objects(out)[0]["resumed_from"] == (len(BIG) if stage == "asking at the end" else 1_000_000)
+    assert (here / "file").read_bytes() == BIG
 
 
 def test_ctrl_c_to_standard_output(here: Path) -> None:
