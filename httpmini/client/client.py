@@ -161,7 +161,7 @@ class Client:
             return self._auth
         try:
             found = netrc.netrc().authenticators(url.host)
-        except (OSError, netrc.NetrcParseError):
+        except (OSError, UnicodeError, netrc.NetrcParseError):
             return None
         return (found[0], found[2] or "") if found else None
 

@@ -895,10 +895,11 @@ def test_a_netrc_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             with httpmini.Client(use_netrc=use, auth=auth) as client:
                 client.fetch(server.url).read()
             assert server.asked[-1].fields.get("authorization") == sent
-        (tmp_path / ".netrc").write_text("this is no netrc file")
-        with httpmini.Client(use_netrc=True) as client:
-            client.fetch(server.url).read()
-        assert "authorization" not in server.asked[-1].fields
+        for content in (b"this is no netrc file", b"machine 127.0.0.1 login \xff password p\n"):
+            (tmp_path / ".netrc").write_bytes(content)
+            with httpmini.Client(use_netrc=True) as client:
+                client.fetch(server.url).read()
+            assert "authorization" not in server.asked[-1].fields
 
 
 @pytest.fixture(scope="module")

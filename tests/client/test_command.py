@@ -330,6 +330,24 @@ def test_credentials(here: Path) -> None:
     assert credentials(requests) == ["ada:l:ove", "ada:", "bob:s b", "bob:s b", "bob:s b", "net:rc"]
 
 
+@pytest.mark.parametrize(
+    ("content", "mode", "fragment"),
+    [
+        (None, 0, "cannot read ~/.netrc: No such file"),
+        (b"machine 127.0.0.1 login u password p\n", 0o644, "cannot be used: "),
+        (b"this is none\n", 0o600, "cannot be used: bad toplevel token"),
+        (b"machine 127.0.0.1 login \xff password p\n", 0o600, "cannot be used: it is not text"),
+    ],
+)
+def test_a_netrc_file_that_is_no_use(tmp_path: Path, content: bytes | None, mode: int, fragment: str) -> None:
+    if content is not None:
+        (tmp_path / ".netrc").write_bytes(content)
+        (tmp_path / ".netrc").chmod(mode)
+    status, out, errors = get("--netrc", "http://127.0.0.1:9/")
+    assert (status, out, errors.count("\n")) == (2, b"", 1)
+    assert fragment in errors
+
+
 def test_passwords_are_not_said(here: Path) -> None:
     with answering(lambda *_: [b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n"]) as requests:
         url = requests.url.replace("//", "//bob:secret@")
