@@ -8,6 +8,7 @@ that costs none.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -91,6 +92,7 @@ class Part:
         self.path = path
         self.part_path = f"{path}.part"
         self._plan_path = f"{path}.part.json"
+        self._new_path = f"{self._plan_path}.new"
         self._lock = Lock()  # of the notes
         self._writing = Lock()
         self._closed = False
@@ -128,6 +130,8 @@ class Part:
             return False
         if (now.st_dev, now.st_ino) != (there.st_dev, there.st_ino):
             return False
+        if now.st_nlink > 1:
+            raise CannotRun(f"{self.part_path} is another file's second name; move it away")
         if now.st_size and not os.path.lexists(self._plan_path):
             raise CannotRun(
                 f"{self.part_path} is there, and no {self._plan_path} beside it: it is not ours; move it away"
@@ -144,7 +148,7 @@ class Part:
 
     def discard(self) -> None:
         """Take both files away."""
-        for path in (self._plan_path, self.part_path):
+        for path in (self._new_path, self._plan_path, self.part_path):
             with suppress(FileNotFoundError):
                 os.unlink(path)
 
@@ -171,14 +175,16 @@ class Part:
             for segment in plan.segments:
                 self._check(segment, segment.done)
             text = json.dumps(asdict(plan))
-            new = f"{self._plan_path}.new"
             try:
-                with open(new, "w", encoding="utf-8") as file:
+                with suppress(FileNotFoundError):
+                    os.unlink(self._new_path)  # of a process that was killed, or a symlink to somebody's file
+                fd = os.open(self._new_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+                with open(fd, "w", encoding="utf-8") as file:
                     file.write(text)
-                os.replace(new, self._plan_path)
+                os.replace(self._new_path, self._plan_path)
             except OSError as error:
                 with suppress(OSError):
-                    os.unlink(new)
+                    os.unlink(self._new_path)
                 raise CannotRun(f"cannot write {self._plan_path}: {error.strerror}") from error
 
     def begin_anew(self) -> None:
@@ -219,12 +225,12 @@ class Part:
             if overwrite:
                 os.replace(self.part_path, self.path)
             else:
-                os.link(self.part_path, self.path, follow_symlinks=False)
-                os.unlink(self.part_path)
+                move_to_free_name(self.part_path, self.path)
         except OSError as error:
             raise CannotRun(f"cannot write {self.path}: {error.strerror}") from error
-        with suppress(FileNotFoundError):
-            os.unlink(self._plan_path)
+        for path in (self._new_path, self._plan_path):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
 
     def _is_there(self, segment: Segment) -> bool:
         anew = Segment(segment.start, segment.end, segment.done, segment.start)
@@ -239,6 +245,24 @@ class Part:
                 return
             crc32, checked = zlib.crc32(data, segment.crc32), segment.checked + len(data)
             segment.crc32, segment.checked = crc32, checked  # both or, with Ctrl-C just here, neither
+
+
+def move_to_free_name(source: str, path: str) -> None:
+    """Move a file to a name that nothing has, not even a dangling symlink.
+
+    Raises:
+        FileExistsError: something has it.
+        OSError: it cannot be moved.
+    """
+    try:
+        os.link(source, path, follow_symlinks=False)
+        os.unlink(source)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # A file system without links (FAT): the name is taken first, then what took it is replaced.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        os.replace(source, path)
 
 
 def _makes_sense(plan: Plan) -> bool:

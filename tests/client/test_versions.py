@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from httpmini.client.client import Client
 from httpmini.client.download import download
 from httpmini.client.options import Retries, Timeouts
-from httpmini.client.part import Part, Plan, Segment
+from httpmini.client.part import Part, Plan, Segment, move_to_free_name
 from httpmini.errors import CannotRun, Corrupt, NotConnected
 from httpmini.protocol.dates import format_date
 from tests.support.wire import WAIT_S
@@ -299,3 +300,37 @@ def test_a_part_that_is_no_file(server: Versions, client: Client, target: Path) 
     with pytest.raises(CannotRun, match="no regular file"):
         download(client, server.url, target)
     assert os.listdir(target.parent) == ["file.part"]
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+@pytest.mark.parametrize("name", ["file.part.json.new", "file.part"])
+def test_nothing_is_written_through_a_link(
+    server: Versions, client: Client, target: Path, link: Callable[[str, str], None], name: str
+) -> None:
+    mine = target.parent / "mine"
+    mine.write_text("precious")
+    link(str(mine), str(target.parent / name))
+    (target.parent / "file.part.json").write_text("{}")
+    if name == "file.part":
+        with pytest.raises(CannotRun):
+            download(client, server.url, target)
+    else:
+        download(client, server.url, target)
+        assert sorted(os.listdir(target.parent)) == ["file", "mine"]
+    assert mine.read_text() == "precious"
+
+
+def test_a_disk_without_links(server: Versions, client: Client, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As FAT on a memory stick says it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    download(client, server.url, target)
+    assert target.read_bytes() == OLD
+    assert os.listdir(target.parent) == ["file"]
+    (target.parent / "other").symlink_to("nowhere")
+    with pytest.raises(FileExistsError):
+        move_to_free_name(str(target), str(target.parent / "other"))
+    assert target.read_bytes() == OLD
