@@ -331,7 +331,7 @@ def _sentence(transfer: Transfer) -> str:
     """What went wrong, where, and how to go on."""
     error, url = transfer.error, transfer.url
     text = str(error)
-    if isinstance(error, (FetchError, Interrupted)) and not text.startswith((f"{url}:", f"{url} ", repr(url))):
+    if url and isinstance(error, (FetchError, Interrupted)) and not text.startswith((f"{url}:", f"{url} ", repr(url))):
         text = f"{url}: {text}"
     if isinstance(error, BadStatus) and transfer.response:
         text += _where(transfer.response)
