@@ -111,7 +111,7 @@ class Client:
     def fetch(
         self, url: str | Url, *, method: str = "GET", headers: Iterable[tuple[str, str]] = (), data: bytes = b""
     ) -> Response:
-        """Ask ``url``; the answer's body is read from what is returned.
+        """Ask ``url``; the answer's body is read from what is returned (RFC 1945 §5 and §6, RFC 9110 §15.4).
 
         Args:
             url: an http or https URL.
@@ -231,7 +231,7 @@ class Client:
                 return self._converse(wire, request, timings)
             except (NotConnected, Truncated):  # the server has closed it meanwhile (RFC 9112 §9.3.1)
                 wire.close()
-        line = dial(request.url, self.routing, self.timeouts, timings, self.limits)
+        line = dial(request.url, self.routing, self.timeouts, timings, self.limits, self._trace)
         wire = Wire(line.sock, self.limits, self.timeouts, via_proxy=line.via_proxy, proxy_fields=line.proxy_fields)
         return self._converse(wire, request, timings)
 

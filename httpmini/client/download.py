@@ -102,7 +102,7 @@ def download(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Downloaded:
-    """Bring the file at ``url`` to ``path``, going on from an earlier attempt where there is one.
+    """Bring the file at ``url`` to ``path``, going on from an earlier attempt if there is one (RFC 9110 §13.1.5, §14).
 
     Args:
         client: asks; its retries count anew whenever something came.

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from httpmini.client.exchange import Trace
 from httpmini.client.options import Limits
 from httpmini.client.timings import Deadline
 from httpmini.client.url import Url, parse_url
@@ -85,7 +86,9 @@ def authorization(proxy: Url) -> tuple[tuple[str, str], ...]:
     return (("Proxy-Authorization", f"Basic {base64.b64encode(credentials).decode('ascii')}"),)
 
 
-def open_tunnel(sock: socket.socket, proxy: Url, url: Url, limits: Limits, deadline: Deadline) -> None:
+def open_tunnel(
+    sock: socket.socket, proxy: Url, url: Url, limits: Limits, deadline: Deadline, trace: Trace | None = None
+) -> None:
     """Have the proxy at the other end of ``sock`` connect it to the server of ``url`` (RFC 9110 §9.3.6).
 
     Raises:
@@ -98,8 +101,13 @@ def open_tunnel(sock: socket.socket, proxy: Url, url: Url, limits: Limits, deadl
     late = f"the proxy {proxy.authority} had not connected to {url.authority}"
     try:
         sock.settimeout(deadline.patience(late))
-        sock.sendall(request_head("CONNECT", url.authority, fields))
-        head = _read_answer(sock, proxy, limits, partial(deadline.patience, late))
+        asked = request_head("CONNECT", url.authority, fields)
+        if trace:
+            trace(">", asked)
+        sock.sendall(asked)
+        head, raw = _read_answer(sock, proxy, limits, partial(deadline.patience, late))
+        if trace:
+            trace("<", raw)
     except TimeoutError as error:
         raise deadline.passed(late) from error
     except OSError as error:
@@ -161,8 +169,10 @@ def _to_ascii(name: str) -> str:
         return ""
 
 
-def _read_answer(sock: socket.socket, proxy: Url, limits: Limits, patience: partial[float]) -> ResponseHead:
-    """The head of the answer to CONNECT; everything before its end counts against ``limits.head_bytes``."""
+def _read_answer(
+    sock: socket.socket, proxy: Url, limits: Limits, patience: partial[float]
+) -> tuple[ResponseHead, bytes]:
+    """The head of the answer to CONNECT, and its octets; all before its end counts against ``limits.head_bytes``."""
     buffer = bytearray()
     room = HeadLimits(limits.head_bytes, 0, limits.fields)
     while True:
@@ -183,7 +193,7 @@ def _read_answer(sock: socket.socket, proxy: Url, limits: Limits, patience: part
             # The server waits for us to begin TLS: these bytes are the proxy's own, and would pass for the server's.
             raise BrokenResponse(f"the proxy {proxy.authority} sent bytes behind its answer to CONNECT")
         else:
-            return head
+            return head, bytes(buffer[: head.size])
 
 
 def _broken(proxy: Url, error: ProtocolError) -> BrokenResponse:

@@ -436,6 +436,19 @@ def test_a_proxy() -> None:
         assert len(requests) == 2
 
 
+def test_a_tunnel_is_shown_without_its_password() -> None:
+    with answering(always(b"", status="403 No\x9b31m")) as requests:
+        proxy = requests.url.replace("//", "//ada:love@")
+        status, out, errors = get("-v", "--proxy", proxy, "https://example.invalid/x")
+    assert (status, out) == (4, b"")
+    assert errors.splitlines()[:4] == [
+        "> CONNECT example.invalid:443 HTTP/1.0",
+        "> Host: example.invalid:443",
+        "> Proxy-Authorization: (not shown)",
+        "< HTTP/1.0 403 No\\x9b31m",
+    ]
+
+
 # Exit statuses: one for each cause.
 
 
