@@ -354,7 +354,9 @@ def _kept(path: str) -> str:
     try:
         with open(f"{path}.part.json", encoding="utf-8") as file:
             plan = json.load(file)
+        sure = plan.get("ranges", True)
         useful = os.path.getsize(f"{path}.part") and (plan["entity_tag"] or plan["last_modified"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return ""
-    return f"; {path}.part is kept, and the same command goes on with it" if useful else ""
+    how = "" if sure else ", if the server sends parts of files (it does not say so)"
+    return f"; {path}.part is kept, and the same command goes on with it{how}" if useful else ""

@@ -217,7 +217,8 @@ class _Job:
             return Plan(url, "", "", -1, _cut(-1, 1))
         plan = Plan(url, *strong_validators(response.headers), response.content_length)
         _check_room(self._part.fd, plan.length)
-        plan.segments = _cut(plan.length, self._wanted_segments if _takes_ranges(response, plan) else 1)
+        plan.ranges = "bytes" in response.headers.tokens("Accept-Ranges")
+        plan.segments = _cut(plan.length, self._wanted_segments if plan.ranges and plan.validator else 1)
         return plan
 
     def _bring_side_by_side(self, plan: Plan, first: Response | None) -> None:
@@ -454,10 +455,6 @@ def _is_of(plan: Plan, headers: Headers) -> bool:
     """Whether an answer is of the version that ``plan`` is of; the tag says it, and the date where there is no tag."""
     tag, date = strong_validators(headers)
     return tag == plan.entity_tag if plan.entity_tag else date == plan.last_modified
-
-
-def _takes_ranges(response: Response, plan: Plan) -> bool:
-    return bool(plan.validator) and "bytes" in response.headers.tokens("Accept-Ranges")
 
 
 def _cut(length: int, count: int) -> list[Segment]:

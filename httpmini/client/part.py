@@ -59,6 +59,7 @@ class Plan:
         last_modified: or empty.
         length: of the whole file in bytes; -1 while nobody knows.
         segments: in the order of the file.
+        ranges: whether the server says that it sends parts of it; some that do not say so do.
     """
 
     url: str
@@ -66,6 +67,7 @@ class Plan:
     last_modified: str
     length: int
     segments: list[Segment] = field(default_factory=list)
+    ranges: bool = True
 
     @property
     def validator(self) -> str:

@@ -720,6 +720,7 @@ class Versions:
     def __init__(self, enough: int) -> None:
         self.enough = enough
         self.whole = False
+        self.says_ranges = True
         self.stalls_at = ""  # what is in a request to which nothing is said
         self.refuses_at = ""
         self.requests: list[str] = []
@@ -741,7 +742,8 @@ class Versions:
         first = int(asked[1]) if asked else 0
         body = BIG[first:]
         status = f"206 Partial Content\r\nContent-Range: bytes {first}-{len(BIG) - 1}/{len(BIG)}" if asked else "200 OK"
-        head = f'HTTP/1.0 {status}\r\nContent-Length: {len(body)}\r\nETag: "1"\r\nAccept-Ranges: bytes\r\n\r\n'
+        more = "Accept-Ranges: bytes\r\n" if self.says_ranges else ""
+        head = f'HTTP/1.0 {status}\r\nContent-Length: {len(body)}\r\nETag: "1"\r\n{more}\r\n'
         sock.sendall(head.encode())
         if text.startswith("GET "):
             sock.sendall(body if self.whole else body[: self.enough])
@@ -749,8 +751,11 @@ class Versions:
             wait_for_end(sock)
 
 
-def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path) -> None:
+@pytest.mark.parametrize("says_ranges", [True, False])
+def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path, says_ranges: bool) -> None:
     server = Versions(enough=1_000_000)
+    server.says_ranges = says_ranges
+    how = "" if says_ranges else ", if the server sends parts of files (it does not say so)"
     with serving(server.converse, MANY) as url:
         command = [*PROGRAM, "--json", "-o", "file", url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -759,7 +764,7 @@ def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path) -> None:
             out, errors = process.communicate(timeout=WAIT_S)
         assert process.returncode == 130
         assert errors.decode() == (
-            f"httpmini: {url}: interrupted; file.part is kept, and the same command goes on with it\n"
+            f"httpmini: {url}: interrupted; file.part is kept, and the same command goes on with it{how}\n"
         )
         assert objects(out)[0]["error"]["kind"] == "Interrupted"
         assert not (here / "file").exists()
