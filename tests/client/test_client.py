@@ -766,6 +766,14 @@ def test_the_page_of_a_redirection_is_read_when_it_is_short(
         assert server.accepts == connections
 
 
+def test_the_page_of_a_redirection_may_be_longer_than_what_is_asked_for() -> None:
+    with (
+        httpmini.Client(limits=httpmini.Limits(body_bytes=5)) as client,
+        serving(lambda asked: long(100) if asked.target == "/a" else HELLO) as server,
+    ):
+        assert client.fetch(f"{server.url}a").read() == b"hello"
+
+
 def test_the_page_of_a_503_is_read_when_it_is_short() -> None:
     said = answer(b"later", status="503 Later")
     with httpmini.Client(retries=AT_ONCE) as client, serving(lambda asked: HELLO if asked.nth else said) as server:
