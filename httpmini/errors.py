@@ -6,7 +6,7 @@
       CannotRun           the machine says no (port taken, no permission): exit status 1
       ProtocolError       the peer sent bytes that are not HTTP, or that we refuse; knows its status
       FetchError          the client's errors, told apart by cause, each with an exit status of its own
-        BadUrl 2  NotResolved 3  NotConnected 4  TlsFailed 5  TimedOut 6  BrokenResponse 7  Truncated 8
+        BadUrl 2  NotResolved 3  NotConnected (NoTunnel) 4  TlsFailed 5  TimedOut 6  BrokenResponse 7  Truncated 8
         BadRedirect 9  TooLarge 10  BadStatus 11  Corrupt 12
 
 Everything else that is raised is a fault of httpmini itself.
@@ -115,6 +115,18 @@ class NotConnected(FetchError):
     """No address of the host took the connection, or it was lost before the answer began."""
 
     exit_status = 4
+
+
+class NoTunnel(NotConnected):
+    """A proxy answered, and does not connect to the server.
+
+    Attributes:
+        status: what it answered; most of them say the same when they are asked again.
+    """
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class TlsFailed(FetchError):

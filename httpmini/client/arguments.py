@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import getpass
 import math
+import netrc
 import os
 import re
 import sys
@@ -59,9 +60,12 @@ def make_client(options: ClientOptions, kind: type[_Kind], *, decode: bool, trac
     """A client of this ``kind`` as ``options`` ask for it; a password that was left out is asked for.
 
     Raises:
-        UsageError: options that exclude each other; a password that cannot be asked for.
+        UsageError: options that exclude each other; a password that cannot be asked for; a netrc file that cannot be
+            read.
         BadUrl: a proxy that is none.
     """
+    if options.netrc:
+        _check_netrc()
     limits = Limits()
     most = limits.decoded_bytes if options.max_size is None else options.max_size
     return kind(
@@ -123,6 +127,17 @@ def _ask_password(user: str) -> str:
         return getpass.getpass(f"Password for {visible(user)}: ")
     except EOFError as error:
         raise UsageError(f"-u {user}: no password was given") from error
+
+
+def _check_netrc() -> None:
+    """Who asks for it should not be left to guess why a server wants a password all the same."""
+    try:
+        netrc.netrc()
+    except OSError as error:
+        raise UsageError(f"--netrc: cannot read ~/.netrc: {error.strerror}") from error
+    except (UnicodeError, netrc.NetrcParseError) as error:
+        said = error.msg if isinstance(error, netrc.NetrcParseError) else "it is not text"
+        raise UsageError(f"--netrc: ~/.netrc cannot be used: {said}") from error
 
 
 def own_credentials(url: Url) -> tuple[tuple[str, str], ...]:

@@ -119,7 +119,7 @@ class Client:
     def fetch(
         self, url: str | Url, *, method: str = "GET", headers: Iterable[tuple[str, str]] = (), data: bytes = b""
     ) -> Response:
-        """Ask ``url``; the answer's body is read from what is returned.
+        """Ask ``url``; the answer's body is read from what is returned (RFC 1945 §5 and §6, RFC 9110 §15.4).
 
         Args:
             url: an http or https URL.
@@ -144,7 +144,7 @@ class Client:
                 response.history = tuple(history)
                 return response
             history.append((response.status, response.url))
-            response.close()
+            response.drain()
             request = there
 
     def _with_credentials(self, url: Url, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -165,7 +165,7 @@ class Client:
             return self._auth
         try:
             found = netrc.netrc().authenticators(url.host)
-        except (OSError, netrc.NetrcParseError):
+        except (OSError, UnicodeError, netrc.NetrcParseError):
             return None
         return (found[0], found[2] or "") if found else None
 
@@ -175,9 +175,9 @@ class Client:
         Raises:
             BadRedirect: to where we do not follow, too often, or in a circle.
         """
-        location = response.headers.get("Location")
         followed = self._follow and response.status in _REDIRECTS and request.method in ("GET", "HEAD")
-        if location is None or not followed:
+        location = response.location if followed else None
+        if location is None:
             return None
         try:
             there = join(request.url, location)
@@ -210,7 +210,7 @@ class Client:
                 pause = pause_before(attempt, self.retries, response.status, response.headers)
                 if pause is None or not self._may_wait(request, pause):
                     return response
-                response.close()
+                response.drain()
             time.sleep(pause)
 
     def _may_wait(self, request: _Request, pause: float) -> bool:
@@ -235,7 +235,7 @@ class Client:
                 return self._converse(wire, request, timings)
             except (NotConnected, Truncated):  # the server has closed it meanwhile (RFC 9112 §9.3.1)
                 wire.close()
-        line = dial(request.url, self.routing, self.timeouts, timings, self.limits)
+        line = dial(request.url, self.routing, self.timeouts, timings, self.limits, self._trace)
         wire = Wire(line.sock, self.limits, self.timeouts, via_proxy=line.via_proxy, proxy_fields=line.proxy_fields)
         return self._converse(wire, request, timings)
 

@@ -208,6 +208,8 @@ class _Get:
 
     def _download(self, url: Url, transfer: Transfer) -> None:
         options = self._options
+        if options.file is None:
+            transfer.path = name_from(url, Headers())  # as long as the server has not named it
         path = transfer.path = self._name(url) if options.file is None else options.file
         if options.remote_name:
             check_target(path, overwrite=False, force=options.force)
@@ -329,7 +331,7 @@ def _sentence(transfer: Transfer) -> str:
     """What went wrong, where, and how to go on."""
     error, url = transfer.error, transfer.url
     text = str(error)
-    if isinstance(error, (FetchError, Interrupted)) and not text.startswith((f"{url}:", f"{url} ", repr(url))):
+    if url and isinstance(error, (FetchError, Interrupted)) and not text.startswith((f"{url}:", f"{url} ", repr(url))):
         text = f"{url}: {text}"
     if isinstance(error, BadStatus) and transfer.response:
         text += _where(transfer.response)
@@ -352,7 +354,9 @@ def _kept(path: str) -> str:
     try:
         with open(f"{path}.part.json", encoding="utf-8") as file:
             plan = json.load(file)
+        sure = plan.get("ranges", True)
         useful = os.path.getsize(f"{path}.part") and (plan["entity_tag"] or plan["last_modified"])
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return ""
-    return f"; {path}.part is kept, and the same command goes on with it" if useful else ""
+    how = "" if sure else ", if the server sends parts of files (it does not say so)"
+    return f"; {path}.part is kept, and the same command goes on with it{how}" if useful else ""

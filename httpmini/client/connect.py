@@ -19,6 +19,7 @@ from itertools import zip_longest
 from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, Literal
 
+from httpmini.client.exchange import Trace
 from httpmini.client.options import Limits, Timeouts
 from httpmini.client.proxy import Proxies, authorization, open_tunnel
 from httpmini.client.timings import Deadline, Timings
@@ -72,7 +73,14 @@ class Line:
     proxy_fields: tuple[tuple[str, str], ...] = ()
 
 
-def dial(url: Url, routing: Routing, timeouts: Timeouts, timings: Timings, limits: Limits = _LIMITS) -> Line:
+def dial(
+    url: Url,
+    routing: Routing,
+    timeouts: Timeouts,
+    timings: Timings,
+    limits: Limits = _LIMITS,
+    trace: Trace | None = None,
+) -> Line:
     """Connect to the server of ``url``, or to the proxy that is to be asked instead.
 
     Args:
@@ -81,6 +89,7 @@ def dial(url: Url, routing: Routing, timeouts: Timeouts, timings: Timings, limit
         timeouts: ``connect_s`` is for all of it: name, connection, tunnel, TLS. ``total_s`` may end it sooner.
         timings: what was over when is written here.
         limits: how much of an answer a proxy may send.
+        trace: takes what is said to a proxy that is asked for a tunnel, and what it answers.
 
     Raises:
         BadUrl: the proxy's URL is none, or one of a kind that is not supported.
@@ -101,7 +110,7 @@ def dial(url: Url, routing: Routing, timeouts: Timeouts, timings: Timings, limit
         sock = _connect_tcp(peer, who, routing, deadline, timings)
     try:
         if proxy and url.scheme == "https":
-            open_tunnel(sock, proxy, url, limits, deadline)
+            open_tunnel(sock, proxy, url, limits, deadline, trace)
         timings.connect_s = timings.elapsed()
         if url.scheme == "https":
             sock = _secure(sock, url, routing.tls, deadline)

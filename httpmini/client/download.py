@@ -30,8 +30,8 @@ from httpmini.client.rate import Rate
 from httpmini.client.response import Response
 from httpmini.client.retry import is_passing, pause_before
 from httpmini.client.url import parse_url
+from httpmini.client.versions import strong_validators
 from httpmini.errors import BadStatus, BrokenResponse, CannotRun, Corrupt, FetchError, TimedOut, Truncated
-from httpmini.protocol.dates import parse_date
 from httpmini.protocol.framing import Data
 from httpmini.protocol.message import Headers
 
@@ -40,9 +40,9 @@ OVERLAP_BYTES = 64 * 1024
 SAVE_S = 2.0
 """Seconds between two notes of how far it is; so much is lost when the process is killed."""
 _LEAST_SEGMENT_BYTES = 256 * 1024
+_GRACE_S = 0.5  # for the threads to end after Ctrl-C; who waits for a server longer is left behind
 _MOST_VERSIONS = 5  # a file that changes more often than this while we ask is given up
 _CONTENT_RANGE = re.compile(r"bytes (?P<first>[0-9]{1,18})-(?P<last>[0-9]{1,18})/(?P<length>[0-9]{1,18})", re.ASCII)
-_UNSATISFIED = re.compile(r"bytes \*/(?P<length>[0-9]{1,18})", re.ASCII)
 # RFC 9530 §3: a dictionary of digests, each between colons.
 _REPR_DIGEST = re.compile(r"(?:^|,)\s*sha-256=:(?P<digest>[A-Za-z0-9+/=]+):", re.ASCII)
 
@@ -102,7 +102,7 @@ def download(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Downloaded:
-    """Bring the file at ``url`` to ``path``, going on from an earlier attempt where there is one.
+    """Bring the file at ``url`` to ``path``, going on from an earlier attempt if there is one (RFC 9110 §13.1.5, §14).
 
     Args:
         client: asks; its retries count anew whenever something came.
@@ -172,10 +172,9 @@ class _Job:
         for _ in range(_MOST_VERSIONS):
             try:
                 plan = self._bring(plan)
-                self._confirm(plan)
-                return self._verified(plan, sha256)
+                return self._finished(plan, sha256)
             except _Changed:
-                plan, self._resumed_from = None, 0
+                plan, self._resumed_from, self._answers, self._digest = None, 0, 0, ""
                 self._part.begin_anew()
         self._part.discard()
         raise Corrupt(f"{self._url} changed {_MOST_VERSIONS} times while it was being fetched")
@@ -216,9 +215,10 @@ class _Job:
         url = parse_url(self._url).text
         if response.codings or response.content_length is None:
             return Plan(url, "", "", -1, _cut(-1, 1))
-        plan = Plan(url, *_validators(response.headers), response.content_length)
+        plan = Plan(url, *strong_validators(response.headers), response.content_length)
         _check_room(self._part.fd, plan.length)
-        plan.segments = _cut(plan.length, self._wanted_segments if _takes_ranges(response, plan) else 1)
+        plan.ranges = "bytes" in response.headers.tokens("Accept-Ranges")
+        plan.segments = _cut(plan.length, self._wanted_segments if plan.ranges and plan.validator else 1)
         return plan
 
     def _bring_side_by_side(self, plan: Plan, first: Response | None) -> None:
@@ -235,7 +235,12 @@ class _Job:
                 self._stop.set()
 
         threads = [
-            threading.Thread(target=bring, args=(segment, first if segment is plan.segments[0] else None))
+            threading.Thread(
+                name="httpmini-segment",
+                target=bring,
+                args=(segment, first if segment is plan.segments[0] else None),
+                daemon=True,  # one that was left behind does not keep the process from ending
+            )
             for segment in missing[1:]
         ]
         try:
@@ -244,19 +249,23 @@ class _Job:
             if missing:
                 bring(missing[0], first if missing[0] is plan.segments[0] else None)
         finally:
-            self._stop_unless_done(threads, errors)
+            self._wait_for(threads, errors)
         if errors:
-            raise next((error for error in errors if isinstance(error, _Changed)), errors[0])
+            raise min(errors, key=_importance)
 
-    def _stop_unless_done(self, threads: list[threading.Thread], errors: list[BaseException]) -> None:
+    def _wait_for(self, threads: list[threading.Thread], errors: list[BaseException]) -> None:
+        """Until all have ended. After Ctrl-C they end with their next piece; one that waits for a server which says
+        nothing is left behind, and finds the part closed."""
         try:
             for thread in threads:
-                thread.join()
-        except BaseException as error:  # Ctrl-C: the others end with their next piece
+                if not any(map(_is_interruption, errors)):
+                    thread.join()
+        except BaseException as error:
             errors.append(error)
             self._stop.set()
-            for thread in threads:
-                thread.join()
+        end = time.monotonic() + _GRACE_S
+        for thread in threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _bring_segment(self, plan: Plan, segment: Segment, response: Response | None) -> None:
         """One segment to its end, asking again for what is missing when the connection fails on the way."""
@@ -305,8 +314,7 @@ class _Job:
         if match is None:
             raise BrokenResponse(f"a part (206) with Content-Range {said!r}", "content-range")
         length, end = int(match["length"]), int(match["last"]) + 1
-        tag = response.headers.get("ETag")
-        if plan.length not in (-1, length) or (tag and plan.entity_tag and tag != plan.entity_tag):
+        if plan.length not in (-1, length) or _is_of_another(plan, response.headers):
             raise _Changed
         if int(match["first"]) != first or end > length or end not in (length, segment.end):
             raise BrokenResponse(f"asked for the bytes from {first}, got {said!r}", "content-range")
@@ -353,9 +361,23 @@ class _Job:
         place may have had one tag and two contents."""
         if self._answers < 2 and not self._resumed_from:
             return
-        with self._client.fetch(self._url, method="HEAD", headers=self._headers) as response:
-            if response.ok and not _is_of(plan, response.headers):
-                raise _Changed
+        for method in ("HEAD", "GET"):  # there are servers that know no HEAD
+            with self._client.fetch(self._url, method=method, headers=self._headers) as response:
+                if response.ok:
+                    if not _is_of(plan, response.headers):
+                        raise _Changed
+                    self._note_digest(response)
+                    return
+
+    def _finished(self, plan: Plan, sha256: str | None) -> Downloaded:
+        try:
+            self._confirm(plan)
+            return self._verified(plan, sha256)
+        except (_Changed, Corrupt):
+            raise
+        except BaseException:  # all of it is there, and need not come again
+            self._part.save(plan)
+            raise
 
     def _verified(self, plan: Plan, sha256: str | None) -> Downloaded:
         size = os.fstat(self._part.fd).st_size
@@ -387,8 +409,12 @@ class _Job:
     def _note(self, response: Response) -> None:
         self._answers += 1
         self._last = response
-        match = _REPR_DIGEST.search(response.headers.get("Repr-Digest") or "")
-        if match:
+        self._note_digest(response)
+
+    def _note_digest(self, response: Response) -> None:
+        """What the server announces; of what is unpacked here it says nothing (RFC 9530 §3)."""
+        match = _REPR_DIGEST.search(", ".join(response.headers.all("Repr-Digest")))
+        if match and not response.codings:
             self._digest = _to_hex(match["digest"])
 
     def _tell(self, plan: Plan) -> None:
@@ -410,26 +436,25 @@ def _to_hex(digest: str) -> str:
         return digest
 
 
-def _validators(headers: Headers) -> tuple[str, str]:
-    """A strong entity tag, and a strong date; each may be empty (RFC 9110 §8.8).
+def _is_interruption(error: BaseException) -> bool:
+    return not isinstance(error, Exception)
 
-    A date is strong when the answer was made well after it (§8.8.2.2): two versions of one second share theirs.
-    """
-    tag = headers.get("ETag") or ""
-    now = time.time()
-    modified, sent = (parse_date(headers.get(name) or "", now) for name in ("Last-Modified", "Date"))
-    is_strong = modified is not None and sent is not None and sent - modified > 1
-    return "" if tag.startswith("W/") else tag, (headers.get("Last-Modified") or "") if is_strong else ""
+
+def _importance(error: BaseException) -> int:
+    """Which of several errors counts: Ctrl-C, then that the file has changed."""
+    return 0 if _is_interruption(error) else 1 if isinstance(error, _Changed) else 2
+
+
+def _is_of_another(plan: Plan, headers: Headers) -> bool:
+    """Whether a part (206) says that it is of another version; it may leave out the date (RFC 9110 §15.3.7)."""
+    pairs = ((headers.get("ETag"), plan.entity_tag), (headers.get("Last-Modified"), plan.last_modified))
+    return next((said != known for said, known in pairs if said and known), False)
 
 
 def _is_of(plan: Plan, headers: Headers) -> bool:
     """Whether an answer is of the version that ``plan`` is of; the tag says it, and the date where there is no tag."""
-    tag, date = _validators(headers)
+    tag, date = strong_validators(headers)
     return tag == plan.entity_tag if plan.entity_tag else date == plan.last_modified
-
-
-def _takes_ranges(response: Response, plan: Plan) -> bool:
-    return bool(plan.validator) and "bytes" in response.headers.tokens("Accept-Ranges")
 
 
 def _cut(length: int, count: int) -> list[Segment]:

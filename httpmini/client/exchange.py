@@ -135,7 +135,6 @@ class Wire:
             framing = framing_of(method, head.status, head.headers)
         except ProtocolError as error:
             raise _broken(error) from error
-        self._check_size(framing.announced)
         if framing.done:
             self.complete = True
             self.reusable = not self._rest and _is_kept(head)
@@ -143,6 +142,7 @@ class Wire:
         return self._pieces(framing, head)
 
     def _pieces(self, framing: Framing, head: ResponseHead) -> Iterator[Data]:
+        self._check_size(framing.announced)  # when it is read: a redirection's page may be as long as it likes
         data: Data = self._rest
         self._rest = b""
         size, done = 0, False

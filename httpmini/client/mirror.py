@@ -28,6 +28,7 @@ from httpmini.client.listings import Listing, Names, Place, below, follow, read_
 from httpmini.client.response import Response
 from httpmini.client.tree import MAX_DEPTH, RESERVED, InTheWay, Tree, shown
 from httpmini.client.url import Url, join, parse_url
+from httpmini.client.versions import is_strong, validators
 from httpmini.errors import (
     BadRedirect,
     BadUrl,
@@ -40,7 +41,6 @@ from httpmini.errors import (
     visible,
 )
 from httpmini.protocol.dates import parse_date
-from httpmini.protocol.message import Headers
 
 MOST_ENTRIES = 100_000
 _LISTING_BYTES = 32 * 1024**2
@@ -355,7 +355,9 @@ class _Run:
         modified = parse_date(response.headers.get("Last-Modified") or "", time.time())
         after = self.tree.write(file.names, response.views(), modified)
         self._own(file.names, after)
-        tag, date = _validators(response.headers)
+        tag, date = validators(response.headers)
+        if not date and not is_strong(tag):  # a weak one may be made of nothing but the date
+            tag = ""
         self._known[_key(file.names)] = _Known(tag, date, after.st_size, after.st_mtime_ns)
         self._count(file.names, after.st_size)
 
@@ -380,10 +382,10 @@ class _Run:
             if place is not None and not any(map(unsafe, place.names)) and not place.is_folder:
                 if there.text == response.url:  # a client that follows by itself
                     return response
-                response.close()
+                response.drain()
                 url = place.url
                 continue
-            response.close()
+            response.drain()
             if place is not None and place.names == file.names:
                 return place
             raise BadRedirect(f"it is redirected to {there.text}, which is not a file below {self.start.url.text}")
@@ -449,8 +451,11 @@ def _led_to(asked: Url, response: Response) -> Url | None:
     try:
         if response.url != asked.text:
             return parse_url(response.url)
-        location = response.headers.get("Location") if response.status in _REDIRECTS else None
+        location = response.location if response.status in _REDIRECTS else None
         return None if location is None else join(asked, location)
+    except BadRedirect:
+        response.close()
+        raise
     except BadUrl as error:
         response.close()
         raise BadRedirect(f"it is redirected to where this client does not go: {error}") from error
@@ -463,17 +468,3 @@ def _expect_whole(response: Response) -> None:
             response.read(_REFUSAL_BYTES)
         response.raise_for_status()
         raise BrokenResponse(f"{response.url}: {response.status}, which is not all of it")
-
-
-def _validators(headers: Headers) -> tuple[str, str]:
-    """ETag and Last-Modified, as far as no other version can have the same; the others are empty.
-
-    A date is such a one when the second was over before the answer was made (RFC 9110 §8.8.2.2); a weak tag may be
-    made of nothing but the date (nginx, Apache).
-    """
-    now = time.time()
-    tag, modified = headers.get("ETag") or "", headers.get("Last-Modified") or ""
-    changed, sent = parse_date(modified, now), parse_date(headers.get("Date") or "", now)
-    if changed is None or sent is None or sent - changed < 2:
-        return ("" if tag.startswith("W/") else tag), ""
-    return tag, modified

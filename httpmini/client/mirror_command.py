@@ -32,6 +32,7 @@ def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
         CannotRun: the disk, or standard output.
     """
     url = parse_url(text, shorthand=True)
+    where = url.text.removesuffix("/") + "/"  # as the errors call it
     if url.username is not None and options.user is None:  # of the folder, and so of all that is in it
         options = replace(options, user=f"{url.username}:{url.password or ''}")
     options = replace(options, no_follow=True)  # it is followed by hand, inside the folder only
@@ -46,9 +47,9 @@ def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
     except OutputClosed:
         return INCOMPLETE
     except FetchError as error:
-        return _fail(url.text, error, error.exit_status)
+        return _fail(where, error, error.exit_status)
     except KeyboardInterrupt:
-        return _fail(url.text, HttpminiError("interrupted; what came is kept"), INTERRUPTED)
+        return _fail(where, HttpminiError("interrupted; what came is kept"), INTERRUPTED)
     return INCOMPLETE if done.skipped else 0
 
 

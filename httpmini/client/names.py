@@ -60,6 +60,11 @@ def _safe(name: str) -> str:
     name = re.split(r"[/\\]", name)[-1]
     name = "".join("_" if not character.isprintable() or character in ':|<>"?*' else character for character in name)
     name = name.strip(" ").lstrip(".").strip(" ")
+    # Notes of a part are believed: a server that could write them could have its bytes put before another's.
+    return re.sub(r"\.(part\.json(?:\.new)?)\Z", r"_\1", _cut(name), flags=re.IGNORECASE)
+
+
+def _cut(name: str) -> str:
     encoded = name.encode("utf-8", "replace")
     if len(encoded) <= _MAX_NAME_BYTES:
         return encoded.decode("utf-8")

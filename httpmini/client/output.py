@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from httpmini.client.part import move_to_free_name
 from httpmini.errors import CannotRun, visible
 from httpmini.protocol.framing import Data
 
@@ -180,7 +181,7 @@ def new_file(path: str, overwrite: bool) -> Iterator[Write]:
             if overwrite:
                 os.replace(part, path)
             else:
-                os.link(part, path)
+                move_to_free_name(part, path)
         finally:
             os.close(fd)
             with suppress(FileNotFoundError):

@@ -8,9 +8,11 @@ that costs none.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import stat
 import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -57,6 +59,7 @@ class Plan:
         last_modified: or empty.
         length: of the whole file in bytes; -1 while nobody knows.
         segments: in the order of the file.
+        ranges: whether the server says that it sends parts of it; some that do not say so do.
     """
 
     url: str
@@ -64,6 +67,7 @@ class Plan:
     last_modified: str
     length: int
     segments: list[Segment] = field(default_factory=list)
+    ranges: bool = True
 
     @property
     def validator(self) -> str:
@@ -90,32 +94,63 @@ class Part:
         self.path = path
         self.part_path = f"{path}.part"
         self._plan_path = f"{path}.part.json"
-        self._lock = Lock()
+        self._new_path = f"{self._plan_path}.new"
+        self._lock = Lock()  # of the notes
+        self._writing = Lock()
+        self._closed = False
+        while True:
+            self.fd = self._open()
+            try:
+                if self._is_mine():
+                    return
+            except BaseException:
+                os.close(self.fd)
+                raise
+            os.close(self.fd)
+
+    def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            self.fd = os.open(self.part_path, flags, 0o666)
+            return os.open(self.part_path, flags, 0o666)
         except OSError as error:
             raise CannotRun(f"cannot write {self.part_path}: {error.strerror}") from error
+
+    def _is_mine(self) -> bool:
+        """Lock what was opened; False when another download has given it its final name meanwhile, or taken it away."""
+        there = os.fstat(self.fd)
+        if not stat.S_ISREG(there.st_mode):
+            raise CannotRun(f"{self.part_path} is no regular file; move it away")
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self.fd)
+        except BlockingIOError as error:
             raise CannotRun(f"{self.part_path} is being written by another download") from error
-        if os.fstat(self.fd).st_size and not os.path.lexists(self._plan_path):
-            os.close(self.fd)
+        except OSError:
+            pass  # a file system without locks
+        try:
+            now = os.stat(self.part_path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        if (now.st_dev, now.st_ino) != (there.st_dev, there.st_ino):
+            return False
+        if now.st_nlink > 1:
+            raise CannotRun(f"{self.part_path} is another file's second name; move it away")
+        if now.st_size and not os.path.lexists(self._plan_path):
             raise CannotRun(
                 f"{self.part_path} is there, and no {self._plan_path} beside it: it is not ours; move it away"
             )
+        return True
 
     def close(self) -> None:
-        """Let go of them; an empty part that nothing is known of is taken away."""
+        """Let go of them; an empty part that nothing is known of is taken away. Nothing can be written any more."""
         if not os.fstat(self.fd).st_size:
             self.discard()
-        os.close(self.fd)
+        with self._writing:
+            self._closed = True
+            os.close(self.fd)
 
     def discard(self) -> None:
         """Take both files away."""
-        for path in (self._plan_path, self.part_path):
+        for path in (self._new_path, self._plan_path, self.part_path):
             with suppress(FileNotFoundError):
                 os.unlink(path)
 
@@ -142,12 +177,16 @@ class Part:
             for segment in plan.segments:
                 self._check(segment, segment.done)
             text = json.dumps(asdict(plan))
-            new = f"{self._plan_path}.new"
             try:
-                with open(new, "w", encoding="utf-8") as file:
+                with suppress(FileNotFoundError):
+                    os.unlink(self._new_path)  # of a process that was killed, or a symlink to somebody's file
+                fd = os.open(self._new_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+                with open(fd, "w", encoding="utf-8") as file:
                     file.write(text)
-                os.replace(new, self._plan_path)
+                os.replace(self._new_path, self._plan_path)
             except OSError as error:
+                with suppress(OSError):
+                    os.unlink(self._new_path)
                 raise CannotRun(f"cannot write {self._plan_path}: {error.strerror}") from error
 
     def begin_anew(self) -> None:
@@ -160,15 +199,18 @@ class Part:
         """Append to ``segment``.
 
         Raises:
-            CannotRun: the disk is full.
+            CannotRun: the disk is full, or it is closed.
         """
         view, offset = memoryview(data), segment.done
-        try:
-            while view:
-                count = os.pwrite(self.fd, view, offset)
-                view, offset = view[count:], offset + count
-        except OSError as error:
-            raise CannotRun(f"cannot write {self.part_path}: {error.strerror}") from error
+        with self._writing:
+            if self._closed:  # the number of its descriptor may be another file's by now
+                raise CannotRun(f"{self.part_path} is closed")
+            try:
+                while view:
+                    count = os.pwrite(self.fd, view, offset)
+                    view, offset = view[count:], offset + count
+            except OSError as error:
+                raise CannotRun(f"cannot write {self.part_path}: {error.strerror}") from error
         segment.done = offset
 
     def read(self, offset: int, length: int) -> bytes:
@@ -185,12 +227,12 @@ class Part:
             if overwrite:
                 os.replace(self.part_path, self.path)
             else:
-                os.link(self.part_path, self.path, follow_symlinks=False)
-                os.unlink(self.part_path)
+                move_to_free_name(self.part_path, self.path)
         except OSError as error:
             raise CannotRun(f"cannot write {self.path}: {error.strerror}") from error
-        with suppress(FileNotFoundError):
-            os.unlink(self._plan_path)
+        for path in (self._new_path, self._plan_path):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
 
     def _is_there(self, segment: Segment) -> bool:
         anew = Segment(segment.start, segment.end, segment.done, segment.start)
@@ -203,8 +245,26 @@ class Part:
             data = self.read(segment.checked, min(_READ_BYTES, end - segment.checked))
             if not data:
                 return
-            segment.crc32 = zlib.crc32(data, segment.crc32)
-            segment.checked += len(data)
+            crc32, checked = zlib.crc32(data, segment.crc32), segment.checked + len(data)
+            segment.crc32, segment.checked = crc32, checked  # both or, with Ctrl-C just here, neither
+
+
+def move_to_free_name(source: str, path: str) -> None:
+    """Move a file to a name that nothing has, not even a dangling symlink.
+
+    Raises:
+        FileExistsError: something has it.
+        OSError: it cannot be moved.
+    """
+    try:
+        os.link(source, path, follow_symlinks=False)
+        os.unlink(source)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # A file system without links (FAT): the name is taken first, then what took it is replaced.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        os.replace(source, path)
 
 
 def _makes_sense(plan: Plan) -> bool:

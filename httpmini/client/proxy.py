@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from httpmini.client.exchange import Trace
 from httpmini.client.options import Limits
 from httpmini.client.timings import Deadline
 from httpmini.client.url import Url, parse_url
-from httpmini.errors import BadUrl, BrokenResponse, NotConnected, ProtocolError, visible
+from httpmini.errors import BadUrl, BrokenResponse, NotConnected, NoTunnel, ProtocolError, visible
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, ResponseHead, read_response_head
 from httpmini.protocol.writer import request_head
 
@@ -84,11 +85,14 @@ def authorization(proxy: Url) -> tuple[tuple[str, str], ...]:
     return (("Proxy-Authorization", f"Basic {base64.b64encode(credentials).decode('ascii')}"),)
 
 
-def open_tunnel(sock: socket.socket, proxy: Url, url: Url, limits: Limits, deadline: Deadline) -> None:
+def open_tunnel(
+    sock: socket.socket, proxy: Url, url: Url, limits: Limits, deadline: Deadline, trace: Trace | None = None
+) -> None:
     """Have the proxy at the other end of ``sock`` connect it to the server of ``url`` (RFC 9110 §9.3.6).
 
     Raises:
-        NotConnected: the proxy does not, or ended the connection.
+        NoTunnel: the proxy does not.
+        NotConnected: it ended the connection.
         TimedOut: it did not answer in time.
         BrokenResponse: its answer is no HTTP, or goes on behind its end.
     """
@@ -96,14 +100,19 @@ def open_tunnel(sock: socket.socket, proxy: Url, url: Url, limits: Limits, deadl
     late = f"the proxy {proxy.authority} had not connected to {url.authority}"
     try:
         sock.settimeout(deadline.patience(late))
-        sock.sendall(request_head("CONNECT", url.authority, fields))
-        head = _read_answer(sock, proxy, limits, partial(deadline.patience, late))
+        asked = request_head("CONNECT", url.authority, fields)
+        if trace:
+            trace(">", asked)
+        sock.sendall(asked)
+        head, raw = _read_answer(sock, proxy, limits, partial(deadline.patience, late))
+        if trace:
+            trace("<", raw)
     except TimeoutError as error:
         raise deadline.passed(late) from error
     except OSError as error:
         raise NotConnected(f"the proxy {proxy.authority} broke the connection: {error.strerror}") from error
     if not 200 <= head.status < 300:
-        raise NotConnected(_explain_refusal(head, proxy, url))
+        raise NoTunnel(_explain_refusal(head, proxy, url), head.status)
 
 
 def _first(environ: Mapping[str, str], *names: str) -> str | None:
@@ -159,8 +168,10 @@ def _to_ascii(name: str) -> str:
         return ""
 
 
-def _read_answer(sock: socket.socket, proxy: Url, limits: Limits, patience: partial[float]) -> ResponseHead:
-    """The head of the answer to CONNECT; everything before its end counts against ``limits.head_bytes``."""
+def _read_answer(
+    sock: socket.socket, proxy: Url, limits: Limits, patience: partial[float]
+) -> tuple[ResponseHead, bytes]:
+    """The head of the answer to CONNECT, and its octets; all before its end counts against ``limits.head_bytes``."""
     buffer = bytearray()
     room = HeadLimits(limits.head_bytes, 0, limits.fields)
     while True:
@@ -181,7 +192,7 @@ def _read_answer(sock: socket.socket, proxy: Url, limits: Limits, patience: part
             # The server waits for us to begin TLS: these bytes are the proxy's own, and would pass for the server's.
             raise BrokenResponse(f"the proxy {proxy.authority} sent bytes behind its answer to CONNECT")
         else:
-            return head
+            return head, bytes(buffer[: head.size])
 
 
 def _broken(proxy: Url, error: ProtocolError) -> BrokenResponse:

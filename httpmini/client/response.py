@@ -13,10 +13,13 @@ from httpmini.client.exchange import Wire
 from httpmini.client.options import Limits
 from httpmini.client.timings import Timings
 from httpmini.client.url import Url
-from httpmini.errors import BadStatus, FetchError, TooLarge
+from httpmini.errors import BadRedirect, BadStatus, FetchError, TooLarge
 from httpmini.protocol.framing import Data
 from httpmini.protocol.message import Headers
 from httpmini.protocol.reader import ResponseHead, parse_content_length
+
+_DRAIN_BYTES = 64 * 1024  # a new connection costs less than to read more than this
+_DRAIN_S = 1.0
 
 
 class Response:
@@ -98,6 +101,18 @@ class Response:
     def content_length(self) -> int | None:
         """The announced length of the body on the wire, in bytes."""
         return parse_content_length(self.headers)
+
+    @property
+    def location(self) -> str | None:
+        """The Location field (RFC 9110 §10.2.2).
+
+        Raises:
+            BadRedirect: there are several, and they differ: others may follow another one (RFC 9110 §5.3).
+        """
+        said = set(self.headers.all("Location"))
+        if len(said) > 1:
+            raise BadRedirect(f"{self.url} redirects to several places: {', '.join(sorted(said))}")
+        return said.pop() if said else None
 
     def __iter__(self) -> Iterator[bytes]:
         """The pieces of the body, decoded.
@@ -181,6 +196,16 @@ class Response:
         if not self.ok:
             raise BadStatus(f"{self.url}: {self.status} {self.reason}".rstrip(), self.status)
         return self
+
+    def drain(self) -> None:
+        """Close it, but first read a body that is short and comes soon, so that its connection is kept."""
+        is_framed = self.content_length is not None or "Transfer-Encoding" in self.headers
+        if self._release is not None and is_framed and (self.content_length or 0) <= _DRAIN_BYTES:
+            end = time.monotonic() + _DRAIN_S
+            self._wire.deadline = end if self._wire.deadline is None else min(end, self._wire.deadline)
+            with suppress(FetchError):
+                self.read(_DRAIN_BYTES)
+        self.close()
 
     def close(self) -> None:
         """Give the connection back if all of the body was read, else close it."""

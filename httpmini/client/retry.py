@@ -7,7 +7,7 @@ import re
 import time
 
 from httpmini.client.options import Retries
-from httpmini.errors import FetchError, NotConnected, TimedOut
+from httpmini.errors import FetchError, NotConnected, NoTunnel, TimedOut
 from httpmini.protocol.dates import parse_date
 from httpmini.protocol.message import Headers
 
@@ -18,6 +18,8 @@ _SECONDS = re.compile(r"[0-9]+", re.ASCII)  # however many: more digits are no r
 
 def is_passing(error: FetchError) -> bool:
     """Whether it may go better next time: nobody took the connection, or it was lost before the answer."""
+    if isinstance(error, NoTunnel):  # a proxy that says 403 or 407 says so again
+        return error.status in _PASSING
     return isinstance(error, NotConnected) or (isinstance(error, TimedOut) and error.phase == "connect")
 
 

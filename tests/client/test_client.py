@@ -734,6 +734,66 @@ def test_a_redirection_stays_on_its_host(client: httpmini.Client, location: str,
         assert server.lines[1:] == [f"GET {target} HTTP/1.0"]
 
 
+def long(length: int) -> bytes:
+    return answer(b"a" * length, "Location: /b", status="302 Found")
+
+
+def slow(sock: socket.socket) -> None:
+    """Until the client has had enough of it."""
+    with suppress(ConnectionResetError):
+        sock.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("said", "connections"),
+    [
+        (long(100), 1),
+        (long(64 * 1024), 1),
+        (CHUNKED.replace(b"200 OK", b"302 Found\r\nLocation: /b"), 1),
+        (long(64 * 1024 + 1), 2),
+        (long(100_000_000)[:-99_999_000], 2),
+        (answer(b"until the end", "Location: /b", status="302 Found", length=False), 2),
+        ([long(100)[:-1], slow], 2),
+        (answer(b"no gzip", "Location: /b", "Content-Encoding: gzip", status="302 Found"), 2),
+    ],
+    ids=["short", "just so", "chunked", "longer", "huge", "until the end", "slow", "broken"],
+)
+def test_the_page_of_a_redirection_is_read_when_it_is_short(
+    client: httpmini.Client, said: bytes | list[Piece], connections: int
+) -> None:
+    with serving(lambda asked: said if asked.target == "/a" else HELLO) as server:
+        assert client.fetch(f"{server.url}a").read() == b"hello"
+        assert server.accepts == connections
+
+
+def test_the_page_of_a_redirection_may_be_longer_than_what_is_asked_for() -> None:
+    with (
+        httpmini.Client(limits=httpmini.Limits(body_bytes=5)) as client,
+        serving(lambda asked: long(100) if asked.target == "/a" else HELLO) as server,
+    ):
+        assert client.fetch(f"{server.url}a").read() == b"hello"
+
+
+def test_the_page_of_a_503_is_read_when_it_is_short() -> None:
+    said = answer(b"later", status="503 Later")
+    with httpmini.Client(retries=AT_ONCE) as client, serving(lambda asked: HELLO if asked.nth else said) as server:
+        assert client.fetch(server.url).read() == b"hello"
+        assert server.accepts == 1
+
+
+@pytest.mark.parametrize(("second", "good"), [("b", True), ("/b", False), ("http://evil.invalid/", False)])
+def test_two_locations(client: httpmini.Client, second: str, good: bool) -> None:
+    """Twice the same is harmless; of two that differ, another client may have followed the other one."""
+    said = answer(b"", "Location: b", f"location: {second}", status="302 Found")
+    with serving(goes({"/a": said})) as server:
+        if good:
+            assert client.fetch(f"{server.url}a").read() == b"there"
+            return
+        with pytest.raises(BadRedirect, match="to several places"):
+            client.fetch(f"{server.url}a")
+        assert len(server.asked) == 1
+
+
 def test_a_line_end_in_a_location(client: httpmini.Client) -> None:
     """The folded line is one value (RFC 9112 §5.2), and its blank no line end in what is asked then."""
     said = b"HTTP/1.0 302 Found\r\nLocation: /b\r\n Set-Cookie: x\r\nContent-Length: 0\r\n\r\n"
@@ -843,10 +903,11 @@ def test_a_netrc_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             with httpmini.Client(use_netrc=use, auth=auth) as client:
                 client.fetch(server.url).read()
             assert server.asked[-1].fields.get("authorization") == sent
-        (tmp_path / ".netrc").write_text("this is no netrc file")
-        with httpmini.Client(use_netrc=True) as client:
-            client.fetch(server.url).read()
-        assert "authorization" not in server.asked[-1].fields
+        for content in (b"this is no netrc file", b"machine 127.0.0.1 login \xff password p\n"):
+            (tmp_path / ".netrc").write_bytes(content)
+            with httpmini.Client(use_netrc=True) as client:
+                client.fetch(server.url).read()
+            assert "authorization" not in server.asked[-1].fields
 
 
 @pytest.fixture(scope="module")

@@ -201,6 +201,40 @@ def test_a_range(url: str, client: httpmini.Client, program: str) -> None:
         assert response.status == 416
 
 
+class Interrupt:
+    """Progress that is Ctrl-C after so many bytes."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+
+    def begin(self, name: str, total: int | None, done: int) -> None:
+        pass
+
+    def advance(self, count: int) -> None:
+        self._left -= count
+        if self._left <= 0:
+            raise KeyboardInterrupt
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("segments", [1, 4])
+def test_a_download_that_is_interrupted_and_gone_on_with(
+    url: str, client: httpmini.Client, program: str, root: Path, tmp_path: Path, segments: int
+) -> None:
+    """From a server without ranges it begins anew; either way it is right."""
+    os.utime(root / "big.bin", (1_000_000_000,) * 2)
+    target = tmp_path / "big.bin"
+    with pytest.raises(KeyboardInterrupt):
+        httpmini.download(client, url + "big.bin", target, segments=segments, progress=Interrupt(len(BIG) // 2))
+    assert not target.exists()
+    done = httpmini.download(client, url + "big.bin", target, segments=segments)
+    assert (done.resumed_from > 0) == (program in KNOWS_RANGES)
+    assert target.read_bytes() == BIG
+    assert os.listdir(tmp_path) == ["big.bin"]
+
+
 def test_a_condition(url: str, client: httpmini.Client) -> None:
     since = client.fetch(url + "ten.txt", method="HEAD").headers.get("Last-Modified")
     assert since is not None

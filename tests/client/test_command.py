@@ -330,6 +330,24 @@ def test_credentials(here: Path) -> None:
     assert credentials(requests) == ["ada:l:ove", "ada:", "bob:s b", "bob:s b", "bob:s b", "net:rc"]
 
 
+@pytest.mark.parametrize(
+    ("content", "mode", "fragment"),
+    [
+        (None, 0, "cannot read ~/.netrc: No such file"),
+        (b"machine 127.0.0.1 login u password p\n", 0o644, "cannot be used: "),
+        (b"this is none\n", 0o600, "cannot be used: bad toplevel token"),
+        (b"machine 127.0.0.1 login \xff password p\n", 0o600, "cannot be used: it is not text"),
+    ],
+)
+def test_a_netrc_file_that_is_no_use(tmp_path: Path, content: bytes | None, mode: int, fragment: str) -> None:
+    if content is not None:
+        (tmp_path / ".netrc").write_bytes(content)
+        (tmp_path / ".netrc").chmod(mode)
+    status, out, errors = get("--netrc", "http://127.0.0.1:9/")
+    assert (status, out, errors.count("\n")) == (2, b"", 1)
+    assert fragment in errors
+
+
 def test_passwords_are_not_said(here: Path) -> None:
     with answering(lambda *_: [b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n"]) as requests:
         url = requests.url.replace("//", "//bob:secret@")
@@ -418,6 +436,19 @@ def test_a_proxy() -> None:
         assert len(requests) == 2
 
 
+def test_a_tunnel_is_shown_without_its_password() -> None:
+    with answering(always(b"", status="403 No\x9b31m")) as requests:
+        proxy = requests.url.replace("//", "//ada:love@")
+        status, out, errors = get("-v", "--proxy", proxy, "https://example.invalid/x")
+    assert (status, out) == (4, b"")
+    assert errors.splitlines()[:4] == [
+        "> CONNECT example.invalid:443 HTTP/1.0",
+        "> Host: example.invalid:443",
+        "> Proxy-Authorization: (not shown)",
+        "< HTTP/1.0 403 No\\x9b31m",
+    ]
+
+
 # Exit statuses: one for each cause.
 
 
@@ -503,7 +534,7 @@ def test_the_help_names_every_exit_status() -> None:
     assert [int(number) for number in table] == [
         0,
         1,
-        *sorted(kind.exit_status for kind in _kinds(errors.FetchError)),
+        *sorted({kind.exit_status for kind in _kinds(errors.FetchError)}),
         130,
     ]
 
@@ -689,6 +720,9 @@ class Versions:
     def __init__(self, enough: int) -> None:
         self.enough = enough
         self.whole = False
+        self.says_ranges = True
+        self.stalls_at = ""  # what is in a request to which nothing is said
+        self.refuses_at = ""
         self.requests: list[str] = []
 
     def converse(self, sock: socket.socket) -> None:
@@ -697,11 +731,19 @@ class Versions:
             request += data
         text = request.decode("iso-8859-1")
         self.requests.append(text)
+        if self.stalls_at and self.stalls_at in text:
+            wait_for_end(sock)
+            return
+        if self.refuses_at and self.refuses_at in text:
+            sock.sendall(said(b"", "Retry-After: 25", status="503 Later"))
+            wait_for_end(sock)
+            return
         asked = re.search(r"Range: bytes=(\d+)-", text)
         first = int(asked[1]) if asked else 0
         body = BIG[first:]
         status = f"206 Partial Content\r\nContent-Range: bytes {first}-{len(BIG) - 1}/{len(BIG)}" if asked else "200 OK"
-        head = f'HTTP/1.0 {status}\r\nContent-Length: {len(body)}\r\nETag: "1"\r\nAccept-Ranges: bytes\r\n\r\n'
+        more = "Accept-Ranges: bytes\r\n" if self.says_ranges else ""
+        head = f'HTTP/1.0 {status}\r\nContent-Length: {len(body)}\r\nETag: "1"\r\n{more}\r\n'
         sock.sendall(head.encode())
         if text.startswith("GET "):
             sock.sendall(body if self.whole else body[: self.enough])
@@ -709,8 +751,11 @@ class Versions:
             wait_for_end(sock)
 
 
-def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path) -> None:
+@pytest.mark.parametrize("says_ranges", [True, False])
+def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path, says_ranges: bool) -> None:
     server = Versions(enough=1_000_000)
+    server.says_ranges = says_ranges
+    how = "" if says_ranges else ", if the server sends parts of files (it does not say so)"
     with serving(server.converse, MANY) as url:
         command = [*PROGRAM, "--json", "-o", "file", url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -719,7 +764,7 @@ def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path) -> None:
             out, errors = process.communicate(timeout=WAIT_S)
         assert process.returncode == 130
         assert errors.decode() == (
-            f"httpmini: {url}: interrupted; file.part is kept, and the same command goes on with it\n"
+            f"httpmini: {url}: interrupted; file.part is kept, and the same command goes on with it{how}\n"
         )
         assert objects(out)[0]["error"]["kind"] == "Interrupted"
         assert not (here / "file").exists()
@@ -729,6 +774,38 @@ def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path) -> None:
     assert objects(out)[0]["resumed_from"] == 1_000_000
     assert (here / "file").read_bytes() == BIG
     assert os.listdir(here) == ["file"]
+
+
+@pytest.mark.parametrize("stage", ["asking for the rest", "waiting to ask again", "asking at the end", "at its name"])
+def test_ctrl_c_at_every_stage(here: Path, stage: str) -> None:
+    """With a part there, and nothing or all of the rest come."""
+    name = ["-O"] if stage == "at its name" else ["-o", "file"]
+    server = Versions(enough=1_000_000)
+    with serving(server.converse, MANY) as url:
+        command = [*PROGRAM, *name, url + "file"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            eventually(lambda: os.path.exists("file.part") and os.path.getsize("file.part") == 1_000_000, "a part")
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=WAIT_S)
+        server.whole = True
+        count = len(server.requests)
+        if stage == "waiting to ask again":
+            server.refuses_at = "Range:"
+        else:
+            server.stalls_at = "Range:" if stage == "asking for the rest" else "HEAD "
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+            sought = server.refuses_at or server.stalls_at
+            eventually(lambda: any(sought in text for text in server.requests[count:]), "it asks")
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=WAIT_S)
+        assert process.returncode == 130
+        kept = "file.part is kept, and the same command goes on with it"
+        assert errors.decode() == f"httpmini: {url}file: interrupted; {kept}\n"
+        server.stalls_at = server.refuses_at = ""
+        status, out, _ = get("--json", *name, f"{url}file")
+    assert status == 0
+    assert objects(out)[0]["resumed_from"] == (len(BIG) if stage == "asking at the end" else 1_000_000)
+    assert (here / "file").read_bytes() == BIG
 
 
 def test_ctrl_c_to_standard_output(here: Path) -> None:
@@ -935,6 +1012,8 @@ def test_mirror(tmp_path: Path, start: StartServer, here: Path) -> None:
     (root / "sub").mkdir(parents=True)
     (root / "a.txt").write_text("a")
     (root / "sub" / "b.txt").write_text("bb")
+    for name in ("a.txt", "sub/b.txt"):  # what was written just now may be written again in the same second
+        os.utime(root / name, (1_000_000_000,) * 2)
     url = f"localhost:{start(root).port}"
     would = "would fetch a.txt (1 bytes)\nwould fetch sub/b.txt (2 bytes)\n"
     done = "2 fetched (3 bytes), 0 unchanged, 0 deleted, 0 skipped\n"
@@ -968,7 +1047,8 @@ def test_mirror_that_fails(here: Path) -> None:
     with answering(always(b"", status="404 Not Found")) as requests:
         status, out, errors = mirror(requests.url, "copy")
         assert (status, out) == (11, "")
-        assert errors.startswith(f"httpmini: {requests.url}: 404 Not Found")
+        assert errors == f"httpmini: {requests.url}: 404 Not Found\n"
+        assert mirror(f"{requests.url}gone", "copy")[2] == f"httpmini: {requests.url}gone/: 404 Not Found\n"
         status, out, errors = mirror("-u", "ada:love", requests.url + "x?y", "copy")
         assert (status, out, errors.count("\n")) == (2, "", 1)
         mirror(requests.url.replace("//", "//bob:s%20b@"), "copy")

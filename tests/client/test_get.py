@@ -211,7 +211,7 @@ def test_a_name_without_address(host: str) -> None:
         ("http://h/\x1b[31m", 2, "'http://h/\\x1b[31m' has control characters"),
         ("http://a b.invalid/", 2, "is not a host name"),
         ("http://[::1/", 2, "neither a name nor an address"),
-        ("", 2, ""),
+        ("", 2, "httpmini: http://: has no host"),
         ("http://\u20ac.invalid/", 3, "\u20ac.invalid: "),
         ("http://127.0.0.1:1/caf\udce9", 4, "/caf%E9: cannot connect"),
     ],

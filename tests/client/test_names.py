@@ -59,6 +59,12 @@ def test_from_the_url(url: str, name: str) -> None:
         ('attachment; filename=" .. "', "x"),
         ('attachment; filename="a\x1b]0;t\x07"', "a_]0;t_"),
         ('attachment; filename="' + "n" * 300 + '.txt"', "n" * 236 + ".txt"),
+        # What would be taken for our own notes of an earlier download.
+        ('attachment; filename="film.part"', "film.part"),
+        ('attachment; filename="film.part.json"', "film_part.json"),
+        ('attachment; filename="film.Part.JSON"', "film_Part.JSON"),
+        ('attachment; filename="film.part.json.new"', "film_part.json.new"),
+        ('attachment; filename="' + "n" * 230 + ".part" + "n" * 99 + '.json"', "n" * 230 + "_part.json"),
     ],
 )
 def test_from_content_disposition(value: str, name: str) -> None:

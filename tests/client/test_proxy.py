@@ -14,12 +14,13 @@ from contextlib import suppress
 
 import pytest
 
+from httpmini.client.client import Client
 from httpmini.client.connect import Line, Routing, dial
-from httpmini.client.options import Limits, Timeouts
+from httpmini.client.options import Limits, Retries, Timeouts
 from httpmini.client.proxy import Proxies, authorization
 from httpmini.client.timings import Timings
 from httpmini.client.url import parse_url
-from httpmini.errors import BadUrl, BrokenResponse, FetchError, NotConnected, NotResolved, TimedOut, TlsFailed
+from httpmini.errors import BadUrl, BrokenResponse, FetchError, NotConnected, NotResolved, NoTunnel, TimedOut, TlsFailed
 from httpmini.protocol.writer import request_head
 from tests.conformance.scripted import Converse, End, read_request, script, serving, wait_for_end
 from tests.support.processes import WAIT_S, eventually
@@ -379,19 +380,19 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 REFUSALS: dict[str, tuple[Converse, type[FetchError], str, str]] = {
     "403": (
         then_end(b"HTTP/1.0 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n"),
-        NotConnected,
+        NoTunnel,
         "",
         "does not connect to nowhere.test:443: 403 Forbidden",
     ),
-    "502": (then_end(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), NotConnected, "", "nowhere.test:443: 502 Bad Gateway"),
+    "502": (then_end(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), NoTunnel, "", "nowhere.test:443: 502 Bad Gateway"),
     "a redirection": (
         then_end(b"HTTP/1.0 302 Found\r\nLocation: http://evil.test/\r\n\r\n"),
-        NotConnected,
+        NoTunnel,
         "",
         "nowhere.test:443: 302 Found",
     ),
-    "no phrase": (then_end(b"HTTP/1.0 503\r\n\r\n"), NotConnected, "", "nowhere.test:443: 503"),
-    "an odd phrase": (then_end(b"HTTP/1.0 403 \x9b31m\r\n\r\n"), NotConnected, "", "403 \\x9b31m"),
+    "no phrase": (then_end(b"HTTP/1.0 503\r\n\r\n"), NoTunnel, "", "nowhere.test:443: 503"),
+    "an odd phrase": (then_end(b"HTTP/1.0 403 \x9b31m\r\n\r\n"), NoTunnel, "", "403 \\x9b31m"),
     "the end": (then_end(b""), NotConnected, "", "ended the connection instead of answering CONNECT"),
     "the end of half a head": (then_end(ESTABLISHED[:-2]), NotConnected, "", "instead of answering CONNECT"),
     "interim and the end": (then_end(CONTINUE), NotConnected, "", "instead of answering CONNECT"),
@@ -460,6 +461,24 @@ def test_a_password_that_is_wanted(userinfo: str, said: str) -> None:
         connect("https://nowhere.test/", proxy.replace("//", f"//{userinfo}"))
     assert said in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "times"), [("403 No", 1), ("407 Who", 1), ("302 There", 1), ("502 Later", 2), ("503 Later", 2)]
+)
+def test_a_proxy_that_says_no_is_not_asked_again(status: str, times: int) -> None:
+    heard: list[bytes] = []
+
+    def converse(sock: socket.socket) -> None:
+        heard.append(read_request(sock))
+        sock.sendall(f"HTTP/1.0 {status}\r\n\r\n".encode())
+        wait_for_end(sock)
+
+    with serving(converse, 3) as proxy:
+        routing = Routing(proxies=Proxies("", proxy))
+        with Client(routing=routing, retries=Retries(1, 0.01)) as client, pytest.raises(NoTunnel) as caught:
+            client.fetch("https://nowhere.test/")
+    assert (len(heard), caught.value.status, caught.value.exit_status) == (times, int(status[:3]), 4)
 
 
 def drip(sock: socket.socket) -> None:
