@@ -11,16 +11,19 @@ import sys
 import time
 from pathlib import Path
 
-from bench.compare import machine, processes, report, site
-from bench.compare.results import Results
+from bench.compare import calls, growth, machine, processes, report, site, svg
+from bench.compare.catalogue import WORKLOADS
+from bench.compare.results import Results, from_json
 from bench.compare.run import Plan, rounds
-from bench.compare.servers import BY_NAME, PATH, SERVERS, Server
-from bench.compare.workloads import WORKLOADS, Effort
+from bench.compare.servers import BY_NAME, OURS, PATH, SERVERS, Server
+from bench.compare.workloads import Effort
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-FEW = ("select", "nginx", "nginx-cache", "lighttpd")
 DESCRIPTORS = 100_000
-NARROW = ("3", "4", "6")  # with --quick: only for these few
+# With --quick: workloads 3 to 10 for these few only, 7, 8 and 10 for fewer still, and nothing in a browser.
+FEW = ("select", "nginx", "nginx-cache", "lighttpd")
+NARROW = {**dict.fromkeys("3456", FEW), "7": ("select",), "8": ("select",), "9": (), "10": ("select", "http.server")}
+KEYS = [*(workload.key for workload in WORKLOADS), growth.KEY, "calls"]
 
 
 def parsed() -> argparse.Namespace:
@@ -28,16 +31,17 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round, some of it, under two minutes")
     parser.add_argument("--full", action="store_true", help="everything (this is what happens without --quick)")
-    parser.add_argument("--only", default="", help="workloads, such as 1,2,3")
+    parser.add_argument("--only", default="", help="workloads, such as 1,2,3: " + ", ".join(KEYS))
     parser.add_argument("--servers", default="", help="servers, such as select,nginx: " + ", ".join(BY_NAME))
     parser.add_argument("--rounds", type=int, default=0, help="how often everything is repeated (3)")
     parser.add_argument("--seconds", type=int, default=0, help="how long a cell is loaded (2)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="the folder for latest.json, .md and .svg")
+    parser.add_argument("--redraw", action="store_true", help="measure nothing: write tables and picture anew")
     options = parser.parse_args()
     options.only = [key for key in options.only.split(",") if key]
     options.servers = [name for name in options.servers.split(",") if name]
     unknown = [name for name in options.servers if name not in BY_NAME]
-    unknown += [key for key in options.only if key not in {workload.key for workload in WORKLOADS}]
+    unknown += [key for key in options.only if key not in KEYS]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}")
     return options
@@ -46,16 +50,14 @@ def parsed() -> argparse.Namespace:
 def planned(options: argparse.Namespace, servers: list[Server]) -> Plan:
     """What to do about it."""
     quick = options.quick
-    keys = options.only or [workload.key for workload in WORKLOADS]
     effort = Effort(options.seconds or (1 if quick else 2), 3 if quick else 5, warm=not quick)
     wide = bool(options.only or options.servers)
     return Plan(
         servers,
-        [workload for workload in WORKLOADS if workload.key in keys],
+        [workload for workload in WORKLOADS if not options.only or workload.key in options.only],
         options.rounds or (1 if quick else 3),
         effort,
-        FEW,
-        () if wide or not quick else NARROW,
+        NARROW if quick and not wide else {},
     )
 
 
@@ -92,10 +94,17 @@ def prepare() -> None:
         sys.exit("The bench needs wrk: bench/install-tools installs it.")
 
 
-def main() -> None:
-    """Measure, print, keep."""
-    options = parsed()
-    prepare()
+def extras(options: argparse.Namespace, servers: list[Server], folder: Path, root: Path, results: Results) -> None:
+    """What is not measured in rounds: curves, and system calls."""
+    if growth.KEY in options.only or not (options.quick or options.only):
+        growth.measure([server for server in servers if server.name in growth.SERVERS], folder, results, say)
+    if "calls" in options.only or not (options.quick or options.only):
+        ours = [server for server in servers if server.name in OURS]
+        calls.measure(ours, list(calls.KEYS), folder, root, results, say)
+
+
+def measure(options: argparse.Namespace) -> Results:
+    """All that was asked for, or what there is of it after Ctrl-C."""
     begin = time.monotonic()
     results = Results()
     with processes.temporary_folder() as folder:
@@ -106,13 +115,34 @@ def main() -> None:
         root.mkdir()
         site.make(root)
         try:
-            rounds(planned(options, servers), folder, root, results, say)
+            plan = planned(options, servers)
+            if plan.workloads:
+                rounds(plan, folder, root, results, say)
+            extras(options, servers, folder, root, results)
         except KeyboardInterrupt:
             say("stopped; what there is:")
     results.machine["took_s"] = round(time.monotonic() - begin)
+    return results
+
+
+def write(results: Results, folder: Path) -> None:
+    """Figures, tables, picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "latest.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
+    (folder / "latest.md").write_text(report.markdown(results))
+    (folder / "latest.svg").write_text(svg.draw(results))
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    options = parsed()
+    if options.redraw:
+        results = from_json(json.loads((options.output / "latest.json").read_text()))
+    else:
+        prepare()
+        results = measure(options)
     print(report.terminal(results))
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "latest.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
+    write(results, options.output)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -72,7 +72,7 @@ class Results:
         return {"medians": medians, **asdict(self)}
 
 
-def from_json(loaded: dict[str, Any], make: Callable[..., Cell] = Cell) -> Results:
+def from_json(loaded: dict[str, Any]) -> Results:
     """The results of a file."""
-    cells = [make(**cell) for cell in loaded["cells"]]
+    cells = [Cell(**cell) for cell in loaded["cells"]]
     return Results(loaded["machine"], loaded["missing"], cells, loaded["curves"], loaded["calls"])

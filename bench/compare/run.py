@@ -7,7 +7,7 @@ import http.client
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.compare.results import Cell, Results
@@ -26,12 +26,11 @@ class Plan:
     workloads: list[Workload]
     rounds: int
     effort: Effort
-    few: tuple[str, ...] = ()  # the only servers of the workloads in "narrow"
-    narrow: tuple[str, ...] = ()
+    narrow: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the only servers of a workload
 
     def meets(self, workload: Workload, server: Server) -> bool:
         """Whether the plan has that cell."""
-        return workload.key not in self.narrow or server.name in self.few
+        return server.name in self.narrow.get(workload.key, (server.name,))
 
 
 def rounds(plan: Plan, folder: Path, root: Path, results: Results, say: Callable[[str], None]) -> None:

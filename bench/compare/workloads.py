@@ -1,4 +1,4 @@
-"""The workloads that wrk makes: 1, 2, 3, 4 and 6."""
+"""What a workload is, and those that wrk makes alone: 1, 2, 3, 4 and 6."""
 
 from __future__ import annotations
 
@@ -141,12 +141,3 @@ def not_modified(running: Running, effort: Effort) -> Outcome:
         raise Failed("a 304 with a body")
     spelled = [f"{name}: {value}" for name, value in fields.items()]
     return _with(note, load(running, site.SMALL, effort, [KEPT, *spelled]))
-
-
-WORKLOADS = (
-    Workload("1", "1 KiB, kept alive", small_kept),
-    Workload("2", "1 KiB, a new connection each", small_new),
-    Workload("3", "10,000 files of 4 KiB, heads that all differ", many_heads),
-    Workload("4", "100 KiB, kept alive", medium_kept),
-    Workload("6", "304 Not Modified, kept alive", not_modified),
-)
