@@ -20,9 +20,12 @@ from bench.compare.workloads import Effort
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 DESCRIPTORS = 100_000
-# With --quick: workloads 3 to 10 for these few only, 7, 8 and 10 for fewer still, and nothing in a browser.
 FEW = ("select", "nginx", "nginx-cache", "lighttpd")
-NARROW = {**dict.fromkeys("3456", FEW), "7": ("select",), "8": ("select",), "9": (), "10": ("select", "http.server")}
+# The only servers of some workloads: each variant of nginx says the same there, and frameworks that fail take long.
+LARGE = tuple(name for name in BY_NAME if name not in ("nginx-quiet", "nginx-cache-quiet"))
+CROWD = tuple(name for name in LARGE if name not in ("http.server", "uvicorn", "waitress", "granian"))
+FULL = {"5": LARGE, "7": CROWD, "8": CROWD, "9": LARGE, "10": LARGE}
+QUICK = {**dict.fromkeys("3456", FEW), "7": ("select",), "8": ("select",), "9": (), "10": ("select", "http.server")}
 KEYS = [*(workload.key for workload in WORKLOADS), growth.KEY, "calls"]
 
 
@@ -50,14 +53,14 @@ def parsed() -> argparse.Namespace:
 def planned(options: argparse.Namespace, servers: list[Server]) -> Plan:
     """What to do about it."""
     quick = options.quick
-    effort = Effort(options.seconds or (1 if quick else 2), 3 if quick else 5, warm=not quick)
-    wide = bool(options.only or options.servers)
+    effort = Effort(options.seconds or (1 if quick else 2), warm=not quick)
+    wide = bool(options.servers)  # who names servers wants them
     return Plan(
         servers,
         [workload for workload in WORKLOADS if not options.only or workload.key in options.only],
         options.rounds or (1 if quick else 3),
         effort,
-        NARROW if quick and not wide else {},
+        {} if wide else QUICK if quick else FULL,
     )
 
 

@@ -12,8 +12,8 @@ WORKLOADS = (
     Workload("4", "100 KiB, kept alive", workloads.medium_kept),
     Workload("5", "1 GiB, one and eight connections", others.large),
     Workload("6", "304 Not Modified, kept alive", workloads.not_modified),
-    Workload("7", "1 KiB, kept alive, beside 9,000 idle connections", crowds.idle, crowds.no_processes),
-    Workload("8", "1 KiB, kept alive, beside 500 slow readers", crowds.slow, crowds.no_turns),
+    Workload("7", "1 KiB, kept alive, beside 9,000 idle connections", crowds.idle, crowds.no_processes, once=True),
+    Workload("8", "1 KiB, kept alive, beside 500 slow readers", crowds.slow, crowds.no_turns, once=True),
     Workload("9", "A page with 50 files in Chromium", others.browser),
     Workload("10", "Start-up: process start to first answer", others.start_up),
 )

@@ -15,7 +15,7 @@ from bench.compare.workloads import KEPT, Effort, Outcome, checked, load
 
 SCRIPTS = Path(__file__).parent / "load"
 IDLE, SLOW = 9000, 500
-OPEN_S = 40.0
+OPEN_S = 20.0
 ENOUGH = 0.99  # of a crowd has to be there, and still to be there at the end
 
 

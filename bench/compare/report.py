@@ -95,6 +95,11 @@ def _about(results: Results) -> str:
     return f"{machine.in_words(results.machine)}; {figures}.\n{versions}."
 
 
+def _product(name: str) -> str:
+    """What all modes, and all ways to run nginx, have in common."""
+    return BY_NAME[name].label.split(",")[0]
+
+
 def _missing(results: Results) -> str:
     named = [f"{BY_NAME[name].label} ({reason})" for name, reason in results.missing.items()]
     return "Missing: " + "; ".join(named) + "." if named else ""

@@ -47,12 +47,17 @@ def rounds(plan: Plan, folder: Path, root: Path, results: Results, say: Callable
                     results.missing[server.name] = str(error)
                     say(f"  {server.name}: {error}")
             for workload in plan.workloads:
-                for server in plan.servers:
-                    if server.name in running and plan.meets(workload, server):
-                        cell = measured(workload, running[server.name], number, plan.effort)
+                for each in running.values():
+                    if plan.meets(workload, each.server) and not hopeless(workload, each.server, results):
+                        cell = measured(workload, each, number, plan.effort)
                         results.cells.append(cell)
                         say(line(cell))
         say(f"round {number} of {plan.rounds}: {time.monotonic() - begin:.0f} s")
+
+
+def hopeless(workload: Workload, server: Server, results: Results) -> bool:
+    """Whether it failed before, at something that is not tried twice."""
+    return workload.once and any(cell.failed for cell in results.of(workload.key, server.name))
 
 
 def measured(workload: Workload, running: Running, number: int, effort: Effort) -> Cell:

@@ -22,7 +22,7 @@ class Effort:
     """How long a cell may take, and how often single things are repeated."""
 
     seconds: int = 2
-    repeats: int = 5
+    repeats: int = 3
     warm: bool = True
 
 
@@ -46,6 +46,7 @@ class Workload:
     title: str
     run: Callable[[Running, Effort], Outcome]
     excuse: Callable[[Server], str] = _nobody  # why a server is not asked to
+    once: bool = False  # who fails in the first round is not asked again: it takes long to find out
 
 
 def checked(running: Running, target: str) -> str:
