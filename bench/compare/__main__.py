@@ -19,6 +19,7 @@ from bench.compare.servers import BY_NAME, OURS, PATH, SERVERS, Server
 from bench.compare.workloads import Effort
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+PARTIAL = RESULTS / "partial"  # of runs that do not measure everything: they must not replace those that do
 DESCRIPTORS = 100_000
 FEW = ("select", "nginx", "nginx-cache", "lighttpd")
 # The only servers of some workloads: each variant of nginx says the same there, and frameworks that fail take long.
@@ -38,10 +39,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--servers", default="", help="servers, such as select,nginx: " + ", ".join(BY_NAME))
     parser.add_argument("--rounds", type=int, default=0, help="how often everything is repeated (3)")
     parser.add_argument("--seconds", type=int, default=0, help="how long a cell is loaded (2)")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="the folder for latest.json, .md and .svg")
+    parser.add_argument("--output", type=Path, help="the folder for latest.json, .md and .svg (bench/results/)")
     parser.add_argument("--redraw", action="store_true", help="measure nothing: write tables and picture anew")
     options = parser.parse_args()
     options.only = [key for key in options.only.split(",") if key]
+    part = bool((options.quick or options.only or options.servers) and not options.redraw)
+    options.output = options.output or (PARTIAL if part else RESULTS)
     options.servers = [name for name in options.servers.split(",") if name]
     unknown = [name for name in options.servers if name not in BY_NAME]
     unknown += [key for key in options.only if key not in KEYS]
@@ -92,6 +95,7 @@ def prepare() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, DESCRIPTORS), max(hard, DESCRIPTORS)))
     except (OSError, ValueError):  # only root may have more than the limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if shutil.which("wrk", path=PATH) is None:
         sys.exit("The bench needs wrk: bench/install-tools installs it.")
@@ -124,6 +128,7 @@ def measure(options: argparse.Namespace) -> Results:
             extras(options, servers, folder, root, results)
         except KeyboardInterrupt:
             say("stopped; what there is:")
+            options.output = PARTIAL if options.output == RESULTS else options.output
     results.machine["took_s"] = round(time.monotonic() - begin)
     return results
 

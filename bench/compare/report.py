@@ -84,14 +84,8 @@ def markdown(results: Results) -> str:
 def _about(results: Results) -> str:
     rounds = max((cell.round for cell in results.cells), default=0)
     figures = f"medians of {rounds} rounds" if rounds > 1 else "one round only: try again before you believe it"
-    versions = "; ".join(
-        f"{BY_NAME[name].label} {version}"
-        for name, version in results.machine["versions"].items()
-        if version
-        and name in BY_NAME
-        and not name.startswith("nginx-")
-        and (name == "select" or not BY_NAME[name].mode)
-    )
+    named = {_product(name): version for name, version in results.machine["versions"].items() if version}
+    versions = "; ".join(f"{product} {version}" for product, version in named.items())
     return f"{machine.in_words(results.machine)}; {figures}.\n{versions}."
 
 
