@@ -1,21 +1,27 @@
-# Two commands for a fresh machine (Debian 12 with python3, python3-venv, make and git):
+# Three commands for a fresh machine (Debian 12 with python3, python3-venv, make and git):
 #   make serve    set up everything and serve www/ with conf/httpmini.toml
 #   make test     set up everything, the browsers included, and run all checks and tests
+#   make bench    set up other servers and measure ours beside them (BENCH_ARGS=--quick: under two minutes)
 # Others: make check (ruff, mypy), make conf (write conf/httpmini.toml anew from the settings), make docs (docs/reasons.md),
 # make clean.
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: serve test check conf docs tools clean
+.PHONY: serve test bench check conf docs tools clean
 
 serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
 
 test: check tools
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+bench: $(VENV)/ready-bench
+	bench/install-tools
+	$(BIN)/python -m bench.compare $(BENCH_ARGS)
 
 check: $(VENV)/ready-test
 	$(BIN)/ruff format --check .
@@ -38,6 +44,10 @@ $(VENV)/ready: pyproject.toml
 
 $(VENV)/ready-test: $(VENV)/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+$(VENV)/ready-bench: $(VENV)/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]' || echo 'Some of the servers could not be installed.' >&2
 	touch $@
 
 clean:

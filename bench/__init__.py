@@ -1,0 +1,1 @@
+"""Benchmarks: figures, never tests. ``make bench`` compares the modes with other servers."""

@@ -1,0 +1,1 @@
+"""Our modes and other servers, side by side on one folder: ``python -m bench.compare --help``."""

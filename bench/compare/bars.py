@@ -1,0 +1,90 @@
+"""The bars that the project has set itself, and whether they were met.
+
+All are ratios within one run: of processor time per request, of throughput, of time. "nginx" is nginx with
+open_file_cache and its access log on, its fastest way with a log; the ratio against its defaults is shown beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.compare.results import Results
+
+Side = tuple[str, str, str]  # workload, server, value
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One line of the table."""
+
+    text: str
+    one: Side
+    other: Side | None  # None: the value itself is what is compared
+    limit: float
+    at_least: bool = False
+    beside: Side | None = None  # another to compare with, for information
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A bar, and what was measured."""
+
+    bar: Bar
+    value: float | None
+    beside: float | None
+
+    @property
+    def verdict(self) -> str:
+        """Met, missed, or not measured."""
+        if self.value is None:
+            return "not measured"
+        met = self.value >= self.bar.limit if self.bar.at_least else self.value <= self.bar.limit
+        return "met" if met else "missed"
+
+
+def _against_nginx(key: str, text: str, limit: float, value: str = "cpu_us", *, at_least: bool = False) -> Bar:
+    sides = [(key, name, value) for name in ("select", "nginx-cache", "nginx")]
+    return Bar(text, sides[0], sides[1], limit, at_least, sides[2])
+
+
+BARS = (
+    _against_nginx("1", "1: 1 KiB kept alive, processor time, select / nginx", 0.75),
+    _against_nginx("2", "2: new connection each, processor time, select / nginx", 0.85),
+    _against_nginx("3", "3: different heads, processor time, select / nginx", 1.2),
+    _against_nginx("4", "4: 100 KiB, processor time, select / nginx", 1.1),
+    _against_nginx("5", "5: 1 GiB, throughput, one connection", 0.95, "mib_per_second_one", at_least=True),
+    _against_nginx("5", "5: 1 GiB, throughput, eight connections", 0.95, "mib_per_second_eight", at_least=True),
+    _against_nginx("6", "6: 304, processor time, select / nginx", 0.9),
+    Bar("7: 9,000 idle, throughput / workload 1", ("7", "select", "kept_share"), None, 0.9, at_least=True),
+    Bar("7: 9,000 idle, more memory (MB)", ("7", "select", "more_mb"), None, 30),
+    Bar("8: 500 slow readers, throughput / workload 1", ("8", "select", "kept_share"), None, 0.8, at_least=True),
+    Bar("8: 500 slow readers, p99 / workload 1", ("8", "select", "p99_ratio"), None, 3),
+    Bar(
+        "1: requests per second, select / python -m http.server",
+        ("1", "select", "per_second"),
+        ("1", "http.server", "per_second"),
+        25,
+        at_least=True,
+    ),
+    Bar("2: processor time, forking / busybox httpd", ("2", "forking", "cpu_us"), ("2", "busybox", "cpu_us"), 4),
+    Bar("2: processor time, iterative / select", ("2", "iterative", "cpu_us"), ("2", "select", "cpu_us"), 1.3),
+    Bar(
+        "10: start-up, select / python -m http.server",
+        ("10", "select", "start_ms"),
+        ("10", "http.server", "start_ms"),
+        1.5,
+    ),
+)
+
+
+def judged(results: Results) -> list[Judged]:
+    """Every bar."""
+    return [Judged(bar, _value(results, bar.one, bar.other), _beside(results, bar)) for bar in BARS]
+
+
+def _value(results: Results, one: Side, other: Side | None) -> float | None:
+    return results.ratio(one, other) if other else results.median(*one)
+
+
+def _beside(results: Results, bar: Bar) -> float | None:
+    return results.ratio(bar.one, bar.beside) if bar.beside else None

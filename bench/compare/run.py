@@ -1,0 +1,81 @@
+"""The rounds: in each, every workload meets every server, one after another."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.compare.results import Cell, Results
+from bench.compare.running import Failed, Running, started
+from bench.compare.servers import Server
+from bench.compare.workloads import Effort, Workload
+
+BROKEN = (OSError, Failed, http.client.HTTPException, subprocess.SubprocessError, ValueError, KeyError)
+
+
+@dataclass
+class Plan:
+    """What is to be measured."""
+
+    servers: list[Server]
+    workloads: list[Workload]
+    rounds: int
+    effort: Effort
+    narrow: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the only servers of a workload
+
+    def meets(self, workload: Workload, server: Server) -> bool:
+        """Whether the plan has that cell."""
+        return server.name in self.narrow.get(workload.key, (server.name,))
+
+
+def rounds(plan: Plan, folder: Path, root: Path, results: Results, say: Callable[[str], None]) -> None:
+    """Fill the results; a cell that fails is said and does not stop the others."""
+    for number in range(1, plan.rounds + 1):
+        begin = time.monotonic()
+        with contextlib.ExitStack() as stack:
+            running: dict[str, Running] = {}
+            for server in plan.servers:
+                try:
+                    context = started(server, folder / f"{number}-{server.name}", root)
+                    running[server.name] = stack.enter_context(context)
+                except BROKEN as error:
+                    results.missing[server.name] = str(error)
+                    say(f"  {server.name}: {error}")
+            for workload in plan.workloads:
+                for each in running.values():
+                    if plan.meets(workload, each.server) and not hopeless(workload, each.server, results):
+                        cell = measured(workload, each, number, plan.effort)
+                        results.cells.append(cell)
+                        say(line(cell))
+        say(f"round {number} of {plan.rounds}: {time.monotonic() - begin:.0f} s")
+
+
+def hopeless(workload: Workload, server: Server, results: Results) -> bool:
+    """Whether it failed before, at something that is not tried twice."""
+    return workload.once and any(cell.failed for cell in results.of(workload.key, server.name))
+
+
+def measured(workload: Workload, running: Running, number: int, effort: Effort) -> Cell:
+    """One cell."""
+    cell = Cell(workload.key, running.server.name, number)
+    cell.failed = workload.excuse(running.server)
+    if cell.failed:
+        return cell
+    try:
+        outcome = workload.run(running, effort)
+        cell.values, cell.note = outcome.values, outcome.note
+    except BROKEN as error:
+        cell.failed = str(error) or type(error).__name__
+    return cell
+
+
+def line(cell: Cell) -> str:
+    """A cell while the bench runs."""
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in cell.values.items() if name not in ("rss", "pss"))
+    said = "; ".join(filter(None, (cell.failed, cell.note)))
+    return f"  {cell.workload:>2} {cell.server:18} {shown}{' | ' if shown and said else ''}{said}"

@@ -1,0 +1,136 @@
+"""A server that runs: started, ready, checked, measured, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.compare import processes
+from bench.compare.processes import SERVER_CORE, Group, Memory, pinned
+from bench.compare.servers import HERE, Place, Server, environment
+
+START_S = 20.0
+SETTLE_S = 0.05  # after the load: the last close, the last child
+
+
+class Failed(Exception):
+    """A cell that has no figures, and why."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server says to one request."""
+
+    status: int
+    fields: dict[str, str]
+    body: bytes
+    kept: bool
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Running:
+    """One server process and all below it."""
+
+    def __init__(self, server: Server, place: Place, process: subprocess.Popen[bytes], group: Group | None) -> None:
+        self.server = server
+        self.place = place
+        self.process = process
+        self.group = group
+        self.port = place.port
+
+    def url(self, target: str) -> str:
+        """Where a file of the folder is."""
+        return f"http://127.0.0.1:{self.port}{self.path(target)}"
+
+    def path(self, target: str) -> str:
+        """The same without the host."""
+        return self.server.prefix + target
+
+    def get(self, target: str, fields: dict[str, str] | None = None) -> Answer:
+        """Ask for a file of the folder."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", self.path(target), headers={"Connection": "keep-alive", **(fields or {})})
+            response = connection.getresponse()
+            kept = not response.will_close
+            answer_fields = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, answer_fields, response.read(), kept)
+        finally:
+            connection.close()
+
+    def wait_ready(self) -> None:
+        """Until it takes connections."""
+        ends = time.monotonic() + START_S
+        while time.monotonic() < ends:
+            if self.process.poll() is not None:
+                raise Failed(f"ended at once: {self.last_words()}")
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.005)
+        raise Failed(f"does not listen after {START_S:.0f} s")
+
+    def last_words(self) -> str:
+        """The end of what it wrote, without the folders of this run."""
+        lines = (self.place.folder / "output").read_text(errors="replace").strip().splitlines() or [""]
+        return lines[-1].replace(str(self.place.folder), "").replace(str(HERE), "")[:200]
+
+    def processor_ns(self) -> int:
+        """What it has used so far."""
+        return self.group.processor_ns() if self.group else processes.processor_ns(self.process.pid)
+
+    def settled_ns(self) -> int:
+        """The same, a moment after the load is over."""
+        time.sleep(SETTLE_S)
+        return self.processor_ns()
+
+    def memory(self) -> Memory:
+        """What it holds now."""
+        return processes.memory(self.process.pid)
+
+
+@contextlib.contextmanager
+def started(server: Server, folder: Path, root: Path, *, wait: bool = True) -> Iterator[Running]:
+    """Run a server for a while."""
+    folder.mkdir()
+    place = Place(folder, root, free_port())
+    command = pinned(SERVER_CORE, server.command(place))
+    group = None
+    if server.unreaped:
+        try:
+            group = Group(f"httpmini-bench-{os.getpid()}-{place.port}")
+        except OSError as error:
+            raise Failed("needs cgroup v2 and root to be measured") from error
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=HERE,
+            env=environment(server, place),
+            start_new_session=True,
+        )
+    try:
+        running = Running(server, place, process, group)
+        if group is not None:
+            group.add(process.pid)
+        if wait:
+            running.wait_ready()
+        yield running
+    finally:
+        processes.stop(process)
+        if group is not None:
+            group.remove()

@@ -1,0 +1,71 @@
+"""The folder that all servers serve, and what is asked of it."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+SMALL, MEDIUM, HUGE, PAGE = "/1k.html", "/100k.bin", "/1g.bin", "/page/index.html"
+SIZES = {SMALL: 1024, MEDIUM: 100 * 1024}
+HUGE_SIZE = 2**30
+MANY = 10_000
+MANY_SIZE = 4096
+PAGE_FILES = 50
+WRITTEN = 1_700_000_000  # long ago: a file that was written just now has no strong validators
+
+
+def make(root: Path) -> None:
+    """Fill the folder."""
+    source = random.Random(1)  # the same bytes each time
+    for target, size in SIZES.items():
+        (root / target[1:]).write_bytes(text(source, size))
+    with (root / HUGE[1:]).open("wb") as file:
+        file.truncate(HUGE_SIZE)  # sparse: it takes memory, but no room on the disk
+    into_memory(root / HUGE[1:])
+    (root / "many").mkdir()
+    filler = text(source, MANY_SIZE)
+    for number in range(MANY):
+        (root / "many" / f"{number:05}.html").write_bytes(f"{number:05}".encode() + filler[5:])
+    _page(root / "page", source)
+    for path in root.rglob("*"):
+        os.utime(path, (WRITTEN, WRITTEN))
+
+
+def into_memory(path: Path) -> None:
+    """Read a file once, so that the first server to send it does not pay for its pages."""
+    with path.open("rb", buffering=0) as file:
+        while file.read(2**24):
+            pass
+
+
+def text(source: random.Random, size: int) -> bytes:
+    """That many bytes of letters."""
+    return bytes(source.choices(b"abcdefghijklmnopqrstuvwxyz     \n", k=size))
+
+
+def _page(folder: Path, source: random.Random) -> None:
+    """A page that pulls in fifty files: styles, scripts and pictures."""
+    folder.mkdir()
+    lines = ["<!DOCTYPE html>", "<title>Fifty files</title>", '<link rel="icon" href="data:,">']
+    for number in range(PAGE_FILES):
+        kind = ("css", "js", "svg")[min(number // 5, 2)]
+        name = f"{number}.{kind}"
+        comment = text(source, 2000 + 100 * number).decode()
+        if kind == "css":
+            (folder / name).write_text(f"/* {comment} */\n.c{number} {{ color: green }}\n")
+            lines.append(f'<link rel="stylesheet" href="{name}">')
+        elif kind == "js":
+            (folder / name).write_text(f"/* {comment} */\nwindow.s{number} = {number};\n")
+            lines.append(f'<script src="{name}"></script>')
+        else:
+            (folder / name).write_text(
+                f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><!-- {comment} --><circle r="9"/></svg>'
+            )
+            lines.append(f'<img src="{name}" alt="">')
+    (folder / "index.html").write_text("\n".join(lines) + "\n")
+
+
+def content(root: Path, target: str) -> bytes:
+    """What the answer has to hold."""
+    return (root / target[1:]).read_bytes()
