@@ -6,13 +6,13 @@ and the kernel's backlog is another thing: clients in it have not been accepted 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
 from httpmini.server.connection import Refusal
+from httpmini.server.slots import LocalSlots, Slots
 
 Network = IPv4Network | IPv6Network
 Overflow = Literal["queue", "refuse"]
@@ -25,10 +25,12 @@ class AddressRules:
     allow: Sequence[Network] = ()
     deny: Sequence[Network] = ()
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.allow or self.deny)
+
     def permits(self, host: str) -> bool:
         """Whether a client at the numeric address ``host`` may come in."""
-        if not self.allow and not self.deny:
-            return True
         address = _plain_address(host)
         if any(address in network for network in self.deny):
             return False
@@ -42,23 +44,29 @@ def _plain_address(host: str) -> IPv4Address | IPv6Address:
 
 
 class Admission:
-    """The slots of a server. Threads may give slots back at any time.
+    """Gives the slots of a server. Threads may give slots back at any time.
 
     Args:
         max_clients: the number of slots.
         overflow: "queue" leaves client N+1 in the kernel's backlog, "refuse" accepts it to say no.
         rules: which addresses may come in.
         log: takes one line when the last slot is taken and one when there is room again.
+        slots: where they are counted, when not in this process alone.
     """
 
-    def __init__(self, max_clients: int, overflow: Overflow, rules: AddressRules, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        max_clients: int,
+        overflow: Overflow,
+        rules: AddressRules,
+        log: Callable[[str], None],
+        slots: Slots | None = None,
+    ) -> None:
         self.max_clients = max_clients
         self.overflow = overflow
+        self.slots = slots or LocalSlots(max_clients)
         self._rules = rules
         self._log = log
-        self._lock = threading.Lock()
-        self._active = 0
-        self._at_threshold = False
         # There is room again when a tenth is free: a busy server that touches its limit writes two lines, not
         # thousands.
         self._room_again = max_clients - max(1, max_clients // 10)
@@ -66,35 +74,32 @@ class Admission:
     @property
     def active(self) -> int:
         """The number of slots taken."""
-        return self._active
+        return self.slots.active
 
     @property
     def accepting(self) -> bool:
         """Whether accept() should be called now."""
-        return self._active < self.max_clients or self.overflow == "refuse"
+        return self.overflow == "refuse" or self.slots.active < self.max_clients
 
     def admit(self, host: str) -> Slot | Refusal:
         """A slot for the client at ``host``, or why there is none."""
-        if not self._rules.permits(host):
+        if self._rules and not self._rules.permits(host):
             return Refusal.DENIED
-        with self._lock:
-            if self._active >= self.max_clients:
-                return Refusal.BUSY
-            self._active += 1
-            reached = self._active == self.max_clients and not self._at_threshold
-            self._at_threshold = self._at_threshold or reached
-        if reached:
+        slots = self.slots
+        if not slots.take():
+            return Refusal.BUSY
+        if not slots.is_crowded and slots.active >= self.max_clients:
+            slots.is_crowded = True
             then = "further ones wait in the backlog" if self.overflow == "queue" else "further ones get a refusal"
             self._log(f"max_clients reached: {self.max_clients} clients; {then}")
         return Slot(self)
 
-    def _release(self) -> None:
-        with self._lock:
-            self._active -= 1
-            left = self._at_threshold and self._active <= self._room_again
-            self._at_threshold = self._at_threshold and not left
-            active = self._active
-        if left:
+    def release(self) -> None:
+        """Take a slot back; see ``Slot``."""
+        slots = self.slots
+        slots.give()
+        if slots.is_crowded and (active := slots.active) <= self._room_again:
+            slots.is_crowded = False
             self._log(f"max_clients left: {active} of {self.max_clients} clients")
 
 
@@ -109,5 +114,5 @@ class Slot:
     def release(self) -> None:
         """Give the place back."""
         if self._admission is not None:
-            self._admission._release()
+            self._admission.release()
             self._admission = None

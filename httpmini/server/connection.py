@@ -65,10 +65,9 @@ class Connection(ABC):
         output: the pieces that are to be sent.
         position: how much of the first of them is out.
         sent_bytes: how much has gone out in all.
+        expects_more: whether the peer is likely to send more although we have ended.
         deadline: when ``expire`` is to be called unless something happens before. Every byte received or sent winds it
             up again; a subclass that is stricter sets it in ``on_data``.
-        expects_more: whether the peer is likely to send more although we have ended. If not, a LINGER may be cut short
-            once the peer's kernel has everything.
         aborted: whether the peer must see that the connection broke (RST), because an answer is incomplete.
     """
 

@@ -53,6 +53,7 @@ def test_a_transfer_is_finished(start: StartServer, root: Path, mode: str, numbe
 def test_idle_connections_are_closed_at_once(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, "--mode", mode, config="[limits]\nidle_s = 600.0\ndrain_s = 600.0\n")
     with connect(server.port) as silent, connect(server.port) as kept:
+        silent.sendall(b"\r\n")  # which begins no request, but has it accepted
         kept.sendall(KEEP)
         assert read_answer(kept)[2] == b"small"
         server.process.send_signal(signal.SIGTERM)

@@ -37,6 +37,7 @@ def _ask(port: int, count: int) -> None:
 
 def test_flat_after_10_000_requests(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode, config='[log]\naccess = "off"\n')
+    assert get(server.port, "/missing")[0] == 404  # so that what draws pages is loaded
     _ask(server.port, 1_000)
     threads, memory, descriptors = server.threads(), server.memory_kib(), server.descriptors()
     _ask(server.port, 9_000)
