@@ -12,11 +12,12 @@ from httpmini.server.admission import AddressRules, Admission, Overflow
 from httpmini.server.connection import Patience, Service
 from httpmini.server.error_log import error_log
 from httpmini.server.listener import Endpoint, endpoint_of, open_listeners
-from httpmini.server.modes import MODES
+from httpmini.server.modes import MODES, make_slots
 
 HOST = "127.0.0.1"  # exercises are not for the network
 BACKLOG = 128
 DRAIN_S = 5.0
+WORKERS = 2  # in prefork mode
 PATIENCE = Patience(idle_s=300.0, send_stall_s=30.0, linger_s=2.0, linger_bytes=1 << 20)
 
 
@@ -42,7 +43,17 @@ def main(name: str, service: Service, default_port: int) -> None:
 
 def _serve(name: str, service: Service, mode: str, port: int, max_clients: int, overflow: Overflow) -> None:
     log = error_log(click.echo, time.time)
-    admission = Admission(max_clients, overflow, AddressRules(), log)
+    slots = make_slots(mode, max_clients, WORKERS)
+    admission = Admission(max_clients, overflow, AddressRules(), log, slots)
     listeners = open_listeners([Endpoint(HOST, str(port))], BACKLOG)
     banner = f"{name} serving at {endpoint_of(listeners[0])} (mode {mode}, at most {max_clients} clients)"
-    lifecycle.run(mode, listeners, service, admission, drain_s=DRAIN_S, log=log, ready=lambda: click.echo(banner))
+    lifecycle.run(
+        mode,
+        listeners,
+        service,
+        admission,
+        workers=WORKERS,
+        drain_s=DRAIN_S,
+        log=log,
+        ready=lambda: click.echo(banner),
+    )

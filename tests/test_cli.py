@@ -24,7 +24,7 @@ from tests.support.tools import service_names, tool
 
 HOME = Path(__file__).parent.parent
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini"]
-BANNER = r"httpmini serving {root} at {urls} \(mode {mode}, at most {clients} clients\)"
+BANNER = r"httpmini serving {root} at {urls} \(mode {mode}(?:, \d+ workers)?, at most {clients} clients\)"
 V4, V6 = r"http://127\.0\.0\.1:[1-9]\d*/", r"http://\[::1\]:[1-9]\d*/"
 
 
@@ -185,7 +185,8 @@ def test_check_says_all_problems() -> None:
     status, said, errors = run("config", "check", "-c", "wrong.toml")
     assert (status, said) == (2, "")
     assert errors.splitlines() == [
-        'httpmini: wrong.toml: server.mode = "forkin": must be one of "iterative", "forking", "threading", "select"; '
+        'httpmini: wrong.toml: server.mode = "forkin": must be one of "iterative", "forking", "threading", "select", '
+        '"prefork"; '
         'did you mean "forking"?',
         "httpmini: wrong.toml: server.max_client = 1: unknown; did you mean server.max_clients?",
         "httpmini: wrong.toml: limits.idle_s = 0: must be a number of seconds from 0.05 to 86400.0",
@@ -240,7 +241,12 @@ def test_help_mentions_everything(command: str, words: str, flag: str) -> None:
 
 def test_help_names_choices_and_defaults() -> None:
     said = " ".join(run("serve", "--help")[1].split())
-    for text in ("[iterative|forking|threading|select]", "[queue|refuse]", '[default: "select"]', "[default: 256]"):
+    for text in (
+        "[iterative|forking|threading|select|prefork]",
+        "[queue|refuse]",
+        '[default: "select"]',
+        "[default: 256]",
+    ):
         assert text in said
 
 

@@ -170,7 +170,7 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "a subtable": ("[server.mode]\nname = 'select'", "server.mode", '{name = "select"}', 'one of "iterative"'),
     # Types.
     "mode: number": ("[server]\nmode = 1", "server.mode", "1", '"iterative", "forking", "threading", "select"'),
-    "mode: misspelt": ('[server]\nmode = "fork"', "server.mode", '"fork"', 'did you mean "forking"?'),
+    "mode: misspelt": ('[server]\nmode = "forkin"', "server.mode", '"forkin"', 'did you mean "forking"?'),
     "mode: case": ('[server]\nmode = "Select"', "server.mode", '"Select"', 'did you mean "select"?'),
     "mode: blank": ('[server]\nmode = ""', "server.mode", '""', 'must be one of "iterative"'),
     "overflow": ('[server]\noverflow = "drop"', "server.overflow", '"drop"', 'must be one of "queue", "refuse"'),

@@ -30,7 +30,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How clients are let in and served."""
 
     mode: Annotated[
-        Literal["iterative", "forking", "threading", "select"],
+        Literal["iterative", "forking", "threading", "select", "prefork"],
         _says("""The architecture: "iterative" answers one request at a time; "forking" has a child process for each
         client, "threading" a thread; "select" serves all clients in one process and one thread."""),
     ] = "select"
@@ -47,6 +47,13 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         _says("""How many clients are served at the same time; counted from their accept until they are gone, idle ones
         too. A browser opens about six connections. nginx takes 512 for each worker, Apache 400."""),
     ] = 256
+    workers: Annotated[
+        int,
+        Meta(ge=0, le=256),
+        _says(
+            """How many processes serve in prefork mode; 0 is one for each processor core that this process may use."""
+        ),
+    ] = 0
     overflow: Annotated[
         Literal["queue", "refuse"],
         _says("""What happens to one client more: "queue" leaves it waiting in the kernel's backlog, "refuse" answers

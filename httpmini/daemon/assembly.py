@@ -20,6 +20,7 @@ from httpmini.server.error_log import error_log
 from httpmini.server.http_connection import HttpService
 from httpmini.server.listener import endpoint_of, open_listeners, parse_endpoint
 from httpmini.server.log_file import LogFile
+from httpmini.server.modes import make_slots
 from httpmini.server.recall import Recall
 from httpmini.site import pages
 from httpmini.site.authorise import Realm
@@ -42,31 +43,40 @@ def serve(config: Config, announce: Callable[[str], None]) -> None:
         CannotRun: a port is taken, a log cannot be written, a limit is too low.
     """
     # A child or a thread writes its lines itself: nobody would do it later.
-    batched = config.server.mode in ("iterative", "select")
+    batched = config.server.mode in ("iterative", "select", "prefork")
     with closing(LogFile(config.log.access, batched=batched)) as accesses, closing(LogFile(config.log.error)) as errors:
         log = error_log(errors.write, time.time)
         service = make_service(config, make_site(config), accesses.write, log, accesses.flush)
         rules = AddressRules(
             [ip_network(entry) for entry in config.server.allow], [ip_network(entry) for entry in config.server.deny]
         )
-        admission = Admission(config.server.max_clients, config.server.overflow, rules, log)
+        workers = config.server.workers or _count_cores()
+        slots = make_slots(config.server.mode, config.server.max_clients, workers)
+        admission = Admission(config.server.max_clients, config.server.overflow, rules, log, slots)
         listeners = open_listeners(
             [parse_endpoint(entry) for entry in config.server.listen], config.server.backlog, peers_begin=True
         )
         urls = ", ".join(f"http://{endpoint_of(listener)}/" for listener in listeners)
         banner = (
             f"httpmini serving {visible(config.site.root)} at {urls} "
-            f"(mode {config.server.mode}, at most {config.server.max_clients} clients)"
+            f"(mode {config.server.mode}{f', {workers} workers' if config.server.mode == 'prefork' else ''}, "
+            f"at most {config.server.max_clients} clients)"
         )
         lifecycle.run(
             config.server.mode,
             listeners,
             service,
             admission,
+            workers=workers,
             drain_s=config.limits.drain_s,
             log=log,
             ready=lambda: announce(banner),
         )
+
+
+def _count_cores() -> int:
+    """Of those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def make_site(config: Config) -> Site:

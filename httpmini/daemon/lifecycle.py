@@ -28,6 +28,7 @@ def run(
     service: Service,
     admission: Admission,
     *,
+    workers: int = 1,
     drain_s: float,
     log: Callable[[str], None],
     ready: Callable[[], None],
@@ -41,6 +42,7 @@ def run(
         listeners: listening sockets that do not block.
         service: what is spoken.
         admission: the slots.
+        workers: how many processes serve, in prefork mode.
         drain_s: seconds that answers on their way get to finish.
         log: takes lines about the server itself.
         ready: called once clients can connect and signals are understood.
@@ -52,7 +54,7 @@ def run(
     try:
         _allow_descriptors(admission.max_clients, MODES[mode].descriptors_per_client)
         with _signals_to(control, explain=lambda: _explain_drain(admission, drain_s, log)):
-            server = MODES[mode](Assignment(listeners, service, admission, control, log))
+            server = MODES[mode](Assignment(listeners, service, admission, control, log, workers))
             ready()
             server.serve()
             for listener in listeners:  # who connects from now on is told so by the kernel

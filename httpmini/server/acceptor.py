@@ -16,6 +16,7 @@ from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Peer, Refusal
 from httpmini.server.listener import accept
 from httpmini.server.reactor import Reactor
+from httpmini.server.slots import SharedSlots
 from httpmini.server.transfer import Client, advance
 
 # Clients taken from one listener before the others get their turn.
@@ -56,16 +57,20 @@ class Acceptor:
         self._starved = False
         self._admitted: list[Client] = []
         self._doubtful: deque[_Doubtful] = deque()
+        self._waits_for_slots = False
         self._exit = Admission(MAX_REFUSED, "refuse", AddressRules(), lambda _line: None)
-        reactor.watch(assignment.control, lambda: assignment.control.clear(time.monotonic()))
+        self._control = assignment.control
+        reactor.watch(self._control, self._hear)
 
     def wait(self) -> list[Client]:
         """Wait for something to happen. The clients that were let in meanwhile, often none."""
         now = time.monotonic()
         paused = self._paused_until > now
-        self._watch(self._admission.accepting and not paused)
+        full = not self._admission.accepting or (self._queues and bool(self._doubtful))
+        self._watch(not full and not paused)
+        self._watch_slots(full)
         moments = [self._paused_until] if paused else []
-        if self._doubtful:
+        if self._doubtful and not self._queues:
             moments.append(self._doubtful[0].until)
         self._admitted = []
         self._reactor.turn(max(0.0, min(moments) - now) if moments else None)
@@ -79,6 +84,7 @@ class Acceptor:
             if self._admission.accepting:
                 take_in()
         self._watch(False)
+        self._watch_slots(False)
         for one in self._doubtful:
             self._show_out(one.fd, one.peer, Refusal.BUSY)
         self._doubtful.clear()
@@ -99,12 +105,32 @@ class Acceptor:
             client.slot.release()
         self._show_out(client.fd, client.peer, refusal)
 
+    @property
+    def _queues(self) -> bool:
+        """Whether clients without a slot wait for one: in the backlog, or here when another worker was faster."""
+        return self._admission.overflow == "queue"
+
+    def _hear(self) -> None:
+        self._control.clear(time.monotonic())
+        if self._control.stays_readable:
+            self._reactor.unwatch(self._control)
+
+    def _watch_slots(self, on: bool) -> None:
+        """Have other processes that give slots back wake this one."""
+        slots = self._admission.slots
+        if isinstance(slots, SharedSlots) and on != self._waits_for_slots:
+            self._waits_for_slots = on
+            if on:
+                self._reactor.watch(slots, self._look_again)
+            else:
+                self._reactor.unwatch(slots)
+
     def _watch(self, on: bool) -> None:
         if on != self._watching:
             self._watching = on
             for listener, handler in self._handlers.items():
                 if on:
-                    self._reactor.watch(listener, handler)
+                    self._reactor.watch(listener, handler, exclusively=True)
                 else:
                     self._reactor.unwatch(listener)
 
@@ -141,7 +167,7 @@ class Acceptor:
             place = self._admission.admit(one.peer.host)
             if isinstance(place, Slot):
                 self._admit(one.fd, one.peer, place)
-            elif one.until <= time.monotonic() or len(self._doubtful) > MAX_REFUSED:
+            elif (one.until <= time.monotonic() and not self._queues) or len(self._doubtful) > MAX_REFUSED:
                 self._show_out(one.fd, one.peer, place)
             else:
                 return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from httpmini.server.admission import Admission
 from httpmini.server.connection import Service
-from httpmini.server.control import Control
+from httpmini.server.control import Control, Follower
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,21 @@ class Assignment:
         listeners: listening sockets that do not block; lent, not given: a mode never closes them.
         service: makes the conversations.
         admission: gives the slots.
-        control: says when to finish.
+        control: says when to finish; the mode of a process has a Control, that of a worker follows one.
         log: takes one line about the server itself.
+        workers: how many processes serve, in prefork mode.
     """
 
     listeners: Sequence[socket.socket]
     service: Service
     admission: Admission
-    control: Control
+    control: Control | Follower
     log: Callable[[str], None]
+    workers: int = 1
+
+    @property
+    def main_control(self) -> Control:
+        """The control, for a mode that has threads or processes of its own."""
+        if not isinstance(self.control, Control):
+            raise TypeError("this mode does not run in a worker")
+        return self.control

@@ -20,6 +20,7 @@ class Signal(Protocol):
     """What somebody who serves clients has to look at between two waits."""
 
     deadline: float  # when to give up what is not finished; inf while nobody asked to stop
+    stays_readable: bool  # whether fileno() says for ever what ``clear`` has taken note of
 
     @property
     def draining(self) -> bool:
@@ -41,6 +42,8 @@ class Control:
     Args:
         drain_s: how many seconds clients that are being answered get to the end.
     """
+
+    stays_readable = False
 
     def __init__(self, drain_s: float) -> None:
         self.drain_s = drain_s
@@ -106,6 +109,8 @@ class Control:
 
 class Follower:
     """The side of a thread or a child process."""
+
+    stays_readable = True
 
     def __init__(self, drain_fd: int, drain_s: float) -> None:
         self._drain_fd = drain_fd

@@ -23,6 +23,7 @@ SWEEP_S = 0.25
 
 _READ, _WRITE = select.POLLIN, select.POLLOUT  # epoll's numbers are the same
 _HAS_EPOLL = hasattr(select, "epoll")
+_EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
 
 
 class HasFileno(Protocol):
@@ -63,9 +64,9 @@ class Reactor:
         """Those in the poll set."""
         return self._clients.values()
 
-    def watch(self, what: HasFileno, handler: Callable[[], None]) -> None:
-        """Call ``handler`` whenever ``what`` can be read."""
-        self._poll.register(what.fileno(), _READ)
+    def watch(self, what: HasFileno, handler: Callable[[], None], *, exclusively: bool = False) -> None:
+        """Call ``handler`` when ``what`` can be read; of several processes that wait ``exclusively``, in one only."""
+        self._poll.register(what.fileno(), _READ | _EXCLUSIVE if exclusively else _READ)
         self._handlers[what.fileno()] = handler
 
     def unwatch(self, what: HasFileno) -> None:

@@ -11,8 +11,10 @@ from typing import ClassVar, Protocol
 from httpmini.server.assignment import Assignment
 from httpmini.server.modes.forking import Forking
 from httpmini.server.modes.iterative import Iterative
+from httpmini.server.modes.prefork import Prefork
 from httpmini.server.modes.select import Select
 from httpmini.server.modes.threading import Threading
+from httpmini.server.slots import LocalSlots, SharedSlots, Slots
 
 
 class Mode(Protocol):
@@ -40,5 +42,15 @@ MODES: dict[str, type[Mode]] = {
     "forking": Forking,
     "threading": Threading,
     "select": Select,
+    "prefork": Prefork,
 }
 """The modes by the name that they have in a config file."""
+
+
+def make_slots(mode: str, count: int, workers: int) -> Slots:
+    """``count`` places, counted over all processes that ``mode`` serves with.
+
+    Raises:
+        CannotRun: this system cannot do that.
+    """
+    return SharedSlots(count, workers) if MODES[mode] is Prefork else LocalSlots(count)

@@ -28,9 +28,9 @@ class Forking:
 
     def __init__(self, assignment: Assignment) -> None:
         self._listeners = assignment.listeners
-        self._control = assignment.control
+        self._control = assignment.main_control
         self._log = assignment.log
-        self._children = Children(assignment.control)
+        self._children = Children(self._control)
         self._reactor = Reactor(assignment.log, tick=assignment.service.tick)
         self._acceptor = Acceptor(assignment, self._reactor)
 

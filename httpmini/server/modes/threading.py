@@ -32,7 +32,7 @@ class Threading:
     descriptors_per_client: ClassVar[int] = 4  # a socket, and up to three on the way to a file: all walk at once
 
     def __init__(self, assignment: Assignment) -> None:
-        self._control = assignment.control
+        self._control = assignment.main_control
         self._log = assignment.log
         self._threads: dict[threading.Thread, Client] = {}
         self._ended: deque[threading.Thread] = deque()

@@ -1,0 +1,138 @@
+"""Prefork mode: a master that never touches a client, and worker processes that each serve as select mode does.
+
+The pattern of the servers that people run: as many reactors as there are cores, all waiting at the same listeners. The
+kernel wakes one of them for each client (EPOLLEXCLUSIVE). The master watches its workers, and begins another one when
+one has died; connections in the backlog are lost to nobody, because the listeners are everybody's.
+
+Good at: using every core, and surviving a crash. Bad at: nothing in particular, but it is the most to understand.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import ClassVar
+
+from httpmini.errors import CannotRun
+from httpmini.server.assignment import Assignment
+from httpmini.server.children import Children
+from httpmini.server.control import Follower
+from httpmini.server.error_log import describe
+from httpmini.server.modes.select import Select
+from httpmini.server.reactor import Reactor
+from httpmini.server.slots import SharedSlots
+
+# A worker that dies again soon is begun again later each time: dying as fast as it can, it would take a whole core.
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+_READY = b"ready"
+
+
+class Prefork:
+    """The master. Its workers are begun at once. Runs in the main thread only (signals).
+
+    Raises:
+        CannotRun: a worker cannot be begun, and why.
+    """
+
+    descriptors_per_client: ClassVar[int] = 2  # one worker may have all of them
+
+    def __init__(self, assignment: Assignment) -> None:
+        slots = assignment.admission.slots
+        if not isinstance(slots, SharedSlots):
+            raise TypeError("workers need slots that are counted over all of them")
+        self._slots = slots
+        self._assignment = assignment
+        self._control = assignment.main_control
+        self._log = assignment.log
+        self._children = Children(self._control)
+        self._begun: dict[int, float] = {}  # when each worker was begun, by its number
+        self._pauses: dict[int, float] = {}  # how long it was paused before it was begun
+        self._due: dict[int, float] = {}  # when to begin those that have died
+        self._reactor = Reactor(assignment.log)
+        self._reactor.watch(self._control, lambda: self._control.clear(time.monotonic()))
+        assignment.service.tick()  # what the workers would load each for itself
+        self._children.prepare()
+        try:
+            for number in range(assignment.workers):
+                self._begin(number)
+        except CannotRun:
+            self._control.drain(time.monotonic())
+            self.finish()
+            raise
+
+    def serve(self) -> None:
+        """Watch the workers until draining begins."""
+        while not self._control.draining:
+            moment = min(self._due.values(), default=None)
+            self._reactor.turn(None if moment is None else max(0.0, moment - time.monotonic()))
+            self._children.reap()
+            for number in [number for number, moment in self._due.items() if moment <= time.monotonic()]:
+                self._begin_again(number)
+
+    def finish(self) -> None:
+        """Wait for the workers; they have seen that draining began."""
+        self._children.finish(self._reactor.turn)
+        self._reactor.close()
+
+    def _begin(self, number: int) -> None:
+        """Begin a worker, and wait until it says that it is ready.
+
+        Raises:
+            CannotRun: it does not.
+        """
+        hear, say = os.pipe()
+        try:
+            self._children.start(lambda follower: self._work(number, follower, say), lambda: self._bury(number))
+        except OSError as error:
+            os.close(say)
+            os.close(hear)
+            raise CannotRun(f"cannot begin a worker: {error.strerror}") from error
+        self._begun[number] = time.monotonic()
+        os.close(say)
+        said = b""
+        while piece := os.read(hear, 4096):  # until the worker has closed its end, or has died
+            said += piece
+        os.close(hear)
+        if said != _READY:
+            reason = said.decode(errors="replace") or "it ended without a word"
+            raise CannotRun(f"worker {number} cannot begin: {reason}")
+
+    def _begin_again(self, number: int) -> None:
+        del self._due[number]
+        try:
+            self._begin(number)
+        except CannotRun as error:
+            self._log(f"{error}; trying again later")
+            if number not in self._due and number not in self._begun:
+                self._pause(number, LONGEST_PAUSE_S)
+
+    def _bury(self, number: int) -> None:
+        """A worker has ended. Others take over what it held; soon there is another one."""
+        self._slots.give_back(number)
+        if self._control.draining:
+            return
+        lived = time.monotonic() - self._begun.pop(number)
+        before = self._pauses.get(number, 0.0)
+        pause = 0.0 if lived > LONGEST_PAUSE_S else min(max(FIRST_PAUSE_S, 2 * before), LONGEST_PAUSE_S)
+        self._log(f"worker {number} has ended; another one begins in {pause:g} s")
+        self._pause(number, pause)
+
+    def _pause(self, number: int, pause: float) -> None:
+        self._pauses[number] = pause
+        self._due[number] = time.monotonic() + pause
+
+    def _work(self, number: int, follower: Follower, say: int) -> None:
+        """What a worker does with its life."""
+        try:
+            self._reactor.close()
+            self._slots.belong_to(number)
+            server = Select(replace(self._assignment, control=follower))
+        except Exception as fault:
+            os.write(say, describe(fault).encode()[:4096])
+            return
+        os.write(say, _READY)
+        os.close(say)
+        server.serve()
+        server.finish()
