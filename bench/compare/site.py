@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from pathlib import Path
 
 SMALL, MEDIUM, HUGE, PAGE = "/1k.html", "/100k.bin", "/1g.bin", "/page/index.html"
@@ -12,6 +13,7 @@ HUGE_SIZE = 2**30
 MANY = 10_000
 MANY_SIZE = 4096
 PAGE_FILES = 50
+SETTLE_S = 3.0  # for two seconds we keep no answer of a file: folders that are served are older than that
 WRITTEN = 1_700_000_000  # long ago: a file that was written just now has no strong validators
 
 
@@ -30,6 +32,7 @@ def make(root: Path) -> None:
     _page(root / "page", source)
     for path in root.rglob("*"):
         os.utime(path, (WRITTEN, WRITTEN))
+    time.sleep(SETTLE_S)
 
 
 def into_memory(path: Path) -> None:

@@ -59,25 +59,37 @@ class Headers:
         at = lowered.find(wanted)
         while at >= 0:
             begin = at + len(wanted)
-            at = lowered.find("\n", begin)
-            values.append(self._text[begin : at if at >= 0 else None].strip(_AROUND_VALUES))
-            at = lowered.find(wanted, begin)
+            at = lowered.index("\n", begin)
+            values.append(self._text[begin:at].strip(_AROUND_VALUES))
+            at = lowered.find(wanted, at)
         return values
 
     def get(self, name: str) -> str | None:
         """The first value of the field ``name``, or None."""
-        values = self.all(name)
-        return values[0] if values else None
+        if not self._lowered:
+            return next(iter(self.all(name)), None)
+        wanted = f"\n{name.lower()}:"
+        at = self._lowered.find(wanted)
+        if at < 0:
+            return None
+        begin = at + len(wanted)
+        return self._text[begin : self._text.index("\n", begin)].strip(_AROUND_VALUES)
 
     def tokens(self, name: str) -> set[str]:
         """The members of a comma list, in lower case, over all fields ``name`` (RFC 9110 §5.6.1)."""
-        members = (member.strip(" \t").lower() for value in self.all(name) for member in value.split(","))
+        values = self.all(name)
+        if len(values) == 1 and "," not in values[0]:
+            return {values[0].lower()} if values[0] else set()
+        members = (member.strip(" \t").lower() for value in values for member in value.split(","))
         return {member for member in members if member}
 
     def has_any(self, *beginnings: str) -> bool:
         """Whether any field begins with one of these, in lower case: ``if-`` is for all conditions."""
         lowered = self._lowered or "".join(f"\n{name}:" for name, _ in self.fields).lower()
-        return any(f"\n{beginning}" in lowered for beginning in beginnings)
+        for beginning in beginnings:  # noqa: SIM110  (a generator costs as much as the search)
+            if f"\n{beginning}" in lowered:
+                return True
+        return False
 
     def __contains__(self, name: str) -> bool:
         return f"\n{name.lower()}:" in self._lowered if self._lowered else bool(self.all(name))
@@ -114,6 +126,7 @@ class Request:
     headers: Headers = field(default_factory=Headers)
     line: str = ""
     content_length: int = 0
+    _options: set[str] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def target_offset(self) -> int:
@@ -126,19 +139,26 @@ class Request:
         return self.headers.has_any("if-", "range:")
 
     @property
+    def options(self) -> set[str]:
+        """What the Connection field says, in lower case (RFC 9110 §7.6.1)."""
+        if self._options is None:
+            self._options = self.headers.tokens("Connection")
+        return self._options
+
+    @property
     def wants_keep_alive(self) -> bool:
         """Whether the client asked, in so many words, to go on after this answer.
 
         A 1.1 client that says nothing means to go on too, but it would take an answer without
         ``Connection: keep-alive`` from a 1.0 server as the last (RFC 9112 §9.3, §C.2.2).
         """
-        options = self.headers.tokens("Connection")
+        options = self.options
         return "keep-alive" in options and "close" not in options
 
     @property
     def is_last(self) -> bool:
         """Whether nothing is likely to follow: a 1.0 client does not pipeline, a 1.1 client says so."""
-        return self.version < (1, 1) or "close" in self.headers.tokens("Connection")
+        return self.version < (1, 1) or "close" in self.options
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Final, Literal
 
 from httpmini.errors import ProtocolError
@@ -143,6 +144,11 @@ class RequestReader:
         return _parse_request_line(bytes(buffer[:end]).removesuffix(b"\r"), self._limits.target_bytes)
 
 
+@lru_cache(maxsize=64)  # as good as all clients name the same few
+def _is_host(value: str) -> bool:
+    return grammar.HOST.fullmatch(value) is not None
+
+
 def read_plain_request(data: bytes, limits: HeadLimits) -> Request | None:
     """The request that ``data`` is, when it is exactly one whole head with nothing unusual in it; as most are.
 
@@ -157,7 +163,7 @@ def read_plain_request(data: bytes, limits: HeadLimits) -> Request | None:
         return None
     headers = Headers.from_lines(block.decode("iso-8859-1"))
     hosts = headers.all("Host")
-    if len(hosts) != 1 or not grammar.HOST.fullmatch(hosts[0]) or headers.has_any("content-length:", "transfer-"):
+    if len(hosts) != 1 or not _is_host(hosts[0]) or headers.has_any("content-length:", "transfer-"):
         return None
     line = data[: match.end() - 2].decode("ascii")
     version = (1, 1) if minor == b"1" else (1, 0)

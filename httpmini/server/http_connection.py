@@ -93,6 +93,7 @@ class HttpConnection(Connection):
         "_known",
         "_peer",
         "_reader",
+        "_request",
         "_service",
     )
 
@@ -101,6 +102,7 @@ class HttpConnection(Connection):
         self._service = service
         self._peer = peer
         self._reader: RequestReader | None = None  # while something of a head is here that was not answered at once
+        self._request: Request | None = None  # one that was read and is not answered yet
         self._head_deadline: float | None = None
         self._answer: _Answer | Known | None = None
         self._answer_begins_at = 0  # in ``sent_bytes``
@@ -115,11 +117,26 @@ class HttpConnection(Connection):
         """What is kept for a head of these very octets, when it is still right."""
         if self._reader is not None or self._then is not Interest.READ or self._draining:
             return None
-        known = self._service.recall.find_head(data, now)
+        known = self._service.recall.find_head(data, now) or self._recognise(data, now)
         if known is None:
             return None
         self._known = known
         return known.kept.octets
+
+    def _recognise(self, head: bytes, now: float) -> Known | None:
+        """What is kept for the question that is asked with a new head, when it is still right."""
+        request = read_plain_request(head, self._service.limits)
+        if request is None:
+            return None
+        keep_alive = self._may_keep_alive(request)
+        question = self._question(request, head, keep_alive=keep_alive)
+        kept = self._service.recall.find(question, now) if question else None
+        if kept is None:
+            self._request = request  # receive() comes next
+            return None
+        known = self._know(request, kept, keep_alive=keep_alive)
+        self._service.recall.remember_head(head, known)
+        return known
 
     def sent_ready(self, answer: bytes, count: int, now: float) -> bool:
         """All of it at once, as good as always: write it down, and wait for more or end. Else it becomes output."""
@@ -140,11 +157,10 @@ class HttpConnection(Connection):
     def on_data(self, data: bytes, now: float) -> None:
         """A whole head, as most come; or anything else, which is for the reader."""
         if self._reader is None:
-            request = read_plain_request(data, self._service.limits)
+            request, self._request = self._request or read_plain_request(data, self._service.limits), None
             if request is not None:
                 self._answer_request(request, data, now)
                 return
-        if self._reader is None:
             self._reader = RequestReader(self._service.limits)
         self._reader.feed(data)
         self._read_request(self._reader, now)
@@ -230,7 +246,7 @@ class HttpConnection(Connection):
         recall = self._service.recall
         keep_alive = self._may_keep_alive(request)
         question = self._question(request, head, keep_alive=keep_alive)
-        kept = recall.find(question) if question else None
+        kept = recall.find(question, now) if question else None
         if kept is None:
             response = self._respond(request)
             if question and response.is_current:
@@ -238,12 +254,15 @@ class HttpConnection(Connection):
             if kept is None:
                 self._answer_with(request, response, now)
                 return
-        around = self._service.log.around(request.line, request, kept.response)
-        line = fill(around, len(kept.octets) - kept.head_bytes)
-        known = Known(kept, keep_alive, self._expects_more(request), around, line)
+        known = self._know(request, kept, keep_alive=keep_alive)
         if head:
             recall.remember_head(head, known)
         self._answer_known(known, now)
+
+    def _know(self, request: Request, kept: Kept, *, keep_alive: bool) -> Known:
+        around = self._service.log.around(request.line, request, kept.response)
+        line = fill(around, len(kept.octets) - kept.head_bytes)
+        return Known(kept, keep_alive, self._expects_more(request), around, line)
 
     def _question(self, request: Request, head: bytes | None, *, keep_alive: bool) -> Question | None:
         """What the answer depends on: conditions are looked up by their octets only."""

@@ -102,6 +102,7 @@ class Recall:
         self.bytes_used = 0
         self._known: OrderedDict[bytes, Known] = OrderedDict()
         self._kept: OrderedDict[Question, Kept] = OrderedDict()
+        self._seen: set[int] = set()  # hashes of heads
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -125,15 +126,17 @@ class Recall:
             kept.looked_at = now
         return known
 
-    def find(self, question: Question) -> Kept | None:
-        """The answer to a question, when it is still right."""
+    def find(self, question: Question, now: float) -> Kept | None:
+        """The answer to a question, when it is still right; ``now`` as for ``find_head``."""
         kept = self._kept.get(question)
         if kept is None:
             return None
-        if self._refresh(kept):
-            return kept
-        self._forget(question)
-        return None
+        if kept.looked_at != now:
+            if not self._refresh(kept):
+                self._forget(question)
+                return None
+            kept.looked_at = now
+        return kept
 
     def _refresh(self, kept: Kept) -> bool:
         """Whether ``kept`` is still right; then its Date is too."""
@@ -171,8 +174,15 @@ class Recall:
         return kept
 
     def remember_head(self, head: bytes, known: Known) -> None:
-        """Find ``known`` by these octets from now on. The oldest heads are forgotten: reading one costs little."""
-        if len(head) <= MAX_HEAD_BYTES:
+        """Find ``known`` by these octets from now on, if they come for the second time: most clients repeat theirs,
+        but there are heads that never come again. The oldest ones are forgotten.
+        """
+        trace = hash(head)
+        if trace not in self._seen:
+            if len(self._seen) >= MAX_HEADS:
+                self._seen.clear()
+            self._seen.add(trace)
+        elif len(head) <= MAX_HEAD_BYTES:
             self._known[head] = known
             if len(self._known) > MAX_HEADS:
                 self._known.popitem(last=False)
