@@ -166,11 +166,14 @@ class Recall:
         # What was read is what was promised only if nothing has changed meanwhile.
         if octets is None or response.is_current is None or not response.is_current():
             return None
+        cost = len(octets) + ENTRY_BYTES
+        if cost > self._most_bytes:
+            return None
         self._forget(question)
+        self._make_room(cost)
         kept = Kept(octets, second, len(head), replace(response, body=(), owned_fds=()), response.is_current)
         self._kept[question] = kept
-        self.bytes_used += len(octets) + ENTRY_BYTES
-        self._make_room()
+        self.bytes_used += cost
         return kept
 
     def remember_head(self, head: bytes, known: Known) -> None:
@@ -187,9 +190,9 @@ class Recall:
             if len(self._known) > MAX_HEADS:
                 self._known.popitem(last=False)
 
-    def _make_room(self) -> None:
+    def _make_room(self, cost: int) -> None:
         """Forget the oldest answers; one that was used meanwhile gets a second chance."""
-        while self.bytes_used > self._most_bytes:
+        while self.bytes_used + cost > self._most_bytes:
             question, kept = next(iter(self._kept.items()))
             if kept.was_used:
                 kept.was_used = False

@@ -1,0 +1,104 @@
+"""Prefork mode: workers that are replaced, slots that are exact over all of them, a worker that cannot begin."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from httpmini.errors import CannotRun
+from httpmini.server.admission import AddressRules, Admission
+from httpmini.server.assignment import Assignment
+from httpmini.server.control import Control
+from httpmini.server.modes.prefork import Prefork
+from httpmini.server.slots import SharedSlots
+from tests.conftest import StartServer
+from tests.support.processes import ServerProcess, eventually
+from tests.support.wire import connect, get, read_answer
+
+KEEP = b"GET /ten.txt HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
+WORKERS = 3
+CONFIG = f'[server]\nmode = "prefork"\nworkers = {WORKERS}\n'
+
+
+def workers_of(server: ServerProcess) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
+
+
+def test_a_worker_that_died_is_replaced(start: StartServer, site: Path) -> None:
+    server = start(site, config=CONFIG)
+    before = workers_of(server)
+    assert len(before) == WORKERS
+    os.kill(before[1], signal.SIGKILL)
+    server.wait_for_line("worker 1 has ended; another one begins in ")
+    eventually(lambda: len(workers_of(server)) == WORKERS, "as many workers as before")
+    assert before[1] not in workers_of(server)
+    assert get(server.port, "/ten.txt")[0] == 200
+
+
+def test_the_slots_of_a_dead_worker_are_given_back(start: StartServer, site: Path) -> None:
+    server = start(site, "--max-clients", "4", config=CONFIG)
+    held = [connect(server.port) for _ in range(4)]
+    for sock in held:
+        sock.sendall(KEEP)
+        assert read_answer(sock)[0] == 200
+    for pid in workers_of(server):
+        os.kill(pid, signal.SIGKILL)
+    for sock in held:
+        sock.close()
+    again = [connect(server.port) for _ in range(4)]
+    for sock in again:
+        sock.sendall(KEEP)
+        assert read_answer(sock)[0] == 200
+    with connect(server.port) as one_more:
+        one_more.sendall(KEEP)
+        again.pop().close()
+        assert read_answer(one_more)[0] == 200, "it waits until there is room, whoever had it"
+    for sock in again:
+        sock.close()
+
+
+def test_slots_are_exact_over_processes() -> None:
+    slots = SharedSlots(5, 3)
+    taken = [slots.take() for _ in range(6)]
+    assert (taken, slots.active) == ([True] * 5 + [False], 5)
+    pid = os.fork()
+    if pid == 0:
+        slots.belong_to(1)
+        os._exit(int(slots.take()))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, "another process gets none either"
+    slots.give()
+    pid = os.fork()
+    if pid == 0:
+        slots.belong_to(2)
+        os._exit(0 if slots.take() and not slots.take() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert (slots.active, slots.take()) == (5, False)
+    slots.give_back(2)
+    assert (slots.active, slots.take(), slots.take()) == (4, True, False)
+    slots.close()
+
+
+class _Nothing:
+    def tick(self) -> None:
+        """There is nothing to load."""
+
+
+class _NotForTheLast(SharedSlots):
+    def belong_to(self, process: int) -> None:
+        if process == WORKERS - 1:
+            raise RuntimeError("no memory")
+        super().belong_to(process)
+
+
+def test_a_worker_that_cannot_begin_stops_the_server_with_the_reason() -> None:
+    control, slots = Control(1.0), _NotForTheLast(5, WORKERS)
+    admission = Admission(5, "queue", AddressRules(), lambda _line: None, slots)
+    assignment = Assignment([], _Nothing(), admission, control, lambda _line: None, WORKERS)  # type: ignore[arg-type]
+    with pytest.raises(CannotRun, match="worker 2 cannot begin: RuntimeError: no memory"):
+        Prefork(assignment)
+    assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text().split(), "nobody is left behind"
+    control.close()
+    slots.close()

@@ -1,0 +1,133 @@
+"""Every change on the disk that matters to an answer is seen by the next look."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from httpmini.site.witness import SETTLED_S, Witness, vouch
+
+NAMES = (b"sub", b"page.html")
+LATER = time.time() + 3600  # a clock for which everything was written long ago
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "release"
+    (root / "sub").mkdir(parents=True)
+    (root / "sub" / "page.html").write_bytes(b"0123456789")
+    (tmp_path / "www").symlink_to("release")
+    return tmp_path / "www"
+
+
+def look(root: Path, names: tuple[bytes, ...] = NAMES, missing: tuple[bytes, ...] = ()) -> Witness | None:
+    status = os.stat(os.path.join(os.fsencode(root), *names))
+    return vouch(os.fsencode(root), names, status, LATER, missing)
+
+
+def rewrite_in_secret(page: Path) -> None:
+    """Another content of the same size, with the old modification time: only the change time tells."""
+    before = page.stat()
+    page.write_bytes(b"9876543210")
+    os.utime(page, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replace_file(page: Path) -> None:
+    (page.parent / "new").write_bytes(b"0123456789")
+    os.rename(page.parent / "new", page)
+
+
+def replace_folder(page: Path) -> None:
+    """Another folder, with a hard link of the same file in it."""
+    other = page.parents[1] / "other"
+    other.mkdir()
+    os.link(page, other / "page.html")
+    os.rename(page.parent, page.parents[1] / "old")
+    os.rename(other, page.parent)
+
+
+def folder_becomes_a_link(page: Path) -> None:
+    """The same file, at the end of a path that is not followed without looking."""
+    outside = page.parents[2] / "outside"
+    os.rename(page.parent, outside)
+    page.parent.symlink_to(outside)
+
+
+def swap_root(page: Path) -> None:
+    release = page.parents[2] / "release-2"
+    (release / "sub").mkdir(parents=True)
+    (release / "sub" / "page.html").write_bytes(b"0123456789")
+    link = page.parents[2] / "link"
+    link.symlink_to("release-2")
+    os.rename(link, page.parents[1])
+
+
+def file_becomes_a_link(page: Path) -> None:
+    os.rename(page, page.parent / "elsewhere")
+    page.symlink_to("elsewhere")
+
+
+def file_becomes_a_folder(page: Path) -> None:
+    page.unlink()
+    page.mkdir()
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "rewritten, same size, date set back": rewrite_in_secret,
+    "grown": lambda page: page.write_bytes(b"0123456789a"),
+    "emptied": lambda page: os.truncate(page, 0),
+    "deleted": lambda page: page.unlink(),
+    "replaced": replace_file,
+    "permissions": lambda page: page.chmod(0o600),
+    "touched": lambda page: os.utime(page),
+    "one more link": lambda page: os.link(page, page.parent / "second"),
+    "became a symlink": file_becomes_a_link,
+    "became a folder": file_becomes_a_folder,
+    "folder renamed": lambda page: os.rename(page.parent, page.parents[1] / "other"),
+    "folder replaced": replace_folder,
+    "folder became a symlink": folder_becomes_a_link,
+    "folder's permissions": lambda page: page.parent.chmod(0o700),
+    "root swapped": swap_root,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_change_is_seen(root: Path, change: Callable[[Path], object]) -> None:
+    witness = look(root)
+    assert witness is not None
+    assert witness()
+    (root / "sub" / "beside.html").write_bytes(b"nobody asked for this one")
+    assert witness(), "what does not matter changes nothing"
+    change(root / "sub" / "page.html")
+    assert not witness()
+
+
+def test_a_name_that_comes_first(root: Path) -> None:
+    witness = look(root, missing=(b"index.html",))
+    assert witness is not None
+    assert witness()
+    (root / "sub" / "index.html").symlink_to("nowhere")
+    assert not witness()
+
+
+@pytest.mark.parametrize("names", [(b"link", b"page.html"), (b"sub", b"link.html")])
+def test_nobody_vouches_for_a_path_through_a_symlink(root: Path, names: tuple[bytes, ...]) -> None:
+    (root / "link").symlink_to("sub")
+    (root / "sub" / "link.html").symlink_to("page.html")
+    assert look(root, names) is None
+
+
+def test_nobody_vouches_for_what_was_written_just_now(root: Path) -> None:
+    status = os.stat(root / "sub" / "page.html")
+    for age, vouched in ((0.0, False), (SETTLED_S - 0.01, False), (SETTLED_S + 0.01, True)):
+        assert (vouch(os.fsencode(root), NAMES, status, status.st_ctime + age) is not None) == vouched
+
+
+def test_nobody_vouches_for_another_file_than_was_opened(root: Path) -> None:
+    status = os.stat(root / "sub" / "page.html")
+    replace_file(root / "sub" / "page.html")
+    assert vouch(os.fsencode(root), NAMES, status, LATER) is None
