@@ -14,7 +14,6 @@ import msgspec
 from httpmini.config.checks import MEDIA_TYPE, Draft
 from httpmini.config.settings import RealmSettings, RedirectSettings, RuleSettings
 from httpmini.protocol.grammar import BAD_VALUE_OCTET, TOKEN
-from httpmini.site import users
 from httpmini.site.resolve import Resolver
 from httpmini.site.rules import Glob, Redirect, encoded, is_circle
 
@@ -120,6 +119,8 @@ def _check_realm(realm: RealmSettings, draft: Draft, complain: Complain) -> Real
 
 
 def _check_users(realm: RealmSettings, path: str, values: Mapping[str, Any], complain: Complain) -> None:
+    from httpmini.site import users  # and with it bcrypt, only where there is a realm
+
     try:
         for number, what in users.problems(path):
             complain("users", f"line {number} {what}", realm.users)

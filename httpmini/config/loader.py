@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -67,6 +66,8 @@ class _Draft:
 
     def read(self, file: Path) -> bool:
         """Take the settings of ``file``; False when it could not be read at all."""
+        import tomllib  # 8 ms, which a folder that is shared without a file need not wait for
+
         self.folder = file.absolute().parent
         try:
             tables = tomllib.loads(file.read_text("utf-8"))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from ipaddress import ip_network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from httpmini.config import Config
 from httpmini.daemon import lifecycle
@@ -29,7 +30,9 @@ from httpmini.site.refusals import ErrorPages
 from httpmini.site.resolve import Resolver
 from httpmini.site.respond import Site
 from httpmini.site.rules import FieldRule, Glob, Redirect
-from httpmini.site.users import Users
+
+if TYPE_CHECKING:
+    from httpmini.site.users import Users
 
 
 def serve(config: Config, announce: Callable[[str], None]) -> None:
@@ -107,6 +110,8 @@ def _names(path: str) -> tuple[bytes, ...]:
 
 
 def _open_users(path: str) -> Users:
+    from httpmini.site.users import Users  # and with it bcrypt, only where there is a realm
+
     try:
         return Users(path)
     except OSError as error:

@@ -13,11 +13,14 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers
 from httpmini.reasons import REASONS
-from httpmini.site.users import Users
+
+if TYPE_CHECKING:
+    from httpmini.site.users import Users
 
 # RFC 7617 §2: control characters belong neither into a user-id nor into a password.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")

@@ -6,7 +6,6 @@ digits; nothing is made of them but a comparison.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import NamedTuple
 
@@ -89,6 +88,8 @@ def send_parts(
     if len(parts) == 1:
         fields = (("Content-Type", media_type), ("Content-Range", _content_range(parts[0], size)))
         return fields, (FileSlice(fd, *parts[0]),)
+    import hashlib  # for several parts only: few ask for them
+
     boundary = hashlib.sha256(f"{entity_tag}{parts}".encode()).hexdigest()[:32]
     body: list[Piece] = []
     for part in parts:
