@@ -13,21 +13,33 @@ from typing import Any, TypeVar
 
 import click
 
-from httpmini import cli_client, config
+from httpmini import config
 from httpmini.errors import CannotRun, FetchError, HttpminiError, UsageError, visible
 from httpmini.version import __version__
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+_CLIENT = ("get", "mirror")  # a server need not wait for their many flags: they are made when they are asked for
+
 
 class _Group(click.Group):
-    """Our errors as one message on standard error, never a traceback."""
+    """Our errors as one message on standard error, never a traceback; the client's commands beside our own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_CLIENT])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _CLIENT:
+            return super().get_command(ctx, cmd_name)
+        from httpmini import cli_client
+
+        return cli_client.COMMANDS[cmd_name]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            _fail(CannotRun("interrupted"), 130 if ctx.invoked_subcommand in cli_client.COMMANDS else 1)
+            _fail(CannotRun("interrupted"), 130 if ctx.invoked_subcommand in _CLIENT else 1)
         except FetchError as error:
             _fail(error, error.exit_status)
         except UsageError as error:
@@ -117,10 +129,6 @@ def _keep_standard_descriptors() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-
-
-for command in cli_client.COMMANDS.values():
-    main.add_command(command)
 
 
 @main.command(short_help="Give a user a password.")

@@ -4,14 +4,13 @@ Everything else is derived from these rows: the loader, the flags' help, ``httpm
 ``conf/httpmini.toml``.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, inspect
+from msgspec import Meta
 
 from httpmini.version import __version__
 
@@ -334,19 +333,23 @@ class Row:
         return f"{self.section}.{self.name}"
 
 
-def rows() -> Iterator[Row]:
+@cache
+def rows() -> tuple[Row, ...]:
     """All settings of the tables, in their order."""
-    for section in SECTIONS:
-        yield from rows_of(section)
+    return tuple(row for section in SECTIONS for row in rows_of(section))
 
 
-def rows_of(section: str) -> Iterator[Row]:
+@cache
+def rows_of(section: str) -> tuple[Row, ...]:
     """The settings of one table, or of one entry of an array of tables."""
-    for declared in msgspec.structs.fields({**SECTIONS, **LISTS}[section]):
-        default = declared.default
-        if declared.default_factory is not msgspec.NODEFAULT:
-            default = declared.default_factory()
-        meta = inspect.type_info(declared.type)
-        schema = (meta.extra_json_schema or {}) if isinstance(meta, inspect.Metadata) else {}
-        (example,) = schema.get("examples", [default])
-        yield Row(section, declared.name, declared.type, default, example, schema.get("description", ""))
+    return tuple(_row(section, declared) for declared in msgspec.structs.fields({**SECTIONS, **LISTS}[section]))
+
+
+def _row(section: str, declared: msgspec.structs.FieldInfo) -> Row:
+    default, example, text = declared.default, None, ""
+    if declared.default_factory is not msgspec.NODEFAULT:
+        default = declared.default_factory()
+    for meta in declared.type.__metadata__:  # of an Annotated
+        text = meta.description or text
+        example = meta.examples[0] if meta.examples else example
+    return Row(section, declared.name, declared.type, default, default if example is None else example, text)

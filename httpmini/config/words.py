@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
 import textwrap
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
+import msgspec
 from msgspec import inspect
 
 from httpmini.config.settings import LISTS, REQUIRED, SECTIONS, Config, Row, rows, rows_of
@@ -47,14 +46,21 @@ def declared_choices(declared: Any) -> list[str]:
 
 def guess(declared: Any, value: object) -> str:
     """A hint at the choice that was probably meant; empty when there is none."""
-    near = difflib.get_close_matches(str(value).lower(), declared_choices(declared), n=1)
+    near = _near(str(value).lower(), declared_choices(declared))
     return f'; did you mean "{near[0]}"?' if near and isinstance(value, str) else ""
+
+
+def _near(text: str, known: list[str]) -> list[str]:
+    """The one of ``known`` that is most like ``text``, if any is."""
+    import difflib  # for those who err
+
+    return difflib.get_close_matches(text, known, n=1)
 
 
 def nearest_section(section: str) -> str:
     """The known table that was probably meant."""
     known = [*SECTIONS, *LISTS]
-    near = difflib.get_close_matches(section, known, n=1)
+    near = _near(section, known)
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
 
 
@@ -62,7 +68,7 @@ def nearest_setting(section: str, name: str) -> str:
     """The known setting that was probably meant: one of this name elsewhere, or one of a similar name here."""
     here = [row.name for row in rows_of(section)]
     elsewhere = [row.key for row in rows() if row.name == name and section in SECTIONS]
-    near = elsewhere or [f"{section}.{close}" for close in difflib.get_close_matches(name, here, n=1)]
+    near = elsewhere or [f"{section}.{close}" for close in _near(name, here)]
     return f"did you mean {near[0]}?" if near else f"known here: {', '.join(here)}"
 
 
@@ -79,7 +85,7 @@ def toml(value: object) -> str:
             text = value.encode("utf-8", "replace").decode(
                 "utf-8"
             )  # a name that is not UTF-8 cannot be spelled in TOML
-            return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+            return msgspec.json.encode(text).decode().replace("\x7f", "\\u007F")
         case _:
             return str(value)
 

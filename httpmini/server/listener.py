@@ -114,13 +114,19 @@ def accept(listener: socket.socket) -> tuple[int, Peer]:
 def _resolve(endpoint: Endpoint) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:
     try:
         found = socket.getaddrinfo(
-            endpoint.host or None, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            _for_lookup(endpoint.host), endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (OSError, UnicodeError) as error:  # gaierror is an OSError; an over-long label is a UnicodeError
         said = error.strerror if isinstance(error, OSError) else "not a host name"
         raise CannotRun(f"cannot listen on {endpoint}: {said}; is the name right?") from error
     addresses = dict.fromkeys((family, address) for family, _, _, _, address in found)
     return [(family, address) for family, address in addresses if family in (socket.AF_INET, socket.AF_INET6)]
+
+
+def _for_lookup(host: str) -> str | bytes | None:
+    """None is all addresses. For text, Python would load its codec for international names: numbers go as bytes."""
+    is_numeric = host.isascii() and (":" in host or host.replace(".", "").isdecimal())
+    return (host.encode() if is_numeric else host) or None
 
 
 def _listen_at(endpoint: Endpoint, backlog: int, peers_begin: bool) -> list[socket.socket]:

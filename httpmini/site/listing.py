@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import time
@@ -117,6 +116,8 @@ def _page_row(entry: Entry) -> dict[str, str]:
 
 def _draw_json(names: tuple[bytes, ...], entries: list[Entry]) -> bytes:
     """UTF-8 (RFC 8259 §8.1); what a terminal might act on is written as ``\\uXXXX``, which reads as the same text."""
+    import json  # start-up need not wait for it; the pages bring it along later
+
     path = "/" + "".join(_text(name) + "/" for name in names)
     listing = {"path": path, "entries": [_json_row(entry) for entry in entries]}
     text = json.dumps(listing, ensure_ascii=False)
