@@ -16,9 +16,10 @@ refusal, no redirection, nothing behind a password, no part of a file.
 from __future__ import annotations
 
 import os
+from _thread import allocate_lock  # threading's Lock, without what else that would load at the start
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from httpmini.protocol.body import Body, FileSlice, body_length
 from httpmini.protocol.dates import format_date
@@ -41,13 +42,15 @@ class Kept:
     """One answer as octets.
 
     Attributes:
-        octets: head and body, with the Date of ``second``; empty when it was forgotten.
+        octets: head and body, with the Date of ``second``.
         second: since the epoch.
         head_bytes: the length of the head.
         response: what it was spelled from, without its body.
         is_current: whether it is still right.
         looked_at: when it was last found to be right, by the monotonic clock.
         was_used: since it was last asked whether it may go.
+        heads: those that lead to it.
+        is_forgotten: whether it is kept no longer. Who has found it before may still send it.
     """
 
     octets: bytes
@@ -57,6 +60,8 @@ class Kept:
     is_current: Callable[[], bool]
     looked_at: float = _NEVER
     was_used: bool = False
+    heads: set[bytes] = field(default_factory=set)
+    is_forgotten: bool = False
 
     def set_date(self, second: int) -> None:
         """Let the answer have the Date of ``second``."""
@@ -88,6 +93,8 @@ class Known:
 class Recall:
     """What is kept. When there is no more room, what has not been used for a while is forgotten.
 
+    Threads may share it. While one looks at a file, others go on, and may forget the very answer that it is about.
+
     Args:
         most_bytes: how much memory the answers may take, roughly; 0 keeps nothing.
         now: the present, in seconds since the epoch.
@@ -103,6 +110,7 @@ class Recall:
         self._known: OrderedDict[bytes, Known] = OrderedDict()
         self._kept: OrderedDict[Question, Kept] = OrderedDict()
         self._seen: set[int] = set()  # hashes of heads
+        self._lock = allocate_lock()  # held to change what is kept; not to find something, nor to look at files
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -120,8 +128,9 @@ class Recall:
             return None
         kept = known.kept
         if kept.looked_at != now:
-            if not kept.octets or not self._refresh(kept):
-                del self._known[head]
+            if not self._refresh(kept):
+                self._known.pop(head, None)
+                kept.heads.discard(head)
                 return None
             kept.looked_at = now
         return known
@@ -133,7 +142,8 @@ class Recall:
             return None
         if kept.looked_at != now:
             if not self._refresh(kept):
-                self._forget(question)
+                with self._lock:
+                    self._forget(question)
                 return None
             kept.looked_at = now
         return kept
@@ -169,11 +179,12 @@ class Recall:
         cost = len(octets) + ENTRY_BYTES
         if cost > self._most_bytes:
             return None
-        self._forget(question)
-        self._make_room(cost)
         kept = Kept(octets, second, len(head), replace(response, body=(), owned_fds=()), response.is_current)
-        self._kept[question] = kept
-        self.bytes_used += cost
+        with self._lock:
+            self._forget(question)
+            self._make_room(cost)
+            self._kept[question] = kept
+            self.bytes_used += cost
         return kept
 
     def remember_head(self, head: bytes, known: Known) -> None:
@@ -186,9 +197,14 @@ class Recall:
                 self._seen.clear()
             self._seen.add(trace)
         elif len(head) <= MAX_HEAD_BYTES:
-            self._known[head] = known
-            if len(self._known) > MAX_HEADS:
-                self._known.popitem(last=False)
+            with self._lock:
+                if known.kept.is_forgotten:
+                    return
+                self._known[head] = known
+                known.kept.heads.add(head)
+                if len(self._known) > MAX_HEADS:
+                    oldest, its = self._known.popitem(last=False)
+                    its.kept.heads.discard(oldest)
 
     def _make_room(self, cost: int) -> None:
         """Forget the oldest answers; one that was used meanwhile gets a second chance."""
@@ -204,7 +220,9 @@ class Recall:
         kept = self._kept.pop(question, None)
         if kept is not None:
             self.bytes_used -= len(kept.octets) + ENTRY_BYTES
-            kept.octets, kept.looked_at = b"", _NEVER  # heads may still lead to it
+            kept.is_forgotten = True
+            for head in tuple(kept.heads):  # find_head may take one away meanwhile
+                self._known.pop(head, None)
 
 
 def _read(body: Body) -> bytes | None:
