@@ -119,7 +119,7 @@ def _assert_shows(page: Page, edition: int) -> None:
 
 
 def _assert_answered(server: ServerProcess, folder: str, *statuses: int) -> None:
-    """Every file of the page has been answered with these and no others (workers of prefork mode write when they have time)."""
+    """Every file of the page has been answered with these and no others, in any order: workers write when they can."""
     for name in FILES_OF_A_PAGE:
         pattern = rf'"GET /{folder}/{re.escape(name)} HTTP/1\.[01]" (\d+) '
         server.wait_for_line(pattern, count=len(statuses))

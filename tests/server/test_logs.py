@@ -48,6 +48,7 @@ def test_one_line_for_each(start: StartServer, site: Path, mode: str, data: byte
     if data.startswith(b"GET /ten.txt HTTP/1.0\r\n\r\n"):
         server.wait_for_line(r'"GET /ten.txt HTTP/1.0" 200 10 ', count=2)
     # In prefork mode each worker writes when it has time, so the first request may be in the second line.
+    server.wait_for_line(re.escape(f'"{line}" {status} '))
     mine = next((entry for entry in server.access_lines() if f'"{line}" {status} ' in entry), "")
     combined, _, why = mine.partition(" reason=")
     assert bool(why) == (status >= "400")
