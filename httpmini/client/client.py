@@ -142,6 +142,7 @@ class Client:
                 raise
             if there is None:
                 response.history = tuple(history)
+                response.check_length()
                 return response
             history.append((response.status, response.url))
             response.drain()

@@ -142,7 +142,6 @@ class Wire:
         return self._pieces(framing, head)
 
     def _pieces(self, framing: Framing, head: ResponseHead) -> Iterator[Data]:
-        self._check_size(framing.announced)  # when it is read: a redirection's page may be as long as it likes
         data: Data = self._rest
         self._rest = b""
         size, done = 0, False
@@ -156,14 +155,19 @@ class Wire:
                 raise Truncated(f"the answer ended {missing}")
             data, done = b"", framing.done
             size += len(piece)
-            self._check_size(size)
+            self.check_size(size)
             if done:
                 self.complete = True
                 self.reusable = not framing.surplus and _is_kept(head) and not isinstance(framing, UntilEnd)
             if piece:
                 yield piece
 
-    def _check_size(self, size: int) -> None:
+    def check_size(self, size: int) -> None:
+        """Whether a body may have ``size`` bytes.
+
+        Raises:
+            TooLarge: it may not.
+        """
         if self.limits.body_bytes is not None and size > self.limits.body_bytes:
             raise TooLarge(f"the body has more than {self.limits.body_bytes} bytes")
 

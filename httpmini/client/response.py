@@ -197,6 +197,19 @@ class Response:
             raise BadStatus(f"{self.url}: {self.status} {self.reason}".rstrip(), self.status)
         return self
 
+    def check_length(self) -> None:
+        """Refuse a body that is announced to be longer than the limits allow. (The page of a redirection may be.)
+
+        Raises:
+            TooLarge: it is; then this is closed.
+        """
+        if self._release is not None:  # else there is no body
+            try:
+                self._wire.check_size(self.content_length or 0)
+            except TooLarge:
+                self.close()
+                raise
+
     def drain(self) -> None:
         """Close it, but first read a body that is short and comes soon, so that its connection is kept."""
         is_framed = self.content_length is not None or "Transfer-Encoding" in self.headers
