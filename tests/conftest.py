@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from httpmini.server.modes import MODES
-from tests.support.processes import ServerProcess
+from httpmini.site.witness import SETTLED_S
+from tests.support.processes import ServerProcess, eventually
 from tests.support.site_tree import make_site
 
 StartServer = Callable[..., ServerProcess]
@@ -26,6 +28,16 @@ def mode(request: pytest.FixtureRequest) -> str:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of ``site_tree``; not to be changed by a test."""
     return make_site(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="session")
+def old_site(site: Path) -> Path:
+    """The site, once everybody can vouch for its files."""
+    youngest = max(
+        os.lstat(os.path.join(folder, name)).st_ctime for folder, _, names in os.walk(site) for name in names
+    )
+    eventually(lambda: time.time() > youngest + SETTLED_S, "the files are old")
+    return site
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import bcrypt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from httpmini import config
 from httpmini.daemon.assembly import make_service, make_site
@@ -24,6 +26,7 @@ from tests.support.small_site import write_tree
 from tests.support.wire import mask_date
 from tests.wire_cases import CASES, Case
 
+PLAIN = b"GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n"
 HEAD = b"HTTP/1.0 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
 
 
@@ -105,6 +108,46 @@ def test_heads_are_bounded_and_remembered_the_second_time(monkeypatch: pytest.Mo
     for _ in range(3):
         recall.remember_head(long, entry)
     assert recall.find_head(long, 0.0) is None
+
+
+def test_heads_of_one_answer_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_HEADS", 8)
+    recall = make()
+    kept = keep(recall, 0)
+    entry = known(kept)
+    for number in range(100):
+        for _ in range(2):
+            recall.remember_head(b"head %d" % number, entry)
+    assert kept is not None
+    assert len(kept.heads) == 8
+
+
+actions = st.lists(
+    st.tuples(st.sampled_from(["keep", "ask", "change", "repeat"]), st.integers(0, 9), st.integers(0, 6000)),
+    max_size=60,
+)
+
+
+@given(actions)
+@settings(max_examples=300, deadline=None)
+def test_whatever_happens(happening: list[tuple[str, int, int]]) -> None:
+    """It is bounded, and what is found is the last thing that was kept for that question, and is still right."""
+    most = 8 * ENTRY_BYTES
+    recall, files, bodies = make(most), [File() for _ in range(10)], [b""] * 10
+    for moment, (action, number, size) in enumerate(happening):
+        if action == "keep":
+            files[number], bodies[number] = File(), b"%d" % moment + b"x" * size
+            response = Response(200, Headers(), (bodies[number],), is_current=files[number].is_current)
+            recall.keep(question(number), response, HEAD, response.body, 0)
+        elif action == "change":
+            files[number].current = False
+        kept = recall.find(question(number), float(moment))
+        if action == "repeat" and kept:
+            recall.remember_head(b"%d" % number, known(kept))
+        for found in (kept, getattr(recall.find_head(b"%d" % number, float(moment)), "kept", None)):
+            assert found is None or (found.octets == HEAD + bodies[number] and files[number].current)
+        assert 0 <= recall.bytes_used <= most
+        assert len(recall) * ENTRY_BYTES <= recall.bytes_used
 
 
 def test_one_look_for_each_moment() -> None:
@@ -198,10 +241,10 @@ def told(root: Path, toml: str = "") -> Told:
     """A service for which everything in ``root`` was written long ago."""
     file = root.parent / "recall.toml"
     file.write_text(toml)
-    settings = config.load(str(file), config.Flags(root=str(root)))
-    site = replace(make_site(settings), now=lambda: time.time() + 10)
+    configured = config.load(str(file), config.Flags(root=str(root)))
+    site = replace(make_site(configured), now=lambda: time.time() + 10)
     log: list[str] = []
-    return Told(make_service(settings, site, log.append, log.append), log=log)
+    return Told(make_service(configured, site, log.append, log.append), log=log)
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +301,62 @@ def test_what_is_kept(tmp_path: Path, head: bytes, kept: bool) -> None:
     assert bool(service.ready) == kept
     assert len(service.log) == 4, "each is one line, kept or not"
     assert len({line.split("] ", 1)[1] for line in service.log}) == 1
+
+
+@pytest.mark.parametrize("coding", ["", "gzip", "identity", "gzip;q=0"])
+def test_nothing_is_kept_where_variants_are_looked_for(tmp_path: Path, coding: str) -> None:
+    root = write_tree(tmp_path / "root", {"a.txt": b"plain", "a.txt.gz": b"packed"})
+    service = told(root, '[site]\nprecompressed = ["gzip"]\n')
+    fields = f"Accept-Encoding: {coding}\r\n" if coding else ""
+    for _ in range(4):
+        said = service.ask(f"GET /a.txt HTTP/1.1\r\nHost: h\r\n{fields}\r\n".encode())
+        assert said.endswith(b"packed" if coding == "gzip" else b"plain")
+    assert service.ready == 0
+    (root / "a.txt.gz").unlink()
+    assert service.ask(b"GET /a.txt HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n").endswith(b"plain")
+
+
+def test_a_304_is_kept_and_ends_with_the_version_that_it_is_about(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "root", {"a.txt": b"old"})
+    os.utime(root / "a.txt", (10**9, 10**9))
+    service = told(root)
+    tag = next(line for line in service.ask(PLAIN).split(b"\r\n") if line.startswith(b"ETag: ")).removeprefix(b"ETag: ")
+    date = b"Sun, 09 Sep 2001 01:46:40 GMT"
+    conditions = [b"If-None-Match: " + tag, b"If-None-Match: W/" + tag, b"If-Modified-Since: " + date]
+    heads = [PLAIN[:-2] + condition + b"\r\n\r\n" for condition in conditions]
+    for _ in range(4):
+        assert [service.ask(head)[:13] for head in heads] == [b"HTTP/1.0 304 "] * 3
+        assert service.ask(PLAIN).endswith(b"old")
+    assert service.ready >= 9
+    (root / "a.txt").write_bytes(b"new")
+    for head in heads:
+        said = service.ask(head)
+        assert said.startswith(b"HTTP/1.0 200 ")
+        assert said.endswith(b"new")
+
+
+def test_what_changes_is_answered_anew(tmp_path: Path) -> None:
+    """Whatever the way to it: by its octets, by its question, at the end of a head that came in two pieces."""
+    root = write_tree(tmp_path / "root", {"a.txt": b"0"})
+    service = told(root)
+    for number in range(1, 5):
+        for head in (PLAIN, PLAIN, PLAIN.replace(b"a.txt", b"a.txt?%d" % number)):
+            assert service.ask(head).endswith(b"\r\n\r\n%d" % (number - 1))
+        (root / "a.txt").write_bytes(b"%d" % number)
+        if number % 2:
+            assert service.ask(PLAIN.replace(b"Host", b"X: y\r\nHost")).endswith(b"%d" % number)
+        assert answers_in_pieces(service, PLAIN).endswith(b"%d" % number)
+    assert service.ready >= 4
+
+
+def answers_in_pieces(service: Told, head: bytes) -> bytes:
+    connection = service.service.connect(PEER, 0.0)
+    for piece in (head[:9], head[9:]):
+        assert connection.find_ready(piece, time.monotonic()) is None
+        connection.receive(piece, time.monotonic())
+    said = _octets(connection.output[0])
+    connection.sent(len(said), time.monotonic())
+    return said
 
 
 def test_answers_of_one_path_are_not_mixed_up(tmp_path: Path) -> None:

@@ -76,13 +76,48 @@ def file_becomes_a_folder(page: Path) -> None:
     page.mkdir()
 
 
+def folder_becomes_a_link_to_a_copy(page: Path) -> None:
+    """A link to a folder that has a hard link of the same file: even the inode is right, and the way is not."""
+    outside = page.parents[2] / "outside"
+    outside.mkdir()
+    os.link(page, outside / "page.html")
+    os.rename(page.parent, page.parents[1] / "old")
+    page.parent.symlink_to(outside)
+
+
+def file_becomes_a_fifo(page: Path) -> None:
+    page.unlink()
+    os.mkfifo(page)
+
+
+def grow_in_secret(page: Path) -> None:
+    before = page.stat()
+    with page.open("ab") as file:
+        file.write(b"a")
+    os.utime(page, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def rename_away_and_back(page: Path) -> None:
+    """Another file was there meanwhile; that the old one is back is no proof that nothing was asked of the other."""
+    os.rename(page, page.parent / "away")
+    os.rename(page.parent / "away", page)
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "rewritten, same size, date set back": rewrite_in_secret,
     "grown": lambda page: page.write_bytes(b"0123456789a"),
+    "grown, date set back": grow_in_secret,
+    "truncated": lambda page: os.truncate(page, 9),
     "emptied": lambda page: os.truncate(page, 0),
     "deleted": lambda page: page.unlink(),
     "replaced": replace_file,
     "permissions": lambda page: page.chmod(0o600),
+    "group may write": lambda page: page.chmod(page.stat().st_mode | 0o020),
+    "became a pipe": file_becomes_a_fifo,
+    "renamed, and back": rename_away_and_back,
+    "folder became a symlink to a copy": folder_becomes_a_link_to_a_copy,
+    "root deleted": lambda page: page.parents[1].unlink(),
+    "root renamed": lambda page: os.rename(page.parents[2] / "release", page.parents[2] / "other"),
     "touched": lambda page: os.utime(page),
     "one more link": lambda page: os.link(page, page.parent / "second"),
     "became a symlink": file_becomes_a_link,
@@ -104,6 +139,49 @@ def test_every_change_is_seen(root: Path, change: Callable[[Path], object]) -> N
     assert witness(), "what does not matter changes nothing"
     change(root / "sub" / "page.html")
     assert not witness()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_another_owner_is_seen(root: Path) -> None:
+    witness = look(root)
+    assert witness is not None
+    assert witness()
+    os.chown(root / "sub" / "page.html", 1, 1)
+    assert not witness()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_every_folder_on_the_way_counts(root: Path, depth: int) -> None:
+    """It is replaced by a link to where it has gone, so that everything below it is still the same."""
+    names = (b"sub", b"b", b"c", b"page.html")
+    (root / "sub" / "b" / "c").mkdir(parents=True)
+    (root / "sub" / "b" / "c" / "page.html").write_bytes(b"deep")
+    witness = look(root, names)
+    assert witness is not None
+    assert witness()
+    folder = root.joinpath(*map(os.fsdecode, names[:depth]))
+    os.rename(folder, root / "elsewhere")
+    folder.symlink_to(root / "elsewhere")
+    assert not witness()
+
+
+def test_a_file_of_the_root_itself(root: Path) -> None:
+    (root / "page.html").write_bytes(b"0123456789")
+    witness = look(root, (b"page.html",), missing=(b"index.html",))
+    assert witness is not None
+    assert witness()
+    (root / "index.html").write_bytes(b"")
+    assert not witness()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [(b"x" * 300,), (b"sub", b"x" * 300), (b"a" * 200,) * 30, (b"sub", b"sub"), (b"no", b"x")],
+)
+def test_nobody_vouches_for_what_cannot_be_looked_at(root: Path, names: tuple[bytes, ...]) -> None:
+    """Names and paths that the kernel finds too long, or that are not there."""
+    status = os.stat(root / "sub" / "page.html")
+    assert vouch(os.fsencode(root), names, status, LATER) is None
 
 
 def test_a_name_that_comes_first(root: Path) -> None:
