@@ -50,11 +50,6 @@ class LogFile:
 
         self._is_file = self._fd is not None and _is_regular(self._fd)
 
-    @property
-    def is_off(self) -> bool:
-        """Whether nothing that is written goes anywhere."""
-        return self._fd is None
-
     def write(self, line: str) -> None:
         """Take ``line``, which has no line end yet; it is at most ``MAX_LINE_BYTES`` long, or cut."""
         self._waiting.append(line)

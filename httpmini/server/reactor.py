@@ -116,7 +116,7 @@ class Reactor:
     def _attend(self, client: Client, move: Callable[[Client, float], bool], now: float) -> None:
         """Move the bytes of one client, contain what goes wrong, and watch for what it waits for then."""
         self._put_off = True
-        try:
+        try:  # what ``contained`` does, written out: this is done for every event
             if move(client, now) and client.watched:
                 return
         except Exception as fault:

@@ -163,7 +163,7 @@ class Recall:
         return response.is_current is not None and body_length(body) <= min(self._most_bytes, MAX_BODY_BYTES)
 
     def keep(self, question: Question, response: Response, head: bytes, body: Body, second: int) -> Kept | None:
-        """Keep an answer that ``takes`` takes; None when it has changed meanwhile.
+        """Keep an answer that ``takes`` takes; None when it cannot be read, or has changed meanwhile.
 
         Args:
             question: what was asked.
@@ -172,7 +172,10 @@ class Recall:
             body: what is to be sent behind it.
             second: the Date in the head, since the epoch.
         """
-        octets = _read((head, *body))
+        try:
+            octets = _read((head, *body))
+        except OSError:  # the disk failed: who sends it will see that too, and knows what to do then
+            return None
         # What was read is what was promised only if nothing has changed meanwhile.
         if octets is None or response.is_current is None or not response.is_current():
             return None

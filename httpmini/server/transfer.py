@@ -113,7 +113,7 @@ def advance(client: Client, now: float) -> bool:
         Whether it is certain that the client waits for the same as before.
     """
     connection = client.connection
-    if not connection.output and _read(client, connection, now):
+    if not connection.output and connection.interest is not Interest.CLOSED and _read(client, connection, now):
         return True
     writes = 0
     while connection.output and writes < WRITES_PER_TURN:

@@ -19,6 +19,7 @@ import httpmini
 from httpmini.errors import BadStatus, FetchError
 from tests.conftest import StartServer
 from tests.support.processes import eventually
+from tests.support.progress import EndAfter
 from tests.support.site_tree import BIG
 from tests.support.small_site import write_tree
 from tests.support.tools import tool
@@ -201,24 +202,6 @@ def test_a_range(url: str, client: httpmini.Client, program: str) -> None:
         assert response.status == 416
 
 
-class Interrupt:
-    """Progress that is Ctrl-C after so many bytes."""
-
-    def __init__(self, count: int) -> None:
-        self._left = count
-
-    def begin(self, name: str, total: int | None, done: int) -> None:
-        pass
-
-    def advance(self, count: int) -> None:
-        self._left -= count
-        if self._left <= 0:
-            raise KeyboardInterrupt
-
-    def end(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize("segments", [1, 4])
 def test_a_download_that_is_interrupted_and_gone_on_with(
     url: str, client: httpmini.Client, program: str, root: Path, tmp_path: Path, segments: int
@@ -227,7 +210,9 @@ def test_a_download_that_is_interrupted_and_gone_on_with(
     os.utime(root / "big.bin", (1_000_000_000,) * 2)
     target = tmp_path / "big.bin"
     with pytest.raises(KeyboardInterrupt):
-        httpmini.download(client, url + "big.bin", target, segments=segments, progress=Interrupt(len(BIG) // 2))
+        httpmini.download(
+            client, url + "big.bin", target, segments=segments, progress=EndAfter(len(BIG) // 2, KeyboardInterrupt())
+        )
     assert not target.exists()
     done = httpmini.download(client, url + "big.bin", target, segments=segments)
     assert (done.resumed_from > 0) == (program in KNOWS_RANGES)

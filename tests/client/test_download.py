@@ -23,6 +23,7 @@ from httpmini.errors import BadStatus, CannotRun, Corrupt
 from httpmini.protocol.message import Headers
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess
+from tests.support.progress import EndAfter
 
 SIZE = 3_000_000
 CONTENT = random.Random(1).randbytes(SIZE)
@@ -56,29 +57,10 @@ def settled(path: Path, content: bytes, age_s: int = 100) -> None:
     os.replace(new, path)
 
 
-class CutAfter:
-    """Progress that ends the download after some bytes, as a person or a failure would."""
-
-    def __init__(self, count: int, error: BaseException) -> None:
-        self._left = count
-        self._error = error
-
-    def begin(self, name: str, total: int | None, done: int) -> None:
-        pass
-
-    def advance(self, count: int) -> None:
-        self._left -= count
-        if self._left <= 0:
-            raise self._error
-
-    def end(self) -> None:
-        pass
-
-
 def cut(client: Client, url: str, target: Path, count: int, segments: int = 1) -> None:
     """Begin a download, and be interrupted after about ``count`` bytes."""
     with pytest.raises(KeyboardInterrupt):
-        download(client, url, target, segments=segments, progress=CutAfter(count, KeyboardInterrupt()))
+        download(client, url, target, segments=segments, progress=EndAfter(count, KeyboardInterrupt()))
     assert not target.exists()
     assert Path(f"{target}.part").stat().st_size >= count
     assert Path(f"{target}.part.json").exists()
@@ -265,7 +247,7 @@ def test_no_page_of_an_error_becomes_the_file(
 def test_rate(server: ServerProcess, client: Client, target: Path) -> None:
     pieces: list[int] = []
 
-    class Pieces(CutAfter):
+    class Pieces(EndAfter):
         def __init__(self) -> None:
             pass
 

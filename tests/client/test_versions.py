@@ -21,6 +21,7 @@ from httpmini.client.options import Retries, Timeouts
 from httpmini.client.part import Part, Plan, Segment, move_to_free_name
 from httpmini.errors import CannotRun, Corrupt, NotConnected
 from httpmini.protocol.dates import format_date
+from tests.support.progress import EndAfter
 from tests.support.wire import WAIT_S
 
 SIZE = 3_000_000
@@ -106,24 +107,6 @@ class Versions:
             pass  # the client needs no more
 
 
-class Stop:
-    """Progress that raises ``error`` once ``count`` bytes are there."""
-
-    def __init__(self, count: int, error: BaseException) -> None:
-        self._left, self._error = count, error
-
-    def begin(self, name: str, total: int | None, done: int) -> None:
-        pass
-
-    def advance(self, count: int) -> None:
-        self._left -= count
-        if self._left <= 0:
-            raise self._error
-
-    def end(self) -> None:
-        pass
-
-
 @pytest.fixture
 def server() -> Iterator[Versions]:
     made = Versions()
@@ -145,7 +128,7 @@ def target(tmp_path: Path) -> Path:
 
 def interrupt(client: Client, server: Versions, target: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        download(client, server.url, target, progress=Stop(SIZE // 2, KeyboardInterrupt()))
+        download(client, server.url, target, progress=EndAfter(SIZE // 2, KeyboardInterrupt()))
 
 
 def test_a_file_that_is_written_again_within_its_second(server: Versions, client: Client, target: Path) -> None:
@@ -173,7 +156,7 @@ def test_no_head_but_a_tag(server: Versions, client: Client, target: Path) -> No
     server.answers = ["GET"]
     interrupt(client, server, target)
 
-    class Change(Stop):
+    class Change(EndAfter):
         def advance(self, count: int) -> None:
             server.tag, server.content = '"2"', NEW
 
@@ -217,7 +200,7 @@ def test_all_of_it_is_kept_when_the_last_question_fails(server: Versions, client
     """The notes are written every two seconds: what came since then need not come again."""
     interrupt(client, server, target)
 
-    class Leave(Stop):
+    class Leave(EndAfter):
         def advance(self, count: int) -> None:
             if len(server.asked) == 2:
                 server.close()
@@ -235,7 +218,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_says_nothing(server: Versions, c
     """One segment comes, three are waited for, each for 20 s at most; what is left behind writes nothing any more."""
     server.silent = True
     with pytest.raises(KeyboardInterrupt):
-        download(client, server.url, target, segments=4, progress=Stop(100_000, KeyboardInterrupt()))
+        download(client, server.url, target, segments=4, progress=EndAfter(100_000, KeyboardInterrupt()))
     left = [thread for thread in threading.enumerate() if thread.name == "httpmini-segment"]
     assert len(left) == 3
     assert not target.exists()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
-from httpmini.server.connection import Connection, Patience, Peer
+from httpmini.server.connection import Connection, Interest, Patience, Peer
 from httpmini.server.reactor import Reactor
-from httpmini.server.transfer import Client
+from httpmini.server.transfer import Client, expire
 
 PATIENCE = Patience(idle_s=60.0, send_stall_s=60.0, linger_s=1.0, linger_bytes=1000)
 
@@ -44,3 +45,17 @@ def test_a_fault_ends_one_client() -> None:
     for peer in theirs:
         peer.close()
     reactor.close()
+
+
+def test_nothing_is_read_once_a_connection_has_ended() -> None:
+    """What comes after its end, and before its socket is closed, is nobody's any more."""
+    ours, peer = socket.socketpair()
+    client = Client(ours.detach(), Peer("", 0), _Echo(PATIENCE, 0.0), None)
+    peer.sendall(b"too late")
+    expire(client, 100.0)
+    assert client.connection.interest is Interest.CLOSED
+    client.close()
+    peer.settimeout(20)
+    with contextlib.suppress(ConnectionResetError):  # which says that it was not read
+        assert peer.recv(10) == b""
+    peer.close()

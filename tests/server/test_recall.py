@@ -198,6 +198,9 @@ def test_what_is_not_taken(tmp_path: Path) -> None:
         file.flush()
         slices = (FileSlice(file.fileno(), 0, 4),)
         assert make().keep(question(0), whole, HEAD, slices, 0) is None
+    folder = os.open(tmp_path, os.O_RDONLY)
+    assert make().keep(question(0), whole, HEAD, (FileSlice(folder, 0, 4),), 0) is None, "it cannot be read"
+    os.close(folder)
 
 
 # The same octets, kept or not.

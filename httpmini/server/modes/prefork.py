@@ -84,7 +84,7 @@ class Prefork:
         """
         hear, say = os.pipe()
         try:
-            self._children.start(lambda follower: self._work(number, follower, say), lambda: self._bury(number))
+            self._children.start(lambda follower: self._work(number, follower, hear, say), lambda: self._bury(number))
         except OSError as error:
             os.close(say)
             os.close(hear)
@@ -123,9 +123,10 @@ class Prefork:
         self._pauses[number] = pause
         self._due[number] = time.monotonic() + pause
 
-    def _work(self, number: int, follower: Follower, say: int) -> None:
-        """What a worker does with its life."""
+    def _work(self, number: int, follower: Follower, hear: int, say: int) -> None:
+        """What a worker does with its life; ``hear`` is the master's end of the pipe."""
         try:
+            os.close(hear)
             self._reactor.close()
             self._slots.belong_to(number)
             server = Select(replace(self._assignment, control=follower))
