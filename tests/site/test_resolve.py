@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -138,8 +139,10 @@ def test_a_symlink_swapped_in_at_the_wrong_moment(tmp_path: Path, victim: str) -
             os._exit(1)
     resolver = _resolver(root)
     seen: dict[str, int] = {}
+    until = time.monotonic() + 60
     try:
-        for _ in range(20_000):
+        # On a busy machine the other process may get no turn for thousands of looks.
+        while (sum(seen.values()) < 20_000 or not {"FILE", "OUTSIDE"} <= set(seen)) and time.monotonic() < until:
             found = resolver.resolve((b"folder", b"file.txt"))
             if isinstance(found, File):
                 seen["FILE"] = seen.get("FILE", 0) + 1
@@ -152,10 +155,8 @@ def test_a_symlink_swapped_in_at_the_wrong_moment(tmp_path: Path, victim: str) -
     finally:
         os.kill(child, 9)
         os.waitpid(child, 0)
-    # All three were met: the race took place.
-    assert seen["FILE"]
-    assert seen["OUTSIDE"]
-    assert set(seen) <= {"FILE", "OUTSIDE", "MISSING"}
+    # Both were met: the race took place.
+    assert {"FILE", "OUTSIDE"} <= set(seen) <= {"FILE", "OUTSIDE", "MISSING"}
 
 
 def test_the_same_descriptors_after_any_outcome(site: Path) -> None:
