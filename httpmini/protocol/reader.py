@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol import grammar
-from httpmini.protocol.message import Headers, Request
+from httpmini.protocol.message import Headers, Persistence, Request, persistence
 from httpmini.reasons import REASONS
 
 
@@ -144,30 +143,57 @@ class RequestReader:
         return _parse_request_line(bytes(buffer[:end]).removesuffix(b"\r"), self._limits.target_bytes)
 
 
-@lru_cache(maxsize=64)  # as good as all clients name the same few
-def _is_host(value: str) -> bool:
-    return grammar.HOST.fullmatch(value) is not None
+class PlainHead(NamedTuple):
+    """A whole request head in which nothing is unusual: what ``grammar.PLAIN_HEAD`` captures.
+
+    It has no condition, no range, and announces no body. The log may quote its values as they are.
+
+    Attributes:
+        line: the request line, without its end.
+        method: the method.
+        target: the request target, a path and perhaps a query.
+        path: the target without the query.
+        minor: the minor version, "0" or "1".
+        host, connection, accept_encoding, referer, user_agent: the value of the only field of that name, or None.
+    """
+
+    line: str
+    method: str
+    target: str
+    path: str
+    minor: str
+    host: str
+    connection: str | None
+    accept_encoding: str | None
+    referer: str | None
+    user_agent: str | None
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """(1, 0) or (1, 1)."""
+        return (1, 1) if self.minor == "1" else (1, 0)
+
+    @property
+    def persistence(self) -> Persistence:
+        """What the client said about the connection."""
+        return persistence(self.connection or "", self.version)
+
+    def as_request(self, data: bytes) -> Request:
+        """The same as a request; ``data`` is what was read."""
+        headers = Headers.from_lines(data[len(self.line) + 2 : -2].decode("iso-8859-1"))
+        return Request(self.method, self.target, self.version, headers, self.line)
 
 
-def read_plain_request(data: bytes, limits: HeadLimits) -> Request | None:
-    """The request that ``data`` is, when it is exactly one whole head with nothing unusual in it; as most are.
+def read_plain_head(data: bytes, limits: HeadLimits) -> PlainHead | None:
+    """What ``data`` is, when it is exactly one whole head with nothing unusual in it; as most are.
 
     None says nothing: then ``RequestReader`` finds out what it is. Where both read a request, they read the same.
     """
-    match = grammar.PLAIN_REQUEST_LINE.match(data)
-    if match is None or len(data) > limits.head_bytes or data.find(b"\r\n\r\n") != len(data) - 4:
+    match = grammar.PLAIN_HEAD.fullmatch(data.decode("iso-8859-1"))
+    if match is None or len(data) > limits.head_bytes or data.count(b"\n") - 2 > limits.fields:
         return None
-    method, target, minor = match.groups()
-    block = data[match.end() : -2]
-    if len(target) > limits.target_bytes or not grammar.is_plain(block, limits.fields):
-        return None
-    headers = Headers.from_lines(block.decode("iso-8859-1"))
-    hosts = headers.all("Host")
-    if len(hosts) != 1 or not _is_host(hosts[0]) or headers.has_any("content-length:", "transfer-"):
-        return None
-    line = data[: match.end() - 2].decode("ascii")
-    version = (1, 1) if minor == b"1" else (1, 0)
-    return Request(method.decode("ascii"), target.decode("ascii"), version, headers, line)
+    head = PlainHead._make(match.groups())
+    return head if head.host is not None and len(head.target) <= limits.target_bytes else None
 
 
 def _parse_request_line(line: bytes, target_bytes: int) -> _RequestLine:

@@ -21,6 +21,7 @@ from typing import Literal
 from httpmini.errors import ProtocolError
 from httpmini.protocol.dates import MONTHS
 from httpmini.protocol.message import Request, Response
+from httpmini.protocol.reader import PlainHead
 from httpmini.server.connection import Peer
 
 Format = Literal["common", "combined"]
@@ -80,8 +81,7 @@ class AccessLog:
     def __init__(self, form: Format, write: Callable[[str], None]) -> None:
         self._form = form
         self._write = write
-        self._second = -1
-        self._date = ""
+        self._second, self._host, self._beginning = -1, "", ""
 
     def add(self, exchange: Exchange) -> None:
         """Write down what has happened."""
@@ -89,13 +89,21 @@ class AccessLog:
 
     def add_again(self, host: str, rest: str, second: int) -> None:
         """Write down that what the ``rest`` of a line says (see ``fill``) has happened, perhaps once more."""
-        if second != self._second:
-            self._second, self._date = second, format_time(second)
-        self._write(f"{host} - - [{self._date}] {rest}")
+        if second != self._second or host != self._host:
+            self._second, self._host = second, host
+            self._beginning = f"{host} - - [{format_time(second)}] "
+        self._write(self._beginning + rest)
 
     def around(self, line: str, request: Request | None, response: Response) -> Around:
         """What stands between the date and the size, and behind that: the same for the same request and answer."""
         return around_size(line, request, response, self._form)
+
+    def around_plain(self, head: PlainHead, response: Response) -> Around:
+        """The same for a head of which everything can be quoted as it is."""
+        before = f'"{head.line}" {response.status} '
+        if self._form == "common":
+            return before, ""
+        return before, f' "{head.referer or "-"}" "{head.user_agent or "-"}"'
 
 
 def fill(around: Around, body_bytes: int) -> str:

@@ -14,7 +14,7 @@ from typing import Protocol
 from httpmini.errors import ProtocolError
 from httpmini.protocol.body import Piece
 from httpmini.protocol.message import Headers, Request, Response
-from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader, read_plain_request
+from httpmini.protocol.reader import NEED_DATA, HeadLimits, PlainHead, RequestReader, read_plain_head
 from httpmini.protocol.writer import response_head
 from httpmini.reasons import REASONS
 from httpmini.server.access_log import AccessLog, Exchange, fill
@@ -89,11 +89,11 @@ class HttpConnection(Connection):
         "_answer",
         "_answer_begins_at",
         "_draining",
+        "_head",
         "_head_deadline",
         "_known",
         "_peer",
         "_reader",
-        "_request",
         "_service",
     )
 
@@ -102,7 +102,7 @@ class HttpConnection(Connection):
         self._service = service
         self._peer = peer
         self._reader: RequestReader | None = None  # while something of a head is here that was not answered at once
-        self._request: Request | None = None  # one that was read and is not answered yet
+        self._head: PlainHead | None = None  # one that was read and is not answered yet
         self._head_deadline: float | None = None
         self._answer: _Answer | Known | None = None
         self._answer_begins_at = 0  # in ``sent_bytes``
@@ -123,19 +123,19 @@ class HttpConnection(Connection):
         self._known = known
         return known.kept.octets
 
-    def _recognise(self, head: bytes, now: float) -> Known | None:
+    def _recognise(self, data: bytes, now: float) -> Known | None:
         """What is kept for the question that is asked with a new head, when it is still right."""
-        request = read_plain_request(head, self._service.limits)
-        if request is None:
+        head = self._head = read_plain_head(data, self._service.limits)
+        if head is None:
             return None
-        keep_alive = self._may_keep_alive(request)
-        question = self._question(request, head, keep_alive=keep_alive)
-        kept = self._service.recall.find(question, now) if question else None
+        keep_alive, is_last = head.persistence
+        recall = self._service.recall
+        kept = recall.find(self._question(head.method, head.path, head.accept_encoding, keep_alive=keep_alive), now)
         if kept is None:
-            self._request = request  # receive() comes next
-            return None
-        known = self._know(request, kept, keep_alive=keep_alive)
-        self._service.recall.remember_head(head, known)
+            return None  # receive() comes next
+        around = self._service.log.around_plain(head, kept.response)
+        known = Known(kept, keep_alive, not is_last, around, fill(around, kept.body_bytes))
+        recall.remember_head(data, known)
         return known
 
     def sent_ready(self, answer: bytes, count: int, now: float) -> bool:
@@ -157,13 +157,16 @@ class HttpConnection(Connection):
     def on_data(self, data: bytes, now: float) -> None:
         """A whole head, as most come; or anything else, which is for the reader."""
         if self._reader is None:
-            request, self._request = self._request or read_plain_request(data, self._service.limits), None
-            if request is not None:
-                self._answer_request(request, data, now)
+            head, self._head = self._head or read_plain_head(data, self._service.limits), None
+            if head is not None:
+                self._answer_request(head.as_request(data), data, now)
                 return
             self._reader = RequestReader(self._service.limits)
-        self._reader.feed(data)
-        self._read_request(self._reader, now)
+            self._reader.feed(data)
+            self._read_request(self._reader, now, data)
+        else:
+            self._reader.feed(data)
+            self._read_request(self._reader, now)
 
     def on_end(self, now: float) -> None:
         """The client sends nothing more: fine between two requests, an error in the middle of one."""
@@ -211,7 +214,8 @@ class HttpConnection(Connection):
         """Answer a request that cannot be read, and read no further."""
         self._answer_with(None, self._draw_refusal(error), now)
 
-    def _read_request(self, reader: RequestReader, now: float) -> None:
+    def _read_request(self, reader: RequestReader, now: float, data: bytes | None = None) -> None:
+        """Answer the next request, if it is complete. ``data`` is all that was fed, when nothing was before."""
         try:
             request = reader.next()
         except ProtocolError as error:
@@ -221,9 +225,10 @@ class HttpConnection(Connection):
             self._wait_for_head(now)
         else:
             self._head_deadline = None
+            head = None
             if reader.is_empty:
-                self._reader = None
-            self._answer_request(request, None, now)
+                self._reader, head = None, data
+            self._answer_request(request, head, now)
 
     def _wait_for_head(self, now: float) -> None:
         """The first byte of a head starts its clock; further ones do not wind it up again."""
@@ -245,7 +250,7 @@ class HttpConnection(Connection):
         """
         recall = self._service.recall
         keep_alive = self._may_keep_alive(request)
-        question = self._question(request, head, keep_alive=keep_alive)
+        question = self._question_of(request, head, keep_alive=keep_alive)
         kept = recall.find(question, now) if question else None
         if kept is None:
             response = self._respond(request)
@@ -254,24 +259,23 @@ class HttpConnection(Connection):
             if kept is None:
                 self._answer_with(request, response, now)
                 return
-        known = self._know(request, kept, keep_alive=keep_alive)
+        around = self._service.log.around(request.line, request, kept.response)
+        known = Known(kept, keep_alive, self._expects_more(request), around, fill(around, kept.body_bytes))
         if head:
             recall.remember_head(head, known)
         self._answer_known(known, now)
 
-    def _know(self, request: Request, kept: Kept, *, keep_alive: bool) -> Known:
-        around = self._service.log.around(request.line, request, kept.response)
-        line = fill(around, len(kept.octets) - kept.head_bytes)
-        return Known(kept, keep_alive, self._expects_more(request), around, line)
-
-    def _question(self, request: Request, head: bytes | None, *, keep_alive: bool) -> Question | None:
+    def _question_of(self, request: Request, head: bytes | None, *, keep_alive: bool) -> Question | None:
         """What the answer depends on: conditions are looked up by their octets only."""
         if request.version < (1, 0) or request.content_length or self._draining:
             return None
         if request.is_conditional:
             return head
-        chosen_by = request.headers.get("Accept-Encoding") if self._service.negotiates else None
-        return request.method, request.target.partition("?")[0], keep_alive, chosen_by or ""
+        path, chosen_by = request.target.partition("?")[0], request.headers.get("Accept-Encoding")
+        return self._question(request.method, path, chosen_by, keep_alive=keep_alive)
+
+    def _question(self, method: str, path: str, accept_encoding: str | None, *, keep_alive: bool) -> Question:
+        return method, path, keep_alive, (accept_encoding or "") if self._service.negotiates else ""
 
     def _keep(self, question: Question, request: Request, response: Response, *, keep_alive: bool) -> Kept | None:
         """Have ``response`` kept, if that is possible; then its descriptors are closed."""
@@ -343,14 +347,14 @@ class HttpConnection(Connection):
         return (
             request is not None
             and request.version >= (1, 0)
-            and request.wants_keep_alive
+            and request.persistence.wants_keep_alive
             and request.content_length == 0
             and not self._draining
         )
 
     def _expects_more(self, request: Request | None) -> bool:
         """Whether more bytes of the client are likely to come: it was refused, has a body, or may pipeline."""
-        return request is None or not request.is_last or request.content_length > 0 or self._has_begun
+        return request is None or not request.persistence.is_last or request.content_length > 0 or self._has_begun
 
     def _close_answer(self) -> None:
         """The answer is out or given up: its descriptors, its line in the log."""
@@ -359,8 +363,8 @@ class HttpConnection(Connection):
             return
         sent, now = self.sent_bytes - self._answer_begins_at, self._service.now()
         if isinstance(answer, Known):
-            head_bytes, around = answer.kept.head_bytes, answer.around
-            self._service.log.add_again(self._peer.host, fill(around, max(0, sent - head_bytes)), int(now))
+            body_bytes = max(0, sent - answer.kept.head_bytes)
+            self._service.log.add_again(self._peer.host, fill(answer.around, body_bytes), int(now))
             return
         _close_files(answer.response)
         body_bytes = max(0, sent - answer.head_bytes)

@@ -63,6 +63,11 @@ class Kept:
     heads: set[bytes] = field(default_factory=set)
     is_forgotten: bool = False
 
+    @property
+    def body_bytes(self) -> int:
+        """The length of what comes behind the head."""
+        return len(self.octets) - self.head_bytes
+
     def set_date(self, second: int) -> None:
         """Let the answer have the Date of ``second``."""
         date = format_date(second).encode("ascii")

@@ -68,7 +68,7 @@ def test_what_a_client_says_of_its_connection(
 ) -> None:
     headers = Headers((("connection", connection),) if connection else ())
     request = Request("GET", "/", version, headers)
-    assert (request.wants_keep_alive, request.is_last) == (wants_keep_alive, is_last)
+    assert request.persistence == (wants_keep_alive, is_last)
 
 
 @pytest.mark.parametrize(
