@@ -30,6 +30,7 @@ from httpmini.site.refusals import ErrorPages
 from httpmini.site.resolve import Resolver
 from httpmini.site.respond import Site
 from httpmini.site.rules import FieldRule, Glob, Redirect
+from httpmini.site.witness import Witnesses
 
 if TYPE_CHECKING:
     from httpmini.site.users import Users
@@ -91,6 +92,7 @@ def make_site(config: Config) -> Site:
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
     return Site(
         resolver=Resolver(root, site.hidden, site.symlinks == "inside"),
+        witnesses=Witnesses(root),
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
         media_types=media_types,

@@ -27,4 +27,4 @@ Body = tuple[Piece, ...]
 
 def body_length(body: Body) -> int:
     """The number of octets that ``body`` will have on the wire."""
-    return sum(len(piece) for piece in body)
+    return sum(map(len, body))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import calendar
 import re
 import time
+from functools import lru_cache
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -29,6 +30,11 @@ _FORMS = (
 
 def format_date(seconds: float) -> str:
     """``seconds`` since the epoch as an IMF-fixdate, the fraction cut off."""
+    return _format_date(int(seconds))
+
+
+@lru_cache(maxsize=1024)  # the present is asked for again and again; and many files were made at the same time
+def _format_date(seconds: int) -> str:
     t = time.gmtime(seconds)
     return (
         f"{DAYS[t.tm_wday]}, {t.tm_mday:02} {MONTHS[t.tm_mon - 1]} {t.tm_year:04} "

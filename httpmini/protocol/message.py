@@ -167,7 +167,7 @@ class Request:
         return persistence(", ".join(self.headers.all("Connection")), self.version)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
     """One answer of the server, before it is known how it will be framed.
 
@@ -179,8 +179,8 @@ class Response:
         error: what a refusal says; None for any other answer.
         is_last: whether the connection ends behind it, whatever the client asked.
         user: the name of the user who was let in, its octets as characters; empty for anybody.
-        is_current: says, at any later time, whether the same request would get this same answer; None when that cannot
-            be said, and the answer must not be kept.
+        is_current: says, at any later moment (see ``Witness``), whether the same request would get this same answer;
+            None when that cannot be said, and the answer must not be kept.
     """
 
     status: int
@@ -190,7 +190,7 @@ class Response:
     error: ProtocolError | None = None
     is_last: bool = False
     user: str = ""
-    is_current: Callable[[], bool] | None = None
+    is_current: Callable[[float], bool] | None = None
 
     @property
     def content_length(self) -> int | None:

@@ -27,8 +27,9 @@ def response_head(response: Response, *, keep_alive: bool, server: str, now: flo
     if server:
         fields.append(("Server", server))
     fields.append(("Connection", "keep-alive" if keep_alive else "close"))
-    if response.content_length is not None:
-        fields.append(("Content-Length", str(response.content_length)))
+    length = response.content_length
+    if length is not None:
+        fields.append(("Content-Length", str(length)))
     start_line = f"HTTP/1.0 {response.status} {PHRASES[response.status]}"
     return _spell(start_line, (*fields, *response.headers))
 

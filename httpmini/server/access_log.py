@@ -94,13 +94,13 @@ class AccessLog:
             self._beginning = f"{host} - - [{format_time(second)}] "
         self._write(self._beginning + rest)
 
-    def around(self, line: str, request: Request | None, response: Response) -> Around:
-        """What stands between the date and the size, and behind that: the same for the same request and answer."""
-        return around_size(line, request, response, self._form)
+    def around(self, line: str, request: Request | None, status: int) -> Around:
+        """What stands between the date and the size, and behind that, when ``request`` was not refused."""
+        return around_size(line, request, status, "", self._form)
 
-    def around_plain(self, head: PlainHead, response: Response) -> Around:
+    def around_plain(self, head: PlainHead, status: int) -> Around:
         """The same for a head of which everything can be quoted as it is."""
-        before = f'"{head.line}" {response.status} '
+        before = f'"{head.line}" {status} '
         if self._form == "common":
             return before, ""
         return before, f' "{head.referer or "-"}" "{head.user_agent or "-"}"'
@@ -121,14 +121,14 @@ def format_time(seconds: float) -> str:
 def format_exchange(exchange: Exchange, form: Format) -> str:
     """The line for ``exchange``."""
     user = escape(exchange.response.user, _MAX_USER_OCTETS).replace(" ", "\\x20") or "-"
-    rest = fill(around_size(exchange.line, exchange.request, exchange.response, form), exchange.body_bytes)
+    why = _explain(exchange.response.error)
+    rest = fill(around_size(exchange.line, exchange.request, exchange.response.status, why, form), exchange.body_bytes)
     return f"{exchange.peer.host} - {user} [{format_time(exchange.finished)}] {rest}"
 
 
-def around_size(line: str, request: Request | None, response: Response, form: Format) -> Around:
+def around_size(line: str, request: Request | None, status: int, why: str, form: Format) -> Around:
     """What stands between the date and the size of a line, and behind that."""
-    before = f'"{_quote(line, _MAX_LINE_OCTETS)}" {response.status} '
-    why = _explain(response.error)
+    before = f'"{_quote(line, _MAX_LINE_OCTETS)}" {status} '
     if form == "common":
         return before, why
     fields = request.headers if request else None

@@ -133,7 +133,7 @@ class HttpConnection(Connection):
         kept = recall.find(self._question(head.method, head.path, head.accept_encoding, keep_alive=keep_alive), now)
         if kept is None:
             return None  # receive() comes next
-        around = self._service.log.around_plain(head, kept.response)
+        around = self._service.log.around_plain(head, kept.status)
         known = Known(kept, keep_alive, not is_last, around, fill(around, kept.body_bytes))
         recall.remember_head(data, known)
         return known
@@ -259,7 +259,7 @@ class HttpConnection(Connection):
             if kept is None:
                 self._answer_with(request, response, now)
                 return
-        around = self._service.log.around(request.line, request, kept.response)
+        around = self._service.log.around(request.line, request, kept.status)
         known = Known(kept, keep_alive, self._expects_more(request), around, fill(around, kept.body_bytes))
         if head:
             recall.remember_head(head, known)
@@ -284,7 +284,7 @@ class HttpConnection(Connection):
         if not recall.takes(response, pieces):
             return None
         now = self._service.now()
-        kept = recall.keep(question, response, self._spell(response, now, keep_alive=keep_alive), pieces, int(now))
+        kept = recall.keep(question, response, self._spell(response, now, keep_alive=keep_alive), pieces, now)
         if kept is not None:
             _close_files(response)
         return kept

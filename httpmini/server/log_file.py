@@ -51,7 +51,7 @@ class LogFile:
         self._is_file = self._fd is not None and _is_regular(self._fd)
 
     def write(self, line: str) -> None:
-        """Take ``line``, which has no line end yet; it is at most ``MAX_LINE_BYTES`` long, or cut."""
+        """Take ``line``, which has no line end yet; in a pipe it is cut to ``MAX_LINE_BYTES``."""
         self._waiting.append(line)
         if len(self._waiting) >= self._most_waiting:
             self.flush()
@@ -61,9 +61,10 @@ class LogFile:
         lines, self._waiting = self._waiting, []
         if self._fd is None or not lines:
             return
-        pieces = [line.encode("utf-8", "backslashreplace")[: MAX_LINE_BYTES - 1] + b"\n" for line in lines]
         if self._is_file:
-            pieces = [b"".join(pieces)]
+            pieces = ["\n".join((*lines, "")).encode("utf-8", "backslashreplace")]
+        else:
+            pieces = [line.encode("utf-8", "backslashreplace")[: MAX_LINE_BYTES - 1] + b"\n" for line in lines]
         for piece in pieces:
             if self._lost and _write(self._fd, f"({self._lost} lines were lost here)\n".encode()):
                 self._lost = 0

@@ -19,7 +19,7 @@ import os
 from _thread import allocate_lock  # threading's Lock, without what else that would load at the start
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from httpmini.protocol.body import Body, FileSlice, body_length
 from httpmini.protocol.dates import format_date
@@ -45,7 +45,7 @@ class Kept:
         octets: head and body, with the Date of ``second``.
         second: since the epoch.
         head_bytes: the length of the head.
-        response: what it was spelled from, without its body.
+        status: its status code.
         is_current: whether it is still right.
         looked_at: when it was last found to be right, by the monotonic clock.
         was_used: since it was last asked whether it may go.
@@ -56,8 +56,8 @@ class Kept:
     octets: bytes
     second: int
     head_bytes: int
-    response: Response
-    is_current: Callable[[], bool]
+    status: int
+    is_current: Callable[[float], bool]
     looked_at: float = _NEVER
     was_used: bool = False
     heads: set[bytes] = field(default_factory=set)
@@ -133,7 +133,7 @@ class Recall:
             return None
         kept = known.kept
         if kept.looked_at != now:
-            if not self._refresh(kept):
+            if not self._refresh(kept, now):
                 self._known.pop(head, None)
                 kept.heads.discard(head)
                 return None
@@ -146,16 +146,16 @@ class Recall:
         if kept is None:
             return None
         if kept.looked_at != now:
-            if not self._refresh(kept):
+            if not self._refresh(kept, now):
                 with self._lock:
                     self._forget(question)
                 return None
             kept.looked_at = now
         return kept
 
-    def _refresh(self, kept: Kept) -> bool:
+    def _refresh(self, kept: Kept, moment: float) -> bool:
         """Whether ``kept`` is still right; then its Date is too."""
-        if not kept.is_current():
+        if not kept.is_current(moment):
             return False
         kept.was_used = True
         second = int(self._now())
@@ -167,7 +167,7 @@ class Recall:
         """Whether an answer may be kept: it can be known to be right later, and is small."""
         return response.is_current is not None and body_length(body) <= min(self._most_bytes, MAX_BODY_BYTES)
 
-    def keep(self, question: Question, response: Response, head: bytes, body: Body, second: int) -> Kept | None:
+    def keep(self, question: Question, response: Response, head: bytes, body: Body, now: float) -> Kept | None:
         """Keep an answer that ``takes`` takes; None when it cannot be read, or has changed meanwhile.
 
         Args:
@@ -175,19 +175,19 @@ class Recall:
             response: the answer.
             head: the head that was spelled for it.
             body: what is to be sent behind it.
-            second: the Date in the head, since the epoch.
+            now: the Date in the head, in seconds since the epoch.
         """
         try:
             octets = _read((head, *body))
         except OSError:  # the disk failed: who sends it will see that too, and knows what to do then
             return None
         # What was read is what was promised only if nothing has changed meanwhile.
-        if octets is None or response.is_current is None or not response.is_current():
+        if octets is None or response.is_current is None or not response.is_current(now):
             return None
         cost = len(octets) + ENTRY_BYTES
         if cost > self._most_bytes:
             return None
-        kept = Kept(octets, second, len(head), replace(response, body=(), owned_fds=()), response.is_current)
+        kept = Kept(octets, int(now), len(head), response.status, response.is_current)
         with self._lock:
             self._forget(question)
             self._make_room(cost)

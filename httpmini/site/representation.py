@@ -49,18 +49,18 @@ class Representation:
         fields = [*ours.fields, REVALIDATE]
         if self.negotiated:
             fields.append(_VARY)
-        match judge(request.headers, ours, now):
-            case Verdict.FAILED:
-                raise ProtocolError(REASONS["precondition-failed"])
-            case Verdict.NOT_MODIFIED:  # with the fields that a cache has to know (RFC 9110 §15.4.5), and no others
-                return Response(304, Headers(tuple(fields)))
+        verdict = judge(request.headers, ours, now) if request.is_conditional else Verdict.SEND
+        if verdict is Verdict.FAILED:
+            raise ProtocolError(REASONS["precondition-failed"])
+        if verdict is Verdict.NOT_MODIFIED:  # with the fields that a cache has to know (RFC 9110 §15.4.5), no others
+            return Response(304, Headers(fields))
         fields.append(ACCEPT_RANGES)
         if self.coding:
             fields.append(("Content-Encoding", self.coding))
-        parts = self._parts(request, ours, now)
+        parts = self._parts(request, ours, now) if request.is_conditional else None
         if parts is None:
             fields.append(("Content-Type", self.media_type))
-            return Response(200, Headers(tuple(fields)), (FileSlice(fd, 0, size),), (fd,))
+            return Response(200, Headers(fields), (FileSlice(fd, 0, size),), (fd,))
         if not parts:
             where = ("Content-Range", f"bytes */{size}")
             raise ProtocolError(REASONS["range-unsatisfiable"], fields=(where, ACCEPT_RANGES))

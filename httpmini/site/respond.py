@@ -34,7 +34,7 @@ from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
 from httpmini.site.variants import acceptable, find_variant
-from httpmini.site.witness import vouch
+from httpmini.site.witness import Witnesses
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
@@ -62,6 +62,7 @@ class Site:
 
     Attributes:
         resolver: the folder.
+        witnesses: say whether an answer about a file in it is still right.
         index: names of the files that stand for their directory, in order of preference.
         listing: whether a directory without an index is listed.
         media_types: the Content-Type of files.
@@ -74,6 +75,7 @@ class Site:
     """
 
     resolver: Resolver
+    witnesses: Witnesses
     index: tuple[bytes, ...]
     listing: bool
     media_types: MediaTypes
@@ -164,8 +166,7 @@ class Site:
             response = Representation(chosen, media_type, coding, bool(self.codings)).answer(request, self.now())
             keep = response.owned_fds
             if not self.codings and response.status == (304 if request.is_conditional else 200):
-                witness = vouch(self.resolver.root, names, file.status, self.now(), missing)
-                response = replace(response, is_current=witness)
+                response.is_current = self.witnesses.vouch(names, file.status, self.now(), missing)
             return _with_fields(response, rules)
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):

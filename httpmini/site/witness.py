@@ -8,6 +8,9 @@ is used again:
   sets the change time itself, whenever content, permissions, owner or links change; nobody can turn it back.
 - No name that would come first is there now, such as another index file.
 
+Many files share a folder, and a busy server answers several requests in one turn: a folder is looked at once for all
+who ask at the same moment.
+
 The path is looked up by name from the root, so a root that is swapped is seen as well. A path that leads through a
 symlink is vouched for by nobody, and neither is a file that was changed a moment ago: within one tick of the clock it
 could change without a trace.
@@ -17,40 +20,73 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 # Some file systems keep times to two seconds (FAT).
 SETTLED_S = 2.0
+_MOST_FOLDERS = 4096
+_NEVER = -1.0
+
+
+class _Folder:
+    """A folder as it was when it was first looked at."""
+
+    __slots__ = ("_identity", "_looked_at", "_path")
+
+    def __init__(self, path: bytes) -> None:
+        self._path = path
+        self._identity = _identify_folder(path)
+        self._looked_at = _NEVER
+
+    def is_there(self, moment: float) -> bool:
+        """Whether it still is at its place, and is no symlink."""
+        if self._looked_at != moment:
+            if self._identity is None or _identify_folder(self._path) != self._identity:
+                return False
+            self._looked_at = moment
+        return True
+
+
+def _identify_folder(path: bytes) -> tuple[int, int, int] | None:
+    """Device, inode and mode of a folder; None when it is none, or is not there."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return (status.st_dev, status.st_ino, status.st_mode) if stat.S_ISDIR(status.st_mode) else None
 
 
 class Witness:
     """Says whether the path that was walked still leads to the file that was opened.
 
     Args:
-        root: the directory that is served, an absolute path.
-        names: what was walked, below it.
+        path: what was walked.
+        folders: on it, without the root.
         status: of the file that was opened.
-        missing: names beside the last one that were not there.
+        missing: paths that come first, and at which nothing was.
     """
 
     __slots__ = ("_changed_ns", "_device", "_folders", "_inode", "_missing", "_mode", "_modified_ns", "_path", "_size")
 
     def __init__(
-        self, root: bytes, names: tuple[bytes, ...], status: os.stat_result, missing: Iterable[bytes] = ()
+        self, path: bytes, folders: Sequence[_Folder], status: os.stat_result, missing: Sequence[bytes]
     ) -> None:
-        folders = [os.path.join(root, *names[:depth]) for depth in range(1, len(names))]
-        self._path = os.path.join(root, *names)
-        self._missing = [os.path.join(os.path.dirname(self._path), name) for name in missing]
-        self._folders = [(folder, _identify_folder(folder)) for folder in folders]
+        self._path = path
+        self._folders = folders
+        self._missing = missing
         self._inode, self._device, self._mode = status.st_ino, status.st_dev, status.st_mode
         self._size, self._modified_ns, self._changed_ns = status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
-    def __call__(self) -> bool:
-        """Whether it does; False also when that cannot be found out."""
+    def __call__(self, moment: float) -> bool:
+        """Whether it does; False also when that cannot be found out.
+
+        Args:
+            moment: any number, another one each time, except where one look at the folders is enough for several calls.
+        """
+        for folder in self._folders:
+            if not folder.is_there(moment):
+                return False
         try:
-            for folder, identity in self._folders:
-                if identity is None or _identify_folder(folder) != identity:
-                    return False
             if self._missing and any(map(os.path.lexists, self._missing)):
                 return False
             now = os.lstat(self._path)
@@ -66,28 +102,42 @@ class Witness:
         )
 
 
-def vouch(
-    root: bytes, names: tuple[bytes, ...], status: os.stat_result, now: float, missing: Iterable[bytes] = ()
-) -> Witness | None:
-    """A witness for the file with ``status`` at ``names``; None when nobody can vouch for it.
+class Witnesses:
+    """Finds a witness for each file of a site.
 
     Args:
-        root: the directory that is served.
-        names: the path that was walked.
-        status: of the file that was opened at its end.
-        now: seconds since the epoch.
-        missing: names in the same folder that come first, and are not there.
+        root: the directory that is served, an absolute path.
     """
-    if max(status.st_mtime, status.st_ctime) > now - SETTLED_S:
-        return None
-    witness = Witness(root, names, status, missing)
-    return witness if witness() else None
 
+    def __init__(self, root: bytes) -> None:
+        self._root = root
+        self._folders: dict[bytes, _Folder] = {}
 
-def _identify_folder(path: bytes) -> tuple[int, int, int] | None:
-    """Device, inode and mode of a folder; None when it is none, or is not there."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return (status.st_dev, status.st_ino, status.st_mode) if stat.S_ISDIR(status.st_mode) else None
+    def vouch(
+        self, names: tuple[bytes, ...], status: os.stat_result, now: float, missing: Sequence[bytes] = ()
+    ) -> Witness | None:
+        """A witness for the file with ``status`` at ``names``; None when nobody can vouch for it.
+
+        Args:
+            names: the path that was walked.
+            status: of the file that was opened at its end.
+            now: seconds since the epoch.
+            missing: names in the same folder that come first, and are not there.
+        """
+        if max(status.st_mtime, status.st_ctime) > now - SETTLED_S:
+            return None
+        path, folders = self._root, []
+        for name in names[:-1]:
+            path += b"/" + name
+            folders.append(self._folder(path, now))
+        witness = Witness(path + b"/" + names[-1], folders, status, [path + b"/" + name for name in missing])
+        return witness if witness(now) else None
+
+    def _folder(self, path: bytes, moment: float) -> _Folder:
+        """The folder at ``path``; another one than before when that has changed."""
+        folder = self._folders.get(path)
+        if folder is None or not folder.is_there(moment):
+            if len(self._folders) >= _MOST_FOLDERS:
+                self._folders.clear()
+            folder = self._folders[path] = _Folder(path)
+        return folder

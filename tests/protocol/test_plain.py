@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpmini.errors import ProtocolError
-from httpmini.protocol.message import Headers, Request, Response
+from httpmini.protocol.message import Headers, Request
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader, read_plain_head
 from httpmini.server.access_log import AccessLog, Format
 from tests.wire_cases import CASES, Case
@@ -48,7 +48,7 @@ def assert_agreement(data: bytes, limits: HeadLimits) -> Request | None:
         assert [value] == values or (value is None and not values), name
     for form in get_args(Format):
         log = AccessLog(form, print)
-        assert log.around_plain(head, Response(200)) == log.around(slow.line, slow, Response(200))
+        assert log.around_plain(head, 200) == log.around(slow.line, slow, 200)
     return quick
 
 

@@ -37,7 +37,7 @@ class File:
     current: bool = True
     looks: int = 0
 
-    def is_current(self) -> bool:
+    def is_current(self, _moment: float) -> bool:
         self.looks += 1
         return self.current
 
@@ -188,7 +188,7 @@ def test_the_date_is_that_of_the_moment() -> None:
 
 
 def test_what_is_not_taken(tmp_path: Path) -> None:
-    whole = Response(200, is_current=lambda: True)
+    whole = Response(200, is_current=lambda _moment: True)
     assert not make().takes(Response(200), (b"x",)), "nobody vouches for it"
     assert not make().takes(whole, (b"x" * (module.MAX_BODY_BYTES + 1),))
     assert not make(0).takes(whole, (b"x",))

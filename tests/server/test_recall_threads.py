@@ -22,7 +22,7 @@ class File:
     meanwhile: Callable[[], object] | None = None
     current: bool = True
 
-    def is_current(self) -> bool:
+    def is_current(self, _moment: float) -> bool:
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile:
             meanwhile()
