@@ -121,11 +121,13 @@ def contained(client: Client, log: Callable[[str], None], step: Callable[[Client
 def advance(client: Client, now: float) -> bool:
     """Move what can be moved without waiting: one read, then as many writes as the kernel takes (in bounds).
 
+    The connection is not CLOSED.
+
     Returns:
         Whether it is certain that the client waits for the same as before.
     """
     connection = client.connection
-    if not connection.output and connection.interest is not Interest.CLOSED and _read(client, connection, now):
+    if not connection.output and _read(client, connection, now):
         return True
     if len(connection.output) > 1 and not client.is_corked:
         _cork(client, True)
@@ -154,7 +156,7 @@ def expire(client: Client, now: float) -> bool:
         client.connection.progress(now)
     else:
         client.connection.expire(now)
-        advance(client, now)
+        _advance_if_open(client, now)
     return False
 
 
@@ -162,8 +164,13 @@ def drain(client: Client, now: float) -> bool:
     """The server is stopping: take what has arrived already, then let the connection come to its end."""
     advance(client, now)
     client.connection.drain(now)
-    advance(client, now)
+    _advance_if_open(client, now)
     return False
+
+
+def _advance_if_open(client: Client, now: float) -> None:
+    if client.connection.interest is not Interest.CLOSED:
+        advance(client, now)
 
 
 def pump(client: Client, signal: Signal, during: Collection[Interest] = OPEN) -> None:
