@@ -39,5 +39,6 @@ class Select:
         self._reactor.close()
 
     def _take(self, clients: list[Client]) -> None:
+        now = time.monotonic()
         for client in clients:
-            self._reactor.add(client, time.monotonic())
+            self._reactor.add(client, now)
