@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 
 def describe(fault: BaseException) -> str:
     """A fault of ours in one line: what, and the last places in our code."""
-    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(fault.__traceback__)]
+    from traceback import extract_tb  # for faults, of which there should be none
+
+    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(fault.__traceback__)]
     return f"{type(fault).__name__}: {fault} ({' > '.join(places[-3:])})"
 
 
