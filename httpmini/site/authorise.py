@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,7 +91,9 @@ def _fold(names: tuple[bytes, ...]) -> tuple[str, ...]:
 
     Where it does not, one folder more than was meant asks for a password.
     """
-    return tuple(unicodedata.normalize("NFC", name.decode("utf-8", "surrogateescape").casefold()) for name in names)
+    from unicodedata import normalize  # for realms, which most sites do not have
+
+    return tuple(normalize("NFC", name.decode("utf-8", "surrogateescape").casefold()) for name in names)
 
 
 def _parse(value: str) -> tuple[bytes, bytes] | None:
