@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -125,6 +124,8 @@ def _check_users(realm: RealmSettings, path: str, values: Mapping[str, Any], com
         for number, what in users.problems(path):
             complain("users", f"line {number} {what}", realm.users)
     except (OSError, ValueError) as error:
+        import shlex  # for those who err
+
         said = error.strerror if isinstance(error, OSError) else error
         remedy = f"make it with: httpmini htpasswd {shlex.quote(realm.users or 'FILE')} NAME"
         complain("users", f"cannot be read: {said}; {remedy}", realm.users)
