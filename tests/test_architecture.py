@@ -30,7 +30,7 @@ FORBIDDEN = ("http.server", "http.client", "socketserver", "asyncio", "urllib.re
 
 # What knows no protocol, and so must not know HTTP's messages.
 NEUTRAL = [
-    *(f"server/modes/{name}.py" for name in ("__init__", "forking", "iterative", "select", "threading")),
+    *(f"server/modes/{name}.py" for name in ("__init__", "forking", "iterative", "prefork", "select", "threading")),
     *(
         f"server/{name}.py"
         for name in ("acceptor", "admission", "assignment", "connection", "control", "listener", "reactor")
