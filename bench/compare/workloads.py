@@ -118,6 +118,8 @@ def small_new(running: Running, effort: Effort) -> Outcome:
 def many_heads(running: Running, effort: Effort) -> Outcome:
     """3: 10,000 files of 4 KiB, skewed, heads that all differ."""
     note = checked(running, f"/many/{site.MANY - 1:05}.html")
+    for path in (running.place.root / "many").iterdir():
+        site.into_memory(path)
     arguments = (running.server.prefix or "", str(site.MANY), str(HEADS))
     if effort.warm:
         wrk.run(running.url("/"), WARM_S, CONNECTIONS, [], script="heads.lua", arguments=arguments)
