@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -137,7 +138,9 @@ class _Server:
         except BaseException:
             logs.close()
             raise
-        return self._make_plan(config, logs, listeners, lambda: self._enter(config, logs, service, slots, listeners))
+        plan = self._make_plan(config, logs, listeners)
+        news = "; ".join(differences(self._config, config)) or "nothing has changed"
+        return replace(plan, news=news, enter=lambda: self._enter(config, logs, service, slots, listeners))
 
     def _enter(
         self, config: Config, logs: _Logs, service: HttpService, slots: Slots | None, listeners: _Listeners
@@ -148,7 +151,6 @@ class _Server:
         self._config, self._logs, self._listeners = config, logs, listeners
         self.service.become(service)
         self.admission.change(*_admission(config), slots)
-        self.log("reloaded: " + ("; ".join(differences(before[0], config)) or "nothing has changed"))
 
         def take_back() -> None:
             self._config, self._logs, self._listeners = before
@@ -161,15 +163,10 @@ class _Server:
         return make_service(config, make_site(config), logs.accesses.write, self.log, logs.accesses.flush)
 
     @staticmethod
-    def _make_plan(
-        config: Config,
-        logs: _Logs,
-        listeners: _Listeners,
-        enter: Callable[[], Callable[[], None]] = lambda: lambda: None,
-    ) -> lifecycle.Plan:
+    def _make_plan(config: Config, logs: _Logs, listeners: _Listeners) -> lifecycle.Plan:
         flat = [one for group in listeners.values() for one in group]
         drain_s = config.limits.drain_s
-        return lifecycle.Plan(config.server.mode, flat, drain_s, _count_workers(config), enter, logs.close)
+        return lifecycle.Plan(config.server.mode, flat, drain_s, _count_workers(config), leave=logs.close)
 
 
 def _admission(config: Config) -> tuple[int, Overflow, AddressRules]:

@@ -17,7 +17,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from httpmini.errors import CannotRun, HttpminiError
@@ -44,6 +44,7 @@ class Plan:
         listeners: listening sockets that do not block.
         drain_s: seconds that answers on their way get to finish.
         workers: how many processes serve, in prefork mode.
+        news: what changes by it, in a few words.
         enter: makes the settings those of this plan, and returns what takes that back.
         leave: gives back what only this plan needed; its listeners that others do not have are closed already.
     """
@@ -52,6 +53,7 @@ class Plan:
     listeners: Sequence[socket.socket]
     drain_s: float
     workers: int = 1
+    news: str = ""
     enter: Callable[[], Callable[[], None]] = lambda: lambda: None
     leave: Callable[[], None] = lambda: None
 
@@ -149,7 +151,7 @@ class Lifecycle:
     def _finish(self) -> None:
         """Bring the clients that are left to their end."""
         for listener in self._plan.listeners:  # who connects from now on is told so by the kernel
-            listener.close()
+            _close(listener)
         self._reactor.finish(lambda: self._serving[-1].control.deadline)
         for running in self._serving:
             running.mode.finish()
@@ -191,6 +193,7 @@ class Lifecycle:
         self._serving[-2].mode.retire()
         self._leave(self._plan, plan)
         self._plan = plan
+        self._log(f"reloaded: {plan.news}")
         self._forget_those_done()
 
     def _complain(self, error: HttpminiError) -> None:
@@ -200,7 +203,7 @@ class Lifecycle:
     def _leave(self, old: Plan, new: Plan) -> None:
         for listener in old.listeners:
             if listener not in new.listeners:
-                listener.close()
+                _close(listener)
         old.leave()
 
     def _forget_those_done(self) -> None:
@@ -266,6 +269,13 @@ class Lifecycle:
         for client in self._reactor.clients:
             self._log(client.describe(now))
         self._children.ask_for_reports()
+
+
+def _close(listener: socket.socket) -> None:
+    """End it also for children who have a copy."""
+    with suppress(OSError):  # where shutdown is for connections only
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 def _allow_descriptors(max_clients: int, per_client: int) -> None:

@@ -113,7 +113,7 @@ def test_a_kept_connection_sees_it(begin: Begin, mode: str) -> None:
             assert kept.recv(1) == b""
 
 
-@pytest.mark.parametrize(("old", "new"), itertools.product(MODES, MODES))
+@pytest.mark.parametrize(("old", "new"), list(itertools.product(MODES, MODES)))
 def test_a_transfer_outlives_its_mode(begin: Begin, old: str, new: str) -> None:
     running = begin(settings(old, more="[limits]\ndrain_s = 0.05\n"))
     server = running.server
@@ -138,6 +138,7 @@ def test_a_transfer_outlives_its_mode(begin: Begin, old: str, new: str) -> None:
 def test_wrong_settings_change_nothing(begin: Begin, mode: str) -> None:
     running = begin(settings(mode))
     running.reload('[server]\nmode = "selct"\nmax_clients = 0\n', "not reloaded: ")
+    running.server.wait_for_line(" not reloaded: ", 2)
     said = [line for line in running.server.lines if " not reloaded: " in line]
     assert [("server.mode" in line, "server.max_clients" in line) for line in said] == [(True, False), (False, True)]
     running.file.unlink()
@@ -241,7 +242,7 @@ def test_other_logs(begin: Begin, root: Path, mode: str) -> None:
     running.server.wait_for_line(r"/small.txt\?before")
 
 
-def test_another_max_clients_counts_those_who_are_there(start: StartServer, root: Path) -> None:
+def test_another_max_clients_counts_those_who_are_there(begin: Begin) -> None:
     refuse = 'overflow = "refuse"\nmax_clients = '
     running = begin(settings("select", more=f"{refuse}3\n"))
     with connect(running.server.port) as one, connect(running.server.port) as two:

@@ -10,6 +10,7 @@ Good at: using every core, and surviving a crash. Bad at: nothing in particular,
 from __future__ import annotations
 
 import os
+import select
 import time
 from dataclasses import replace
 from functools import partial
@@ -28,7 +29,8 @@ from httpmini.server.transfer import Client
 # A worker that dies again soon is begun again later each time: dying as fast as it can, it would take a whole core.
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-_READY = b"ready"
+_READY = b"ready\n"
+LEAVING_S = 5.0  # how long a worker that retires is waited for to leave the door
 
 
 class Prefork:
@@ -51,6 +53,7 @@ class Prefork:
         self._children = assignment.children
         self._begun: dict[int, float] = {}  # when each worker was begun, by its number
         self._pauses: dict[int, float] = {}  # how long it was paused before it was begun
+        self._doors: dict[int, int] = {}  # pipes that end when a worker has stopped accepting
         self._due: dict[int, float] = {}  # when to begin those that have died
         self._reactor = assignment.reactor
         assignment.service.tick()  # what the workers would load each for itself
@@ -80,10 +83,17 @@ class Prefork:
         """Wait for the workers; they have seen that draining began."""
         self._children.finish(self._control, self._reactor.turn)
         self._slots.close()
+        for hear in self._doors.values():
+            os.close(hear)
+        self._doors.clear()
 
     def retire(self) -> None:
         """The workers finish what they are sending; they know the old settings only."""
         self._control.retire()
+        for hear in self._doors.values():  # so that nobody who comes from now on is served by the old settings
+            door = select.poll()
+            door.register(hear, select.POLLIN)
+            door.poll(LEAVING_S * 1000)
 
     @property
     def is_done(self) -> bool:
@@ -110,9 +120,9 @@ class Prefork:
         self._begun[number] = time.monotonic()
         os.close(say)
         said = b""
-        while piece := os.read(hear, 4096):  # until the worker has closed its end, or has died
+        while said != _READY and (piece := os.read(hear, 4096)):  # until it has closed its end, or has died
             said += piece
-        os.close(hear)
+        self._doors[number] = hear
         if said != _READY:
             reason = said.decode(errors="replace") or "it ended without a word"
             raise CannotRun(f"worker {number} cannot begin: {reason}")
@@ -129,6 +139,7 @@ class Prefork:
     def _bury(self, number: int) -> None:
         """A worker has ended. Others take over what it held; soon there is another one."""
         self._slots.give_back(number)
+        os.close(self._doors.pop(number))
         if self._control.draining:
             return
         lived = time.monotonic() - self._begun.pop(number)
@@ -157,8 +168,8 @@ class Prefork:
             os.write(say, describe(fault).encode()[:4096])
             return
         os.write(say, _READY)
-        os.close(say)
         server.serve()
+        os.close(say)
         reactor.finish(lambda: follower.deadline)
 
 
