@@ -114,9 +114,7 @@ class Lifecycle:
             with self._signals():
                 self._begin(plan)
                 ready()
-                while not self._stops:
-                    self._serving[-1].mode.serve()
-                    self._attend_to_calls()
+                self._serve()
                 self._finish()
         finally:
             for listener in self._plan.listeners:
@@ -147,6 +145,14 @@ class Lifecycle:
         self._serving.append(_Running(mode, control))
         for _ in range(self._stops):  # a signal came meanwhile
             control.drain(time.monotonic())
+
+    def _serve(self) -> None:
+        """One mode after another, until a signal says stop; also then those who stand at the door are let in."""
+        while True:
+            self._serving[-1].mode.serve()
+            if self._stops:
+                return
+            self._attend_to_calls()
 
     def _finish(self) -> None:
         """Bring the clients that are left to their end."""

@@ -78,6 +78,8 @@ class Prefork:
             self._reactor.turn(None if moment is None else max(0.0, moment - time.monotonic()))
             for number in [number for number, moment in self._due.items() if moment <= time.monotonic()]:
                 self._begin_again(number)
+        if self._control.draining:
+            self._wait_at_the_doors()
 
     def finish(self) -> None:
         """Wait for the workers; they have seen that draining began."""
@@ -90,15 +92,19 @@ class Prefork:
     def retire(self) -> None:
         """The workers finish what they are sending; they know the old settings only."""
         self._control.retire()
-        for hear in self._doors.values():  # so that nobody who comes from now on is served by the old settings
-            door = select.poll()
-            door.register(hear, select.POLLIN)
-            door.poll(LEAVING_S * 1000)
+        self._wait_at_the_doors()
 
     @property
     def is_done(self) -> bool:
         """See ``Mode``."""
         return not self._children.of(self._control)
+
+    def _wait_at_the_doors(self) -> None:
+        """Until the workers, which are draining, have stopped accepting: then the listeners are free."""
+        for hear in self._doors.values():
+            door = select.poll()
+            door.register(hear, select.POLLIN)
+            door.poll(LEAVING_S * 1000)
 
     def _begin(self, number: int) -> None:
         """Begin a worker, and wait until it says that it is ready.
