@@ -26,8 +26,10 @@ from httpmini import config
 from httpmini.daemon.assembly import make_service, make_site
 from httpmini.server.admission import AddressRules, Admission
 from httpmini.server.assignment import Assignment
-from httpmini.server.control import Control
+from httpmini.server.children import Children
+from httpmini.server.control import Bell, Control
 from httpmini.server.modes.select import Select
+from httpmini.server.reactor import Reactor
 
 WORKERS = 2
 KILLED = 100  # connections that wait when a worker is killed
@@ -86,7 +88,8 @@ def _work(root: Path, listener: socket.socket, listeners: list[socket.socket]) -
     settings = config.load(str(root / "httpmini.toml"))
     service = make_service(settings, make_site(settings), lambda _line: None, print)
     admission = Admission(1000, "queue", AddressRules(), print)
-    Select(Assignment([listener], service, admission, Control(1.0), print)).serve()
+    control, reactor = Control(Bell(), 1.0), Reactor(print, service.tick)
+    Select(Assignment([listener], service, admission, control, reactor, Children(), print)).serve()
 
 
 def end(workers: list[Worker]) -> None:

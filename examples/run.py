@@ -47,13 +47,5 @@ def _serve(name: str, service: Service, mode: str, port: int, max_clients: int, 
     admission = Admission(max_clients, overflow, AddressRules(), log, slots)
     listeners = open_listeners([Endpoint(HOST, str(port))], BACKLOG)
     banner = f"{name} serving at {endpoint_of(listeners[0])} (mode {mode}, at most {max_clients} clients)"
-    lifecycle.run(
-        mode,
-        listeners,
-        service,
-        admission,
-        workers=WORKERS,
-        drain_s=DRAIN_S,
-        log=log,
-        ready=lambda: click.echo(banner),
-    )
+    plan = lifecycle.Plan(mode, listeners, DRAIN_S, WORKERS)
+    lifecycle.Lifecycle(service, admission, log).run(plan, lambda: click.echo(banner))

@@ -112,7 +112,7 @@ def serve(
 
     flags = config.Flags(root, mode, addresses, port, max_clients, overflow)
     _keep_standard_descriptors()
-    assembly.serve(config.load(file, flags), _announce)
+    assembly.serve(lambda: config.load(file, flags), _announce, again=file is not None)
 
 
 def _announce(banner: str) -> None:
@@ -173,3 +173,12 @@ def check(file: str | None) -> None:
 def show(file: str | None) -> None:
     """Print the settings in force as TOML, each with where it came from."""
     click.echo(config.show(config.load(file)), nl=False)
+
+
+@config_group.command()
+@click.argument("old")
+@click.argument("new")
+def diff(old: str, new: str) -> None:
+    """Print what changes when a server that runs with OLD is reloaded with NEW; nothing when nothing does."""
+    for line in config.differences(config.load(old), config.load(new)):
+        click.echo(line)

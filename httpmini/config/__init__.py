@@ -2,7 +2,7 @@
 
 from httpmini.config.loader import Flags, load
 from httpmini.config.settings import Config, Row, rows
-from httpmini.config.words import annotated, declared_choices, expected, show, toml
+from httpmini.config.words import annotated, declared_choices, differences, expected, show, toml
 
 __all__ = [
     "Config",
@@ -10,6 +10,7 @@ __all__ = [
     "Row",
     "annotated",
     "declared_choices",
+    "differences",
     "expected",
     "load",
     "rows",

@@ -111,6 +111,20 @@ def show(config: Config) -> str:
     return "\n".join(lines)
 
 
+def differences(old: Config, new: Config) -> list[str]:
+    """What changes from one to the other, a few words for each setting."""
+    found = []
+    for row in (row for section in SECTIONS for row in rows_of(section)):
+        before, after = (getattr(getattr(config, row.section), row.name) for config in (old, new))
+        if before != after:
+            found.append(f"{row.key}: {toml(before)} -> {toml(after)}")
+    for section in LISTS:
+        before, after = getattr(old, section), getattr(new, section)
+        if before != after:
+            found.append(f"[[{section}]]: {len(before)} before, {len(after)} after")
+    return found
+
+
 def annotated(changes: Mapping[str, object]) -> str:
     """A config file with every setting, its meaning and its default; ``conf/httpmini.toml`` is this.
 

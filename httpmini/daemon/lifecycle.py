@@ -1,4 +1,13 @@
-"""From listening sockets to the end of the process: signals, one mode, drain, stop."""
+"""From listening sockets to the end of the process: signals, one mode after another, drain, stop.
+
+Signals only leave word; what they ask for is done when the running mode has returned from ``serve``:
+
+| SIGINT, SIGTERM | drain and stop; a second one: now |
+| SIGQUIT         | stop now                          |
+| SIGHUP          | other settings                    |
+| SIGUSR1         | open the logs anew                |
+| SIGUSR2         | say where every client is         |
+"""
 
 from __future__ import annotations
 
@@ -6,15 +15,19 @@ import resource
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
-from httpmini.errors import CannotRun
+from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.admission import Admission
 from httpmini.server.assignment import Assignment
+from httpmini.server.children import Children
 from httpmini.server.connection import Service
-from httpmini.server.control import Control
-from httpmini.server.modes import MODES
+from httpmini.server.control import Bell, Control
+from httpmini.server.modes import MODES, Mode
+from httpmini.server.reactor import Reactor
 
 # A person who has pressed Ctrl-C and sees nothing happen for this long is told why.
 PATIENCE_S = 1.0
@@ -22,79 +35,253 @@ PATIENCE_S = 1.0
 _DESCRIPTORS_BESIDE = 64
 
 
-def run(
-    mode: str,
-    listeners: Sequence[socket.socket],
-    service: Service,
-    admission: Admission,
-    *,
-    workers: int = 1,
-    drain_s: float,
-    log: Callable[[str], None],
-    ready: Callable[[], None],
-) -> None:
-    """Serve until SIGINT or SIGTERM, then drain. The listeners are closed on return.
+@dataclass(frozen=True)
+class Plan:
+    """How to serve, until a reload says otherwise.
 
-    Runs in the main thread, as the last thing that the process does: both signals are ignored from then on.
-
-    Args:
+    Attributes:
         mode: a name in ``MODES``.
         listeners: listening sockets that do not block.
+        drain_s: seconds that answers on their way get to finish.
+        workers: how many processes serve, in prefork mode.
+        news: what changes by it, in a few words.
+        enter: makes the settings those of this plan, and returns what takes that back.
+        leave: gives back what only this plan needed; its listeners that others do not have are closed already.
+    """
+
+    mode: str
+    listeners: Sequence[socket.socket]
+    drain_s: float
+    workers: int = 1
+    news: str = ""
+    enter: Callable[[], Callable[[], None]] = lambda: lambda: None
+    leave: Callable[[], None] = lambda: None
+
+
+@dataclass
+class _Running:
+    """A mode that serves, or has retired and is not done."""
+
+    mode: Mode
+    control: Control
+
+
+class Lifecycle:
+    """The life of a server. Runs in the main thread, as the last thing that the process does.
+
+    Args:
         service: what is spoken.
         admission: the slots.
-        workers: how many processes serve, in prefork mode.
-        drain_s: seconds that answers on their way get to finish.
         log: takes lines about the server itself.
-        ready: called once clients can connect and signals are understood.
-
-    Raises:
-        CannotRun: max_clients needs more descriptors than this process may have.
+        reload: the plan of the present settings, for SIGHUP; nothing has changed when it raises an error. None where
+            there is no file to read again: then SIGHUP stops the server.
+        reopen: opens the logs anew.
     """
-    control = Control(drain_s)
-    try:
-        _allow_descriptors(admission.max_clients, MODES[mode].descriptors_per_client)
-        with _signals_to(control, explain=lambda: _explain_drain(admission, drain_s, log)):
-            server = MODES[mode](Assignment(listeners, service, admission, control, log, workers))
-            ready()
-            server.serve()
-            for listener in listeners:  # who connects from now on is told so by the kernel
+
+    def __init__(
+        self,
+        service: Service,
+        admission: Admission,
+        log: Callable[[str], None],
+        reload: Callable[[], Plan] | None = None,
+        reopen: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._service = service
+        self._admission = admission
+        self._log = log
+        self._read_again = reload
+        self._reopen = reopen
+        self._bell = Bell()
+        self._children = Children()
+        self._reactor = Reactor(log, service.tick)
+        self._serving: list[_Running] = []  # the last one serves, the others have retired and are not done
+        self._calls: deque[Callable[[], None]] = deque()
+        self._stops = 0  # how often that was asked for
+
+    def run(self, plan: Plan, ready: Callable[[], None]) -> None:
+        """Serve until SIGINT or SIGTERM, then drain. The listeners are closed on return, and all signals are ignored.
+
+        Args:
+            plan: how to begin.
+            ready: called once clients can connect and signals are understood.
+
+        Raises:
+            CannotRun: max_clients needs more descriptors than this process may have, or a worker cannot begin.
+        """
+        self._plan = plan
+        self._reactor.watch(self._bell, self._hear)
+        try:
+            with self._signals():
+                self._begin(plan)
+                ready()
+                self._serve()
+                self._finish()
+        finally:
+            for listener in self._plan.listeners:
                 listener.close()
-            server.finish()
-    finally:
-        for listener in listeners:
-            listener.close()
-        control.close()
+            self._reactor.close()
+            self._bell.close()
+
+    def _begin(self, plan: Plan) -> None:
+        """Begin the plan's mode; from then on it is the one that serves."""
+        _allow_descriptors(self._admission.max_clients, MODES[plan.mode].descriptors_per_client)
+        control = Control(self._bell, plan.drain_s)
+        try:
+            mode = MODES[plan.mode](
+                Assignment(
+                    plan.listeners,
+                    self._service,
+                    self._admission,
+                    control,
+                    self._reactor,
+                    self._children,
+                    self._log,
+                    plan.workers,
+                )
+            )
+        except BaseException:
+            control.close()
+            raise
+        self._serving.append(_Running(mode, control))
+        for _ in range(self._stops):  # a signal came meanwhile
+            control.drain(time.monotonic())
+
+    def _serve(self) -> None:
+        """One mode after another, until a signal says stop; also then those who stand at the door are let in."""
+        while True:
+            self._serving[-1].mode.serve()
+            if self._stops:
+                return
+            self._attend_to_calls()
+
+    def _finish(self) -> None:
+        """Bring the clients that are left to their end."""
+        for listener in self._plan.listeners:  # who connects from now on is told so by the kernel
+            _close(listener)
+        self._reactor.finish(lambda: self._serving[-1].control.deadline)
+        for running in self._serving:
+            running.mode.finish()
+            running.control.close()
+
+    def _hear(self) -> None:
+        self._bell.silence()
+        self._children.reap()
+
+    def _attend_to_calls(self) -> None:
+        """Do what signals have asked for."""
+        self._bell.is_called = False
+        while self._calls and not self._stops:
+            self._calls.popleft()()
+
+    def _call(self, what: Callable[[], None]) -> None:
+        """Have ``what`` done soon; from a signal handler."""
+        self._calls.append(what)
+        self._bell.is_called = True
+
+    def _reload(self) -> None:
+        """The present settings, if they are right; else everything goes on as it is."""
+        if self._read_again is None:
+            self._drain()
+            return
+        try:
+            plan = self._read_again()
+        except HttpminiError as error:
+            self._complain(error)
+            return
+        take_back = plan.enter()
+        try:
+            self._begin(plan)
+        except HttpminiError as error:
+            take_back()
+            self._leave(plan, self._plan)
+            self._complain(error)
+            return
+        self._serving[-2].mode.retire()
+        self._leave(self._plan, plan)
+        self._plan = plan
+        self._log(f"reloaded: {plan.news}")
+        self._forget_those_done()
+
+    def _complain(self, error: HttpminiError) -> None:
+        for line in str(error).splitlines():
+            self._log(f"not reloaded: {line}")
+
+    def _leave(self, old: Plan, new: Plan) -> None:
+        for listener in old.listeners:
+            if listener not in new.listeners:
+                _close(listener)
+        old.leave()
+
+    def _forget_those_done(self) -> None:
+        for running in [running for running in self._serving[:-1] if running.mode.is_done]:
+            running.mode.finish()
+            running.control.close()
+            self._serving.remove(running)
+
+    def _drain(self) -> None:
+        """Stop; asked again: now."""
+        self._stops += 1
+        for running in self._serving:
+            running.control.drain(time.monotonic())
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Hear signals. Afterwards they are ignored: a third Ctrl-C must not turn a clean end into a broken one."""
+
+        def stop(_number: int, _frame: object) -> None:
+            self._drain()
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+
+        def quit_now(_number: int, _frame: object) -> None:
+            self._drain()
+            self._drain()
+
+        handlers = {
+            signal.SIGINT: stop,
+            signal.SIGTERM: stop,
+            signal.SIGQUIT: quit_now,
+            signal.SIGHUP: lambda _number, _frame: self._call(self._reload),
+            signal.SIGUSR1: lambda _number, _frame: self._call(self._reopen),
+            signal.SIGUSR2: lambda _number, _frame: self._call(self._report),
+            signal.SIGALRM: lambda _number, _frame: self._explain_drain(),  # needs no thread, which a fork forbids
+            # That there is a handler makes the end of a child write into the bell.
+            signal.SIGCHLD: lambda _number, _frame: None,
+        }
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        # Without this, a signal between the last look at ``serving`` and the poll would be slept through.
+        wakeup_before = signal.set_wakeup_fd(self._bell.wake_fd, warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.set_wakeup_fd(wakeup_before)
+            for number in handlers:
+                signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else signal.SIG_IGN)
+
+    def _explain_drain(self) -> None:
+        if self._admission.active:
+            self._log(
+                f"stopping: {self._admission.active} still being served, for {self._plan.drain_s:g} s at most; "
+                "a second signal ends it now"
+            )
+
+    def _report(self) -> None:
+        """One line for each client; children write their own."""
+        now = time.monotonic()
+        for running in self._serving:
+            for client in running.mode.clients:
+                self._log(client.describe(now))
+        for client in self._reactor.clients:
+            self._log(client.describe(now))
+        self._children.ask_for_reports()
 
 
-def _explain_drain(admission: Admission, drain_s: float, log: Callable[[str], None]) -> None:
-    if admission.active:
-        log(f"stopping: {admission.active} still being served, for {drain_s:g} s at most; a second signal ends it now")
-
-
-@contextmanager
-def _signals_to(control: Control, explain: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM ask ``control`` to drain; when that takes a while, ``explain`` is called.
-
-    Afterwards they are ignored: a third Ctrl-C must not turn a clean end into a broken one while Python shuts down.
-    """
-
-    def ask_to_drain(_number: int, _frame: object) -> None:
-        control.drain(time.monotonic())
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    for number in numbers:
-        signal.signal(number, ask_to_drain)
-    signal.signal(signal.SIGALRM, lambda _number, _frame: explain())  # an alarm needs no thread, which a fork forbids
-    # Without this, a signal between the last look at `draining` and the poll would be slept through.
-    wakeup_before = signal.set_wakeup_fd(control.wake_fd, warn_on_full_buffer=False)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.set_wakeup_fd(wakeup_before)
-        for number in (*numbers, signal.SIGALRM):
-            signal.signal(number, signal.SIG_IGN)
+def _close(listener: socket.socket) -> None:
+    """End it also for children who have a copy."""
+    with suppress(OSError):  # where shutdown is for connections only
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 def _allow_descriptors(max_clients: int, per_client: int) -> None:

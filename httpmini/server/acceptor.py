@@ -15,7 +15,6 @@ from httpmini.server.admission import AddressRules, Admission, Slot
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Peer, Refusal
 from httpmini.server.listener import accept
-from httpmini.server.reactor import Reactor
 from httpmini.server.slots import SharedSlots
 from httpmini.server.transfer import Client, advance
 
@@ -42,15 +41,14 @@ class Acceptor:
     """Lets clients in.
 
     Args:
-        assignment: whose listeners are watched, never closed, and whose control's wake-ups end a wait.
-        reactor: where to wait; clients that are being refused are kept there.
+        assignment: whose listeners are watched, never closed; clients that are being refused are kept in its reactor.
     """
 
-    def __init__(self, assignment: Assignment, reactor: Reactor) -> None:
+    def __init__(self, assignment: Assignment) -> None:
         self._service = assignment.service
         self._admission = assignment.admission
         self._log = assignment.log
-        self._reactor = reactor
+        self._reactor = assignment.reactor
         self._handlers = {listener: partial(self._accept_from, listener) for listener in assignment.listeners}
         self._watching = False
         self._paused_until = 0.0
@@ -59,8 +57,6 @@ class Acceptor:
         self._doubtful: deque[_Doubtful] = deque()
         self._waits_for_slots = False
         self._exit = Admission(MAX_REFUSED, "refuse", AddressRules(), lambda _line: None)
-        self._control = assignment.control
-        reactor.watch(self._control, self._hear)
 
     def wait(self) -> list[Client]:
         """Wait for something to happen. The clients that were let in meanwhile, often none."""
@@ -109,11 +105,6 @@ class Acceptor:
     def _queues(self) -> bool:
         """Whether clients without a slot wait for one: in the backlog, or here when another worker was faster."""
         return self._admission.overflow == "queue"
-
-    def _hear(self) -> None:
-        self._control.clear(time.monotonic())
-        if self._control.stays_readable:
-            self._reactor.unwatch(self._control)
 
     def _watch_slots(self, on: bool) -> None:
         """Have other processes that give slots back wake this one."""

@@ -81,6 +81,15 @@ class Admission:
         """Whether accept() should be called now."""
         return self.overflow == "refuse" or self.slots.active < self.max_clients
 
+    def change(self, max_clients: int, overflow: Overflow, rules: AddressRules, slots: Slots | None = None) -> None:
+        """Other settings from now on. Clients who are there keep their places; ``slots`` count the new ones."""
+        self.max_clients, self.overflow, self._rules = max_clients, overflow, rules
+        self._room_again = max_clients - max(1, max_clients // 10)
+        if slots is not None:
+            self.slots = slots
+        if isinstance(self.slots, LocalSlots):
+            self.slots.resize(max_clients)
+
     def admit(self, host: str) -> Slot | Refusal:
         """A slot for the client at ``host``, or why there is none."""
         if self._rules and not self._rules.permits(host):
@@ -92,11 +101,10 @@ class Admission:
             slots.is_crowded = True
             then = "further ones wait in the backlog" if self.overflow == "queue" else "further ones get a refusal"
             self._log(f"max_clients reached: {self.max_clients} clients; {then}")
-        return Slot(self)
+        return Slot(self, slots)
 
-    def release(self) -> None:
+    def release(self, slots: Slots) -> None:
         """Take a slot back; see ``Slot``."""
-        slots = self.slots
         slots.give()
         if slots.is_crowded and (active := slots.active) <= self._room_again:
             slots.is_crowded = False
@@ -106,13 +114,14 @@ class Admission:
 class Slot:
     """One client's place; given back once, however often ``release`` is called."""
 
-    __slots__ = ("_admission",)
+    __slots__ = ("_admission", "_slots")
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, slots: Slots) -> None:
         self._admission: Admission | None = admission
+        self._slots = slots
 
     def release(self) -> None:
         """Give the place back."""
         if self._admission is not None:
-            self._admission.release()
+            self._admission.release(self._slots)
             self._admission = None

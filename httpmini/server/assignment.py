@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from httpmini.server.admission import Admission
+from httpmini.server.children import Children
 from httpmini.server.connection import Service
 from httpmini.server.control import Control, Follower
+from httpmini.server.reactor import Reactor
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Assignment:
         service: makes the conversations.
         admission: gives the slots.
         control: says when to finish; the mode of a process has a Control, that of a worker follows one.
+        reactor: the poll set of this process; whoever ran before may have left clients in it, who stay.
+        children: those of this process, of whichever mode.
         log: takes one line about the server itself.
         workers: how many processes serve, in prefork mode.
     """
@@ -28,6 +32,8 @@ class Assignment:
     service: Service
     admission: Admission
     control: Control | Follower
+    reactor: Reactor
+    children: Children
     log: Callable[[str], None]
     workers: int = 1
 

@@ -11,89 +11,115 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NoReturn
 
 from httpmini.server.control import Control, Follower
+from httpmini.server.transfer import Client
 
 # The children know the deadline too: for this long after it they may cut their clients off by themselves, and log that.
 GRACE_S = 0.5
+# What a terminal or a service manager may send to all processes of a group.
+PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """Whom it follows, and what to do when it has ended."""
+
+    control: Control
+    ended: Callable[[], None]
 
 
 class Children:
-    """The children of this process.
+    """All children of this process, of whichever mode."""
 
-    Args:
-        control: says when they have to finish; they follow it.
-    """
+    def __init__(self) -> None:
+        self._living: dict[int, _Child] = {}
 
-    def __init__(self, control: Control) -> None:
-        self._control = control
-        self._ended: dict[int, Callable[[], None]] = {}
+    def of(self, control: Control) -> list[int]:
+        """The process numbers of those that follow ``control``."""
+        return [pid for pid, child in self._living.items() if child.control is control]
 
-    def __len__(self) -> int:
-        return len(self._ended)
-
-    def prepare(self) -> None:
-        """Have the end of a child wake the main loop, and memory shared with the children as far as possible."""
-        # The handler need not do anything: that there is one makes the signal write into the wake-up pipe.
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    @staticmethod
+    def prepare() -> None:
+        """Have memory shared with the children as far as possible."""
         gc.collect()
         gc.freeze()  # the collector would write into every page it looks at, and so copy it into each child
 
-    def start(self, run: Callable[[Follower], object], ended: Callable[[], None]) -> None:
-        """Begin a child that does ``run`` and nothing else; here, ``ended`` is called when it is no more.
+    def start(self, control: Control, run: Callable[[Follower], object], ended: Callable[[], None]) -> None:
+        """Begin a child that does ``run`` and nothing else, until ``control`` says to finish.
+
+        Here, ``ended`` is called when it is no more.
 
         Raises:
             OSError: the system does not give another process.
         """
         pid = os.fork()
         if pid == 0:
-            self._be_the_child(run)
-        self._ended[pid] = ended
+            _be_the_child(control, run)
+        self._living[pid] = _Child(control, ended)
 
     def reap(self) -> None:
         """Ask for the status of every child that has ended."""
         with contextlib.suppress(ChildProcessError):  # there are none at all
-            while self._ended and (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-                ended = self._ended.pop(pid, None)
-                if ended is not None:
-                    ended()
+            while self._living and (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+                child = self._living.pop(pid, None)
+                if child is not None:
+                    child.ended()
 
-    def finish(self, wait: Callable[[float], None]) -> None:
-        """Wait for the children; they have seen that draining began. End those that are not done in time.
+    def ask_for_reports(self) -> None:
+        """Have every child say where its clients are."""
+        for pid in self._living:
+            os.kill(pid, signal.SIGUSR2)
+
+    def finish(self, control: Control, wait: Callable[[float], None]) -> None:
+        """Wait for the children of ``control``, which is draining. End those that are not done in time.
 
         Args:
+            control: what they follow.
             wait: waits for anything to happen, at most so many seconds.
         """
-        self._wait(wait, until=lambda: self._control.deadline)
-        self._signal(signal.SIGUSR1)
+        self._wait(control, wait, until=lambda: control.deadline)
+        self._signal(control, signal.SIGUSR1)
         end = time.monotonic() + GRACE_S
-        self._wait(wait, until=lambda: end)
-        self._signal(signal.SIGKILL)
-        for pid in self._ended:
+        self._wait(control, wait, until=lambda: end)
+        self._signal(control, signal.SIGKILL)
+        for pid in self.of(control):
             os.waitpid(pid, 0)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            del self._living[pid]
 
-    def _be_the_child(self, run: Callable[[Follower], object]) -> NoReturn:
-        """Never returns into the parent's code."""
-        try:
-            follower = self._control.follow_in_child()
-            # Ctrl-C and systemd signal all processes, but it is the parent who tells us what to do.
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
-            signal.signal(signal.SIGUSR1, lambda _number, _frame: follower.give_up())
-            run(follower)
-        finally:
-            os._exit(0)
-
-    def _signal(self, number: signal.Signals) -> None:
-        for pid in self._ended:  # none of them has been waited for, so the number is still theirs
+    def _signal(self, control: Control, number: signal.Signals) -> None:
+        for pid in self.of(control):  # none of them has been waited for, so the number is still theirs
             os.kill(pid, number)
 
-    def _wait(self, wait: Callable[[float], None], until: Callable[[], float]) -> None:
+    def _wait(self, control: Control, wait: Callable[[float], None], until: Callable[[], float]) -> None:
         self.reap()  # their signals may have come while something else was waited for
-        while self._ended and time.monotonic() < until():
+        while self.of(control) and time.monotonic() < until():
             wait(max(0.0, until() - time.monotonic()))
             self.reap()
+
+
+def report_when_asked(clients: Callable[[], Iterable[Client]], log: Callable[[str], None]) -> None:
+    """In a child: one line for each of ``clients`` when it is asked for."""
+
+    def report(_number: int, _frame: object) -> None:
+        for client in clients():
+            log(client.describe(time.monotonic()))
+
+    signal.signal(signal.SIGUSR2, report)
+
+
+def _be_the_child(control: Control, run: Callable[[Follower], object]) -> NoReturn:
+    """Never returns into the parent's code."""
+    try:
+        follower = control.follow_in_child()
+        # Ctrl-C and systemd signal all processes, but it is the parent who tells us what to do.
+        signal.set_wakeup_fd(-1)
+        for number in PARENTS_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: follower.give_up())
+        run(follower)
+    finally:
+        os._exit(0)

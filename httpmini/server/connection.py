@@ -62,6 +62,7 @@ class Connection(ABC):
 
     Attributes:
         patience: how long the peer is waited for.
+        begun: when it was made.
         output: the pieces that are to be sent.
         position: how much of the first of them is out.
         sent_bytes: how much has gone out in all.
@@ -77,6 +78,7 @@ class Connection(ABC):
         "_peer_ended",
         "_then",
         "aborted",
+        "begun",
         "deadline",
         "expects_more",
         "output",
@@ -87,6 +89,7 @@ class Connection(ABC):
 
     def __init__(self, patience: Patience, now: float) -> None:
         self.patience = patience
+        self.begun = now
         self.output: list[Piece] = []
         self.position = 0
         self.sent_bytes = 0

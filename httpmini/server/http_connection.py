@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from httpmini.errors import ProtocolError
@@ -37,9 +37,9 @@ class Respond(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class HttpService:
-    """HTTP as the modes see it.
+    """HTTP as the modes see it. It may become another one: connections ask it anew for each request.
 
     Attributes:
         site: what answers requests.
@@ -66,6 +66,11 @@ class HttpService:
     log_error: Callable[[str], None]
     now: Callable[[], float]
     put_off: Callable[[], None]
+
+    def become(self, other: HttpService) -> None:
+        """Be as ``other`` from now on: what is asked next is answered so, also on connections that are open."""
+        for row in fields(self):
+            setattr(self, row.name, getattr(other, row.name))
 
     def connect(self, peer: Peer, now: float) -> Connection:
         """A conversation with a client that was let in."""

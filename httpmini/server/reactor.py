@@ -16,7 +16,7 @@ from typing import Protocol
 
 from httpmini.server.connection import Interest
 from httpmini.server.error_log import describe
-from httpmini.server.transfer import Client, advance, drain, expire
+from httpmini.server.transfer import Client, drain, expire
 
 # Deadlines are looked at this often, over all clients: one pass costs less than keeping them in order at every event.
 SWEEP_S = 0.25
@@ -39,18 +39,15 @@ class Reactor:
 
     Args:
         log: takes a line for a fault of ours; it costs that client its connection, and nobody else anything.
-        move: moves the bytes of one client that is ready (see ``advance``).
         tick: called ``SWEEP_S`` after the start, and after anything that was done for a client.
     """
 
     def __init__(
         self,
         log: Callable[[str], None],
-        move: Callable[[Client, float], bool] = advance,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._log = log
-        self._move = move
         self._tick = tick
         self._poll = select.epoll() if _HAS_EPOLL else select.poll()
         self._unit = 1.0 if _HAS_EPOLL else 1000.0  # of their timeouts, in one second
@@ -76,7 +73,7 @@ class Reactor:
 
     def add(self, client: Client, now: float) -> None:
         """Take ``client`` in; its socket must not block. What can be moved is moved at once."""
-        self._attend(client, self._move, now)
+        self._attend(client, client.step, now)
 
     def turn(self, timeout: float | None = None) -> None:
         """Wait for something to happen, at most ``timeout`` seconds, and do what it asks for."""
@@ -86,14 +83,13 @@ class Reactor:
         ready = self._poll.poll(None if timeout is None else timeout * self._unit)
         at_the_door = []
         now = time.monotonic()
-        move = self._move
         for fd, _ in ready:  # clients first: one that leaves makes room for one that is at the door
             client = clients.get(fd)
             if client is None:
                 at_the_door.append(fd)
                 continue
             try:  # what ``_attend`` does, written out: a call costs as much as a twentieth of an answer
-                if move(client, now):
+                if client.step(client, now):
                     continue
             except Exception as fault:
                 self._lose(client, fault, now)
@@ -121,11 +117,11 @@ class Reactor:
         if isinstance(self._poll, select.epoll):
             self._poll.close()
 
-    def _attend(self, client: Client, move: Callable[[Client, float], bool], now: float) -> None:
+    def _attend(self, client: Client, step: Callable[[Client, float], bool], now: float) -> None:
         """Move the bytes of one client, contain what goes wrong, and watch for what it waits for then."""
         self._put_off = True
         try:
-            move(client, now)
+            step(client, now)
         except Exception as fault:
             self._lose(client, fault, now)
         self._settle(client)

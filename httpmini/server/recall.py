@@ -34,6 +34,11 @@ ENTRY_BYTES = 1024
 _DATE = b"Date: "
 _NEVER = -1.0
 
+# Held to change what is kept; not to find something, nor to look at files. One for all, so that a child process can be
+# begun while threads are there: nobody holds it then.
+_lock = allocate_lock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
 Question = tuple[str, str, bool, str] | bytes
 
 
@@ -115,7 +120,6 @@ class Recall:
         self._known: OrderedDict[bytes, Known] = OrderedDict()
         self._kept: OrderedDict[Question, Kept] = OrderedDict()
         self._seen: set[int] = set()  # hashes of heads
-        self._lock = allocate_lock()  # held to change what is kept; not to find something, nor to look at files
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -147,7 +151,7 @@ class Recall:
             return None
         if kept.looked_at != now:
             if not self._refresh(kept, now):
-                with self._lock:
+                with _lock:
                     self._forget(question)
                 return None
             kept.looked_at = now
@@ -188,7 +192,7 @@ class Recall:
         if cost > self._most_bytes:
             return None
         kept = Kept(octets, int(now), len(head), response.status, response.is_current)
-        with self._lock:
+        with _lock:
             self._forget(question)
             self._make_room(cost)
             self._kept[question] = kept
@@ -205,7 +209,7 @@ class Recall:
                 self._seen.clear()
             self._seen.add(trace)
         elif len(head) <= MAX_HEAD_BYTES:
-            with self._lock:
+            with _lock:
                 if known.kept.is_forgotten:
                     return
                 self._known[head] = known

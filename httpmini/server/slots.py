@@ -42,6 +42,10 @@ class LocalSlots:
         self.active = 0
         self.is_crowded = False
 
+    def resize(self, count: int) -> None:
+        """Another number of places; when more are taken, none is free until that many have been given back."""
+        self._count = count
+
     def take(self) -> bool:
         """See ``Slots``."""
         with self._lock:

@@ -51,6 +51,7 @@ class Client:
         has_said_goodbye: whether our half of the connection is shut down.
         is_corked: whether the kernel holds back what is no full segment.
         unacknowledged: how many bytes the kernel held for the peer when it last took no more, or when we last looked.
+        step: moves its bytes when it is ready; true when it is certain that it waits for the same as before.
         watched: the events that a reactor waits for on it, as ``poll`` knows them; 0 while it is in none.
     """
 
@@ -62,6 +63,7 @@ class Client:
         "is_corked",
         "peer",
         "slot",
+        "step",
         "unacknowledged",
         "watched",
     )
@@ -75,6 +77,7 @@ class Client:
         self.is_corked = False
         self.unacknowledged = 0
         self.watched = 0
+        self.step: Callable[[Client, float], bool] = advance
         self._sock: socket.socket | None = None
 
     @property
@@ -83,6 +86,14 @@ class Client:
         if self._sock is None:
             self._sock = socket.socket(fileno=self.fd)
         return self._sock
+
+    def describe(self, now: float) -> str:
+        """Where it is, in one line: state, bytes, seconds."""
+        connection = self.connection
+        return (
+            f"client {self.peer.host}:{self.peer.port}: {connection.interest.name}, "
+            f"{connection.sent_bytes} bytes sent, {now - connection.begun:.1f} s, process {os.getpid()}"
+        )
 
     def release(self) -> None:
         """Give back the slot."""

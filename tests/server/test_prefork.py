@@ -11,8 +11,10 @@ import pytest
 from httpmini.errors import CannotRun
 from httpmini.server.admission import AddressRules, Admission
 from httpmini.server.assignment import Assignment
-from httpmini.server.control import Control
+from httpmini.server.children import Children
+from httpmini.server.control import Bell, Control
 from httpmini.server.modes.prefork import Prefork
+from httpmini.server.reactor import Reactor
 from httpmini.server.slots import SharedSlots
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, eventually
@@ -94,11 +96,14 @@ class _NotForTheLast(SharedSlots):
 
 
 def test_a_worker_that_cannot_begin_stops_the_server_with_the_reason() -> None:
-    control, slots = Control(1.0), _NotForTheLast(5, WORKERS)
-    admission = Admission(5, "queue", AddressRules(), lambda _line: None, slots)
-    assignment = Assignment([], _Nothing(), admission, control, lambda _line: None, WORKERS)  # type: ignore[arg-type]
+    log = lambda _line: None  # noqa: E731
+    bell, slots = Bell(), _NotForTheLast(5, WORKERS)
+    control, reactor = Control(bell, 1.0), Reactor(log)
+    admission = Admission(5, "queue", AddressRules(), log, slots)
+    assignment = Assignment([], _Nothing(), admission, control, reactor, Children(), log, WORKERS)  # type: ignore[arg-type]
     with pytest.raises(CannotRun, match="worker 2 cannot begin: RuntimeError: no memory"):
         Prefork(assignment)
     assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text().split(), "nobody is left behind"
     control.close()
-    slots.close()
+    reactor.close()
+    bell.close()

@@ -1,11 +1,12 @@
 """The architectures of the textbook, one file each. They move bytes and time, and know no protocol.
 
 All have the same shape: ``serve`` until draining begins, then the listeners are free for somebody else; ``finish``
-brings the clients that are still there to their end.
+brings the clients that are still there to their end. Or ``retire`` leaves them alone, for another mode takes over.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
 from httpmini.server.assignment import Assignment
@@ -15,6 +16,7 @@ from httpmini.server.modes.prefork import Prefork
 from httpmini.server.modes.select import Select
 from httpmini.server.modes.threading import Threading
 from httpmini.server.slots import LocalSlots, SharedSlots, Slots
+from httpmini.server.transfer import Client
 
 
 class Mode(Protocol):
@@ -28,12 +30,26 @@ class Mode(Protocol):
 
     def __init__(self, assignment: Assignment) -> None: ...
 
+    @property
+    def clients(self) -> Iterable[Client]:
+        """Those in this process that are not in the poll set."""
+        ...
+
     def serve(self) -> None:
-        """Accept and serve until ``control.draining``. On return the listeners are not in use any more."""
+        """Accept and serve while ``control.serving``. On return the listeners are not in use; may be called again."""
         ...
 
     def finish(self) -> None:
-        """Finish what is being answered, by ``control.deadline``. On return no client, child or thread is left."""
+        """Finish by ``control.deadline`` what is not in the poll set. On return no child or thread is left."""
+        ...
+
+    def retire(self) -> None:
+        """Another mode takes over: what was begun is finished meanwhile, however long it takes."""
+        ...
+
+    @property
+    def is_done(self) -> bool:
+        """After ``retire``: whether nothing is left for ``finish`` but clients in the poll set."""
         ...
 
 

@@ -14,10 +14,9 @@ from typing import ClassVar
 
 from httpmini.server.acceptor import Acceptor
 from httpmini.server.assignment import Assignment
-from httpmini.server.children import Children
+from httpmini.server.children import report_when_asked
 from httpmini.server.connection import Refusal
 from httpmini.server.control import Follower
-from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, contained, pump
 
 
@@ -30,23 +29,34 @@ class Forking:
         self._listeners = assignment.listeners
         self._control = assignment.main_control
         self._log = assignment.log
-        self._children = Children(self._control)
-        self._reactor = Reactor(assignment.log, tick=assignment.service.tick)
-        self._acceptor = Acceptor(assignment, self._reactor)
+        self._children = assignment.children
+        self._reactor = assignment.reactor
+        self._acceptor = Acceptor(assignment)
+
+    @property
+    def clients(self) -> list[Client]:
+        """See ``Mode``."""
+        return []
 
     def serve(self) -> None:
-        """Accept and fork until draining begins."""
+        """See ``Mode``."""
         self._children.prepare()
-        while not self._control.draining:
+        while self._control.serving:
             self._take(self._acceptor.wait())
-            self._children.reap()
         self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
         """Wait for the children; they have seen that draining began. End those that are not done in time."""
-        self._reactor.finish(lambda: self._control.deadline)
-        self._children.finish(self._reactor.turn)
-        self._reactor.close()
+        self._children.finish(self._control, self._reactor.turn)
+
+    def retire(self) -> None:
+        """The children finish what they are sending; they know the old settings only."""
+        self._control.retire()
+
+    @property
+    def is_done(self) -> bool:
+        """See ``Mode``."""
+        return not self._children.of(self._control)
 
     def _take(self, clients: list[Client]) -> None:
         while clients:
@@ -54,7 +64,9 @@ class Forking:
 
     def _fork(self, client: Client) -> None:
         try:
-            self._children.start(lambda follower: self._serve_in_child(client, follower), ended=client.release)
+            self._children.start(
+                self._control, lambda follower: self._serve_in_child(client, follower), ended=client.release
+            )
         except OSError as error:
             self._log(f"cannot fork: {error.strerror}; a client was refused")
             self._acceptor.refuse(client, Refusal.RESOURCES)
@@ -66,5 +78,6 @@ class Forking:
         for fd in (*(listener.fileno() for listener in self._listeners), *self._acceptor.at_the_door):
             os.close(fd)  # a copy left open would hold back that client's end, or the port
         self._reactor.close()
+        report_when_asked(lambda: [client], self._log)
         contained(client, self._log, lambda client: pump(client, follower))
         client.close()

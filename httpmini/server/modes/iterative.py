@@ -16,7 +16,6 @@ from typing import ClassVar
 from httpmini.server.acceptor import Acceptor
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Interest
-from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client, advance, pump
 
 _ANSWERING = frozenset({Interest.WRITE})
@@ -29,22 +28,36 @@ class Iterative:
 
     def __init__(self, assignment: Assignment) -> None:
         self._control = assignment.control
-        self._waiting_room = Reactor(assignment.log, self._serve_to_the_end, assignment.service.tick)
-        self._acceptor = Acceptor(assignment, self._waiting_room)
+        self._waiting_room = assignment.reactor
+        self._acceptor = Acceptor(assignment)
+
+    @property
+    def clients(self) -> list[Client]:
+        """See ``Mode``."""
+        return []
 
     def serve(self) -> None:
-        """Accept and serve until draining begins."""
-        while not self._control.draining:
+        """See ``Mode``."""
+        while self._control.serving:
             self._take(self._acceptor.wait())
         self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
-        """Nobody is being answered now; let the ones that waited come to their end."""
-        self._waiting_room.finish(lambda: self._control.deadline)
-        self._waiting_room.close()
+        """All its clients are in the poll set."""
+
+    def retire(self) -> None:
+        """Those who wait are served as whoever turns the poll set serves."""
+        for client in self._waiting_room.clients:
+            client.step = advance
+
+    @property
+    def is_done(self) -> bool:
+        """See ``Mode``."""
+        return True
 
     def _take(self, clients: list[Client]) -> None:
         for client in clients:
+            client.step = self._serve_to_the_end
             self._waiting_room.add(client, time.monotonic())
 
     def _serve_to_the_end(self, client: Client, _now: float) -> bool:

@@ -10,23 +10,27 @@ Good at: using every core, and surviving a crash. Bad at: nothing in particular,
 from __future__ import annotations
 
 import os
+import select
 import time
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from httpmini.errors import CannotRun
 from httpmini.server.assignment import Assignment
-from httpmini.server.children import Children
+from httpmini.server.children import report_when_asked
 from httpmini.server.control import Follower
 from httpmini.server.error_log import describe
 from httpmini.server.modes.select import Select
 from httpmini.server.reactor import Reactor
 from httpmini.server.slots import SharedSlots
+from httpmini.server.transfer import Client
 
 # A worker that dies again soon is begun again later each time: dying as fast as it can, it would take a whole core.
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-_READY = b"ready"
+_READY = b"ready\n"
+LEAVING_S = 5.0  # how long a worker that retires is waited for to leave the door
 
 
 class Prefork:
@@ -46,12 +50,12 @@ class Prefork:
         self._assignment = assignment
         self._control = assignment.main_control
         self._log = assignment.log
-        self._children = Children(self._control)
+        self._children = assignment.children
         self._begun: dict[int, float] = {}  # when each worker was begun, by its number
         self._pauses: dict[int, float] = {}  # how long it was paused before it was begun
+        self._doors: dict[int, int] = {}  # pipes that end when a worker has stopped accepting
         self._due: dict[int, float] = {}  # when to begin those that have died
-        self._reactor = Reactor(assignment.log)
-        self._reactor.watch(self._control, lambda: self._control.clear(time.monotonic()))
+        self._reactor = assignment.reactor
         assignment.service.tick()  # what the workers would load each for itself
         self._children.prepare()
         try:
@@ -62,19 +66,45 @@ class Prefork:
             self.finish()
             raise
 
+    @property
+    def clients(self) -> list[Client]:
+        """See ``Mode``."""
+        return []
+
     def serve(self) -> None:
-        """Watch the workers until draining begins."""
-        while not self._control.draining:
+        """See ``Mode``: the workers accept and serve, and are watched."""
+        while self._control.serving:
             moment = min(self._due.values(), default=None)
             self._reactor.turn(None if moment is None else max(0.0, moment - time.monotonic()))
-            self._children.reap()
             for number in [number for number, moment in self._due.items() if moment <= time.monotonic()]:
                 self._begin_again(number)
+        if self._control.draining:
+            self._wait_at_the_doors()
 
     def finish(self) -> None:
         """Wait for the workers; they have seen that draining began."""
-        self._children.finish(self._reactor.turn)
-        self._reactor.close()
+        self._children.finish(self._control, self._reactor.turn)
+        self._slots.close()
+        for hear in self._doors.values():
+            os.close(hear)
+        self._doors.clear()
+
+    def retire(self) -> None:
+        """The workers finish what they are sending; they know the old settings only."""
+        self._control.retire()
+        self._wait_at_the_doors()
+
+    @property
+    def is_done(self) -> bool:
+        """See ``Mode``."""
+        return not self._children.of(self._control)
+
+    def _wait_at_the_doors(self) -> None:
+        """Until the workers, which are draining, have stopped accepting: then the listeners are free."""
+        for hear in self._doors.values():
+            door = select.poll()
+            door.register(hear, select.POLLIN)
+            door.poll(LEAVING_S * 1000)
 
     def _begin(self, number: int) -> None:
         """Begin a worker, and wait until it says that it is ready.
@@ -84,7 +114,11 @@ class Prefork:
         """
         hear, say = os.pipe()
         try:
-            self._children.start(lambda follower: self._work(number, follower, hear, say), lambda: self._bury(number))
+            self._children.start(
+                self._control,
+                lambda follower: self._work(number, follower, hear, say),
+                lambda: self._bury(number),
+            )
         except OSError as error:
             os.close(say)
             os.close(hear)
@@ -92,9 +126,9 @@ class Prefork:
         self._begun[number] = time.monotonic()
         os.close(say)
         said = b""
-        while piece := os.read(hear, 4096):  # until the worker has closed its end, or has died
+        while said != _READY and (piece := os.read(hear, 4096)):  # until it has closed its end, or has died
             said += piece
-        os.close(hear)
+        self._doors[number] = hear
         if said != _READY:
             reason = said.decode(errors="replace") or "it ended without a word"
             raise CannotRun(f"worker {number} cannot begin: {reason}")
@@ -111,6 +145,7 @@ class Prefork:
     def _bury(self, number: int) -> None:
         """A worker has ended. Others take over what it held; soon there is another one."""
         self._slots.give_back(number)
+        os.close(self._doors.pop(number))
         if self._control.draining:
             return
         lived = time.monotonic() - self._begun.pop(number)
@@ -127,13 +162,23 @@ class Prefork:
         """What a worker does with its life; ``hear`` is the master's end of the pipe."""
         try:
             os.close(hear)
+            for client in self._reactor.clients:  # of a mode that ran before this one
+                client.close_descriptor()
             self._reactor.close()
             self._slots.belong_to(number)
-            server = Select(replace(self._assignment, control=follower))
+            reactor = Reactor(self._log, self._assignment.service.tick)
+            reactor.watch(follower, partial(_hear, follower, reactor))
+            report_when_asked(lambda: reactor.clients, self._log)
+            server = Select(replace(self._assignment, control=follower, reactor=reactor))
         except Exception as fault:
             os.write(say, describe(fault).encode()[:4096])
             return
         os.write(say, _READY)
-        os.close(say)
         server.serve()
-        server.finish()
+        os.close(say)
+        reactor.finish(lambda: follower.deadline)
+
+
+def _hear(follower: Follower, reactor: Reactor) -> None:
+    follower.clear(time.monotonic())
+    reactor.unwatch(follower)

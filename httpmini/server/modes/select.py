@@ -13,7 +13,6 @@ from typing import ClassVar
 
 from httpmini.server.acceptor import Acceptor
 from httpmini.server.assignment import Assignment
-from httpmini.server.reactor import Reactor
 from httpmini.server.transfer import Client
 
 
@@ -24,19 +23,30 @@ class Select:
 
     def __init__(self, assignment: Assignment) -> None:
         self._control = assignment.control
-        self._reactor = Reactor(assignment.log, tick=assignment.service.tick)
-        self._acceptor = Acceptor(assignment, self._reactor)
+        self._reactor = assignment.reactor
+        self._acceptor = Acceptor(assignment)
+
+    @property
+    def clients(self) -> list[Client]:
+        """See ``Mode``."""
+        return []
 
     def serve(self) -> None:
-        """Accept and serve until draining begins."""
-        while not self._control.draining:
+        """See ``Mode``."""
+        while self._control.serving:
             self._take(self._acceptor.wait())
         self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
-        """Let the clients that are being answered come to their end."""
-        self._reactor.finish(lambda: self._control.deadline)
-        self._reactor.close()
+        """All its clients are in the poll set."""
+
+    def retire(self) -> None:
+        """The clients stay in the poll set, whoever turns it."""
+
+    @property
+    def is_done(self) -> bool:
+        """See ``Mode``."""
+        return True
 
     def _take(self, clients: list[Client]) -> None:
         now = time.monotonic()

@@ -14,12 +14,13 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import ClassVar
 
 from httpmini.server.acceptor import Acceptor
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Refusal
-from httpmini.server.reactor import Reactor
+from httpmini.server.control import Follower
 from httpmini.server.transfer import Client, contained, pump
 
 # The threads know the deadline too: for this long after it they may cut their clients off by themselves.
@@ -34,38 +35,52 @@ class Threading:
     def __init__(self, assignment: Assignment) -> None:
         self._control = assignment.main_control
         self._log = assignment.log
-        self._threads: dict[threading.Thread, Client] = {}
+        self._threads: dict[threading.Thread, tuple[Client, Follower]] = {}
         self._ended: deque[threading.Thread] = deque()
-        self._reactor = Reactor(assignment.log, tick=assignment.service.tick)
-        self._acceptor = Acceptor(assignment, self._reactor)
+        self._reactor = assignment.reactor
+        self._acceptor = Acceptor(assignment)
+
+    @property
+    def clients(self) -> list[Client]:
+        """See ``Mode``."""
+        return [client for client, _ in self._threads.values()]
 
     def serve(self) -> None:
-        """Accept and start threads until draining begins."""
-        while not self._control.draining:
+        """See ``Mode``."""
+        while self._control.serving:
             self._take(self._acceptor.wait())
             self._join_ended()
         self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
         """Wait for the threads; they have seen that draining began. Cut off those that are not done in time."""
-        self._reactor.finish(lambda: self._control.deadline)
-        self._join_ended()
-        while self._threads and time.monotonic() < self._control.deadline + GRACE_S:
-            self._reactor.turn(max(0.0, self._control.deadline + GRACE_S - time.monotonic()))
-            self._join_ended()
-        for thread, client in self._threads.items():
+        self._wait(lambda: self._control.deadline)
+        for _, follower in self._threads.values():
+            follower.give_up()
+        end = time.monotonic() + GRACE_S
+        self._wait(lambda: end)
+        for thread, (client, _) in self._threads.items():
             with contextlib.suppress(OSError):  # it has just ended by itself
                 client.sock.shutdown(socket.SHUT_RDWR)
             thread.join(GRACE_S)  # one that hangs in the kernel (a dead disk) is left behind
-        self._reactor.close()
+
+    def retire(self) -> None:
+        """The threads go on until their clients leave."""
+
+    @property
+    def is_done(self) -> bool:
+        """See ``Mode``."""
+        self._join_ended()
+        return not self._threads
 
     def _take(self, clients: list[Client]) -> None:
         for client in clients:
             self._start(client)
 
     def _start(self, client: Client) -> None:
-        thread = threading.Thread(target=self._serve_client, args=(client,), name="client", daemon=True)
-        self._threads[thread] = client
+        follower = self._control.follow()
+        thread = threading.Thread(target=self._serve_client, args=(client, follower), name="client", daemon=True)
+        self._threads[thread] = client, follower
         try:
             thread.start()
         except RuntimeError as error:
@@ -73,14 +88,19 @@ class Threading:
             self._log(f"cannot start a thread: {error}; a client was refused")
             self._acceptor.refuse(client, Refusal.RESOURCES)
 
-    def _serve_client(self, client: Client) -> None:
-        follower = self._control.follow()
+    def _serve_client(self, client: Client, follower: Follower) -> None:
         try:
             contained(client, self._log, lambda client: pump(client, follower))
         finally:
             client.close()
             self._ended.append(threading.current_thread())
             self._control.wake()  # a slot is free, or the last thread has ended
+
+    def _wait(self, until: Callable[[], float]) -> None:
+        self._join_ended()
+        while self._threads and time.monotonic() < until():
+            self._reactor.turn(max(0.0, until() - time.monotonic()))
+            self._join_ended()
 
     def _join_ended(self) -> None:
         while self._ended:
