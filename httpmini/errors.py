@@ -14,8 +14,9 @@ Everything else that is raised is a fault of httpmini itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from httpmini.reasons import Reason
@@ -43,8 +44,7 @@ class UsageError(HttpminiError):
     """A wrong flag or argument. Exit status 2."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One thing that is wrong with a setting.
 
     Attributes:

@@ -5,11 +5,10 @@ A 400 alone says little. Each refusal carries its row: the error page explains i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """A cause for a 4xx or 5xx.
 
     Attributes:

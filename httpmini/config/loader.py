@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from httpmini.errors import ConfigError, Problem
 from httpmini.server.listener import Endpoint, parse_endpoint
 
 
-@dataclass(frozen=True)
-class Flags:
+class Flags(msgspec.Struct, frozen=True):
     """What the command line says; None is nothing."""
 
     root: str | None = None
@@ -53,16 +51,15 @@ def load(file: str | None = None, flags: Flags | None = None) -> Config:
     return Config(**sections, **lists, origins=draft.origins)
 
 
-@dataclass
-class _Draft:
+class _Draft(msgspec.Struct):
     """Settings on their way to a Config, with what is wrong with them."""
 
-    values: dict[str, Any] = field(default_factory=lambda: {row.key: row.default for row in rows()})
-    origins: dict[str, str] = field(default_factory=lambda: {row.key: DEFAULT for row in rows()})
-    folder: Path = field(default_factory=Path.cwd)  # what relative paths are relative to
-    entries: dict[str, list[tuple[int, Any]]] = field(default_factory=lambda: {name: [] for name in LISTS})
-    problems: list[Problem] = field(default_factory=list)
-    wrong: set[str] = field(default_factory=set)  # keys whose value could not be taken
+    values: dict[str, Any] = msgspec.field(default_factory=lambda: {row.key: row.default for row in rows()})
+    origins: dict[str, str] = msgspec.field(default_factory=lambda: {row.key: DEFAULT for row in rows()})
+    folder: Path = msgspec.field(default_factory=Path.cwd)  # what relative paths are relative to
+    entries: dict[str, list[tuple[int, Any]]] = msgspec.field(default_factory=lambda: {name: [] for name in LISTS})
+    problems: list[Problem] = msgspec.field(default_factory=list)
+    wrong: set[str] = msgspec.field(default_factory=set)  # keys whose value could not be taken
 
     def read(self, file: Path) -> bool:
         """Take the settings of ``file``; False when it could not be read at all."""

@@ -5,7 +5,6 @@ Everything else is derived from these rows: the loader, the flags' help, ``httpm
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -291,8 +290,7 @@ DEFAULT = "default"
 """The origin of a setting that nobody has set."""
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(msgspec.Struct, frozen=True):
     """The settings in force.
 
     Attributes:
@@ -316,8 +314,7 @@ class Config:
     origins: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One setting, as declared above; ``default`` may be REQUIRED, and then there is an ``example``."""
 
     section: str

@@ -7,10 +7,11 @@ import socket
 import time
 from collections.abc import Callable
 from copy import copy
-from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from httpmini.config import Config, differences
 from httpmini.daemon import lifecycle

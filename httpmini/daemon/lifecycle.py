@@ -18,7 +18,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+
+import msgspec
 
 from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.admission import Admission
@@ -35,8 +36,7 @@ PATIENCE_S = 1.0
 _DESCRIPTORS_BESIDE = 64
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """How to serve, until a reload says otherwise.
 
     Attributes:
@@ -58,8 +58,7 @@ class Plan:
     leave: Callable[[], None] = lambda: None
 
 
-@dataclass
-class _Running:
+class _Running(msgspec.Struct, eq=False):
     """A mode that serves, or has retired and is not done."""
 
     mode: Mode
@@ -92,7 +91,9 @@ class Lifecycle:
         self._read_again = reload
         self._reopen = reopen
         self._bell = Bell()
-        self._children = Children()
+        self._children = Children(
+            lambda: [client for running in self._serving for client in running.mode.clients],
+        )
         self._reactor = Reactor(log, service.tick)
         self._serving: list[_Running] = []  # the last one serves, the others have retired and are not done
         self._calls: deque[Callable[[], None]] = deque()
@@ -166,6 +167,8 @@ class Lifecycle:
     def _hear(self) -> None:
         self._bell.silence()
         self._children.reap()
+        if not self._stops:
+            self._forget_those_done()
 
     def _attend_to_calls(self) -> None:
         """Do what signals have asked for."""

@@ -6,11 +6,10 @@ passes through Python. (h11 sends opaque objects through in the same way.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class FileSlice:
+class FileSlice(msgspec.Struct, frozen=True):
     """``length`` bytes of the open file ``fd``, beginning at ``offset``; it does not own the descriptor."""
 
     fd: int

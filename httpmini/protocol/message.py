@@ -7,9 +7,10 @@ Text in a head is kept as ``str`` decoded from ISO-8859-1, so that every octet h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
+
+import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.body import Body, body_length
@@ -131,8 +132,7 @@ def persistence(connection: str, version: tuple[int, int]) -> Persistence:
     return Persistence("keep-alive" in options and not closes, closes or version < (1, 1))
 
 
-@dataclass(slots=True)  # not frozen: that costs 0.7 µs for each, a tenth of what answering takes
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One request.
 
     Attributes:
@@ -147,7 +147,7 @@ class Request:
     method: str
     target: str
     version: tuple[int, int] = (1, 0)
-    headers: Headers = field(default_factory=Headers)
+    headers: Headers = msgspec.field(default_factory=Headers)
     line: str = ""
     content_length: int = 0
 
@@ -167,8 +167,7 @@ class Request:
         return persistence(", ".join(self.headers.all("Connection")), self.version)
 
 
-@dataclass(slots=True)
-class Response:
+class Response(msgspec.Struct):
     """One answer of the server, before it is known how it will be framed.
 
     Attributes:
@@ -184,7 +183,7 @@ class Response:
     """
 
     status: int
-    headers: Headers = field(default_factory=Headers)
+    headers: Headers = msgspec.field(default_factory=Headers)
     body: Body = ()
     owned_fds: tuple[int, ...] = ()
     error: ProtocolError | None = None

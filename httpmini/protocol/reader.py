@@ -7,9 +7,10 @@ into pieces on their way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, NamedTuple
+
+import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol import grammar
@@ -31,8 +32,7 @@ _LINE_SLACK_BYTES = 64
 _MAX_LENGTH_DIGITS = 18  # the largest length that fits 63 bits has 19
 
 
-@dataclass(frozen=True, slots=True)
-class HeadLimits:
+class HeadLimits(msgspec.Struct, frozen=True):
     """How large a request head may be.
 
     Attributes:
@@ -46,8 +46,7 @@ class HeadLimits:
     fields: int
 
 
-@dataclass(frozen=True, slots=True)
-class _RequestLine:
+class _RequestLine(msgspec.Struct, frozen=True):
     method: str
     target: str
     version: tuple[int, int]
@@ -325,8 +324,7 @@ def parse_content_length(headers: Headers) -> int | None:
     return int(digits or "0")
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(msgspec.Struct, frozen=True):
     """The head of an answer, as a client reads it (RFC 9112 §4)."""
 
     version: tuple[int, int]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from httpmini.server.admission import AddressRules, Admission, Slot
 from httpmini.server.assignment import Assignment
@@ -28,8 +29,7 @@ SECOND_LOOK_S = 0.1
 MAX_REFUSED = 32
 
 
-@dataclass(frozen=True, slots=True)
-class _Doubtful:
+class _Doubtful(msgspec.Struct, frozen=True):
     """A client for whom there was no slot, and until when to look for one again."""
 
     fd: int

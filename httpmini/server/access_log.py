@@ -15,8 +15,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.dates import MONTHS
@@ -38,8 +39,7 @@ _USERINFO = re.compile(r"(?P<scheme>(?:^|(?<=[ \t]))[A-Za-z][A-Za-z0-9+.-]*://)[
 _ESCAPES = {code: f"\\x{code:02X}" for code in (*range(0x20), ord('"'), ord("\\"), *range(0x7F, 0x100))}
 
 
-@dataclass(slots=True)  # not frozen: see message.Request
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True):
     """What happened to one request.
 
     Attributes:

@@ -7,9 +7,10 @@ and the kernel's backlog is another thing: clients in it have not been accepted 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
+
+import msgspec
 
 from httpmini.server.connection import Refusal
 from httpmini.server.slots import LocalSlots, Slots
@@ -18,8 +19,7 @@ Network = IPv4Network | IPv6Network
 Overflow = Literal["queue", "refuse"]
 
 
-@dataclass(frozen=True)
-class AddressRules:
+class AddressRules(msgspec.Struct, frozen=True):
     """Lists of networks; ``deny`` is looked at first, and an empty ``allow`` allows everybody."""
 
     allow: Sequence[Network] = ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from httpmini.server.admission import Admission
 from httpmini.server.children import Children
@@ -13,8 +14,7 @@ from httpmini.server.control import Control, Follower
 from httpmini.server.reactor import Reactor
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(msgspec.Struct, frozen=True):
     """The work of one mode.
 
     Attributes:

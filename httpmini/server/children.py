@@ -12,8 +12,9 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import NoReturn
+
+import msgspec
 
 from httpmini.server.control import Control, Follower
 from httpmini.server.transfer import Client
@@ -24,8 +25,7 @@ GRACE_S = 0.5
 PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2)
 
 
-@dataclass(frozen=True, slots=True)
-class _Child:
+class _Child(msgspec.Struct, frozen=True):
     """Whom it follows, and what to do when it has ended."""
 
     control: Control
@@ -33,9 +33,14 @@ class _Child:
 
 
 class Children:
-    """All children of this process, of whichever mode."""
+    """All children of this process, of whichever mode.
 
-    def __init__(self) -> None:
+    Args:
+        threads_clients: those that threads of this process serve; children have nothing to do with them.
+    """
+
+    def __init__(self, threads_clients: Callable[[], Iterable[Client]] = tuple) -> None:
+        self._threads_clients = threads_clients
         self._living: dict[int, _Child] = {}
 
     def of(self, control: Control) -> list[int]:
@@ -58,7 +63,7 @@ class Children:
         """
         pid = os.fork()
         if pid == 0:
-            _be_the_child(control, run)
+            _be_the_child(control, run, self._threads_clients)
         self._living[pid] = _Child(control, ended)
 
     def reap(self) -> None:
@@ -111,9 +116,13 @@ def report_when_asked(clients: Callable[[], Iterable[Client]], log: Callable[[st
     signal.signal(signal.SIGUSR2, report)
 
 
-def _be_the_child(control: Control, run: Callable[[Follower], object]) -> NoReturn:
+def _be_the_child(
+    control: Control, run: Callable[[Follower], object], not_ours: Callable[[], Iterable[Client]]
+) -> NoReturn:
     """Never returns into the parent's code."""
     try:
+        for client in not_ours():
+            client.forget()
         follower = control.follow_in_child()
         # Ctrl-C and systemd signal all processes, but it is the parent who tells us what to do.
         signal.set_wakeup_fd(-1)

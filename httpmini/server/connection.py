@@ -9,9 +9,10 @@ that do not read, and the lingering close.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from httpmini.protocol.body import Piece
 
@@ -40,8 +41,7 @@ class Peer(NamedTuple):
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True):
     """How long a client is waited for.
 
     Attributes:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import Protocol
+
+import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.body import Piece
@@ -37,8 +38,7 @@ class Respond(Protocol):
         ...
 
 
-@dataclass
-class HttpService:
+class HttpService(msgspec.Struct, eq=False):
     """HTTP as the modes see it. It may become another one: connections ask it anew for each request.
 
     Attributes:
@@ -69,8 +69,8 @@ class HttpService:
 
     def become(self, other: HttpService) -> None:
         """Be as ``other`` from now on: what is asked next is answered so, also on connections that are open."""
-        for row in fields(self):
-            setattr(self, row.name, getattr(other, row.name))
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(other, name))
 
     def connect(self, peer: Peer, now: float) -> Connection:
         """A conversation with a client that was let in."""
@@ -376,8 +376,7 @@ class HttpConnection(Connection):
         self._service.log.add(Exchange(self._peer, answer.line, answer.request, answer.response, body_bytes, now))
 
 
-@dataclass(slots=True)
-class _Answer:
+class _Answer(msgspec.Struct, eq=False):
     """What is being sent, and how long its head is."""
 
     request: Request | None

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import socket
-from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT
 from ipaddress import IPv6Address
+
+import msgspec
 
 from httpmini.errors import CannotRun
 from httpmini.server.connection import Peer
@@ -21,8 +22,7 @@ _DEFER_S = 1
 _HOST = re.compile(r"[^\[\]/:@?#\x00-\x1f]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """Where to listen, as a person writes it: ``host:port``; the host may be a name, the port a service name.
 
     An empty host means all addresses of the machine.

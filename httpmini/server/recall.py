@@ -19,7 +19,8 @@ import os
 from _thread import allocate_lock  # threading's Lock, without what else that would load at the start
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from httpmini.protocol.body import Body, FileSlice, body_length
 from httpmini.protocol.dates import format_date
@@ -42,8 +43,7 @@ os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_i
 Question = tuple[str, str, bool, str] | bytes
 
 
-@dataclass(slots=True)
-class Kept:
+class Kept(msgspec.Struct, eq=False):
     """One answer as octets.
 
     Attributes:
@@ -65,7 +65,7 @@ class Kept:
     is_current: Callable[[float], bool]
     looked_at: float = _NEVER
     was_used: bool = False
-    heads: set[bytes] = field(default_factory=set)
+    heads: set[bytes] = msgspec.field(default_factory=set)
     is_forgotten: bool = False
 
     @property
@@ -81,8 +81,7 @@ class Kept:
         self.second = second
 
 
-@dataclass(slots=True)
-class Known:
+class Known(msgspec.Struct, eq=False):
     """A head whose answer is kept.
 
     Attributes:

@@ -110,6 +110,27 @@ class Client:
         finally:
             self.close_descriptor()
 
+    def hang_up(self) -> None:
+        """End the connection also when another process has a copy of the socket."""
+        with contextlib.suppress(OSError):  # it has ended
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def forget(self) -> None:
+        """In a child: close its copy of the socket of a client that a thread of the parent serves.
+
+        The thread may have closed it, and something else may have got its number since.
+        """
+        try:
+            sock = socket.socket(fileno=self.fd)
+        except OSError:
+            return
+        try:
+            if sock.getpeername()[:2] != tuple(self.peer):
+                sock.detach()
+        except OSError:
+            sock.detach()
+        sock.close()
+
     def close_descriptor(self) -> None:
         """Close this process's copy of the socket, and nothing else."""
         if self._sock is not None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers
@@ -27,8 +28,7 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _BASIC = re.compile(r"basic +(?P<token>[A-Za-z0-9+/=]+)", re.IGNORECASE | re.ASCII)
 
 
-@dataclass(frozen=True)
-class Realm:
+class Realm(msgspec.Struct, frozen=True, dict=True):
     """A folder for those who know a password.
 
     Attributes:

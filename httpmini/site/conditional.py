@@ -14,8 +14,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from httpmini.protocol.dates import format_date, parse_date
 from httpmini.protocol.message import Headers
@@ -36,8 +37,7 @@ class Verdict(Enum):
     FAILED = "it is not what the client thought"
 
 
-@dataclass(frozen=True, slots=True)
-class Validators:
+class Validators(msgspec.Struct, frozen=True):
     """What tells one version of a file from another.
 
     Attributes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import dataclass
+
+import msgspec
 
 from httpmini.site import pages
 from httpmini.site.resolve import Directory, File, Resolver
@@ -20,8 +21,7 @@ FORMS = (PAGE, JSON)
 """The forms in which a folder is shown, ours first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One row of a listing.
 
     Attributes:

@@ -7,7 +7,8 @@ same folder would be served differently on two machines.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 _TABLE = {
     "text/html": "html htm",
@@ -99,8 +100,7 @@ _BY_EXTENSION = {extension: media_type for media_type, line in _TABLE.items() fo
 _ALSO_TEXT = {"image/svg+xml", "application/xhtml+xml", "application/atom+xml", "application/rss+xml"}
 
 
-@dataclass(frozen=True)
-class MediaTypes:
+class MediaTypes(msgspec.Struct, frozen=True):
     """Which Content-Type a file gets.
 
     Attributes:

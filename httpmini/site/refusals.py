@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.body import FileSlice
@@ -20,8 +21,7 @@ HTML = ("Content-Type", "text/html; charset=utf-8")
 _LAST = {"credentials-wrong"}
 
 
-@dataclass(frozen=True)
-class ErrorPages:
+class ErrorPages(msgspec.Struct, frozen=True):
     """How refusals look.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.body import FileSlice
@@ -18,8 +18,7 @@ REVALIDATE = ("Cache-Control", "no-cache")
 _VARY = ("Vary", "Accept-Encoding")
 
 
-@dataclass(frozen=True)
-class Representation:
+class Representation(msgspec.Struct, frozen=True):
     """What was selected to be sent (RFC 9110 §3.2).
 
     Attributes:

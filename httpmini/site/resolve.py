@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from dataclasses import dataclass, field
 from enum import Enum
 from errno import EACCES, EINVAL, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOTDIR, ENXIO, EPERM
+
+import msgspec
 
 _MAX_DETOURS = 40  # as many symlinks as Linux follows before it says ELOOP
 
@@ -48,23 +49,20 @@ def fact_of(error: OSError) -> Fact:
     return _FACTS.get(error.errno or 0, Fact.DISK_ERROR)
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(msgspec.Struct, frozen=True):
     """A regular file, open for reading; whoever holds it closes ``fd``."""
 
     fd: int
     status: os.stat_result
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(msgspec.Struct, frozen=True):
     """A directory, open for going through, not for reading; whoever holds it closes ``fd``."""
 
     fd: int
 
 
-@dataclass(frozen=True)
-class Resolver:
+class Resolver(msgspec.Struct, frozen=True):
     """Finds files below one root.
 
     Attributes:
@@ -100,14 +98,13 @@ class Resolver:
         return self.hidden or not name.startswith(b".") or (at_top and name == b".well-known")
 
 
-@dataclass
-class _Walk:
+class _Walk(msgspec.Struct):
     """Where we stand: one descriptor, and the names of the directories that led there."""
 
     root: bytes
     symlinks: bool
     here: int | None = None
-    names: list[bytes] = field(default_factory=list)
+    names: list[bytes] = msgspec.field(default_factory=list)
     detours: int = 0
 
     def close(self) -> None:

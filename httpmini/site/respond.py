@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
@@ -56,8 +58,7 @@ _FACT_REASONS = {
 }
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(msgspec.Struct, frozen=True):
     """One folder and how it is shown.
 
     Attributes:

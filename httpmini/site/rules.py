@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote, quote_from_bytes
+
+import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.site.target import Path, parse_target
@@ -104,8 +105,7 @@ def spell(names: Iterable[bytes], *, directory: bool = False) -> str | None:
     return "/" + "/".join(components) + ("/" if directory and components else "")
 
 
-@dataclass(frozen=True)
-class FieldRule:
+class FieldRule(msgspec.Struct, frozen=True):
     """Fields to send with what a glob matches."""
 
     glob: Glob
@@ -137,8 +137,7 @@ def with_rules(fields: Iterable[Field], rules: dict[str, Field]) -> tuple[Field,
     return tuple(field for field in merged.values() if field[1])
 
 
-@dataclass(frozen=True)
-class Redirect:
+class Redirect(msgspec.Struct, frozen=True):
     """Where to ask instead.
 
     Attributes:

@@ -7,8 +7,9 @@ stays the three characters ``%2e``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.reasons import REASONS
@@ -22,8 +23,7 @@ _NUL = re.compile("%00|\0")
 _QUERY_SAFE = "!$&'()*+,;=:@/?%"
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(msgspec.Struct, frozen=True):
     """A decoded path.
 
     Attributes:

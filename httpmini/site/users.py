@@ -18,10 +18,10 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from errno import EINVAL
 
 import bcrypt
+import msgspec
 
 # $2b$10$ and 53 characters of salt and hash; htpasswd -B writes 2y.
 # 16 bytes of salt are 21 characters and a third, so that the 22nd can be one of four.
@@ -34,19 +34,17 @@ MAX_PASSWORD_BYTES = 72  # bcrypt looks at no more, so more would be cut off wit
 _MAX_REMEMBERED = 1024
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(msgspec.Struct, frozen=True):
     hash: bytes
     cost: int
 
 
-@dataclass(frozen=True)
-class _Table:
+class _Table(msgspec.Struct, frozen=True):
     """What was in the file at one time; ``stamp`` tells one state of it from another."""
 
     stamp: tuple[int, ...]
     entries: dict[bytes, _Entry]
-    remembered: set[bytes] = field(default_factory=set)
+    remembered: set[bytes] = msgspec.field(default_factory=set)
 
     @property
     def dearest(self) -> int:

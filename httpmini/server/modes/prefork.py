@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 import select
 import time
-from dataclasses import replace
 from functools import partial
 from typing import ClassVar
+
+from msgspec.structs import replace
 
 from httpmini.errors import CannotRun
 from httpmini.server.assignment import Assignment

@@ -92,6 +92,8 @@ class Threading:
         try:
             contained(client, self._log, lambda client: pump(client, follower))
         finally:
+            if not client.connection.aborted:
+                client.hang_up()  # a child that was begun meanwhile may have a copy
             client.close()
             self._ended.append(threading.current_thread())
             self._control.wake()  # a slot is free, or the last thread has ended
