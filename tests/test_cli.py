@@ -363,3 +363,21 @@ def test_ctrl_c_while_it_starts(folder: Path, delay_s: float) -> None:
     _, errors = process.communicate(timeout=20)
     assert b"httpmini" not in errors, errors
     assert process.returncode in (0, -signal.SIGINT, 1)
+
+
+def test_diff_says_what_a_reload_would_change(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.toml", tmp_path / "new.toml"
+    old.write_text('[server]\nmode = "select"\n[[redirects]]\npath = "/a"\nto = "/b"\n')
+    new.write_text('[server]\nmode = "prefork"\nworkers = 3\n')
+    status, said, errors = run("config", "diff", str(old), str(new))
+    assert (status, errors) == (0, "")
+    assert said.splitlines() == [
+        'server.mode: "select" -> "prefork"',
+        "server.workers: 0 -> 3",
+        "[[redirects]]: 1 before, 0 after",
+    ]
+    assert run("config", "diff", str(old), str(old)) == (0, "", "")
+    new.write_text("[server]\nworkers = -1\n")
+    status, said, errors = run("config", "diff", str(old), str(new))
+    assert (status, said) == (2, "")
+    assert "server.workers = -1" in errors
