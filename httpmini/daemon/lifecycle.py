@@ -27,6 +27,7 @@ from httpmini.server.assignment import Assignment
 from httpmini.server.children import Children
 from httpmini.server.connection import Service
 from httpmini.server.control import Bell, Control
+from httpmini.server.error_log import describe
 from httpmini.server.modes import MODES, Mode
 from httpmini.server.reactor import Reactor
 
@@ -188,13 +189,13 @@ class Lifecycle:
             return
         try:
             plan = self._read_again()
-        except HttpminiError as error:
+        except Exception as error:
             self._complain(error)
             return
         take_back = plan.enter()
         try:
             self._begin(plan)
-        except HttpminiError as error:
+        except Exception as error:
             take_back()
             self._leave(plan, self._plan)
             self._complain(error)
@@ -205,8 +206,9 @@ class Lifecycle:
         self._log(f"reloaded: {plan.news}")
         self._forget_those_done()
 
-    def _complain(self, error: HttpminiError) -> None:
-        for line in str(error).splitlines():
+    def _complain(self, error: Exception) -> None:
+        said = str(error) if isinstance(error, HttpminiError) else f"fault: {describe(error)}"
+        for line in said.splitlines():
             self._log(f"not reloaded: {line}")
 
     def _leave(self, old: Plan, new: Plan) -> None:
