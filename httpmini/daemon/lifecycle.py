@@ -178,8 +178,9 @@ class Lifecycle:
             self._calls.popleft()()
 
     def _call(self, what: Callable[[], None]) -> None:
-        """Have ``what`` done soon; from a signal handler."""
-        self._calls.append(what)
+        """Have ``what`` done soon, once; from a signal handler."""
+        if what not in self._calls:
+            self._calls.append(what)
         self._bell.is_called = True
 
     def _reload(self) -> None:
