@@ -24,7 +24,7 @@ ACCEPTS_PER_TURN = 64
 # When accept() fails for want of a descriptor, the listener stays readable; asking again at once would be a busy loop.
 PAUSE_S = 0.2
 # A client that was told goodbye may be back before the thread or process that served it has given its slot back.
-SECOND_LOOK_S = 0.1
+SECOND_LOOK_S = 0.25
 # The refused are waited for, so that they can read why, but only so many: they cost descriptors too.
 MAX_REFUSED = 32
 
