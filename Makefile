@@ -1,7 +1,8 @@
-# Three commands for a fresh machine (Debian 12 with python3, python3-venv, make and git):
+# Four commands for a fresh machine (Debian 12 with python3, python3-venv, make and git):
 #   make serve    set up everything and serve www/ with conf/httpmini.toml
 #   make test     set up everything, the browsers included, and run all checks and tests
 #   make bench    set up other servers and measure ours beside them (BENCH_ARGS=--quick: under two minutes)
+#   make soak     one server under load, reloads, rotations and kills for ten minutes (SOAK_ARGS='--minutes 2')
 # Others: make check (ruff, mypy), make conf (write conf/httpmini.toml anew from the settings), make docs (docs/reasons.md),
 # make clean.
 
@@ -9,9 +10,10 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: serve test bench check conf docs tools clean
+.PHONY: serve test bench soak check conf docs tools clean
 
 serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
@@ -22,6 +24,9 @@ test: check tools
 bench: $(VENV)/ready-bench
 	bench/install-tools
 	$(BIN)/python -m bench.compare $(BENCH_ARGS)
+
+soak: $(VENV)/ready
+	$(BIN)/python -m bench.soak $(SOAK_ARGS)
 
 check: $(VENV)/ready-test
 	$(BIN)/ruff format --check .

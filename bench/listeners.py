@@ -28,8 +28,11 @@ from httpmini.server.admission import AddressRules, Admission
 from httpmini.server.assignment import Assignment
 from httpmini.server.children import Children
 from httpmini.server.control import Bell, Control
+from httpmini.server.error_log import Level, error_log
 from httpmini.server.modes.select import Select
 from httpmini.server.reactor import Reactor
+from httpmini.server.scoreboard import Scoreboard
+from httpmini.server.tally import Tally
 
 WORKERS = 2
 KILLED = 100  # connections that wait when a worker is killed
@@ -85,11 +88,12 @@ def _work(root: Path, listener: socket.socket, listeners: list[socket.socket]) -
     for other in listeners:
         if other is not listener:
             other.close()
+    log = error_log(lambda line, _level: print(line), Level.NOTICE)
     settings = config.load(str(root / "httpmini.toml"))
-    service = make_service(settings, make_site(settings), lambda _line: None, print)
-    admission = Admission(1000, "queue", AddressRules(), print)
-    control, reactor = Control(Bell(), 1.0), Reactor(print, service.tick)
-    Select(Assignment([listener], service, admission, control, reactor, Children(), print)).serve()
+    service = make_service(settings, make_site(settings), lambda _line: None, log)
+    admission = Admission(1000, "queue", AddressRules(), log)
+    control, reactor = Control(Bell(), 1.0), Reactor(log, service.tick)
+    Select(Assignment([listener], service, admission, control, reactor, Children(), log, Scoreboard(Tally()))).serve()
 
 
 def end(workers: list[Worker]) -> None:

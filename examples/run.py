@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import click
 
 from httpmini.daemon import lifecycle
 from httpmini.errors import CannotRun
 from httpmini.server.admission import AddressRules, Admission, Overflow
 from httpmini.server.connection import Patience, Service
-from httpmini.server.error_log import error_log
+from httpmini.server.error_log import Level, error_log
 from httpmini.server.listener import Endpoint, endpoint_of, open_listeners
 from httpmini.server.modes import MODES, make_slots
 
@@ -42,7 +40,7 @@ def main(name: str, service: Service, default_port: int) -> None:
 
 
 def _serve(name: str, service: Service, mode: str, port: int, max_clients: int, overflow: Overflow) -> None:
-    log = error_log(click.echo, time.time)
+    log = error_log(lambda line, _level: click.echo(line), Level.INFO)
     slots = make_slots(mode, max_clients, WORKERS)
     admission = Admission(max_clients, overflow, AddressRules(), log, slots)
     listeners = open_listeners([Endpoint(HOST, str(port))], BACKLOG)

@@ -1,10 +1,8 @@
 """httpmini: a minimal HTTP/1.0 file server and client, from scratch.
 
-Nothing is defined here; this is only what ``import httpmini`` offers. The client is loaded when it is first asked for,
-so that the server need not wait for it.
+Nothing is defined here; this is only what ``import httpmini`` offers. Each is loaded when it is first asked for, so
+that the server need not wait for the client, and ``python -m httpmini`` is ready for Ctrl-C almost at once.
 """
-
-from httpmini.version import __version__
 
 TYPE_CHECKING = False  # typing's own costs 5 ms, and a program has to be ready for Ctrl-C soon
 if TYPE_CHECKING:
@@ -13,6 +11,7 @@ if TYPE_CHECKING:
     from httpmini.client.options import Limits, Retries, Timeouts
     from httpmini.client.response import Response
     from httpmini.errors import FetchError
+    from httpmini.version import __version__
 
 __all__ = ["Client", "FetchError", "Limits", "Response", "Retries", "Timeouts", "__version__", "download", "fetch"]
 
@@ -23,6 +22,7 @@ _HOMES = {
     "Response": "httpmini.client.response",
     "Retries": "httpmini.client.options",
     "Timeouts": "httpmini.client.options",
+    "__version__": "httpmini.version",
     "download": "httpmini.client.download",
     "fetch": "httpmini.client.client",
 }

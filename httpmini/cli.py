@@ -7,11 +7,15 @@ cause of an error, and 130 for Ctrl-C.
 from __future__ import annotations
 
 import os
+import stat
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from httpmini import config
 from httpmini.errors import CannotRun, FetchError, HttpminiError, UsageError, visible
@@ -95,6 +99,7 @@ def main() -> None:
 )
 @_setting("--max-clients", "server.max_clients", type=int, metavar="N")
 @_setting("--overflow", "server.overflow")
+@click.option("--daemon", is_flag=True, help="Go on in the background once clients can connect.")
 def serve(
     root: str | None,
     file: str | None,
@@ -103,6 +108,7 @@ def serve(
     port: int | None,
     max_clients: int | None,
     overflow: str | None,
+    daemon: bool,
 ) -> None:
     """Serve a folder, by default this one, at http://127.0.0.1:8080/ until Ctrl-C.
 
@@ -112,7 +118,32 @@ def serve(
 
     flags = config.Flags(root, mode, addresses, port, max_clients, overflow)
     _keep_standard_descriptors()
-    assembly.serve(lambda: config.load(file, flags), _announce, again=file is not None)
+    if daemon:
+        _serve_detached(file, flags)
+    else:
+        assembly.serve(lambda: config.load(file, flags), _announce, file)
+
+
+def _serve_detached(file: str | None, flags: config.Flags) -> None:
+    """The same in the background; the parent exits when clients can connect, or with what went wrong."""
+    from httpmini.daemon import assembly
+    from httpmini.daemon.detach import detach
+
+    log = config.load(file, flags).log
+    unseen = [f"log.{name}" for name in ("access", "error") if getattr(log, name) == "stdout"]
+    if unseen and not stat.S_ISREG(os.fstat(1).st_mode):
+        said = f'{" and ".join(unseen)} = "stdout", which nobody sees from here on; name a file, "syslog" or "journal"'
+        click.echo(f"httpmini: {said}", err=True)
+    # Files are read again, and this folder will not be the current one.
+    root = flags.root or ("." if file is None else None)
+    flags = msgspec.structs.replace(flags, root=root and str(Path(root).absolute()))
+    file = file and str(Path(file).absolute())
+    ready = detach()
+
+    def announce(banner: str) -> None:
+        ready(f"{banner}, in the background as process {os.getpid()}")
+
+    assembly.serve(lambda: config.load(file, flags), announce, file)
 
 
 def _announce(banner: str) -> None:
@@ -153,6 +184,47 @@ def htpasswd(file: str, user: str) -> None:
         raise UsageError(str(error)) from error
     except OSError as error:
         raise CannotRun(f"cannot write {file}: {error.strerror}") from error
+
+
+@main.group()
+def ctl() -> None:
+    """Ask something of a server that runs with FILE, which names its daemon.pid_file."""
+
+
+@ctl.command("status")
+@_config_option
+@click.option("--watch", is_flag=True, help="Anew every second, until Ctrl-C.")
+def ctl_status(file: str | None, watch: bool) -> None:
+    """Say how the server is: clients, requests, bytes, processes."""
+    from httpmini.daemon.ctl import fetch_report, lines_of
+
+    settings = config.load(file)
+    while True:
+        text = "\n".join(map(visible, lines_of(fetch_report(settings))))
+        if watch:
+            click.clear()  # of a terminal only
+        click.echo(text)
+        if not watch:
+            return
+        time.sleep(1)
+
+
+@ctl.command("reload")
+@_config_option
+def ctl_reload(file: str | None) -> None:
+    """Check FILE, have the server take it, and say whether it did."""
+    from httpmini.daemon.ctl import reload
+
+    click.echo(reload(config.load(file)))
+
+
+@ctl.command("stop")
+@_config_option
+def ctl_stop(file: str | None) -> None:
+    """Have the server finish what it is sending, and wait until it has ended."""
+    from httpmini.daemon.ctl import stop
+
+    click.echo(f"process {stop(config.load(file))} has ended")
 
 
 @main.group("config")

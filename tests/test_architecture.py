@@ -33,7 +33,20 @@ NEUTRAL = [
     *(f"server/modes/{name}.py" for name in ("__init__", "forking", "iterative", "prefork", "select", "threading")),
     *(
         f"server/{name}.py"
-        for name in ("acceptor", "admission", "assignment", "connection", "control", "listener", "reactor")
+        for name in (
+            *(
+                "acceptor",
+                "admission",
+                "assignment",
+                "connection",
+                "control",
+                "inherited",
+                "listener",
+                "reactor",
+                "scoreboard",
+            ),
+            *("side_door", "slots", "tally", "transfer", "unix_listener"),
+        )
     ),
     "daemon/lifecycle.py",
 ]

@@ -1,13 +1,16 @@
 """The configuration: TOML and flags in, a typed Config out; a file is refused as a whole, or taken as a whole."""
 
 from httpmini.config.loader import Flags, load
-from httpmini.config.settings import Config, Row, rows
+from httpmini.config.settings import DEFAULT, Config, LogSettings, Row, ServerSettings, rows
 from httpmini.config.words import annotated, declared_choices, differences, expected, show, toml
 
 __all__ = [
+    "DEFAULT",
     "Config",
     "Flags",
+    "LogSettings",
     "Row",
+    "ServerSettings",
     "annotated",
     "declared_choices",
     "differences",

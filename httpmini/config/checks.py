@@ -9,7 +9,9 @@ from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Protocol
 
+from httpmini.config.identity import find_identity
 from httpmini.protocol.status import PHRASES
+from httpmini.server.connection import LOCAL
 from httpmini.server.listener import parse_endpoint
 from httpmini.site.resolve import Fact, File, Resolver
 
@@ -66,15 +68,29 @@ def _tidy(path: str) -> str:
 
 def _check_listen(draft: Draft) -> None:
     seen = set()
-    for entry in draft.values["server.listen"]:
-        try:
-            endpoint = parse_endpoint(entry)
-        except ValueError as error:
-            draft.complain("server.listen", str(error), entry)
-            continue
-        if endpoint in seen and endpoint.port != "0":
-            draft.complain("server.listen", "is there twice", entry)
-        seen.add(endpoint)
+    for key in ("server.listen", "status.listen"):
+        absolute = [_with_absolute_path(entry, draft.folder) for entry in draft.values[key]]
+        for entry in absolute:
+            try:
+                endpoint = parse_endpoint(entry)
+            except ValueError as error:
+                draft.complain(key, str(error), entry)
+                continue
+            if endpoint in seen and endpoint.port != "0":
+                draft.complain(key, "is there twice", entry)
+            seen.add(endpoint)
+        draft.values[key] = absolute
+
+
+def _with_absolute_path(entry: str, folder: Path) -> str:
+    """Where ``entry`` is a unix socket."""
+    path = entry.removeprefix(LOCAL)
+    return LOCAL + os.path.join(folder, path) if path and path != entry else entry
+
+
+def _check_socket_mode(draft: Draft) -> None:
+    if not re.fullmatch(r"0?[0-7]{3}", draft.values["server.socket_mode"]):
+        draft.complain("server.socket_mode", 'must be three octal digits, such as "660"')
 
 
 def _check_product(draft: Draft) -> None:
@@ -88,6 +104,8 @@ def _check_product(draft: Draft) -> None:
 def _check_networks(key: str) -> Callable[[Draft], None]:
     def check(draft: Draft) -> None:
         for entry in draft.values[key]:
+            if entry == LOCAL and key == "proxies.trusted":
+                continue
             try:
                 network = ip_network(entry)
             except ValueError:
@@ -174,29 +192,70 @@ def _can_be_sent(page: str, values: Mapping[str, Any]) -> bool:
     return isinstance(found, File)
 
 
+def _check_written_file(draft: Draft, key: str, remedy: str) -> None:
+    """A file that is going to be made; its path becomes absolute."""
+    said = draft.values[key]
+    path = os.path.join(draft.folder, said)
+    folder = os.path.dirname(path)
+    if "\0" in said or not said or os.path.isdir(path):
+        draft.complain(key, remedy)
+    elif not os.path.isdir(folder):
+        draft.complain(key, f"the folder {folder} does not exist")
+    elif len(os.fsencode(os.path.basename(path))) > _MAX_NAME_BYTES:
+        draft.complain(key, f"a file's name has at most {_MAX_NAME_BYTES} bytes")
+    draft.values[key] = path
+
+
+def _check_pid_file(draft: Draft) -> None:
+    if draft.values["daemon.pid_file"]:
+        _check_written_file(draft, "daemon.pid_file", "must be the path of a file")
+
+
+def _check_proxies(draft: Draft) -> None:
+    if draft.values["proxies.protocol"] and not draft.values["proxies.trusted"]:
+        draft.complain("proxies.protocol", "needs the addresses of the proxies in proxies.trusted")
+
+
+def _check_identity(draft: Draft) -> None:
+    user, group = draft.values["daemon.user"], draft.values["daemon.group"]
+    if group and not user:
+        draft.complain("daemon.group", "needs daemon.user beside it")
+        return
+    for key, name in (("daemon.user", ""), ("daemon.group", group)):
+        try:
+            find_identity(user, name)
+        except (KeyError, OverflowError):
+            draft.complain(key, "does not exist on this machine; it must be a name or a number that does")
+            return
+
+
+def _check_readable(draft: Draft) -> None:
+    paths = [os.path.join(draft.folder, said) for said in draft.values["daemon.readable"]]
+    for said, path in zip(draft.values["daemon.readable"], paths, strict=True):
+        if not os.path.isdir(path):
+            draft.complain("daemon.readable", "is not a folder", said)
+    draft.values["daemon.readable"] = paths
+
+
 def _check_log(key: str) -> Callable[[Draft], None]:
     def check(draft: Draft) -> None:
         target = draft.values[key]
-        if target in ("stdout", "off"):
+        if target in ("stdout", "off", "syslog", "journal"):
             return
-        path = os.path.join(draft.folder, target)
-        folder = os.path.dirname(path)
-        if "\0" in target or not target or os.path.isdir(path):
-            draft.complain(key, 'must be "stdout", "off", or the path of a file')
-        elif not os.path.isdir(folder):
-            draft.complain(key, f"the folder {folder} does not exist")
-        elif len(os.fsencode(os.path.basename(path))) > _MAX_NAME_BYTES:
-            draft.complain(key, f"a file's name has at most {_MAX_NAME_BYTES} bytes")
-        draft.values[key] = path
+        _check_written_file(draft, key, 'must be "stdout", "off", "syslog", "journal", or the path of a file')
 
     return check
 
 
 CHECKS: tuple[tuple[str, Callable[[Draft], None]], ...] = (
     ("server.listen", _check_listen),
+    ("server.socket_mode", _check_socket_mode),
     ("server.product", _check_product),
     ("server.allow", _check_networks("server.allow")),
     ("server.deny", _check_networks("server.deny")),
+    ("status.allow", _check_networks("status.allow")),
+    ("proxies.trusted", _check_networks("proxies.trusted")),
+    ("proxies.protocol", _check_proxies),
     ("server.deny", _check_contradictions),
     ("site.root", _check_root),
     ("site.index", _check_index),
@@ -206,5 +265,8 @@ CHECKS: tuple[tuple[str, Callable[[Draft], None]], ...] = (
     ("limits.target_bytes", _check_sizes),
     ("log.access", _check_log("log.access")),
     ("log.error", _check_log("log.error")),
+    ("daemon.pid_file", _check_pid_file),
+    ("daemon.user", _check_identity),
+    ("daemon.readable", _check_readable),
 )
 """Each check with the setting whose value it looks at; not made when that value could not even be taken."""

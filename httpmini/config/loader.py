@@ -13,7 +13,7 @@ from httpmini.config.entry_checks import ENTRY_CHECKS, LIST_CHECKS
 from httpmini.config.settings import DEFAULT, LISTS, REQUIRED, SECTIONS, Config, rows, rows_of
 from httpmini.config.words import expected, guess, nearest_section, nearest_setting, toml
 from httpmini.errors import ConfigError, Problem
-from httpmini.server.listener import Endpoint, parse_endpoint
+from httpmini.server.listener import INHERITED, UNIX, Endpoint, parse_endpoint
 
 
 class Flags(msgspec.Struct, frozen=True):
@@ -144,7 +144,10 @@ class _Draft(msgspec.Struct):
         if flags.addresses:
             endpoints = [Endpoint(self._bare_address(host), endpoints[0].port) for host in flags.addresses]
         if flags.port is not None:
-            endpoints = [Endpoint(endpoint.host, str(flags.port)) for endpoint in endpoints]
+            endpoints = [
+                endpoint if endpoint.host in (INHERITED, UNIX) else Endpoint(endpoint.host, str(flags.port))
+                for endpoint in endpoints
+            ]
         listen = [str(endpoint) for endpoint in endpoints]
         self.put("server.listen", listen, "--bind" if flags.addresses else "--port")
 

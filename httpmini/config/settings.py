@@ -30,15 +30,23 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     mode: Annotated[
         Literal["iterative", "forking", "threading", "select", "prefork"],
         _says("""The architecture: "iterative" answers one request at a time; "forking" has a child process for each
-        client, "threading" a thread; "select" serves all clients in one process and one thread."""),
+        client, "threading" a thread; "select" serves all clients in one process and one thread, "prefork" in several
+        such processes."""),
     ] = "select"
     listen: Annotated[
         list[str],
         Meta(min_length=1),
         _says("""Where to listen: "host:port" or "[v6]:port", several if you like. Names and service names are looked
-        up; ":8080" or "*:8080" means every address of this machine; port 0 takes a free one. By default only this
-        machine can connect, because most surprises come from serving a folder to a whole network unawares."""),
+        up; ":8080" or "*:8080" means every address of this machine; port 0 takes a free one. "unix:path" is a unix
+        socket, "systemd:name" a socket that the process was given; without any setting here all given ones are used.
+        By default only this machine can connect, because most surprises come from serving a folder to a whole network
+        unawares."""),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.1:8080"])
+    socket_mode: Annotated[
+        str,
+        _says("""The permissions of unix sockets, in octal: who may write to it may connect. It belongs to who has
+        started the server, or to daemon.user and daemon.group."""),
+    ] = "660"
     max_clients: Annotated[
         int,
         Meta(ge=1, le=100_000),
@@ -254,18 +262,89 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     access: Annotated[
         str,
-        _says("""Where each answer gets its line: "stdout", "off", or a file."""),
+        _says("""Where each answer gets its line: "stdout", "off", "syslog", "journal" (systemd's), or a file. A
+        file that is moved away is made anew."""),
     ] = "stdout"
     format: Annotated[
-        Literal["common", "combined"],
-        _says("""The format of these lines: the Common Log Format, or Combined, which adds the Referer and User-Agent
-        fields."""),
+        Literal["common", "combined", "json"],
+        _says("""The format of these lines: the Common Log Format; Combined, which adds the Referer and User-Agent
+        fields; or an object of JSON, which has also how long it took, and on which connection."""),
     ] = "combined"
     error: Annotated[
         str,
         _says("""Where lines about the server itself go (max_clients reached, nothing left to accept with): "stdout",
-        "off", or a file."""),
+        "off", "syslog", "journal", or a file."""),
     ] = "stdout"
+    level: Annotated[
+        Literal["error", "warning", "notice", "info"],
+        _says("""Which of these are written: "error" is for what is broken, "warning" for what clients feel, "notice"
+        for what an operator did or asked for, "info" for the normal course of things; each with those before it."""),
+    ] = "notice"
+
+
+class StatusSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be seen of the server itself: /-/status, /-/status.json, /-/metrics (Prometheus), /-/health."""
+
+    enabled: Annotated[
+        bool,
+        _says("Whether there are these pages where the site is served."),
+    ] = True
+    allow: Annotated[
+        list[str],
+        Meta(min_length=1),
+        _says("""Addresses and networks that may see them; for all others there is what the site has at these paths.
+        Who asks through a proxy may not, unless by a listener of the pages' own."""),
+    ] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1"])
+    listen: Annotated[
+        list[str],
+        _says("""Where to listen for these pages alone, as in server.listen. Eight clients have their places here, also
+        when max_clients are being served. Whoever can connect may see them."""),
+    ] = msgspec.field(default_factory=list)
+
+
+class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Proxies in front, such as HAProxy or nginx: whose word counts about who a client is."""
+
+    trusted: Annotated[
+        list[str],
+        _says("""Addresses and networks of proxies. What they write into Forwarded, or else X-Forwarded-For, is who
+        asks: for the logs, and for server.allow and server.deny. "unix:" is who comes in by a unix socket. Nobody else
+        is believed."""),
+    ] = msgspec.field(default_factory=list)
+    protocol: Annotated[
+        bool,
+        _says("""Whether they begin each connection with a header of the PROXY protocol, version 1 or 2 (send-proxy in
+        HAProxy); a connection of theirs without one is closed."""),
+    ] = False
+
+
+class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The process, for those who run it unattended."""
+
+    pid_file: Annotated[
+        str,
+        _says("""A file for the number of the process, locked as long as that lives; httpmini ctl finds it there. A
+        relative path is relative to this file. "" is none."""),
+    ] = ""
+    user: Annotated[
+        str,
+        _says("""Whom the server becomes once it listens, by name or number; for that it has to be started by root. All
+        other groups are given up, and there is no way back. "" is who has started it."""),
+    ] = ""
+    group: Annotated[
+        str,
+        _says("""The same for the group; "" is the user's own."""),
+    ] = ""
+    sandbox: Annotated[
+        Literal["auto", "off"],
+        _says("""Whether the kernel (Linux with Landlock) is told to let the server read nothing outside the roots,
+        write only beside its logs and its pid file, and connect to nobody; "auto" is where it can."""),
+    ] = "auto"
+    readable: Annotated[
+        list[str],
+        _says("""Further folders that may be read in there: where a later site.root will be, or the folder above
+        one that is replaced while the server runs. Relative paths are relative to this file."""),
+    ] = msgspec.field(default_factory=list)
 
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -273,6 +352,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "site": SiteSettings,
     "limits": LimitSettings,
     "log": LogSettings,
+    "status": StatusSettings,
+    "proxies": ProxySettings,
+    "daemon": DaemonSettings,
 }
 """The tables, each there once."""
 
@@ -298,6 +380,9 @@ class Config(msgspec.Struct, frozen=True):
         site: what is served; ``root`` is absolute here.
         limits: how much, and how long.
         log: what is written down; paths are absolute here.
+        status: what can be seen of the server itself.
+        proxies: who stands in front.
+        daemon: the process; paths are absolute here.
         rules: fields to send with some paths.
         redirects: what has moved.
         realms: folders that ask for a password; paths of files are absolute here.
@@ -308,6 +393,9 @@ class Config(msgspec.Struct, frozen=True):
     site: SiteSettings
     limits: LimitSettings
     log: LogSettings
+    status: StatusSettings
+    proxies: ProxySettings
+    daemon: DaemonSettings
     rules: tuple[RuleSettings, ...]
     redirects: tuple[RedirectSettings, ...]
     realms: tuple[RealmSettings, ...]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from ipaddress import ip_network
 from pathlib import Path
@@ -13,20 +14,31 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from httpmini.config import Config, differences
-from httpmini.daemon import lifecycle
+from httpmini.config import DEFAULT, Config, ServerSettings, differences
+from httpmini.config.identity import find_identity
+from httpmini.daemon import lifecycle, sandbox
+from httpmini.daemon.logs import Logs, make_access_log
+from httpmini.daemon.pid_file import PidFile
+from httpmini.daemon.privileges import become
+from httpmini.daemon.root_watch import RootWatch
+from httpmini.daemon.status import Facts, Nothing, StatusPages
+from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, visible
 from httpmini.protocol.reader import HeadLimits
-from httpmini.server.access_log import AccessLog
 from httpmini.server.admission import AddressRules, Admission, Overflow
-from httpmini.server.connection import Patience
-from httpmini.server.error_log import error_log
+from httpmini.server.connection import LOCAL, Connection, Patience, Peer
+from httpmini.server.error_log import Level, Log
 from httpmini.server.http_connection import HttpService
-from httpmini.server.listener import endpoint_of, open_listeners, parse_endpoint
-from httpmini.server.log_file import LogFile
+from httpmini.server.inherited import Inherited, InheritedListener
+from httpmini.server.listener import INHERITED, UNIX, endpoint_of, open_listeners, parse_endpoint
 from httpmini.server.modes import make_slots
+from httpmini.server.proxied_connection import ProxiedConnection
+from httpmini.server.proxies import Proxies
 from httpmini.server.recall import Recall
+from httpmini.server.scoreboard import Scoreboard
 from httpmini.server.slots import SharedSlots, Slots
+from httpmini.server.tally import Tally
+from httpmini.server.unix_listener import open_unix_listener
 from httpmini.site import pages
 from httpmini.site.authorise import Realm
 from httpmini.site.media_types import MediaTypes
@@ -40,47 +52,37 @@ if TYPE_CHECKING:
     from httpmini.site.users import Users
 
 
-def serve(read: Callable[[], Config], announce: Callable[[str], None], *, again: bool = False) -> None:
+def serve(read: Callable[[], Config], announce: Callable[[str], None], file: str | None = None) -> None:
     """Serve as the settings say until told to stop.
 
     Args:
         read: the settings; on SIGHUP they are read again.
         announce: takes the one line that says where, as soon as clients can connect.
-        again: whether there is a file that SIGHUP is about; without one, SIGHUP ends the server.
+        file: what SIGHUP is about; without one, SIGHUP ends the server.
 
     Raises:
         ConfigError: the settings are wrong.
         CannotRun: a port is taken, a log cannot be written, a limit is too low.
     """
     server = _Server(read)
-    life = lifecycle.Lifecycle(server.service, server.admission, server.log, server.plan_anew if again else None)
+    life = lifecycle.Lifecycle(
+        server.service,
+        server.admission,
+        server.log,
+        reload=server.plan_anew if file is not None else None,
+        reopen=server.reopen_logs,
+        board=server.board,
+        side_service=server.side_service,
+        manager=ServiceManager(os.environ),
+    )
     try:
+        server.confine(file)
         life.run(server.plan, lambda: announce(server.banner()))
     finally:
         server.close()
 
 
-class _Logs:
-    """Where the settings want lines to go."""
-
-    def __init__(self, config: Config) -> None:
-        # A child or a thread writes its lines itself: nobody would do it later.
-        batched = config.server.mode in ("iterative", "select", "prefork")
-        self.accesses = LogFile(config.log.access, batched=batched)
-        try:
-            self.errors = LogFile(config.log.error)
-        except BaseException:
-            self.accesses.close()
-            raise
-        self.log = error_log(self.errors.write, time.time)
-
-    def close(self) -> None:
-        """Write what waits, and close."""
-        self.accesses.close()
-        self.errors.close()
-
-
-_Listeners = dict[str, list[socket.socket]]  # by what the settings call them
+_Listeners = dict[tuple[str, str], list[socket.socket]]  # by the setting and what it says
 
 
 class _Server:
@@ -88,39 +90,72 @@ class _Server:
 
     Attributes:
         service: HTTP for the site.
+        side_service: HTTP for those who look after the server.
         admission: the slots.
+        board: what all processes can see of each other.
         plan: how to begin.
     """
 
     def __init__(self, read: Callable[[], Config]) -> None:
         self._read = read
         self._config = read()
-        self._logs = _Logs(self._config)
+        self._started = time.time()
+        self._inherited = Inherited(os.environ)
+        self.board = Scoreboard(Tally())
+        self._confined = ""  # by what
+        self._writable: set[str] = set()
+        self._pid_file = PidFile(self._config.daemon.pid_file)
+        self._listeners: _Listeners = {}
         try:
-            self.service = self._make_service(self._config, self._logs)
-            self.admission = Admission(*_admission(self._config), self.log, _make_slots(self._config))
-            self._listeners = _listen(self._config, {})
+            self._listeners = _listen(self._config, {}, self._inherited)
+            self._identity = _become_somebody(self._config, self._pid_file)
+            self._logs = self._open_logs(self._config)
         except BaseException:
-            self._logs.close()
+            self._pid_file.close()
+            for listener in itertools.chain(*self._listeners.values()):  # a unix socket takes its file away
+                listener.close()
             raise
-        self.plan = self._make_plan(self._config, self._logs, self._listeners)
+        try:
+            self.service, self.side_service = self._make_services(self._config, self._logs)
+            self.admission = Admission(*_admission(self._config), self.log, _make_slots(self._config))
+        except BaseException:
+            self.close()
+            raise
+        self.plan = self._make_plan(self._config, self._logs, self._pid_file, self._listeners)
 
-    def log(self, text: str) -> None:
+    def log(self, text: str, level: Level = Level.NOTICE, /) -> None:
         """One line about the server itself."""
-        self._logs.log(text)
+        self._logs.log(text, level)
+
+    def confine(self, file: str | None) -> None:
+        """Keep this process, and those that it begins, to the folders that the settings in ``file`` name."""
+        config = self._config
+        if config.daemon.sandbox == "off":
+            return
+        folders = _read_folders(config) | ({str(Path(file).absolute().parent)} if file else set())
+        if sandbox.enter(folders, _written_folders(config)):
+            self._confined, self._writable = "Landlock", _written_folders(config)
+        else:
+            self.log("no sandbox: this kernel has no Landlock")
+
+    def reopen_logs(self) -> None:
+        """They have been moved away."""
+        self._logs.reopen()
 
     def close(self) -> None:
-        """Write what waits, and close the logs."""
+        """Write what waits, close the logs, and take the pid file away."""
         self._logs.close()
+        self._pid_file.close()
 
     def banner(self) -> str:
         """Where and how, in one line."""
         server = self._config.server
-        urls = ", ".join(f"http://{endpoint_of(one)}/" for listeners in self._listeners.values() for one in listeners)
+        urls = ", ".join(_url_of(one) for one in _flat(self._listeners, "server.listen"))
         workers = f", {_count_workers(self._config)} workers" if server.mode == "prefork" else ""
         return (
             f"httpmini serving {visible(self._config.site.root)} at {urls} "
-            f"(mode {server.mode}{workers}, at most {server.max_clients} clients)"
+            f"(mode {server.mode}{workers}, at most {server.max_clients} clients"
+            f"{self._identity and f', user {self._identity}'}{self._confined and f', sandbox {self._confined}'})"
         )
 
     def plan_anew(self) -> lifecycle.Plan:
@@ -130,64 +165,197 @@ class _Server:
             HttpminiError: they are wrong, or cannot be followed; then nothing has changed.
         """
         config = self._read()
-        logs = _Logs(config)
+        self._refuse_what_needs_a_new_start(config)
+        logs = self._open_logs(config)
+        pid_file = self._pid_file
         try:
-            service = self._make_service(config, logs)
+            if config.daemon.pid_file != pid_file.path:
+                pid_file = PidFile(config.daemon.pid_file)
+            services = self._make_services(config, logs)
             shared = isinstance(self.admission.slots, SharedSlots) or config.server.mode == "prefork"
             slots = _make_slots(config) if shared else None
-            listeners = _listen(config, self._listeners)
+            listeners = _listen(config, self._listeners, self._inherited)
         except BaseException:
-            logs.close()
+            self._close(logs, pid_file)
             raise
-        plan = self._make_plan(config, logs, listeners)
+        plan = self._make_plan(config, logs, pid_file, listeners)
         news = "; ".join(differences(self._config, config)) or "nothing has changed"
-        return replace(plan, news=news, enter=lambda: self._enter(config, logs, service, slots, listeners))
+        return replace(plan, news=news, enter=lambda: self._enter(config, logs, pid_file, services, slots, listeners))
+
+    def _refuse_what_needs_a_new_start(self, config: Config) -> None:
+        before, after = self._config.daemon, config.daemon
+        for key in ("user", "group", "sandbox", "readable"):
+            if getattr(before, key) != getattr(after, key):
+                raise CannotRun(f"daemon.{key} has changed; that needs a new start")
+        if self._confined:
+            for folder in sorted(_written_folders(config) - self._writable):
+                raise CannotRun(f"the sandbox does not let this server write to {folder}; that needs a new start")
+            for folder in sorted(_read_folders(config)):
+                _refuse_outside(folder)
 
     def _enter(
-        self, config: Config, logs: _Logs, service: HttpService, slots: Slots | None, listeners: _Listeners
+        self,
+        config: Config,
+        logs: Logs,
+        pid_file: PidFile,
+        services: tuple[HttpService, HttpService],
+        slots: Slots | None,
+        listeners: _Listeners,
     ) -> Callable[[], None]:
         """Serve as ``config`` says from now on; what is returned takes that back."""
-        before, parts = (self._config, self._logs, self._listeners), copy(self.service)
+        before = self._config, self._logs, self._pid_file, self._listeners
+        parts = copy(self.service), copy(self.side_service)
         admission = _admission(self._config), self.admission.slots
-        self._config, self._logs, self._listeners = config, logs, listeners
-        self.service.become(service)
+        self._config, self._logs, self._pid_file, self._listeners = config, logs, pid_file, listeners
+        self._become(services)
         self.admission.change(*_admission(config), slots)
 
         def take_back() -> None:
-            self._config, self._logs, self._listeners = before
-            self.service.become(parts)
+            self._config, self._logs, self._pid_file, self._listeners = before
+            self._become(parts)
             self.admission.change(*admission[0], admission[1])
 
         return take_back
 
-    def _make_service(self, config: Config, logs: _Logs) -> HttpService:
-        return make_service(config, make_site(config), logs.accesses.write, self.log, logs.accesses.flush)
+    def _become(self, services: tuple[HttpService, HttpService]) -> None:
+        self.service.become(services[0])
+        self.side_service.become(services[1])
 
-    @staticmethod
-    def _make_plan(config: Config, logs: _Logs, listeners: _Listeners) -> lifecycle.Plan:
-        flat = [one for group in listeners.values() for one in group]
-        drain_s = config.limits.drain_s
-        return lifecycle.Plan(config.server.mode, flat, drain_s, _count_workers(config), leave=logs.close)
+    def _open_logs(self, config: Config) -> Logs:
+        return Logs(config.log, config.server.mode, self.board.tally.count_requests)
+
+    def _make_services(self, config: Config, logs: Logs) -> tuple[HttpService, HttpService]:
+        """For everybody, and for those who look after the server."""
+        site = make_site(config)
+        service = make_service(config, site, logs.accesses.write, self.log, logs.accesses.flush, self.board.tally)
+        facts = Facts(config.server.mode, config.server.max_clients, os.getpid(), self._started)
+        if config.status.enabled:
+            allowed = AddressRules([ip_network(entry) for entry in config.status.allow])
+            service.site = StatusPages(site, self.board, facts, allowed)
+        side = copy(service)
+        side.connect_proxy = None
+        side.site = StatusPages(Nothing(site), self.board, facts, None)
+        return service, side
+
+    def _close(self, logs: Logs, pid_file: PidFile) -> None:
+        """What is not, or no longer, in use."""
+        logs.close()
+        if pid_file is not self._pid_file:
+            pid_file.close()
+
+    def _make_plan(self, config: Config, logs: Logs, pid_file: PidFile, listeners: _Listeners) -> lifecycle.Plan:
+        return lifecycle.Plan(
+            config.server.mode,
+            _flat(listeners, "server.listen"),
+            config.limits.drain_s,
+            _count_workers(config),
+            _flat(listeners, "status.listen"),
+            title=f"serving {visible(config.site.root)}, mode {config.server.mode}",
+            leave=lambda: self._close(logs, pid_file),
+        )
+
+
+def _become_somebody(config: Config, pid_file: PidFile) -> str:
+    """The user's name, or "" when we stay who we are."""
+    identity = find_identity(config.daemon.user, config.daemon.group)
+    if identity is None:
+        return ""
+    if os.geteuid() == 0:
+        _load_what_comes_late()
+        pid_file.give_to(identity.uid, identity.gid)
+        for entry in (*config.server.listen, *config.status.listen):
+            if entry.startswith(LOCAL):
+                # Whoever owns its folder could have put a link there meanwhile.
+                os.chown(entry.removeprefix(LOCAL), identity.uid, identity.gid, follow_symlinks=False)
+    become(identity)
+    return identity.name
+
+
+def _load_what_comes_late() -> None:
+    """The other user may not be able to read the program."""
+    import difflib  # noqa: F401
+    import hashlib  # noqa: F401
+    import json  # noqa: F401
+
+    import httpmini.server.json_log
+    import httpmini.server.system_log
+    import httpmini.site.users  # noqa: F401
+
+    pages.prepare()
+
+
+def _read_folders(config: Config) -> set[str]:
+    users = (str(Path(realm.users).parent) for realm in config.realms)
+    return {config.site.root, *users, *config.daemon.readable}
+
+
+def _written_folders(config: Config) -> set[str]:
+    sockets = (entry.removeprefix(LOCAL) for entry in (*config.server.listen, *config.status.listen))
+    said = (config.log.access, config.log.error, config.daemon.pid_file, *sockets)
+    return {str(Path(path).parent) for path in said if Path(path).is_absolute()}
+
+
+def _refuse_outside(folder: str) -> None:
+    """The sandbox cannot be widened; so say it now, rather than serve from a folder that cannot be read."""
+    try:
+        os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+    except PermissionError as error:
+        if os.access(folder, os.R_OK):
+            remedy = "name it in daemon.readable and start the server anew"
+            raise CannotRun(f"{folder} is outside the sandbox that this server has begun with; {remedy}") from error
+    except OSError:  # what else is wrong with it is seen by who uses it
+        return
+
+
+def _url_of(listener: socket.socket) -> str:
+    endpoint = endpoint_of(listener)
+    return visible(str(endpoint)) if endpoint.host == UNIX else f"http://{endpoint}/"
+
+
+def _flat(listeners: _Listeners, setting: str) -> list[socket.socket]:
+    return [one for (name, _), group in listeners.items() if name == setting for one in group]
 
 
 def _admission(config: Config) -> tuple[int, Overflow, AddressRules]:
     server = config.server
-    allow, deny = ([ip_network(entry) for entry in entries] for entries in (server.allow, server.deny))
-    return server.max_clients, server.overflow, AddressRules(allow, deny)
+    return server.max_clients, server.overflow, _rules(config, config.proxies.trusted)
+
+
+def _rules(config: Config, proxies: Sequence[str] = ()) -> AddressRules:
+    server = config.server
+    proxies = [entry for entry in proxies if entry != LOCAL]
+    return AddressRules(*([ip_network(entry) for entry in entries] for entries in (server.allow, server.deny, proxies)))
+
+
+def _make_proxies(config: Config) -> Callable[[HttpService, Peer, float], Connection | None] | None:
+    """What becomes of a connection of a proxy; None when there are none."""
+    if not config.proxies.trusted:
+        return None
+    trusted = [ip_network(entry) for entry in config.proxies.trusted if entry != LOCAL]
+    proxies = Proxies(trusted, LOCAL in config.proxies.trusted, config.proxies.protocol, _rules(config))
+
+    def connect(service: HttpService, peer: Peer, now: float) -> Connection | None:
+        return ProxiedConnection(service, proxies, peer, now) if proxies.trusts(peer.host) else None
+
+    return connect
 
 
 def _make_slots(config: Config) -> Slots:
     return make_slots(config.server.mode, config.server.max_clients, _count_workers(config))
 
 
-def _listen(config: Config, open_already: _Listeners) -> _Listeners:
-    """The listeners of ``config``; those that are open already are the same sockets."""
+def _listen(config: Config, open_already: _Listeners, inherited: Inherited) -> _Listeners:
+    """The listeners of ``config``; those that are open already are the same sockets.
+
+    Where the config says nothing, those that we were given.
+    """
     found: _Listeners = {}
+    given = [f"{INHERITED}:{name}" for name in inherited.names]
+    everybody = given if given and config.origins["server.listen"] == DEFAULT else config.server.listen
+    settings = {"server.listen": everybody, "status.listen": config.status.listen}
     try:
-        for entry in config.server.listen:
-            found[entry] = open_already.get(entry) or open_listeners(
-                [parse_endpoint(entry)], config.server.backlog, peers_begin=True
-            )
+        for entry in [(setting, where) for setting, said in settings.items() for where in said]:
+            found[entry] = open_already.get(entry) or _open(entry[1], config.server, inherited)
     except CannotRun:
         for entry in found.keys() - open_already.keys():
             for listener in found[entry]:
@@ -195,8 +363,18 @@ def _listen(config: Config, open_already: _Listeners) -> _Listeners:
         raise
     for entry in found.keys() & open_already.keys():
         for listener in found[entry]:
-            listener.listen(config.server.backlog)  # it may be another one; the queue stays
+            if not isinstance(listener, InheritedListener):
+                listener.listen(config.server.backlog)  # it may be another one; the queue stays
     return found
+
+
+def _open(where: str, server: ServerSettings, inherited: Inherited) -> list[socket.socket]:
+    endpoint = parse_endpoint(where)
+    if endpoint.host == INHERITED:
+        return inherited.open(endpoint.port)
+    if endpoint.host == UNIX:
+        return [open_unix_listener(endpoint.port, int(server.socket_mode, 8), server.backlog)]
+    return open_listeners([endpoint], server.backlog, peers_begin=True)
 
 
 def _count_workers(config: Config) -> int:
@@ -249,14 +427,17 @@ def make_service(
     config: Config,
     site: Site,
     write_access: Callable[[str], None],
-    log: Callable[[str], None],
+    log: Log,
     flush_access: Callable[[], None] = lambda: None,
+    tally: Tally | None = None,
 ) -> HttpService:
     """HTTP for ``site``, within the limits of ``config``."""
     limits = config.limits
+    root = RootWatch(config.site.root, log)
 
     def put_off() -> None:
         flush_access()
+        root.look()
         pages.prepare()
 
     return HttpService(
@@ -265,10 +446,12 @@ def make_service(
         patience=Patience(limits.idle_s, limits.send_stall_s, limits.linger_s, limits.linger_bytes),
         head_s=limits.head_s,
         server_name=config.server.product,
-        log=AccessLog(config.log.format, write_access),
+        log=make_access_log(config.log.format, config.server.mode, write_access),
         recall=Recall(limits.recall_bytes, time.time),
         negotiates=bool(config.site.precompressed),
         log_error=log,
         now=time.time,
         put_off=put_off,
+        tally=tally or Tally(),
+        connect_proxy=_make_proxies(config),
     )

@@ -21,15 +21,21 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
+from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.admission import Admission
 from httpmini.server.assignment import Assignment
 from httpmini.server.children import Children
 from httpmini.server.connection import Service
 from httpmini.server.control import Bell, Control
-from httpmini.server.error_log import describe
+from httpmini.server.error_log import Level, Log, describe
+from httpmini.server.inherited import InheritedListener
 from httpmini.server.modes import MODES, Mode
 from httpmini.server.reactor import Reactor
+from httpmini.server.scoreboard import Scoreboard
+from httpmini.server.side_door import SideDoor
+from httpmini.server.tally import Tally
+from httpmini.server.transfer import Client
 
 # A person who has pressed Ctrl-C and sees nothing happen for this long is told why.
 PATIENCE_S = 1.0
@@ -43,8 +49,10 @@ class Plan(msgspec.Struct, frozen=True):
     Attributes:
         mode: a name in ``MODES``.
         listeners: listening sockets that do not block.
+        side_listeners: the same, for those who look after the server.
         drain_s: seconds that answers on their way get to finish.
         workers: how many processes serve, in prefork mode.
+        title: what is served, in a few words.
         news: what changes by it, in a few words.
         enter: makes the settings those of this plan, and returns what takes that back.
         leave: gives back what only this plan needed; its listeners that others do not have are closed already.
@@ -54,9 +62,16 @@ class Plan(msgspec.Struct, frozen=True):
     listeners: Sequence[socket.socket]
     drain_s: float
     workers: int = 1
+    side_listeners: Sequence[socket.socket] = ()
+    title: str = ""
     news: str = ""
     enter: Callable[[], Callable[[], None]] = lambda: lambda: None
     leave: Callable[[], None] = lambda: None
+
+    @property
+    def all_listeners(self) -> list[socket.socket]:
+        """Those for everybody, and the others."""
+        return [*self.listeners, *self.side_listeners]
 
 
 class _Running(msgspec.Struct, eq=False):
@@ -76,15 +91,21 @@ class Lifecycle:
         reload: the plan of the present settings, for SIGHUP; nothing has changed when it raises an error. None where
             there is no file to read again: then SIGHUP stops the server.
         reopen: opens the logs anew.
+        board: what all processes can see of each other.
+        side_service: what is spoken with those who look after the server.
+        manager: who started us, and wants to hear of us.
     """
 
     def __init__(
         self,
         service: Service,
         admission: Admission,
-        log: Callable[[str], None],
+        log: Log,
         reload: Callable[[], Plan] | None = None,
         reopen: Callable[[], None] = lambda: None,
+        board: Scoreboard | None = None,
+        side_service: Service | None = None,
+        manager: ServiceManager | None = None,
     ) -> None:
         self._service = service
         self._admission = admission
@@ -95,7 +116,12 @@ class Lifecycle:
         self._children = Children(
             lambda: [client for running in self._serving for client in running.mode.clients],
         )
-        self._reactor = Reactor(log, service.tick)
+        self._board = board or Scoreboard(Tally())
+        self._board.watch(self._clients)
+        self._manager = manager or ServiceManager({})
+        self._reactor = Reactor(log, self._tick, self._board.tally)
+        self._reactor.longest_wait_s = self._manager.watchdog_s
+        self._side_door = SideDoor(side_service or service, self._reactor, log)
         self._serving: list[_Running] = []  # the last one serves, the others have retired and are not done
         self._calls: deque[Callable[[], None]] = deque()
         self._stops = 0  # how often that was asked for
@@ -116,13 +142,26 @@ class Lifecycle:
             with self._signals():
                 self._begin(plan)
                 ready()
+                self._manager.ready(plan.title)
                 self._serve()
                 self._finish()
         finally:
-            for listener in self._plan.listeners:
+            self._side_door.close()
+            for listener in self._plan.all_listeners:
                 listener.close()
             self._reactor.close()
             self._bell.close()
+            self._manager.close()
+
+    def _tick(self) -> None:
+        self._service.tick()
+        self._board.publish()
+        self._manager.look()
+
+    def _clients(self) -> list[Client]:
+        """All that this process serves."""
+        theirs = [client for running in self._serving for client in running.mode.clients]
+        return [*theirs, *self._reactor.clients]
 
     def _begin(self, plan: Plan) -> None:
         """Begin the plan's mode; from then on it is the one that serves."""
@@ -138,6 +177,7 @@ class Lifecycle:
                     self._reactor,
                     self._children,
                     self._log,
+                    self._board,
                     plan.workers,
                 )
             )
@@ -145,6 +185,7 @@ class Lifecycle:
             control.close()
             raise
         self._serving.append(_Running(mode, control))
+        self._side_door.open(plan.side_listeners)
         for _ in range(self._stops):  # a signal came meanwhile
             control.drain(time.monotonic())
 
@@ -158,7 +199,8 @@ class Lifecycle:
 
     def _finish(self) -> None:
         """Bring the clients that are left to their end."""
-        for listener in self._plan.listeners:  # who connects from now on is told so by the kernel
+        self._side_door.open(())
+        for listener in self._plan.all_listeners:  # who connects from now on is told so by the kernel
             _close(listener)
         self._reactor.finish(lambda: self._serving[-1].control.deadline)
         for running in self._serving:
@@ -188,10 +230,11 @@ class Lifecycle:
         if self._read_again is None:
             self._drain()
             return
+        self._manager.reloading()
         try:
             plan = self._read_again()
         except Exception as error:
-            self._complain(error)
+            self._refuse_reload(error)
             return
         take_back = plan.enter()
         try:
@@ -199,22 +242,28 @@ class Lifecycle:
         except Exception as error:
             take_back()
             self._leave(plan, self._plan)
-            self._complain(error)
+            self._refuse_reload(error)
             return
         self._serving[-2].mode.retire()
         self._leave(self._plan, plan)
         self._plan = plan
         self._log(f"reloaded: {plan.news}")
+        self._board.tally.reloads += 1
+        self._board.publish()
+        self._manager.ready(plan.title)
         self._forget_those_done()
 
-    def _complain(self, error: Exception) -> None:
+    def _refuse_reload(self, error: Exception) -> None:
         said = str(error) if isinstance(error, HttpminiError) else f"fault: {describe(error)}"
         for line in said.splitlines():
-            self._log(f"not reloaded: {line}")
+            self._log(f"not reloaded: {line}", Level.ERROR)
+        self._board.tally.failed_reloads += 1
+        self._board.publish()
+        self._manager.ready(self._plan.title)
 
     def _leave(self, old: Plan, new: Plan) -> None:
-        for listener in old.listeners:
-            if listener not in new.listeners:
+        for listener in old.all_listeners:
+            if listener not in new.all_listeners:
                 _close(listener)
         old.leave()
 
@@ -226,6 +275,8 @@ class Lifecycle:
 
     def _drain(self) -> None:
         """Stop; asked again: now."""
+        if not self._stops:
+            self._manager.stopping()
         self._stops += 1
         for running in self._serving:
             running.control.drain(time.monotonic())
@@ -275,18 +326,16 @@ class Lifecycle:
     def _report(self) -> None:
         """One line for each client; children write their own."""
         now = time.monotonic()
-        for running in self._serving:
-            for client in running.mode.clients:
-                self._log(client.describe(now))
-        for client in self._reactor.clients:
+        for client in self._clients():
             self._log(client.describe(now))
         self._children.ask_for_reports()
 
 
 def _close(listener: socket.socket) -> None:
-    """End it also for children who have a copy."""
-    with suppress(OSError):  # where shutdown is for connections only
-        listener.shutdown(socket.SHUT_RDWR)
+    """End it also for children who have a copy; but not for whoever has opened it for us."""
+    if not isinstance(listener, InheritedListener):
+        with suppress(OSError):  # where shutdown is for connections only
+            listener.shutdown(socket.SHUT_RDWR)
     listener.close()
 
 

@@ -15,6 +15,7 @@ import msgspec
 from httpmini.server.admission import AddressRules, Admission, Slot
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Peer, Refusal
+from httpmini.server.error_log import Level
 from httpmini.server.listener import accept
 from httpmini.server.slots import SharedSlots
 from httpmini.server.transfer import Client, advance
@@ -49,6 +50,7 @@ class Acceptor:
         self._admission = assignment.admission
         self._log = assignment.log
         self._reactor = assignment.reactor
+        self._tally = assignment.board.tally
         self._handlers = {listener: partial(self._accept_from, listener) for listener in assignment.listeners}
         self._watching = False
         self._paused_until = 0.0
@@ -56,7 +58,7 @@ class Acceptor:
         self._admitted: list[Client] = []
         self._doubtful: deque[_Doubtful] = deque()
         self._waits_for_slots = False
-        self._exit = Admission(MAX_REFUSED, "refuse", AddressRules(), lambda _line: None)
+        self._exit = Admission(MAX_REFUSED, "refuse", AddressRules(), lambda _text, _level=Level.NOTICE: None)
 
     def wait(self) -> list[Client]:
         """Wait for something to happen. The clients that were let in meanwhile, often none."""
@@ -165,6 +167,7 @@ class Acceptor:
             self._doubtful.popleft()
 
     def _admit(self, fd: int, peer: Peer, slot: Slot) -> None:
+        self._tally.admitted += 1
         self._admitted.append(Client(fd, peer, self._service.connect(peer, time.monotonic()), slot))
 
     def _show_out(self, fd: int, peer: Peer, refusal: Refusal) -> None:
@@ -184,4 +187,5 @@ class Acceptor:
         self._paused_until = time.monotonic() + PAUSE_S
         if not self._starved:
             self._starved = True
-            self._log(f"cannot accept: {error.strerror}; clients wait in the backlog until it is possible again")
+            said = f"cannot accept: {error.strerror}; clients wait in the backlog until it is possible again"
+            self._log(said, Level.ERROR)

@@ -1,4 +1,4 @@
-"""One line for each answer, in the Common or the Combined Log Format.
+"""One line for each answer, in the Common or the Combined Log Format; JSON is in ``json_log.py``.
 
     host ident user [day/month/year:hour:minute:second zone] "request line" status bytes "referer" "user agent"
 
@@ -24,6 +24,7 @@ from httpmini.protocol.dates import MONTHS
 from httpmini.protocol.message import Request, Response
 from httpmini.protocol.reader import PlainHead
 from httpmini.server.connection import Peer
+from httpmini.server.recall import Known
 
 Format = Literal["common", "combined"]
 Around = tuple[str, str]
@@ -48,6 +49,7 @@ class Exchange(msgspec.Struct, frozen=True):
         request: the request; None when it could not be read.
         response: the answer.
         body_bytes: how many bytes of the body the kernel took to send.
+        begun: when the request was complete, by the monotonic clock.
         finished: seconds since the epoch.
     """
 
@@ -56,6 +58,7 @@ class Exchange(msgspec.Struct, frozen=True):
     request: Request | None
     response: Response
     body_bytes: int
+    begun: float
     finished: float
 
 
@@ -85,14 +88,23 @@ class AccessLog:
 
     def add(self, exchange: Exchange) -> None:
         """Write down what has happened."""
-        self._write(format_exchange(exchange, self._form))
+        user = escape(exchange.response.user, _MAX_USER_OCTETS).replace(" ", "\\x20") or "-"
+        why = _explain(exchange.response.error)
+        around = around_size(exchange.line, exchange.request, exchange.response.status, why, self._form)
+        rest = self.fill(around, exchange.body_bytes)
+        self._write(f"{exchange.peer.host} - {user} [{format_time(exchange.finished)}] {rest}")
 
-    def add_again(self, host: str, rest: str, second: int) -> None:
-        """Write down that what the ``rest`` of a line says (see ``fill``) has happened, perhaps once more."""
+    def add_ready(self, peer: Peer, known: Known) -> None:
+        """Write down that all of an answer that lay ready was sent."""
+        host, second = peer.host, known.kept.second
         if second != self._second or host != self._host:
             self._second, self._host = second, host
             self._beginning = f"{host} - - [{format_time(second)}] "
-        self._write(self._beginning + rest)
+        self._write(self._beginning + known.line)
+
+    def add_kept(self, peer: Peer, known: Known, body_bytes: int, begun: float, finished: float) -> None:  # noqa: ARG002
+        """Write down what became of an answer that was kept; the rest is as in ``Exchange``."""
+        self._write(f"{peer.host} - - [{format_time(finished)}] {self.fill(known.around, body_bytes)}")
 
     def around(self, line: str, request: Request | None, status: int) -> Around:
         """What stands between the date and the size, and behind that, when ``request`` was not refused."""
@@ -105,25 +117,16 @@ class AccessLog:
             return before, ""
         return before, f' "{head.referer or "-"}" "{head.user_agent or "-"}"'
 
-
-def fill(around: Around, body_bytes: int) -> str:
-    """The rest of a line, behind the date."""
-    before, behind = around
-    return f"{before}{body_bytes or '-'}{behind}"
+    def fill(self, around: Around, body_bytes: int) -> str:
+        """The rest of a line, behind the date."""
+        before, behind = around
+        return f"{before}{body_bytes or '-'}{behind}"
 
 
 def format_time(seconds: float) -> str:
     """The time as these formats have it, in UTC."""
     t = time.gmtime(seconds)
     return f"{t.tm_mday:02}/{MONTHS[t.tm_mon - 1]}/{t.tm_year}:{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02} +0000"
-
-
-def format_exchange(exchange: Exchange, form: Format) -> str:
-    """The line for ``exchange``."""
-    user = escape(exchange.response.user, _MAX_USER_OCTETS).replace(" ", "\\x20") or "-"
-    why = _explain(exchange.response.error)
-    rest = fill(around_size(exchange.line, exchange.request, exchange.response.status, why, form), exchange.body_bytes)
-    return f"{exchange.peer.host} - {user} [{format_time(exchange.finished)}] {rest}"
 
 
 def around_size(line: str, request: Request | None, status: int, why: str, form: Format) -> Around:
@@ -140,7 +143,12 @@ def around_size(line: str, request: Request | None, status: int, why: str, form:
 def _quote(text: str, limit: int) -> str:
     if "@" not in text:
         return escape(text, limit) or "-"
-    return escape(_USERINFO.sub(r"\g<scheme>", text), limit) or "-"
+    return escape(without_userinfo(text), limit) or "-"
+
+
+def without_userinfo(text: str) -> str:
+    """``text`` without what stands before an @ in a URL."""
+    return _USERINFO.sub(r"\g<scheme>", text)
 
 
 def _explain(error: ProtocolError | None) -> str:

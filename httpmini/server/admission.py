@@ -6,13 +6,14 @@ and the kernel's backlog is another thing: clients in it have not been accepted 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal
 
 import msgspec
 
-from httpmini.server.connection import Refusal
+from httpmini.server.connection import LOCAL, Refusal
+from httpmini.server.error_log import Level, Log
 from httpmini.server.slots import LocalSlots, Slots
 
 Network = IPv4Network | IPv6Network
@@ -20,10 +21,14 @@ Overflow = Literal["queue", "refuse"]
 
 
 class AddressRules(msgspec.Struct, frozen=True):
-    """Lists of networks; ``deny`` is looked at first, and an empty ``allow`` allows everybody."""
+    """Lists of networks; ``deny`` is looked at first, and an empty ``allow`` allows everybody.
+
+    Proxies may always come in: their clients are looked at when it is known who they are.
+    """
 
     allow: Sequence[Network] = ()
     deny: Sequence[Network] = ()
+    proxies: Sequence[Network] = ()
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -31,7 +36,11 @@ class AddressRules(msgspec.Struct, frozen=True):
 
     def permits(self, host: str) -> bool:
         """Whether a client at the numeric address ``host`` may come in."""
+        if host == LOCAL:  # the permissions of the socket are for that
+            return True
         address = _plain_address(host)
+        if any(address in network for network in self.proxies):
+            return True
         if any(address in network for network in self.deny):
             return False
         return not self.allow or any(address in network for network in self.allow)
@@ -59,7 +68,7 @@ class Admission:
         max_clients: int,
         overflow: Overflow,
         rules: AddressRules,
-        log: Callable[[str], None],
+        log: Log,
         slots: Slots | None = None,
     ) -> None:
         self.max_clients = max_clients
@@ -100,7 +109,7 @@ class Admission:
         if not slots.is_crowded and slots.active >= self.max_clients:
             slots.is_crowded = True
             then = "further ones wait in the backlog" if self.overflow == "queue" else "further ones get a refusal"
-            self._log(f"max_clients reached: {self.max_clients} clients; {then}")
+            self._log(f"max_clients reached: {self.max_clients} clients; {then}", Level.WARNING)
         return Slot(self, slots)
 
     def release(self, slots: Slots) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,7 +11,9 @@ from httpmini.server.admission import Admission
 from httpmini.server.children import Children
 from httpmini.server.connection import Service
 from httpmini.server.control import Control, Follower
+from httpmini.server.error_log import Log
 from httpmini.server.reactor import Reactor
+from httpmini.server.scoreboard import Scoreboard
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -25,6 +27,7 @@ class Assignment(msgspec.Struct, frozen=True):
         reactor: the poll set of this process; whoever ran before may have left clients in it, who stay.
         children: those of this process, of whichever mode.
         log: takes one line about the server itself.
+        board: what all processes can see of each other.
         workers: how many processes serve, in prefork mode.
     """
 
@@ -34,7 +37,8 @@ class Assignment(msgspec.Struct, frozen=True):
     control: Control | Follower
     reactor: Reactor
     children: Children
-    log: Callable[[str], None]
+    log: Log
+    board: Scoreboard
     workers: int = 1
 
     @property

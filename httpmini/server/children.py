@@ -17,6 +17,7 @@ from typing import NoReturn
 import msgspec
 
 from httpmini.server.control import Control, Follower
+from httpmini.server.error_log import Log
 from httpmini.server.transfer import Client
 
 # The children know the deadline too: for this long after it they may cut their clients off by themselves, and log that.
@@ -106,7 +107,7 @@ class Children:
             self.reap()
 
 
-def report_when_asked(clients: Callable[[], Iterable[Client]], log: Callable[[str], None]) -> None:
+def report_when_asked(clients: Callable[[], Iterable[Client]], log: Log) -> None:
     """In a child: one line for each of ``clients`` when it is asked for."""
 
     def report(_number: int, _frame: object) -> None:

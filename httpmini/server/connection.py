@@ -34,11 +34,21 @@ class Refusal(Enum):
     RESOURCES = "the machine has no process, thread or descriptor for it"
 
 
+LOCAL = "unix:"  # for the address of who has come in by a unix socket
+
+
 class Peer(NamedTuple):
-    """The address of a client, as accept() gave it."""
+    """Who is at the other end.
+
+    Attributes:
+        host: the address, as accept() gave it; ``LOCAL`` for a unix socket.
+        port: the same.
+        number: how many clients this process had accepted with this one.
+    """
 
     host: str
     port: int
+    number: int = 0
 
 
 class Patience(msgspec.Struct, frozen=True):

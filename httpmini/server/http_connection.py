@@ -18,10 +18,11 @@ from httpmini.protocol.message import Headers, Request, Response
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, PlainHead, RequestReader, read_plain_head
 from httpmini.protocol.writer import response_head
 from httpmini.reasons import REASONS
-from httpmini.server.access_log import AccessLog, Exchange, fill
+from httpmini.server.access_log import AccessLog, Exchange
 from httpmini.server.connection import Connection, Interest, Patience, Peer, Refusal
-from httpmini.server.error_log import describe
+from httpmini.server.error_log import Level, Log, describe
 from httpmini.server.recall import Kept, Known, Question, Recall
+from httpmini.server.tally import Tally
 
 _REFUSALS = {Refusal.BUSY: "too-many-clients", Refusal.DENIED: "address-denied", Refusal.RESOURCES: "out-of-resources"}
 
@@ -29,8 +30,8 @@ _REFUSALS = {Refusal.BUSY: "too-many-clients", Refusal.DENIED: "address-denied",
 class Respond(Protocol):
     """What answers requests: a site."""
 
-    def respond(self, request: Request) -> Response:
-        """The answer to a request that could be read."""
+    def respond(self, request: Request, host: str, /) -> Response:
+        """The answer to a request that could be read; ``host`` is the address of who asks."""
         ...
 
     def refuse(self, error: ProtocolError) -> Response:
@@ -53,6 +54,8 @@ class HttpService(msgspec.Struct, eq=False):
         log_error: takes one line for a fault of ours.
         now: the present, in seconds since the epoch.
         put_off: does what can wait (see ``Service.tick``).
+        tally: counts the refusals.
+        connect_proxy: makes the conversation with a proxy that is trusted, and None with everybody else.
     """
 
     site: Respond
@@ -63,9 +66,11 @@ class HttpService(msgspec.Struct, eq=False):
     log: AccessLog
     recall: Recall
     negotiates: bool
-    log_error: Callable[[str], None]
+    log_error: Log
     now: Callable[[], float]
     put_off: Callable[[], None]
+    tally: Tally
+    connect_proxy: Callable[[HttpService, Peer, float], Connection | None] | None = None
 
     def become(self, other: HttpService) -> None:
         """Be as ``other`` from now on: what is asked next is answered so, also on connections that are open."""
@@ -74,7 +79,7 @@ class HttpService(msgspec.Struct, eq=False):
 
     def connect(self, peer: Peer, now: float) -> Connection:
         """A conversation with a client that was let in."""
-        return HttpConnection(self, peer, now)
+        return (self.connect_proxy and self.connect_proxy(self, peer, now)) or HttpConnection(self, peer, now)
 
     def refuse(self, peer: Peer, refusal: Refusal, now: float) -> Connection:
         """Say 403 or 503 without having been asked, and goodbye."""
@@ -93,6 +98,7 @@ class HttpConnection(Connection):
     __slots__ = (
         "_answer",
         "_answer_begins_at",
+        "_answer_begun",
         "_draining",
         "_head",
         "_head_deadline",
@@ -111,6 +117,7 @@ class HttpConnection(Connection):
         self._head_deadline: float | None = None
         self._answer: _Answer | Known | None = None
         self._answer_begins_at = 0  # in ``sent_bytes``
+        self._answer_begun = now
         self._draining = False
 
     @property
@@ -139,7 +146,7 @@ class HttpConnection(Connection):
         if kept is None:
             return None  # receive() comes next
         around = self._service.log.around_plain(head, kept.status)
-        known = Known(kept, keep_alive, not is_last, around, fill(around, kept.body_bytes))
+        known = Known(kept, keep_alive, not is_last, around, self._service.log.fill(around, kept.body_bytes))
         recall.remember_head(data, known)
         return known
 
@@ -149,7 +156,7 @@ class HttpConnection(Connection):
         if count == len(answer):
             self.sent_bytes += count
             self.deadline = now + self.patience.idle_s
-            self._service.log.add_again(self._peer.host, known.line, known.kept.second)
+            self._service.log.add_ready(self._peer, known)
             if known.keep_alive:
                 return True
             self.end(now, expects_more=known.expects_more)
@@ -199,11 +206,11 @@ class HttpConnection(Connection):
         else:
             self._read_request(self._reader, now)
 
-    def on_lost(self, now: float) -> None:  # noqa: ARG002
+    def on_lost(self, now: float) -> None:
         """Write down what was cut off: an answer, or a head that was never complete (as 400, as others do)."""
         if self._answer is None and self._has_begun and not self.is_ending:
             lost = ProtocolError(REASONS["head-incomplete"])
-            self._begin(_Answer(None, self._first_line, Response(lost.reason.status, error=lost), 0))
+            self._begin(_Answer(None, self._first_line, Response(lost.reason.status, error=lost), 0), now)
         self._close_answer()
 
     def drain(self, now: float) -> None:  # noqa: ARG002
@@ -264,8 +271,9 @@ class HttpConnection(Connection):
             if kept is None:
                 self._answer_with(request, response, now)
                 return
-        around = self._service.log.around(request.line, request, kept.status)
-        known = Known(kept, keep_alive, self._expects_more(request), around, fill(around, kept.body_bytes))
+        log = self._service.log
+        around = log.around(request.line, request, kept.status)
+        known = Known(kept, keep_alive, self._expects_more(request), around, log.fill(around, kept.body_bytes))
         if head:
             recall.remember_head(head, known)
         self._answer_known(known, now)
@@ -296,7 +304,7 @@ class HttpConnection(Connection):
 
     def _answer_known(self, known: Known, now: float) -> None:
         """Send what is kept: one piece, ready as it is."""
-        self._begin(known)
+        self._begin(known, now)
         if not known.keep_alive:
             self.end(now, expects_more=known.expects_more)
         self.output.append(known.kept.octets)
@@ -304,19 +312,21 @@ class HttpConnection(Connection):
 
     def _respond(self, request: Request) -> Response:
         try:
-            response = self._service.site.respond(request)
+            response = self._service.site.respond(request, self._peer.host)
             if response.error and response.error.__cause__ and response.status == 500:
-                self._service.log_error(f"while answering {request.line!r}: {describe(response.error.__cause__)}")
+                self._service.log_error(
+                    f"while answering {request.line!r}: {describe(response.error.__cause__)}", Level.ERROR
+                )
             return response
         except Exception as fault:  # a fault of ours costs this client a 500, and nobody else anything
-            self._service.log_error(f"fault while answering {request.line!r}: {describe(fault)}")
+            self._service.log_error(f"fault while answering {request.line!r}: {describe(fault)}", Level.ERROR)
             return self._draw_refusal(ProtocolError(REASONS["fault"]))
 
     def _draw_refusal(self, error: ProtocolError) -> Response:
         try:
             return self._service.site.refuse(error)
         except Exception as fault:  # not even the page can be drawn (no memory, no descriptors): then without one
-            self._service.log_error(f"fault while drawing {error.reason.token}: {describe(fault)}")
+            self._service.log_error(f"fault while drawing {error.reason.token}: {describe(fault)}", Level.ERROR)
             body = f"{error.reason.text}\n".encode()
             plain = ("Content-Type", "text/plain; charset=utf-8")
             return Response(error.reason.status, Headers((plain, *error.fields)), (body,), error=error)
@@ -328,7 +338,8 @@ class HttpConnection(Connection):
         head = b""
         if request is None or request.version >= (1, 0):  # a Simple-Response is the entity alone (RFC 1945 §6)
             head = self._spell(response, self._service.now(), keep_alive=keep_alive)
-        self._begin(_Answer(request, request.line if request else self._first_line, response, len(head)))
+        line = request.line if request else self._first_line
+        self._begin(_Answer(request, line, response, len(head)), now)
         if not keep_alive:
             self.end(now, expects_more=self._expects_more(request))
         self.send(*_join(head, pieces), now=now)
@@ -338,8 +349,9 @@ class HttpConnection(Connection):
     def _spell(self, response: Response, now: float, *, keep_alive: bool) -> bytes:
         return response_head(response, keep_alive=keep_alive, server=self._service.server_name, now=now)
 
-    def _begin(self, answer: _Answer | Known) -> None:
+    def _begin(self, answer: _Answer | Known, now: float) -> None:
         self._answer = answer
+        self._answer_begun = now
         self._answer_begins_at = self.sent_bytes
 
     @property
@@ -366,14 +378,17 @@ class HttpConnection(Connection):
         answer, self._answer = self._answer, None
         if answer is None:
             return
-        sent, now = self.sent_bytes - self._answer_begins_at, self._service.now()
+        sent, now, log = self.sent_bytes - self._answer_begins_at, self._service.now(), self._service.log
         if isinstance(answer, Known):
             body_bytes = max(0, sent - answer.kept.head_bytes)
-            self._service.log.add_again(self._peer.host, fill(answer.around, body_bytes), int(now))
+            log.add_kept(self._peer, answer, body_bytes, self._answer_begun, now)
             return
         _close_files(answer.response)
         body_bytes = max(0, sent - answer.head_bytes)
-        self._service.log.add(Exchange(self._peer, answer.line, answer.request, answer.response, body_bytes, now))
+        if answer.response.status >= 400:
+            self._service.tally.count_outcome(answer.response.status)
+        begun = self._answer_begun
+        log.add(Exchange(self._peer, answer.line, answer.request, answer.response, body_bytes, begun, now))
 
 
 class _Answer(msgspec.Struct, eq=False):

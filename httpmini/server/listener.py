@@ -10,15 +10,21 @@ import re
 import socket
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT
 from ipaddress import IPv6Address
+from itertools import count
 
 import msgspec
 
 from httpmini.errors import CannotRun
-from httpmini.server.connection import Peer
+from httpmini.server.connection import LOCAL, Peer
 
 # A number, or a service name: letters, digits and hyphens with a letter among them (RFC 6335 §5.1).
 _PORT = re.compile(r"[0-9]+|(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*")
 _DEFER_S = 1
+_numbers = count(1)  # of clients
+INHERITED = "systemd"  # stands for the host
+UNIX = "unix"  # the same
+_MAX_PATH_BYTES = 90  # of 107, so that there is room for a name that it has for a moment (unix(7))
+_NAME = re.compile(r"[!-9;-~]{1,255}")  # of such a socket (sd_listen_fds_with_names(3))
 _HOST = re.compile(r"[^\[\]/:@?#\x00-\x1f]*")
 
 
@@ -36,11 +42,14 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def parse_endpoint(text: str) -> Endpoint:
-    """Read ``host:port``, ``[v6]:port``, ``:port`` or ``*:port``.
+    """Read ``host:port``, ``[v6]:port``, ``:port``, ``*:port``, ``systemd:name`` for a socket that was inherited, or
+    ``unix:path``.
 
     Raises:
         ValueError: with what would be right.
     """
+    if text.startswith((LOCAL, f"{INHERITED}:")):
+        return _parse_named(text)
     if any(character.isspace() for character in text):
         raise ValueError("has white space in it")
     if text.endswith("]"):
@@ -59,6 +68,16 @@ def parse_endpoint(text: str) -> Endpoint:
     if not _HOST.fullmatch(host):
         raise ValueError('is not a host and a port; write "host:port", for example "127.0.0.1:8080"')
     return Endpoint("" if host == "*" else host, port)
+
+
+def _parse_named(text: str) -> Endpoint:
+    """What has a name instead of an address."""
+    kind, _, name = text.partition(":")
+    if kind == UNIX and (not 0 < len(os.fsencode(name)) <= _MAX_PATH_BYTES or "\0" in name):
+        raise ValueError(f'needs a path of at most {_MAX_PATH_BYTES} bytes, for example "unix:/run/httpmini/http"')
+    if kind == INHERITED and not _NAME.fullmatch(name):
+        raise ValueError('needs a name of letters, digits and the like, for example "systemd:web"')
+    return Endpoint(kind, name)
 
 
 def _parse_ipv6(text: str) -> str:
@@ -94,6 +113,8 @@ def open_listeners(endpoints: list[Endpoint], backlog: int, *, peers_begin: bool
 
 def endpoint_of(listener: socket.socket) -> Endpoint:
     """Where a listening socket really listens, in numbers."""
+    if listener.family == socket.AF_UNIX:
+        return Endpoint(UNIX, str(getattr(listener, "path", listener.getsockname())))
     host, port = listener.getsockname()[:2]
     return Endpoint(host, str(port))
 
@@ -108,7 +129,9 @@ def accept(listener: socket.socket) -> tuple[int, Peer]:
     # What socket.accept() itself calls; a socket object around the descriptor would cost more than the system call.
     fd, address = listener._accept()  # type: ignore[attr-defined]
     os.set_blocking(fd, False)
-    return fd, Peer(address[0], address[1])
+    if isinstance(address, str | bytes):
+        return fd, Peer(LOCAL, 0, next(_numbers))
+    return fd, Peer(address[0], address[1], next(_numbers))
 
 
 def _resolve(endpoint: Endpoint) -> list[tuple[socket.AddressFamily, tuple[object, ...]]]:

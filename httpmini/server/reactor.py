@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from httpmini.server.connection import Interest
-from httpmini.server.error_log import describe
+from httpmini.server.error_log import Level, Log, describe
+from httpmini.server.tally import Tally
 from httpmini.server.transfer import Client, drain, expire
 
 # Deadlines are looked at this often, over all clients: one pass costs less than keeping them in order at every event.
@@ -40,14 +41,20 @@ class Reactor:
     Args:
         log: takes a line for a fault of ours; it costs that client its connection, and nobody else anything.
         tick: called ``SWEEP_S`` after the start, and after anything that was done for a client.
+        tally: counts what those who have left were sent.
+
+    Attributes:
+        longest_wait_s: how long a turn may take when nothing happens; None is for ever.
     """
 
     def __init__(
         self,
-        log: Callable[[str], None],
+        log: Log,
         tick: Callable[[], None] = lambda: None,
+        tally: Tally | None = None,
     ) -> None:
         self._log = log
+        self._tally = tally or Tally()
         self._tick = tick
         self._poll = select.epoll() if _HAS_EPOLL else select.poll()
         self._unit = 1.0 if _HAS_EPOLL else 1000.0  # of their timeouts, in one second
@@ -55,6 +62,7 @@ class Reactor:
         self._handlers: dict[int, Callable[[], None]] = {}
         self._next_sweep = time.monotonic() + SWEEP_S
         self._put_off = True
+        self.longest_wait_s: float | None = None
 
     @property
     def clients(self) -> Collection[Client]:
@@ -80,6 +88,8 @@ class Reactor:
         clients = self._clients
         if clients or self._put_off:
             timeout = SWEEP_S if timeout is None else min(timeout, SWEEP_S)
+        elif self.longest_wait_s is not None:
+            timeout = self.longest_wait_s if timeout is None else min(timeout, self.longest_wait_s)
         ready = self._poll.poll(None if timeout is None else timeout * self._unit)
         at_the_door = []
         now = time.monotonic()
@@ -100,6 +110,12 @@ class Reactor:
             self._handlers[fd]()
         if now >= self._next_sweep:
             self._sweep()
+
+    def look(self) -> None:
+        """For who serves a client outside of ``turn`` for long: do what was put off, when it is time."""
+        if (now := time.monotonic()) >= self._next_sweep:
+            self._next_sweep = now + SWEEP_S
+            self._tick()
 
     def finish(self, deadline: Callable[[], float]) -> None:
         """Let every client come to its end; those that have not by ``deadline()`` are cut off."""
@@ -128,7 +144,7 @@ class Reactor:
 
     def _lose(self, client: Client, fault: Exception, now: float) -> None:
         """A fault of ours costs this client its connection, and nobody else anything."""
-        self._log(f"fault while serving a client: {describe(fault)}")
+        self._log(f"fault while serving a client: {describe(fault)}", Level.ERROR)
         client.connection.lose(now)
 
     def _settle(self, client: Client) -> None:
@@ -139,6 +155,7 @@ class Reactor:
                 del self._clients[client.fd]
                 self._poll.unregister(client.fd)
             client.close()
+            self._tally.sent_bytes += client.connection.sent_bytes
             return
         wanted = _WRITE if interest is Interest.WRITE else _READ
         if client.watched == wanted:
@@ -153,7 +170,7 @@ class Reactor:
         try:
             self._poll.register(client.fd, wanted)
         except OSError as error:  # the kernel has no room for one more
-            self._log(f"cannot watch a client: {error.strerror}")
+            self._log(f"cannot watch a client: {error.strerror}", Level.ERROR)
             client.connection.lose(time.monotonic())
             client.close()
             return False

@@ -25,7 +25,6 @@ import msgspec
 from httpmini.protocol.body import Body, FileSlice, body_length
 from httpmini.protocol.dates import format_date
 from httpmini.protocol.message import Response
-from httpmini.server.access_log import Around
 
 MAX_BODY_BYTES = 256 * 1024  # larger ones leave by sendfile, which needs no memory
 MAX_HEADS = 4096
@@ -88,14 +87,14 @@ class Known(msgspec.Struct, eq=False):
         kept: the answer.
         keep_alive: whether the connection goes on behind it.
         expects_more: whether the client is likely to send more although it does not.
-        around: what the access log says (see ``AccessLog.around``).
+        around: what the access log says before and behind the number of bytes.
         line: the same, when all of it was sent.
     """
 
     kept: Kept
     keep_alive: bool
     expects_more: bool
-    around: Around
+    around: tuple[str, str]
     line: str
 
 

@@ -23,9 +23,9 @@ from errno import EINVAL, ENOSYS, ENOTSUP
 
 from httpmini.protocol.body import FileSlice
 from httpmini.server.admission import Slot
-from httpmini.server.connection import Connection, Interest, Peer
+from httpmini.server.connection import LOCAL, Connection, Interest, Peer
 from httpmini.server.control import Signal
-from httpmini.server.error_log import describe
+from httpmini.server.error_log import Level, Log, describe
 
 RECEIVE_BYTES = 16 * 1024
 SEND_BYTES = 2 * 1024 * 1024  # of a file, in one sendfile: the kernel takes what fits into its buffer
@@ -125,7 +125,8 @@ class Client:
         except OSError:
             return
         try:
-            if sock.getpeername()[:2] != tuple(self.peer):
+            name = sock.getpeername()
+            if ((LOCAL, 0) if name == "" else name[:2]) != self.peer[:2]:
                 sock.detach()
         except OSError:
             sock.detach()
@@ -141,12 +142,12 @@ class Client:
             pass
 
 
-def contained(client: Client, log: Callable[[str], None], step: Callable[[Client], None]) -> None:
+def contained(client: Client, log: Log, step: Callable[[Client], None]) -> None:
     """Do ``step`` for ``client``: a fault of ours in it costs this client its connection, and nobody else anything."""
     try:
         step(client)
     except Exception as fault:
-        log(f"fault while serving a client: {describe(fault)}")
+        log(f"fault while serving a client: {describe(fault)}", Level.ERROR)
         client.connection.lose(time.monotonic())
 
 
@@ -177,17 +178,21 @@ def advance(client: Client, now: float) -> bool:
 
 
 def expire(client: Client, now: float) -> bool:
-    """The deadline has passed; but a peer that takes what the kernel holds for it is slow, not gone.
+    """The deadline has passed; but perhaps it is us who are late: what has arrived is taken first.
 
-    The kernel says that there is room again only when a good part of its buffer is empty, which takes a slow reader
-    longer than any patience. So ask it how much the peer has taken since.
+    And a peer that takes what the kernel holds for it is slow, not gone. The kernel says that there is room again only
+    when a good part of its buffer is empty, which takes a slow reader longer than any patience. So ask it how much the
+    peer has taken since.
     """
+    connection = client.connection
     left = _unacknowledged(client.fd)
-    if client.connection.interest in (Interest.WRITE, Interest.LINGER) and left < client.unacknowledged:
+    if connection.interest in (Interest.WRITE, Interest.LINGER) and left < client.unacknowledged:
         client.unacknowledged = left
-        client.connection.progress(now)
-    else:
-        client.connection.expire(now)
+        connection.progress(now)
+        return False
+    advance(client, now)
+    if connection.interest is not Interest.CLOSED and connection.deadline <= now:
+        connection.expire(now)
         _advance_if_open(client, now)
     return False
 
@@ -205,8 +210,17 @@ def _advance_if_open(client: Client, now: float) -> None:
         advance(client, now)
 
 
-def pump(client: Client, signal: Signal, during: Collection[Interest] = OPEN) -> None:
-    """Move bytes, waiting where there is nothing to move, as long as the connection's interest is in ``during``."""
+def pump(
+    client: Client,
+    signal: Signal,
+    during: Collection[Interest] = OPEN,
+    look: Callable[[], None] = lambda: None,
+    longest_wait_s: float | None = None,
+) -> None:
+    """Move bytes, waiting where there is nothing to move, as long as the connection's interest is in ``during``.
+
+    ``look`` is called after each wait, which takes no longer than ``longest_wait_s``.
+    """
     connection = client.connection
     drained = False
     while connection.interest in during:
@@ -218,17 +232,21 @@ def pump(client: Client, signal: Signal, during: Collection[Interest] = OPEN) ->
             connection.lose(now)
         elif now >= connection.deadline:
             expire(client, now)
-        elif _wait(client, signal, now):
-            advance(client, time.monotonic())
+        else:
+            if _wait(client, signal, now, longest_wait_s):
+                advance(client, time.monotonic())
+            look()
 
 
-def _wait(client: Client, signal: Signal, now: float) -> bool:
+def _wait(client: Client, signal: Signal, now: float, longest_s: float | None) -> bool:
     """Whether the socket became ready before the deadline, and before ``signal`` had something to say."""
     poll = select.poll()
     poll.register(client.fd, select.POLLOUT if client.connection.output else select.POLLIN)
     if not signal.draining:
         poll.register(signal, select.POLLIN)
     wait_s = max(0.0, min(client.connection.deadline, signal.deadline) - now)
+    if longest_s is not None:
+        wait_s = min(wait_s, longest_s)
     if signal.draining:  # a second signal may bring the end forward
         wait_s = min(wait_s, DRAIN_LOOK_S)
     ready = {fd for fd, _ in poll.poll(wait_s * 1000 + 1)}

@@ -87,7 +87,7 @@ class Site(msgspec.Struct, frozen=True):
     rules: tuple[FieldRule, ...]
     now: Callable[[], float]
 
-    def respond(self, request: Request) -> Response:
+    def respond(self, request: Request, _host: str = "", /) -> Response:
         """The answer to ``request``. What the client did wrong is answered, never raised."""
         user = None
         try:

@@ -205,8 +205,8 @@ def test_200_images_on_one_page(page: Page, servers: Servers, mode: str, name: s
     server = servers(mode, name)
     witness = Witness(page)
     page.goto(f"{server.url}gallery-{IMAGES}.html", wait_until="load")
-    assert page.evaluate(SIZES_OF_IMAGES) == [list(image_size(number)) for number in range(IMAGES)]
     assert witness.faults == []
+    assert page.evaluate(SIZES_OF_IMAGES) == [list(image_size(number)) for number in range(IMAGES)]
 
 
 # Back and forward.

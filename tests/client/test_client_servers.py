@@ -23,7 +23,7 @@ from tests.support.progress import EndAfter
 from tests.support.site_tree import BIG
 from tests.support.small_site import write_tree
 from tests.support.tools import tool
-from tests.support.wire import WAIT_S
+from tests.support.wire import WAIT_S, accepts, free_port
 
 PAGE = b"<h1>a page</h1>\n" * 500
 FILES = {
@@ -40,18 +40,6 @@ FILES = {
 
 # ---------------------------------------------------------------------------------------------------------------
 # The servers
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def accepts(port: int) -> bool:
-    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), WAIT_S):
-        return True
-    return False
 
 
 @contextmanager

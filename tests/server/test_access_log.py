@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
-from httpmini.server.access_log import AccessLog, Exchange, escape, format_exchange
+from httpmini.server.access_log import AccessLog, Exchange, escape
 from httpmini.server.connection import Peer
 from httpmini.server.log_file import MAX_LINE_BYTES
 
@@ -33,7 +33,13 @@ def an_exchange(
     line: str, fields: tuple[tuple[str, str], ...] | None = (), host: str = "127.0.0.1", user: str = ""
 ) -> Exchange:
     request = None if fields is None else Request("GET", "/", headers=Headers(fields), line=line)
-    return Exchange(Peer(host, 1), line, request, Response(200, user=user), 14, WHEN)
+    return Exchange(Peer(host, 1), line, request, Response(200, user=user), 14, 0.0, WHEN)
+
+
+def format_exchange(exchange: Exchange, form: Form) -> str:
+    lines: list[str] = []
+    AccessLog(form, lines.append).add(exchange)
+    return lines[0]
 
 
 def refusal(token: str, offset: int | None = None, user: str = "") -> Response:
@@ -73,12 +79,14 @@ BROWSER = (("Referer", "http://h/"), ("User-Agent", "Mozilla/5.0 (X)"))
             '::1 - - [06/Nov/1994:08:49:37 +0000] "GET /" 200 14 "-" "a\\x22b"',
         ),
         (
-            Exchange(Peer("::1", 1), "", None, refusal("head-slow"), 0, 0.0),
+            Exchange(Peer("::1", 1), "", None, refusal("head-slow"), 0, 0.0, 0.0),
             "combined",
             '::1 - - [01/Jan/1970:00:00:00 +0000] "-" 408 - "-" "-" reason=head-slow section="RFC 9110 15.5.9"',
         ),
         (
-            Exchange(Peer("10.0.0.1", 1), "\x16\x03\xff", None, refusal("not-http", 0), 3_000_000_000, 1709210096.0),
+            Exchange(
+                Peer("10.0.0.1", 1), "\x16\x03\xff", None, refusal("not-http", 0), 3_000_000_000, 0.0, 1709210096.0
+            ),
             "common",
             '10.0.0.1 - - [29/Feb/2024:12:34:56 +0000] "\\x16\\x03\\xFF" 400 3000000000'
             ' reason=not-http offset=0 section="RFC 9112 2.2"',
@@ -194,6 +202,7 @@ def test_a_line_is_one_write(line: str, referer: str, agent: str) -> None:
         Request("GET", "/", headers=Headers((("Referer", referer), ("User-Agent", agent)))),
         refusal("credentials-malformed", 16_384, "\xff" * 20_000),
         10**18,
+        0.0,
         253402300799.0,
     )
     found = format_exchange(exchange, "combined")

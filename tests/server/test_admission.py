@@ -9,13 +9,14 @@ import pytest
 
 from httpmini.server.admission import AddressRules, Admission, Overflow, Slot
 from httpmini.server.connection import Refusal
+from tests.support.logs import log_into
 
 
 def make(
     max_clients: int, overflow: Overflow = "queue", rules: AddressRules | None = None
 ) -> tuple[Admission, list[str]]:
     lines: list[str] = []
-    return Admission(max_clients, overflow, rules or AddressRules(), lines.append), lines
+    return Admission(max_clients, overflow, rules or AddressRules(), log_into(lines)), lines
 
 
 def take(admission: Admission, count: int = 1) -> list[Slot]:

@@ -94,7 +94,7 @@ def test_a_new_password_counts_at_once(server: ServerProcess, tmp_path: Path) ->
 def test_users_that_cannot_be_read_are_in_the_error_log(server: ServerProcess, tmp_path: Path) -> None:
     (tmp_path / "users").unlink()
     assert get(server.port, "/private/secret.txt", f"Authorization: Basic {SAID}")[0] == 500
-    server.wait_for_line("notice: while answering .*FileNotFoundError.*users")
+    server.wait_for_line("error: while answering .*FileNotFoundError.*users")
     server.wait_for_line("500 .* reason=users-unreadable")
 
 

@@ -40,7 +40,7 @@ def test_a_failed_fork_costs_that_client_a_503(start: StartServer, site: Path, t
     status, fields, body = get(server.port, "/ten.txt")
     assert (status, fields["retry-after"]) == (503, "1")
     assert b"out-of-resources" in body
-    server.wait_for_line(r"notice: cannot fork: Resource temporarily unavailable; a client was refused")
+    server.wait_for_line(r"error: cannot fork: Resource temporarily unavailable; a client was refused")
     assert get(server.port, "/ten.txt")[0] == 200
     os.kill(server.children()[0], signal.SIGTERM)  # strace itself does not pass signals on
     assert server.wait() == 0

@@ -119,7 +119,7 @@ def test_another_root_is_visible_at_once(start: StartServer, pages: Path, mode: 
     """The next release is as old as the last, and comes by a rename, as deployments do it."""
     current = pages / f"{mode}-current"
     current.symlink_to(f"{mode}-old")
-    server = start(current, "--mode", mode)
+    server = start(current, "--mode", mode, config=f'[daemon]\nreadable = ["{pages}"]\n')
     with connect(server.port) as sock:
         for version, body in (("new", OLD), ("old", NEW), ("new", OLD)):
             for _ in range(5):

@@ -41,7 +41,7 @@ def test_queue_lets_client_n_plus_1_wait(start: StartServer, site: Path, mode: s
         assert read_answer(waiting)[0] == 200
     for sock in inside:
         sock.close()
-    server.wait_for_line(r"notice: max_clients reached: 3 clients; further ones wait in the backlog")
+    server.wait_for_line(r"warning: max_clients reached: 3 clients; further ones wait in the backlog")
     server.wait_for_line(r"notice: max_clients left: \d of 3 clients")
 
 

@@ -15,8 +15,11 @@ from httpmini.server.children import Children
 from httpmini.server.control import Bell, Control
 from httpmini.server.modes.prefork import Prefork
 from httpmini.server.reactor import Reactor
+from httpmini.server.scoreboard import Scoreboard
 from httpmini.server.slots import SharedSlots
+from httpmini.server.tally import Tally
 from tests.conftest import StartServer
+from tests.support.logs import log_into
 from tests.support.processes import ServerProcess, eventually
 from tests.support.wire import connect, get, read_answer
 
@@ -96,11 +99,11 @@ class _NotForTheLast(SharedSlots):
 
 
 def test_a_worker_that_cannot_begin_stops_the_server_with_the_reason() -> None:
-    log = lambda _line: None  # noqa: E731
+    log = log_into([])
     bell, slots = Bell(), _NotForTheLast(5, WORKERS)
     control, reactor = Control(bell, 1.0), Reactor(log)
     admission = Admission(5, "queue", AddressRules(), log, slots)
-    assignment = Assignment([], _Nothing(), admission, control, reactor, Children(), log, WORKERS)  # type: ignore[arg-type]
+    assignment = Assignment([], _Nothing(), admission, control, reactor, Children(), log, Scoreboard(Tally()), WORKERS)  # type: ignore[arg-type]
     with pytest.raises(CannotRun, match="worker 2 cannot begin: RuntimeError: no memory"):
         Prefork(assignment)
     assert not Path(f"/proc/self/task/{os.getpid()}/children").read_text().split(), "nobody is left behind"

@@ -22,6 +22,7 @@ from httpmini.server import recall as module
 from httpmini.server.connection import Interest
 from httpmini.server.http_connection import HttpService
 from httpmini.server.recall import ENTRY_BYTES, Kept, Known, Recall
+from tests.support.logs import log_into
 from tests.support.sans_io import PEER, answers_to
 from tests.support.small_site import write_tree
 from tests.support.wire import mask_date
@@ -248,7 +249,7 @@ def told(root: Path, toml: str = "") -> Told:
     configured = config.load(str(file), config.Flags(root=str(root)))
     site = replace(make_site(configured), now=lambda: time.time() + 10)
     log: list[str] = []
-    return Told(make_service(configured, site, log.append, log.append), log=log)
+    return Told(make_service(configured, site, log.append, log_into(log)), log=log)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from httpmini.server.modes import MODES
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, eventually
-from tests.support.wire import connect, get, read_all, read_answer, read_head
+from tests.support.wire import accepts, connect, free_port, get, read_all, read_answer, read_head
 
 LARGE = 64 * 1024 * 1024
 RELOADS = 100
@@ -210,12 +210,6 @@ def test_a_hundred_changes_of_mode_under_load(begin: Begin) -> None:
     eventually(lambda: not running.server.children(), "nobody is left of the old modes")
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def test_listeners_come_and_go(begin: Begin, mode: str) -> None:
     first, second = free_port(), free_port()
     running = begin(settings(mode, listen=(first,)))
@@ -223,25 +217,18 @@ def test_listeners_come_and_go(begin: Begin, mode: str) -> None:
     assert (product(first), product(second)) == ("both", "both")
     running.reload(settings(mode, "second", listen=(second,)))
     assert product(second) == "second"
-    eventually(lambda: _refuses(first), "a listener that is in the file no more is closed")
+    eventually(lambda: not accepts(first), "a listener that is in the file no more is closed")
     with socket.create_server(("127.0.0.1", first)):
         running.reload(settings(mode, "both", listen=(first, second)), "not reloaded: ")
         assert product(second) == "second"
 
 
-def _refuses(port: int) -> bool:
-    try:
-        connect(port).close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
 def test_other_logs(begin: Begin, root: Path, mode: str) -> None:
-    running = begin(settings(mode))
+    off = '[daemon]\nsandbox = "off"\n'  # which lets the server write to the folders that it has begun with
+    running = begin(settings(mode, more=off))
     get(running.server.port, "/small.txt?before")
     log = root.parent / "access.log"
-    running.reload(settings(mode, more='[log]\naccess = "access.log"\n'))
+    running.reload(settings(mode, more=f'{off}[log]\naccess = "access.log"\n'))
     get(running.server.port, "/small.txt?after")
     eventually(lambda: log.exists() and "?after" in log.read_text(), "the new log has the line")
     assert "?before" not in log.read_text()

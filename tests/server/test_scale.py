@@ -73,7 +73,7 @@ def test_accept_that_fails_is_one_line_and_no_end(
     inject = ("-e", "trace=accept4", "-e", f"inject=accept4:error={error}:when=1..3")
     server = start(site, wrapper=(tool("strace", "strace"), "-o", str(tmp_path / "trace"), *inject))
     assert get(server.port, "/ten.txt")[0] == 200
-    server.wait_for_line(f"notice: cannot accept: {said}; clients wait in the backlog until it is possible again")
+    server.wait_for_line(f"error: cannot accept: {said}; clients wait in the backlog until it is possible again")
     assert sum("cannot accept" in line for line in server.lines) == 1
     os.kill(server.children()[0], signal.SIGTERM)  # strace itself does not pass signals on
     assert server.wait() == 0

@@ -12,6 +12,7 @@ from httpmini.daemon.assembly import make_service, make_site
 from httpmini.protocol.body import FileSlice
 from httpmini.server.connection import Connection, Interest, Peer
 from httpmini.site.respond import Site
+from tests.support.logs import log_into
 
 PEER = Peer("192.0.2.1", 4711)
 
@@ -29,7 +30,7 @@ class Conversation:
         self.log: list[str] = []
         self.errors: list[str] = []
         settings, site = _load(root)
-        self.service = make_service(settings, site, self.log.append, self.errors.append)
+        self.service = make_service(settings, site, self.log.append, log_into(self.errors))
         self.limits = settings.limits
         self.connection: Connection = self.service.connect(PEER, now)
         self.said = b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 
 WAIT_S = 20.0
 
@@ -16,6 +17,20 @@ def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
     sock = socket.create_connection((host, port), WAIT_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
+
+
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens there."""
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), WAIT_S):
+        return True
+    return False
 
 
 def read_all(sock: socket.socket) -> bytes:
@@ -63,15 +78,22 @@ def fields(head: bytes) -> dict[str, str]:
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
 
 
+def read_exactly(sock: socket.socket, length: int) -> bytes:
+    """So many bytes, and none after them."""
+    data = bytearray()
+    while len(data) < length:
+        chunk = sock.recv(min(65536, length - len(data)))
+        assert chunk, f"the connection ended {length - len(data)} bytes too early"
+        data += chunk
+    return bytes(data)
+
+
 def read_answer(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
     """One answer with Content-Length off a connection that stays open."""
     head, body = read_head(sock)
     named = fields(head)
     length = int(named.get("content-length", "0"))
-    while len(body) < length:
-        chunk = sock.recv(min(65536, length - len(body)))
-        assert chunk, f"the connection ended after {len(body)} of {length} bytes"
-        body += chunk
+    body += read_exactly(sock, length - len(body))
     assert len(body) == length, f"{len(body) - length} bytes too many"
     return int(head.split(b" ", 2)[1]), named, body
 

@@ -17,6 +17,8 @@ from httpmini.server.assignment import Assignment
 from httpmini.server.children import report_when_asked
 from httpmini.server.connection import Refusal
 from httpmini.server.control import Follower
+from httpmini.server.error_log import Level
+from httpmini.server.scoreboard import SOLO, Segment
 from httpmini.server.transfer import Client, contained, pump
 
 
@@ -32,6 +34,8 @@ class Forking:
         self._children = assignment.children
         self._reactor = assignment.reactor
         self._acceptor = Acceptor(assignment)
+        self._board = assignment.board
+        self._board.reserve(assignment.admission.max_clients, SOLO)
 
     @property
     def clients(self) -> list[Client]:
@@ -63,21 +67,29 @@ class Forking:
             self._fork(clients.pop(0))
 
     def _fork(self, client: Client) -> None:
+        segment = self._board.take(SOLO)
+
+        def ended() -> None:
+            self._board.give_back(segment)
+            client.release()
+
         try:
-            self._children.start(
-                self._control, lambda follower: self._serve_in_child(client, follower), ended=client.release
-            )
+            self._children.start(self._control, lambda follower: self._serve_in_child(client, segment, follower), ended)
         except OSError as error:
-            self._log(f"cannot fork: {error.strerror}; a client was refused")
+            self._board.give_back(segment)
+            self._log(f"cannot fork: {error.strerror}; a client was refused", Level.ERROR)
             self._acceptor.refuse(client, Refusal.RESOURCES)
             return
         client.close_descriptor()  # the child's copy is the connection now
 
-    def _serve_in_child(self, client: Client, follower: Follower) -> None:
+    def _serve_in_child(self, client: Client, segment: Segment | None, follower: Follower) -> None:
         client.slot = None  # counted by the parent
         for fd in (*(listener.fileno() for listener in self._listeners), *self._acceptor.at_the_door):
             os.close(fd)  # a copy left open would hold back that client's end, or the port
         self._reactor.close()
         report_when_asked(lambda: [client], self._log)
-        contained(client, self._log, lambda client: pump(client, follower))
+        board = self._board
+        board.move_to(segment, lambda: [client])
+        contained(client, self._log, lambda client: pump(client, follower, look=board.publish))
+        board.publish()
         client.close()

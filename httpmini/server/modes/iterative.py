@@ -64,5 +64,6 @@ class Iterative:
         """Take what has come; when that completes a request, answer it, however long that takes."""
         if advance(client, time.monotonic()):  # it is later than when the turn began: others were served to their end
             return True
-        pump(client, self._control, during=_ANSWERING)
+        room = self._waiting_room
+        pump(client, self._control, _ANSWERING, room.look, room.longest_wait_s)
         return False

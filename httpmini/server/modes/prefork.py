@@ -21,9 +21,10 @@ from httpmini.errors import CannotRun
 from httpmini.server.assignment import Assignment
 from httpmini.server.children import report_when_asked
 from httpmini.server.control import Follower
-from httpmini.server.error_log import describe
+from httpmini.server.error_log import Level, describe
 from httpmini.server.modes.select import Select
 from httpmini.server.reactor import Reactor
+from httpmini.server.scoreboard import CROWD, Segment
 from httpmini.server.slots import SharedSlots
 from httpmini.server.transfer import Client
 
@@ -57,6 +58,9 @@ class Prefork:
         self._doors: dict[int, int] = {}  # pipes that end when a worker has stopped accepting
         self._due: dict[int, float] = {}  # when to begin those that have died
         self._reactor = assignment.reactor
+        self._board = assignment.board
+        self._segments: dict[int, Segment | None] = {}  # by the number of the worker that writes it
+        self._board.reserve(assignment.workers, CROWD)
         assignment.service.tick()  # what the workers would load each for itself
         self._children.prepare()
         try:
@@ -114,15 +118,17 @@ class Prefork:
             CannotRun: it does not.
         """
         hear, say = os.pipe()
+        segment = self._segments[number] = self._board.take(CROWD)
         try:
             self._children.start(
                 self._control,
-                lambda follower: self._work(number, follower, hear, say),
+                lambda follower: self._work(number, segment, follower, hear, say),
                 lambda: self._bury(number),
             )
         except OSError as error:
             os.close(say)
             os.close(hear)
+            self._board.give_back(self._segments.pop(number))
             raise CannotRun(f"cannot begin a worker: {error.strerror}") from error
         self._begun[number] = time.monotonic()
         os.close(say)
@@ -139,27 +145,32 @@ class Prefork:
         try:
             self._begin(number)
         except CannotRun as error:
-            self._log(f"{error}; trying again later")
+            self._log(f"{error}; trying again later", Level.ERROR)
             if number not in self._due and number not in self._begun:
                 self._pause(number, LONGEST_PAUSE_S)
 
     def _bury(self, number: int) -> None:
         """A worker has ended. Others take over what it held; soon there is another one."""
         self._slots.give_back(number)
+        self._board.give_back(self._segments.pop(number))
         os.close(self._doors.pop(number))
         if self._control.draining:
             return
         lived = time.monotonic() - self._begun.pop(number)
         before = self._pauses.get(number, 0.0)
         pause = 0.0 if lived > LONGEST_PAUSE_S else min(max(FIRST_PAUSE_S, 2 * before), LONGEST_PAUSE_S)
-        self._log(f"worker {number} has ended; another one begins in {pause:g} s")
+        self._log(f"worker {number} has ended; another one begins in {pause:g} s", Level.WARNING)
         self._pause(number, pause)
 
     def _pause(self, number: int, pause: float) -> None:
         self._pauses[number] = pause
         self._due[number] = time.monotonic() + pause
 
-    def _work(self, number: int, follower: Follower, hear: int, say: int) -> None:
+    def _tick(self) -> None:
+        self._assignment.service.tick()
+        self._board.publish()
+
+    def _work(self, number: int, segment: Segment | None, follower: Follower, hear: int, say: int) -> None:
         """What a worker does with its life; ``hear`` is the master's end of the pipe."""
         try:
             os.close(hear)
@@ -167,7 +178,8 @@ class Prefork:
                 client.close_descriptor()
             self._reactor.close()
             self._slots.belong_to(number)
-            reactor = Reactor(self._log, self._assignment.service.tick)
+            reactor = Reactor(self._log, self._tick, self._board.tally)
+            self._board.move_to(segment, lambda: reactor.clients)
             reactor.watch(follower, partial(_hear, follower, reactor))
             report_when_asked(lambda: reactor.clients, self._log)
             server = Select(replace(self._assignment, control=follower, reactor=reactor))

@@ -21,6 +21,7 @@ from httpmini.server.acceptor import Acceptor
 from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Refusal
 from httpmini.server.control import Follower
+from httpmini.server.error_log import Level
 from httpmini.server.transfer import Client, contained, pump
 
 # The threads know the deadline too: for this long after it they may cut their clients off by themselves.
@@ -35,6 +36,7 @@ class Threading:
     def __init__(self, assignment: Assignment) -> None:
         self._control = assignment.main_control
         self._log = assignment.log
+        self._tally = assignment.board.tally
         self._threads: dict[threading.Thread, tuple[Client, Follower]] = {}
         self._ended: deque[threading.Thread] = deque()
         self._reactor = assignment.reactor
@@ -43,7 +45,7 @@ class Threading:
     @property
     def clients(self) -> list[Client]:
         """See ``Mode``."""
-        return [client for client, _ in self._threads.values()]
+        return [client for client, _ in list(self._threads.values())]
 
     def serve(self) -> None:
         """See ``Mode``."""
@@ -85,7 +87,7 @@ class Threading:
             thread.start()
         except RuntimeError as error:
             del self._threads[thread]
-            self._log(f"cannot start a thread: {error}; a client was refused")
+            self._log(f"cannot start a thread: {error}; a client was refused", Level.ERROR)
             self._acceptor.refuse(client, Refusal.RESOURCES)
 
     def _serve_client(self, client: Client, follower: Follower) -> None:
@@ -108,4 +110,5 @@ class Threading:
         while self._ended:
             thread = self._ended.popleft()
             thread.join()
-            del self._threads[thread]
+            client, _ = self._threads.pop(thread)
+            self._tally.sent_bytes += client.connection.sent_bytes

@@ -1,0 +1,116 @@
+"""From root to somebody else, for good. These tests need root, as the thing itself does."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import WAIT_S, ServerProcess, processes_of_session
+from tests.support.wire import connect, get, read_head
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+PLANTED = ("-m", "tests.support.planted_build")
+NOBODY = 65534
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that everybody may enter, with a site in it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "www").mkdir()
+        (folder / "www" / "small.txt").write_text("small")
+        (folder / "www" / "ours.txt").write_text("of root alone")
+        (folder / "www" / "ours.txt").chmod(0o600)
+        (folder / "run").mkdir()
+        (folder / "log").mkdir()
+        os.chown(folder / "log", NOBODY, NOBODY)
+        yield folder
+
+
+def test_no_way_back(place: Path, mode: str) -> None:
+    file = place / "httpmini.toml"
+    file.write_text(
+        f'[server]\nmode = "{mode}"\nworkers = 2\nlisten = ["127.0.0.1:0", "unix:run/http"]\n'
+        '[site]\nroot = "www"\n[log]\naccess = "log/access.log"\n'
+        '[daemon]\nuser = "nobody"\npid_file = "run/pid"\nsandbox = "off"\n'
+    )
+    server = ServerProcess(["serve", "-c", str(file), "--port", "0"], program=PLANTED)
+    try:
+        assert ", user nobody" in server.banner
+        assert get(server.port, "/small.txt")[2] == b"small"
+        assert get(server.port, "/")[0] == 200
+        assert get(server.port, "/ours.txt")[0] == 403
+        assert get(server.port, "/planted/root/")[0] == 403
+        with connect(server.port) as client:
+            client.sendall(b"GET /small.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            read_head(client)
+            for process in processes_of_session(server.pid):
+                status = Path(f"/proc/{process}/status").read_text()
+                for name in ("Uid", "Gid"):
+                    match = re.search(rf"^{name}:\s+(.*)$", status, re.MULTILINE)
+                    assert match is not None
+                    assert set(match[1].split()) == {str(NOBODY)}, (process, name)
+                assert re.search(r"^Groups:\s*$", status, re.MULTILINE), status
+        assert (place / "run" / "pid").read_text() == f"{server.pid}\n"
+        assert (place / "run" / "http").stat().st_uid == NOBODY
+        server.assert_clean_end()
+    finally:
+        server.kill()
+    assert (place / "log" / "access.log").stat().st_uid == NOBODY
+    # It may not take the file away, but nothing is left in it.
+    assert (place / "run" / "pid").read_text() == ""
+
+
+def test_a_low_port(place: Path) -> None:
+    """It is taken first."""
+    port = next(port for port in range(1000, 1024) if _is_free(port))
+    arguments = ["serve", str(place / "www"), "-c", str(place / "c.toml"), "--port", str(port)]
+    (place / "c.toml").write_text('[daemon]\nuser = "65534"\n')
+    server = ServerProcess(arguments, program=PLANTED)
+    try:
+        assert get(port, "/small.txt")[2] == b"small"
+        server.assert_clean_end()
+    finally:
+        server.kill()
+
+
+def _is_free(port: int) -> bool:
+    try:
+        connect(port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+WRONG: dict[str, tuple[str, tuple[str, ...], int, str]] = {
+    "no such user": ('user = "nobdy"', (), 2, 'daemon.user = "nobdy": does not exist'),
+    "no such number": ('user = "4000000000"', (), 2, "daemon.user"),
+    "no such group": ('user = "nobody"\ngroup = "nobdies"', (), 2, 'daemon.group = "nobdies": does not exist'),
+    "a group alone": ('group = "nogroup"', (), 2, "daemon.group"),
+    "not root": ('user = "root"', ("--as-nobody",), 1, 'only root can become the user "root"'),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_cannot_be(place: Path, what: str) -> None:
+    text, arguments, status, fragment = WRONG[what]
+    (place / "c.toml").write_text(f"[daemon]\n{text}\n")
+    done = subprocess.run(
+        [sys.executable, *PLANTED, "serve", str(place / "www"), "-c", str(place / "c.toml"), "-p", "0", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert (done.returncode, fragment in done.stderr) == (status, True), done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,201 @@
+"""What a service manager is told, and the sockets that it gives: sd_notify(3), systemd-socket-activate(1)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StartServer
+from tests.support.processes import WAIT_S, ServerProcess, eventually
+from tests.support.tools import tool
+from tests.support.wire import accepts, connect, free_port, get, read_all, read_head
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    (folder / "small.txt").write_bytes(b"small")
+    with open(folder / "large.bin", "wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    return folder
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    """Where the datagrams arrive."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(WAIT_S)
+        sock.bind(str(tmp_path / "notify"))
+        yield sock
+
+
+def heard(manager: socket.socket) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in manager.recv(4096).decode().splitlines())
+
+
+def test_each_step_is_told(start: StartServer, root: Path, mode: str, manager: socket.socket) -> None:
+    wrapper = ("env", f"NOTIFY_SOCKET={manager.getsockname()}")
+    config = f'[server]\nmode = "{mode}"\n'
+    server = start(root, config=config, wrapper=wrapper)
+    title = f"serving {root}, mode {mode}"
+    assert heard(manager) == {"READY": "1", "STATUS": title}
+
+    server.process.send_signal(signal.SIGHUP)
+    said = heard(manager)
+    assert said["RELOADING"] == "1"
+    assert int(said["MONOTONIC_USEC"]) > 0
+    assert heard(manager) == {"READY": "1", "STATUS": title}
+
+    file = next(root.parent.glob("config-*.toml"))
+    file.write_text("[limits]\nidle_s = -1\n")  # refused: it is as ready as it was before
+    server.process.send_signal(signal.SIGHUP)
+    assert heard(manager)["RELOADING"] == "1"
+    assert heard(manager) == {"READY": "1", "STATUS": title}
+
+    with connect(server.port) as client:
+        client.sendall(b"GET /large.bin HTTP/1.0\r\n\r\n")
+        read_head(client)
+        server.process.send_signal(signal.SIGTERM)
+        assert heard(manager) == {"STOPPING": "1", "STATUS": "finishing what is being sent"}
+
+
+def test_the_name_may_be_abstract(start: StartServer, root: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(WAIT_S)
+        sock.bind(f"\0httpmini-test-{os.getpid()}")
+        start(root, wrapper=("env", f"NOTIFY_SOCKET=@httpmini-test-{os.getpid()}"))
+        assert heard(sock)["READY"] == "1"
+
+
+@pytest.mark.parametrize("place", ["nowhere", "/nowhere/at/all", "", "vsock:1:2"])
+def test_nobody_listens(start: StartServer, root: Path, place: str) -> None:
+    server = start(root, wrapper=("env", f"NOTIFY_SOCKET={place}"))
+    assert get(server.port, "/small.txt")[2] == b"small"
+
+
+def test_the_watchdog_is_fed(start: StartServer, root: Path, mode: str, manager: socket.socket) -> None:
+    """While nothing happens, and while somebody is served for long."""
+    wrapper = ("env", f"NOTIFY_SOCKET={manager.getsockname()}", "WATCHDOG_USEC=400000")
+    server = start(root, "--mode", mode, wrapper=wrapper)
+    assert heard(manager)["READY"] == "1"
+    for _ in range(3):
+        assert heard(manager) == {"WATCHDOG": "1"}
+    with connect(server.port) as client:
+        client.sendall(b"GET /large.bin HTTP/1.0\r\n\r\n")
+        read_head(client)
+        for _ in range(5):
+            assert heard(manager) == {"WATCHDOG": "1"}
+            client.recv(65536)  # slow, not gone
+
+
+def test_the_watchdog_of_another_process(start: StartServer, root: Path, manager: socket.socket) -> None:
+    wrapper = ("env", f"NOTIFY_SOCKET={manager.getsockname()}", "WATCHDOG_USEC=100000", "WATCHDOG_PID=1")
+    server = start(root, wrapper=wrapper)
+    assert heard(manager)["READY"] == "1"
+    server.stop()
+    assert heard(manager)["STOPPING"] == "1"
+
+
+# Sockets that somebody else has opened.
+
+
+def activate(names: list[str], *arguments: str) -> tuple[ServerProcess, list[int], bytes]:
+    """The server, its ports, and what the client received for whom systemd-socket-activate began it."""
+    ports = [free_port() for _ in names]
+    listen = [word for port in ports for word in ("-l", f"127.0.0.1:{port}")]
+    environment = ("-E", "PYTHONPATH", "-E", "PYTHONDONTWRITEBYTECODE")
+    wrapper = (tool("systemd-socket-activate", "systemd"), *listen, f"--fdname={':'.join(names)}", *environment)
+    received: list[bytes] = []
+    waker = threading.Thread(target=lambda: received.append(_wake(ports[0])))
+    waker.start()
+    try:
+        return ServerProcess(arguments, wrapper), ports, _joined(waker, received)
+    finally:
+        waker.join()
+
+
+def _joined(thread: threading.Thread, received: list[bytes]) -> bytes:
+    thread.join()
+    return received[0]
+
+
+def _wake(port: int) -> bytes:
+    eventually(lambda: accepts(port), "somebody listens")
+    with connect(port) as client:
+        client.sendall(b"GET /small.txt HTTP/1.0\r\n\r\n")
+        return read_all(client)
+
+
+@pytest.fixture
+def activated(root: Path) -> Iterator[list[ServerProcess]]:
+    servers: list[ServerProcess] = []
+    try:
+        yield servers
+        for server in servers:
+            assert server.stop() == 0
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def test_sockets_that_are_given_are_used(activated: list[ServerProcess], root: Path, mode: str) -> None:
+    """All of them, where the settings name none; also the client that had connected before there was a server."""
+    server, ports, received = activate(["one", "two"], str(root), "--mode", mode)
+    activated.append(server)
+    assert received.endswith(b"\r\n\r\nsmall")
+    assert server.urls == [f"http://127.0.0.1:{port}/" for port in ports]
+    for port in ports:
+        assert get(port, "/small.txt")[2] == b"small"
+
+
+def test_sockets_are_chosen_by_name(activated: list[ServerProcess], root: Path, mode: str) -> None:
+    file = root.parent / "named.toml"
+    other = free_port()
+    text = f'[server]\nmode = "{mode}"\nlisten = ["systemd:web"{{more}}]\n[status]\nlisten = ["systemd:admin"]\n'
+    file.write_text(text.format(more=""))
+    server, (web, admin), _ = activate(["web", "admin"], str(root), "-c", str(file))
+    activated.append(server)
+    assert get(web, "/small.txt")[0] == 200
+    assert get(admin, "/small.txt")[0] == 404
+    assert get(admin, "/-/health")[2] == b"ok\n"
+
+    # A reload keeps them; one that is no longer wanted is not ended for those who gave it.
+    file.write_text(text.format(more=f', "127.0.0.1:{other}"'))
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for_line(" reloaded: ")
+    assert get(web, "/small.txt")[0] == get(other, "/small.txt")[0] == 200
+    file.write_text(text.format(more=f', "127.0.0.1:{other}"').replace('"systemd:web", ', ""))
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for_line(" reloaded: ", 2)
+    with connect(web) as client:  # it waits there, as systemd wants it to
+        client.sendall(b"GET /small.txt HTTP/1.0\r\n\r\n")
+        file.write_text(text.format(more=""))
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_line(" reloaded: ", 3)
+        assert read_all(client).endswith(b"\r\n\r\nsmall")
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_name_that_was_not_given(root: Path, given: bool) -> None:
+    file = root.parent / "named.toml"
+    file.write_text('[server]\nlisten = ["systemd:wbe"]\n')
+    arguments = [sys.executable, "-m", "httpmini", "serve", str(root), "-c", str(file)]
+    port = free_port()
+    if given:
+        wrapper = [tool("systemd-socket-activate", "systemd"), "-l", f"127.0.0.1:{port}", "--fdname=web"]
+        arguments = [*wrapper, "-E", "PYTHONPATH", *arguments]
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE)
+    if given:
+        eventually(lambda: accepts(port), "somebody listens")
+    _, errors = process.communicate(timeout=WAIT_S)
+    known = '"systemd:web"' if given else "none at all"
+    assert (process.returncode, f"it was given: {known}" in errors.decode()) == (1, True), errors

@@ -1,0 +1,110 @@
+"""The files in conf/ that make a service of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from httpmini.config import load, rows
+from tests.support.processes import WAIT_S
+from tests.support.tools import tool
+
+ROOT = Path(__file__).parents[2]
+INSTALLED = "/opt/httpmini/bin/httpmini"
+# What systemd itself calls safe ends at 1.9; ours stays below this, in tenths (systemd.exec(5), systemd-analyze(1)).
+EXPOSURE_TENTHS = 4
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> list[Path]:
+    """The units with a command that there is on this machine."""
+    command = Path(sys.executable).with_name("httpmini")
+    assert command.exists()
+    copies = []
+    for unit in sorted((ROOT / "conf" / "systemd").glob("httpmini.s*")):
+        copies.append(tmp_path / unit.name)
+        copies[-1].write_text(unit.read_text().replace(INSTALLED, str(command)))
+    assert [copy.name for copy in copies] == ["httpmini.service", "httpmini.socket"]
+    return copies
+
+
+def analyse(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [tool("systemd-analyze", "systemd"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
+
+
+def test_systemd_understands_them(units: list[Path]) -> None:
+    done = analyse("verify", *map(str, units))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_little_is_left_open(units: list[Path]) -> None:
+    done = analyse("security", "--offline=true", f"--threshold={EXPOSURE_TENTHS}", str(units[0]))
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"exposure level for httpmini\.service: 0\.\d SAFE", done.stdout), done.stdout
+
+
+def test_a_drain_ends_in_time() -> None:
+    """The service manager waits longer than ``drain_s``."""
+    drain_s = next(float(row.default) for row in rows() if row.key == "limits.drain_s")
+    unit = (ROOT / "conf/systemd/httpmini.service").read_text()
+    script = (ROOT / "conf/openrc/httpmini").read_text()
+    for pattern, text in ((r"^TimeoutStopSec=(\d+)$", unit), (r'^retry="TERM/(\d+)/', script)):
+        match = re.search(pattern, text, re.MULTILINE)
+        assert match is not None
+        assert int(match[1]) > drain_s
+
+
+def test_the_config_file_is_right(tmp_path: Path) -> None:
+    """But for its folders, which there are on a machine that it is made for."""
+    text = (ROOT / "conf/systemd/httpmini.toml").read_text()
+    for folder in ("/srv/www", "/var/log/httpmini", "/run/httpmini"):
+        assert f'"{folder}' in text
+        here = tmp_path / folder[1:]
+        here.mkdir(parents=True)
+        text = text.replace(f'"{folder}', f'"{here}')
+    file = tmp_path / "httpmini.toml"
+    file.write_text(text)
+    command = [sys.executable, "-m", "httpmini", "config", "check", "-c", str(file)]
+    assert subprocess.run(command, capture_output=True, timeout=WAIT_S, check=False).returncode == 0
+
+
+def test_the_script_is_one() -> None:
+    script = ROOT / "conf/openrc/httpmini"
+    assert script.stat().st_mode & 0o111
+    done = subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_goes_into_the_image_is_there() -> None:
+    for line in (ROOT / "conf/docker/Dockerfile").read_text().splitlines():
+        if line.startswith("COPY ") and "--from" not in line:
+            for source in line.split()[1:-1]:
+                assert (ROOT / source).exists(), source
+
+
+def test_what_kubernetes_is_told(tmp_path: Path) -> None:
+    """The settings are right, every port is listened on, and a drain ends before the process is killed."""
+    parts = {part["kind"]: part for part in yaml.safe_load_all((ROOT / "conf/kubernetes/httpmini.yaml").read_text())}
+    text = parts["ConfigMap"]["data"]["httpmini.toml"]
+    assert '"/srv/www"' in text
+    file = tmp_path / "httpmini.toml"
+    file.write_text(text.replace('"/srv/www"', f'"{tmp_path}"'))
+    settings = load(str(file))
+    pod = parts["Deployment"]["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert settings.server.listen == [f"*:{ports['http']}"]
+    assert settings.status.listen == [f"*:{ports['status']}"]
+    assert {container[probe]["httpGet"]["port"] for probe in ("readinessProbe", "livenessProbe")} == {"status"}
+    assert parts["Service"]["spec"]["ports"][0]["targetPort"] in ports
+    assert parts["Service"]["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    wait_s = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod["spec"]["terminationGracePeriodSeconds"] > wait_s + settings.limits.drain_s
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["spec"]["volumes"]}

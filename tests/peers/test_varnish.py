@@ -1,0 +1,93 @@
+"""Varnish before ours, with conf/varnish/default.vcl: what it need not ask for, and what it asks about."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import WAIT_S, ServerProcess, eventually
+from tests.support.tools import tool
+from tests.support.wire import accepts, free_port, read_answer
+
+VCL = Path(__file__).parents[2] / "conf" / "varnish" / "default.vcl"
+FILES, ROUNDS = 10, 10
+CLIENT = "127.0.0.5"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    root = tmp_path / "root"
+    root.mkdir()
+    for number in range(FILES):
+        (root / f"{number}.txt").write_text(f"file {number}")
+    (tmp_path / "httpmini.toml").write_text('[proxies]\ntrusted = ["127.0.0.1"]\n')
+    server = ServerProcess([str(root), "-c", str(tmp_path / "httpmini.toml"), "--port", "0"])
+    try:
+        yield server
+        server.assert_clean_end()
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def cache(server: ServerProcess, tmp_path: Path) -> Iterator[int]:
+    """The port of Varnish; what it has is fresh for a second only."""
+    vcl = VCL.read_text().replace('"8080"', f'"{server.port}"').replace("ttl = 10s", "ttl = 1s")
+    assert vcl.count("ttl = 1s") == 1
+    vcl = vcl.replace("grace = 10s", "grace = 0s")
+    (tmp_path / "default.vcl").write_text(vcl)
+    port = free_port()
+    folder = tmp_path / "varnish"
+    command = [tool("varnishd", "varnish"), "-F", "-a", f"127.0.0.1:{port}", "-f", str(tmp_path / "default.vcl")]
+    process = subprocess.Popen(
+        [*command, "-n", str(folder), "-s", "malloc,16m", "-j", "none"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(lambda: accepts(port), "Varnish listens")
+        server.wait_for_line('"GET /-/health')
+        yield port
+    finally:
+        process.terminate()
+        process.wait(WAIT_S)
+
+
+def ask(port: int, target: str, fields: str = "") -> tuple[int, dict[str, str], bytes]:
+    with socket.create_connection(("127.0.0.1", port), WAIT_S, source_address=(CLIENT, 0)) as sock:
+        sock.sendall(f"GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{fields}\r\n".encode())
+        return read_answer(sock)
+
+
+def asked(server: ServerProcess) -> list[str]:
+    return [line for line in server.access_lines() if re.search(r'"GET /\d\.txt', line)]
+
+
+def test_most_answers_come_from_the_cache(server: ServerProcess, cache: int) -> None:
+    """And when they are no longer fresh, a 304 says that they are still right, until a file changes."""
+    told = [ask(cache, f"/{number}.txt") for _ in range(ROUNDS) for number in range(FILES)]
+    assert {(status, body) for status, _, body in told} == {(200, f"file {n}".encode()) for n in range(FILES)}
+    hits = sum(fields["x-cache"] == "hit" for _, fields, _ in told)
+    # Each file is fetched once, and asked about when it is too old, which a slow machine makes more of.
+    eventually(lambda: hits + len(asked(server)) == len(told), "what was no hit is in our log, and nothing else")
+    assert hits >= len(told) / 2
+    assert ask(cache, "/0.txt", f"If-None-Match: {told[0][1]['etag']}\r\n")[0] == 304
+
+    def is_asked_about() -> bool:
+        assert ask(cache, "/0.txt")[2] == b"file 0"
+        return any(re.search(r'"GET /0\.txt HTTP/1\.1" 304 ', line) for line in server.lines)
+
+    eventually(is_asked_about, "Varnish asks whether it is still right")
+    root = Path(re.sub(r".* serving (\S+) at .*", r"\1", server.banner))
+    (root / "0.txt").write_text("another")
+    eventually(lambda: ask(cache, "/0.txt")[2] == b"another", "the change is seen")
+    assert {line.split()[0] for line in asked(server)} == {CLIENT}
+
+
+def test_what_looks_after_the_server_is_not_for_all(cache: int) -> None:
+    assert ask(cache, "/-/status.json")[0] == 404

@@ -1,0 +1,235 @@
+"""What can be seen of the server: right in every mode, whichever process answers, and closed to strangers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.conftest import StartServer
+from tests.support.processes import ServerProcess, eventually
+from tests.support.wire import connect, get, read_answer, read_head
+
+LARGE = 64 * 1024 * 1024
+KEEP = b"GET /ten.txt HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    (folder / "ten.txt").write_bytes(b"0123456789")
+    with open(folder / "large.bin", "wb") as file:
+        file.truncate(LARGE)
+    return folder
+
+
+@pytest.fixture
+def server(start: StartServer, root: Path, mode: str) -> ServerProcess:
+    """Two listeners: for everybody, and for these pages alone."""
+    settings = f'[server]\nmode = "{mode}"\nworkers = 2\nmax_clients = 3\n[status]\nlisten = ["127.0.0.1:0"]\n'
+    return start(root, config=settings)
+
+
+def report(server: ServerProcess) -> dict[str, Any]:
+    """By the listener that is for this alone."""
+    status, fields, body = get(side_port(server), "/-/status.json")
+    assert (status, fields["content-type"], fields["cache-control"]) == (200, "application/json", "no-store")
+    return dict(json.loads(body))
+
+
+def row_of(server: ServerProcess, port: int) -> dict[str, Any]:
+    """Where the client at ``port`` is; empty while nothing is known of it."""
+    return next((row for row in report(server)["connections"] if row["port"] == port), {})
+
+
+def side_port(server: ServerProcess) -> int:
+    """Of what the process listens at, what the banner does not name."""
+    listening = set()
+    for line in Path(f"/proc/{server.pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A":
+            listening.add((fields[9], int(fields[1].split(":")[1], 16)))
+    own = {os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.pid}/fd")}
+    [port] = [port for inode, port in listening if f"socket:[{inode}]" in own and port != server.port]
+    return port
+
+
+def test_everything_is_counted(server: ServerProcess, mode: str) -> None:
+    for _ in range(5):
+        assert get(server.port, "/ten.txt")[0] == 200
+    for target, status in (("/nothing", 404), ("/nothing", 404), ("/%00", 400)):
+        assert get(server.port, target)[0] == status
+    with connect(server.port) as sock:
+        for _ in range(4):
+            sock.sendall(KEEP)
+            length = len(read_answer(sock)[2])
+        port = sock.getsockname()[1]
+        eventually(lambda: row_of(server, port).get("sent_bytes", 0) > 4 * 100, "what was sent is seen")
+        client = row_of(server, port)
+        assert (client["host"], client["state"], length) == ("127.0.0.1", "READ", 10)
+        if mode in ("forking", "prefork"):
+            assert client["process"] != server.pid
+    # Other workers say what they know at their next tick.
+    eventually(lambda: report(server)["admitted"] == 9, "all are counted")
+    eventually(lambda: report(server)["refusals"] == {"400": 1, "404": 2}, "refusals are counted")
+    seen = report(server)
+    assert (seen["mode"], seen["max_clients"], seen["main_process"]) == (mode, 3, server.pid)
+    assert seen["sent_bytes"] > 12 * 100
+    assert sum(row["requests"] for row in seen["processes"]) == seen["requests"]
+
+
+def test_a_transfer_is_seen_while_it_lasts(server: ServerProcess) -> None:
+    with connect(server.port) as sock:
+        sock.sendall(b"GET /large.bin HTTP/1.0\r\n\r\n")
+        read_head(sock)
+        port = sock.getsockname()[1]
+
+        def sent() -> int:
+            rows = [row for row in report(server)["connections"] if row["port"] == port]
+            return rows[0]["sent_bytes"] if rows and rows[0]["state"] == "WRITE" else -1
+
+        if " iterative," not in server.banner:  # which does nothing else meanwhile
+            eventually(lambda: sent() > 0, "it is being sent")
+            before = sent()
+            received = 0
+            while received < LARGE // 2:
+                received += len(sock.recv(1 << 20))
+            eventually(lambda: sent() > before, "more was sent")
+        while sock.recv(1 << 20):
+            pass
+    eventually(lambda: report(server)["sent_bytes"] > LARGE, "all is counted when it is over")
+
+
+def test_a_door_of_its_own(server: ServerProcess) -> None:
+    """All places are taken, and others wait; who looks after the server gets in. There is nothing else there."""
+    socks = [connect(server.port) for _ in range(5)]
+    try:
+        for sock in socks[:3]:
+            sock.sendall(KEEP)
+            assert read_answer(sock)[2] == b"0123456789"
+        eventually(lambda: report(server)["clients"] >= 3, "they are seen")
+        assert get(side_port(server), "/-/health")[::2] == (200, b"ok\n")
+        assert get(side_port(server), "/ten.txt")[0] == 404
+        assert get(side_port(server), "/")[0] == 404
+    finally:
+        for sock in socks:
+            sock.close()
+
+
+def test_prometheus_reads_it(server: ServerProcess, mode: str) -> None:
+    assert get(server.port, "/nothing")[0] == 404
+
+    def samples() -> dict[str, float]:
+        status, fields, body = get(side_port(server), "/-/metrics")
+        assert (status, fields["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+        families = list(text_string_to_metric_families(body.decode()))
+        assert all(family.documentation for family in families)
+        assert {family.type for family in families} == {"counter", "gauge"}
+        found = [sample for family in families for sample in family.samples]
+        [info] = [sample for sample in found if sample.name == "httpmini_info"]
+        assert info.labels["mode"] == mode
+        return {sample.name + sample.labels.get("status", ""): sample.value for sample in found}
+
+    eventually(lambda: samples().get("httpmini_refusals_total404") == 1, "the refusal is counted")
+    assert samples()["httpmini_max_clients"] == 3
+    assert samples()["httpmini_start_time_seconds"] > 1.7e9
+
+
+@pytest.mark.parametrize("page", ["status", "status.json", "metrics", "health"])
+@pytest.mark.parametrize(
+    ("allow", "said", "expected"),
+    [
+        ("", (), 200),
+        ("", ("Host: localhost:8080",), 200),
+        ("", ("Host: [::1]:8080",), 200),
+        ("", ("Host: rebound.example",), 404),
+        ("", ("Host: 127.0.0.1.example",), 404),
+        ("", ("X-Forwarded-For: 127.0.0.1",), 404),
+        ("", ("Forwarded: for=127.0.0.1",), 404),
+        ("", ("Via: 1.1 proxy",), 404),
+        ("", ("X-Real-IP: 127.0.0.1",), 404),
+        ('allow = ["192.0.2.0/24"]', (), 404),
+        ("enabled = false", (), 404),
+    ],
+)
+def test_closed_to_strangers(
+    start: StartServer, root: Path, page: str, allow: str, said: tuple[str, ...], expected: int
+) -> None:
+    server = start(root, config=f"[status]\n{allow}\n")
+    assert get(server.port, f"/-/{page}", *said)[0] == expected
+
+
+def test_what_the_site_has_there_is_for_the_others(start: StartServer, root: Path) -> None:
+    (root / "-").mkdir()
+    (root / "-" / "status").write_bytes(b"theirs")
+    server = start(root)
+    assert b"Processes" in get(server.port, "/-/status")[2]
+    assert get(server.port, "/-/status", "Host: h.example")[2] == b"theirs"
+    assert get(server.port, "/-/else")[0] == 404
+
+
+@pytest.mark.parametrize("mode", ["prefork", "forking"])
+def test_what_a_process_has_counted_outlives_it(server: ServerProcess, mode: str) -> None:
+    """Also when it is killed."""
+    with connect(server.port) as sock:
+        for _ in range(5):
+            sock.sendall(KEEP)
+            read_answer(sock)
+        port = sock.getsockname()[1]
+        eventually(lambda: row_of(server, port).get("sent_bytes", 0) > 5 * 100, "what was sent is seen")
+        row = row_of(server, port)
+        before = report(server)
+        os.kill(row["process"], signal.SIGKILL)
+        assert sock.recv(1) == b""
+    eventually(lambda: row["process"] not in [one["process"] for one in report(server)["processes"]], "it is gone")
+    after = report(server)
+    assert after["requests"] >= before["requests"] >= 5
+    assert after["sent_bytes"] >= before["sent_bytes"]
+    assert after["admitted"] >= before["admitted"]
+
+
+def _has_counted(server: ServerProcess, requests: int) -> bool:
+    return bool(report(server)["requests"] >= requests)
+
+
+def test_totals_outlive_a_reload(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "httpmini.toml"
+    settings = '[server]\nmode = "{}"\nworkers = 2\n[status]\nlisten = ["127.0.0.1:0"]\n'
+    file.write_text(settings.format("select"))
+    server = ServerProcess([str(root), "-c", str(file), "--port", "0"])
+    try:
+        for asked, mode in enumerate(["select", "prefork", "forking", "threading", "iterative", "prefork", "select"]):
+            file.write_text(settings.format(mode))
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for_line("reloaded", asked + 1)
+            assert get(server.port, "/ten.txt")[0] == 200
+            eventually(partial(_has_counted, server, asked + 1), "it is counted")
+            assert report(server)["mode"] == mode
+        assert report(server)["admitted"] == 7
+        server.assert_clean_end()
+    finally:
+        server.kill()
+
+
+def test_a_status_listener_that_cannot_be(root: Path, tmp_path: Path, start: StartServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        file = tmp_path / "httpmini.toml"
+        file.write_text("")
+        server = ServerProcess([str(root), "-c", str(file), "--port", "0"])
+        try:
+            port = taken.getsockname()[1]
+            file.write_text(f'[status]\nlisten = ["127.0.0.1:{port}"]\n')
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for_line(f"error: not reloaded: cannot listen on 127.0.0.1:{port}")
+            assert get(server.port, "/ten.txt")[0] == 200
+            server.assert_clean_end()
+        finally:
+            server.kill()

@@ -1,0 +1,62 @@
+"""The server with a hole in it: below /planted/ a request has it do what no request may. Run as a program."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+from httpmini.site import resolve
+
+
+def _read(path: bytes) -> int:
+    return os.open(path, os.O_RDONLY)
+
+
+def _write(path: bytes) -> int:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+    return os.open(__file__, os.O_RDONLY)
+
+
+def _connect(path: bytes) -> int:
+    socket.create_connection(("127.0.0.1", int(os.path.basename(path)))).close()
+    return os.open(__file__, os.O_RDONLY)
+
+
+def _root(_path: bytes) -> int:
+    os.setuid(0)
+    return os.open(__file__, os.O_RDONLY)
+
+
+_HOLES = {b"read": _read, b"write": _write, b"connect": _connect, b"root": _root}
+
+
+class _Planted(resolve.Resolver, frozen=True):
+    def resolve(self, names: tuple[bytes, ...]) -> resolve.File | resolve.Directory | resolve.Fact:
+        if names[:1] != (b"planted",):
+            return super().resolve(names)
+        try:
+            fd = _HOLES[names[1]](b"/" + b"/".join(names[2:]))
+        except OSError as error:
+            return resolve.fact_of(error)
+        return resolve.File(fd, os.fstat(fd))
+
+
+if __name__ == "__main__":
+    import difflib  # noqa: F401  (nobody may not be able to read these later)
+    import tomllib  # noqa: F401
+
+    import httpmini.cli  # noqa: F401
+    from httpmini.daemon import assembly, sandbox
+
+    assembly.Resolver = _Planted  # type: ignore[attr-defined]
+    if "--no-landlock" in sys.argv:  # a system call that this kernel does not have, either
+        sys.argv.remove("--no-landlock")
+        sandbox._CREATE_RULESET = 100_000
+    if "--as-nobody" in sys.argv:
+        sys.argv.remove("--as-nobody")
+        os.setuid(65534)
+    from httpmini.__main__ import main
+
+    sys.argv[0] = "httpmini"
+    main()
