@@ -131,7 +131,7 @@ class CalculatorService:
         """A conversation with a client that was let in."""
         return CalculatorConnection(PATIENCE, now)
 
-    def refuse(self, peer: Peer, refusal: Refusal, now: float) -> Connection:  # noqa: ARG002  (nor does why)
+    def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:  # noqa: ARG002  (nor why)
         """Say that we are busy, and goodbye."""
         connection = CalculatorConnection(PATIENCE, now)
         connection.leave("busy, come again later", now)

@@ -34,7 +34,7 @@ class EchoService:
         """A conversation with a client that was let in."""
         return EchoConnection(PATIENCE, now)
 
-    def refuse(self, peer: Peer, refusal: Refusal, now: float) -> Connection:  # noqa: ARG002  (nor does why)
+    def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:  # noqa: ARG002  (nor why)
         """Say that we are busy, and goodbye."""
         connection = EchoConnection(PATIENCE, now)
         connection.send(BUSY, now=now)

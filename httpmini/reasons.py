@@ -79,6 +79,8 @@ _ROWS = (
     Reason("range-unsatisfiable", 416, "RFC 9110 §15.5.17", "Nothing of the range that was asked for exists."),
     Reason("no-listing", 403, "RFC 9110 §15.5.4", "This folder has no index page, and its content is not listed."),
     Reason("address-denied", 403, "RFC 9110 §15.5.4", "Your address is not allowed to use this server."),
+    Reason("address-clients", 429, "RFC 6585 §4", "Your address has all the connections that one may have here."),
+    Reason("address-requests", 429, "RFC 6585 §4", "Your address has asked more often than one may here."),
     # What our client says of a server (a gateway would answer 502).
     Reason("status-line", 502, "RFC 9112 §4", "The answer does not begin with a status line."),
     Reason(

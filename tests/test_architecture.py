@@ -36,6 +36,7 @@ NEUTRAL = [
         for name in (
             *(
                 "acceptor",
+                "addresses",
                 "admission",
                 "assignment",
                 "connection",
@@ -45,7 +46,7 @@ NEUTRAL = [
                 "reactor",
                 "scoreboard",
             ),
-            *("side_door", "slots", "tally", "transfer", "unix_listener"),
+            *("limiter", "shared_lock", "side_door", "slots", "tally", "throttle", "transfer", "unix_listener"),
         )
     ),
     "daemon/lifecycle.py",

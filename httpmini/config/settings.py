@@ -255,6 +255,36 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
         _says("""Seconds that answers which are on their way get to finish after SIGINT or SIGTERM. Idle connections are
         closed at once; a second signal ends everything."""),
     ] = 10.0
+    address_clients: Annotated[
+        int,
+        Meta(ge=0, le=100_000),
+        _says("""The most connections from one address (for IPv6: from one /64) at the same time; one more gets a 429,
+        with a Retry-After by how long its others have stayed. 0 is no limit, and there is none for trusted proxies and
+        unix sockets. A browser opens about six, and many people may come from one address."""),
+    ] = 0
+    address_requests_per_s: Annotated[
+        float,
+        Meta(ge=0.0, le=1_000_000.0),
+        _says("""How often one address may ask, in requests per second; behind trusted proxies the client's own address
+        counts. More is a 429 that says when to come back. 0 is no limit."""),
+    ] = 0.0
+    address_burst: Annotated[
+        int,
+        Meta(ge=1, le=1_000_000),
+        _says("""How many requests one address may make at once before that counts: a page may have so many parts."""),
+    ] = 100
+    client_bytes_per_s: Annotated[
+        int,
+        Meta(ge=0, le=1_099_511_627_776),
+        _says("""How fast one connection is sent to, in bytes per second, with half a second's worth at once. 0 is as
+        fast as it can."""),
+    ] = 0
+    total_bytes_per_s: Annotated[
+        int,
+        Meta(ge=0, le=1_099_511_627_776),
+        _says("""The same for all connections together; those who wait take turns. With any of these five limits answers
+        that lie ready cost more. In iterative mode others wait while one is sent to slowly."""),
+    ] = 0
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):

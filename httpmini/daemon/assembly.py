@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from httpmini.config import DEFAULT, Config, ServerSettings, differences
 from httpmini.config.identity import find_identity
 from httpmini.daemon import lifecycle, sandbox
+from httpmini.daemon.limits import make_addresses, make_limiter
 from httpmini.daemon.logs import Logs, make_access_log
 from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import become
@@ -25,6 +26,7 @@ from httpmini.daemon.status import Facts, Nothing, StatusPages
 from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, visible
 from httpmini.protocol.reader import HeadLimits
+from httpmini.server.addresses import AddressPlaces
 from httpmini.server.admission import AddressRules, Admission, Overflow
 from httpmini.server.connection import LOCAL, Connection, Patience, Peer
 from httpmini.server.error_log import Level, Log
@@ -117,7 +119,12 @@ class _Server:
             raise
         try:
             self.service, self.side_service = self._make_services(self._config, self._logs)
-            self.admission = Admission(*_admission(self._config), self.log, _make_slots(self._config))
+            self.admission = Admission(
+                *_admission(self._config),
+                self.log,
+                _make_slots(self._config),
+                make_addresses(self._config, _count_workers(self._config)),
+            )
         except BaseException:
             self.close()
             raise
@@ -174,13 +181,17 @@ class _Server:
             services = self._make_services(config, logs)
             shared = isinstance(self.admission.slots, SharedSlots) or config.server.mode == "prefork"
             slots = _make_slots(config) if shared else None
+            addresses = self.admission.addresses
+            if shared or config.limits.address_clients != self._config.limits.address_clients:
+                addresses = make_addresses(config, _count_workers(config))
             listeners = _listen(config, self._listeners, self._inherited)
         except BaseException:
             self._close(logs, pid_file)
             raise
         plan = self._make_plan(config, logs, pid_file, listeners)
         news = "; ".join(differences(self._config, config)) or "nothing has changed"
-        return replace(plan, news=news, enter=lambda: self._enter(config, logs, pid_file, services, slots, listeners))
+        places = slots, addresses
+        return replace(plan, news=news, enter=lambda: self._enter(config, logs, pid_file, services, places, listeners))
 
     def _refuse_what_needs_a_new_start(self, config: Config) -> None:
         before, after = self._config.daemon, config.daemon
@@ -199,21 +210,21 @@ class _Server:
         logs: Logs,
         pid_file: PidFile,
         services: tuple[HttpService, HttpService],
-        slots: Slots | None,
+        places: tuple[Slots | None, AddressPlaces | None],
         listeners: _Listeners,
     ) -> Callable[[], None]:
         """Serve as ``config`` says from now on; what is returned takes that back."""
         before = self._config, self._logs, self._pid_file, self._listeners
         parts = copy(self.service), copy(self.side_service)
-        admission = _admission(self._config), self.admission.slots
+        admission = *_admission(self._config), self.admission.slots, self.admission.addresses
         self._config, self._logs, self._pid_file, self._listeners = config, logs, pid_file, listeners
         self._become(services)
-        self.admission.change(*_admission(config), slots)
+        self.admission.change(*_admission(config), *places)
 
         def take_back() -> None:
             self._config, self._logs, self._pid_file, self._listeners = before
             self._become(parts)
-            self.admission.change(*admission[0], admission[1])
+            self.admission.change(*admission)
 
         return take_back
 
@@ -233,7 +244,7 @@ class _Server:
             allowed = AddressRules([ip_network(entry) for entry in config.status.allow])
             service.site = StatusPages(site, self.board, facts, allowed)
         side = copy(service)
-        side.connect_proxy = None
+        side.connect_proxy = side.limiter = None
         side.site = StatusPages(Nothing(site), self.board, facts, None)
         return service, side
 
@@ -453,5 +464,6 @@ def make_service(
         now=time.time,
         put_off=put_off,
         tally=tally or Tally(),
+        limiter=make_limiter(config),
         connect_proxy=_make_proxies(config),
     )

@@ -1,4 +1,4 @@
-"""Status codes and their reason phrases (RFC 9110 §15; RFC 6585 for 431)."""
+"""Status codes and their reason phrases (RFC 9110 §15; RFC 6585 for 429 and 431)."""
 
 PHRASES = {
     200: "OK",
@@ -16,6 +16,7 @@ PHRASES = {
     412: "Precondition Failed",
     414: "URI Too Long",
     416: "Range Not Satisfiable",
+    429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
     501: "Not Implemented",

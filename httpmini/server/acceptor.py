@@ -160,7 +160,11 @@ class Acceptor:
             place = self._admission.admit(one.peer.host)
             if isinstance(place, Slot):
                 self._admit(one.fd, one.peer, place)
-            elif (one.until <= time.monotonic() and not self._queues) or len(self._doubtful) > MAX_REFUSED:
+            elif (
+                place is not Refusal.BUSY
+                or (one.until <= time.monotonic() and not self._queues)
+                or len(self._doubtful) > MAX_REFUSED
+            ):
                 self._show_out(one.fd, one.peer, place)
             else:
                 return
@@ -173,7 +177,7 @@ class Acceptor:
     def _show_out(self, fd: int, peer: Peer, refusal: Refusal) -> None:
         """Say no; wait until it is read, unless too many are being waited for."""
         now = time.monotonic()
-        connection = self._service.refuse(peer, refusal, now)
+        connection = self._service.refuse(peer, refusal, now, self._admission.retry_s(peer.host, refusal))
         place = self._exit.admit(peer.host)
         if isinstance(place, Slot):
             self._reactor.add(Client(fd, peer, connection, place), now)

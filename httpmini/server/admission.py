@@ -6,12 +6,14 @@ and the kernel's backlog is another thing: clients in it have not been accepted 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
 import msgspec
 
+from httpmini.server.addresses import AddressPlaces, plain_address
 from httpmini.server.connection import LOCAL, Refusal
 from httpmini.server.error_log import Level, Log
 from httpmini.server.slots import LocalSlots, Slots
@@ -38,18 +40,18 @@ class AddressRules(msgspec.Struct, frozen=True):
         """Whether a client at the numeric address ``host`` may come in."""
         if host == LOCAL:  # the permissions of the socket are for that
             return True
-        address = _plain_address(host)
-        if any(address in network for network in self.proxies):
+        if self.is_proxy(host):
             return True
+        address = plain_address(host)
         if any(address in network for network in self.deny):
             return False
         return not self.allow or any(address in network for network in self.allow)
 
-
-def _plain_address(host: str) -> IPv4Address | IPv6Address:
-    """Without an IPv6 zone, and IPv4 seen through an IPv6 socket as IPv4."""
-    address = ip_address(host.partition("%")[0])
-    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+    def is_proxy(self, host: str) -> bool:
+        """Whether who connects from there may stand for others: one of these, or the owner of our unix socket."""
+        if host == LOCAL:
+            return True
+        return bool(self.proxies) and any(plain_address(host) in network for network in self.proxies)
 
 
 class Admission:
@@ -61,6 +63,7 @@ class Admission:
         rules: which addresses may come in.
         log: takes one line when the last slot is taken and one when there is room again.
         slots: where they are counted, when not in this process alone.
+        addresses: counts those of each address, where that has a limit.
     """
 
     def __init__(
@@ -70,8 +73,10 @@ class Admission:
         rules: AddressRules,
         log: Log,
         slots: Slots | None = None,
+        addresses: AddressPlaces | None = None,
     ) -> None:
         self.max_clients = max_clients
+        self.addresses = addresses
         self.overflow = overflow
         self.slots = slots or LocalSlots(max_clients)
         self._rules = rules
@@ -79,6 +84,9 @@ class Admission:
         # There is room again when a tenth is free: a busy server that touches its limit writes two lines, not
         # thousands.
         self._room_again = max_clients - max(1, max_clients // 10)
+        # While it is crowded: how long it takes until somebody leaves, and when that was last.
+        self._mean_wait_s = 0.0
+        self._left_at = 0.0
 
     @property
     def active(self) -> int:
@@ -90,8 +98,16 @@ class Admission:
         """Whether accept() should be called now."""
         return self.overflow == "refuse" or self.slots.active < self.max_clients
 
-    def change(self, max_clients: int, overflow: Overflow, rules: AddressRules, slots: Slots | None = None) -> None:
+    def change(
+        self,
+        max_clients: int,
+        overflow: Overflow,
+        rules: AddressRules,
+        slots: Slots | None = None,
+        addresses: AddressPlaces | None = None,
+    ) -> None:
         """Other settings from now on. Clients who are there keep their places; ``slots`` count the new ones."""
+        self.addresses = addresses
         self.max_clients, self.overflow, self._rules = max_clients, overflow, rules
         self._room_again = max_clients - max(1, max_clients // 10)
         if slots is not None:
@@ -106,16 +122,38 @@ class Admission:
         slots = self.slots
         if not slots.take():
             return Refusal.BUSY
+        addresses, place = self.addresses, None
+        if addresses is not None and not self._rules.is_proxy(host):
+            place = addresses.take(host)
+            if place is None:
+                slots.give()
+                return Refusal.CROWDED
         if not slots.is_crowded and slots.active >= self.max_clients:
             slots.is_crowded = True
+            self._left_at = time.monotonic()
             then = "further ones wait in the backlog" if self.overflow == "queue" else "further ones get a refusal"
             self._log(f"max_clients reached: {self.max_clients} clients; {then}", Level.WARNING)
-        return Slot(self, slots)
+        if addresses is None or place is None:
+            return Slot(self, slots)
+        return CountedSlot(self, slots, addresses, place)
+
+    def retry_s(self, host: str, refusal: Refusal) -> float:
+        """Seconds in which there is likely to be room for ``host``, by what was seen of those who left."""
+        if refusal is Refusal.CROWDED and self.addresses is not None:
+            return self.addresses.retry_s(host)
+        if refusal is Refusal.BUSY and self._left_at:
+            return max(self._mean_wait_s, time.monotonic() - self._left_at)
+        return 0.0
 
     def release(self, slots: Slots) -> None:
         """Take a slot back; see ``Slot``."""
         slots.give()
-        if slots.is_crowded and (active := slots.active) <= self._room_again:
+        if not slots.is_crowded:
+            return
+        now = time.monotonic()
+        self._mean_wait_s += (now - self._left_at - self._mean_wait_s) / 8
+        self._left_at = now
+        if (active := slots.active) <= self._room_again:
             slots.is_crowded = False
             self._log(f"max_clients left: {active} of {self.max_clients} clients")
 
@@ -134,3 +172,21 @@ class Slot:
         if self._admission is not None:
             self._admission.release(self._slots)
             self._admission = None
+
+
+class CountedSlot(Slot):
+    """One of those that its address may have, too."""
+
+    __slots__ = ("_addresses", "_begun", "_place")
+
+    def __init__(self, admission: Admission, slots: Slots, addresses: AddressPlaces, place: int) -> None:
+        super().__init__(admission, slots)
+        self._addresses = addresses
+        self._place = place
+        self._begun = time.monotonic()
+
+    def release(self) -> None:
+        """See ``Slot``."""
+        if self._admission is not None:
+            self._addresses.give(self._place, time.monotonic() - self._begun)
+        super().release()

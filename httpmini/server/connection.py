@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from httpmini.protocol.body import Piece
+from httpmini.server.throttle import Throttle
 
 
 class Interest(Enum):
@@ -22,6 +23,7 @@ class Interest(Enum):
 
     READ = "bytes from the peer"
     WRITE = "room to send"
+    PAUSE = "its turn to send, by its deadline"
     LINGER = "the peer's end, after ours; what it still sends is thrown away"
     CLOSED = "nothing any more"
 
@@ -31,6 +33,7 @@ class Refusal(Enum):
 
     BUSY = "max_clients are being served"
     DENIED = "its address is not allowed"
+    CROWDED = "its address has all the places that it may have"
     RESOURCES = "the machine has no process, thread or descriptor for it"
 
 
@@ -79,6 +82,7 @@ class Connection(ABC):
         expects_more: whether the peer is likely to send more although we have ended.
         deadline: when ``expire`` is to be called unless something happens before. Every byte received or sent winds it
             up again; a subclass that is stricter sets it in ``on_data``.
+        throttle: how fast it may send; None is as fast as it can.
         aborted: whether the peer must see that the connection broke (RST), because an answer is incomplete.
     """
 
@@ -95,6 +99,7 @@ class Connection(ABC):
         "patience",
         "position",
         "sent_bytes",
+        "throttle",
     )
 
     def __init__(self, patience: Patience, now: float) -> None:
@@ -109,11 +114,14 @@ class Connection(ABC):
         self.deadline = now + patience.idle_s
         self.expects_more = True
         self.aborted = False
+        self.throttle: Throttle | None = None
 
     @property
     def interest(self) -> Interest:
         """What to wait for now."""
-        return Interest.WRITE if self.output else self._then
+        if not self.output:
+            return self._then
+        return Interest.PAUSE if self.throttle is not None and self.throttle.is_waiting else Interest.WRITE
 
     @property
     def is_ending(self) -> bool:
@@ -146,8 +154,18 @@ class Connection(ABC):
         """``count`` bytes of what ``find_ready`` found have gone out. Whether nothing is left to do but to wait."""
         raise NotImplementedError
 
+    def ask_to_send(self, throttle: Throttle, now: float) -> int:
+        """How many bytes of the piece may go out now. When that is none, its ``interest`` is to pause."""
+        count, moment = throttle.ask(len(self.output[0]) - self.position, now)
+        if moment <= now:
+            return count
+        self.deadline = moment
+        return 0
+
     def sent(self, count: int, now: float) -> None:
         """``count`` bytes of the piece have gone out."""
+        if self.throttle is not None:
+            self.throttle.spend(count)
         self.position += count
         self.sent_bytes += count
         self.deadline = now + self.patience.send_stall_s
@@ -164,8 +182,16 @@ class Connection(ABC):
                 self.lose(now)
             case Interest.READ:
                 self.on_timeout(now)
+            case Interest.PAUSE:
+                self.resume(now)
             case _:
                 self.abandon()
+
+    def resume(self, now: float) -> None:
+        """It may send again, at once."""
+        if self.throttle is not None:
+            self.throttle.is_waiting = False
+        self.deadline = now + self.patience.send_stall_s
 
     def progress(self, now: float) -> None:
         """The peer has taken bytes that the kernel held for it: it is alive."""
@@ -239,8 +265,8 @@ class Service(Protocol):
         """A conversation with a client that was let in."""
         ...
 
-    def refuse(self, peer: Peer, refusal: Refusal, now: float) -> Connection:
-        """A short conversation with one that was not: what to say, then goodbye."""
+    def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:
+        """A short conversation with one that was not: what to say, then goodbye; room is likely in ``retry_s``."""
         ...
 
     def tick(self) -> None:

@@ -6,6 +6,7 @@ reading a head --> answering --> reading the next head        (Connection: keep-
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Protocol
@@ -21,10 +22,17 @@ from httpmini.reasons import REASONS
 from httpmini.server.access_log import AccessLog, Exchange
 from httpmini.server.connection import Connection, Interest, Patience, Peer, Refusal
 from httpmini.server.error_log import Level, Log, describe
+from httpmini.server.limiter import Limiter
 from httpmini.server.recall import Kept, Known, Question, Recall
 from httpmini.server.tally import Tally
 
-_REFUSALS = {Refusal.BUSY: "too-many-clients", Refusal.DENIED: "address-denied", Refusal.RESOURCES: "out-of-resources"}
+_REFUSALS = {
+    Refusal.BUSY: "too-many-clients",
+    Refusal.CROWDED: "address-clients",
+    Refusal.DENIED: "address-denied",
+    Refusal.RESOURCES: "out-of-resources",
+}
+_LONGEST_RETRY_S = 3600
 
 
 class Respond(Protocol):
@@ -55,6 +63,7 @@ class HttpService(msgspec.Struct, eq=False):
         now: the present, in seconds since the epoch.
         put_off: does what can wait (see ``Service.tick``).
         tally: counts the refusals.
+        limiter: what one client may take; None when there are no such limits.
         connect_proxy: makes the conversation with a proxy that is trusted, and None with everybody else.
     """
 
@@ -70,6 +79,7 @@ class HttpService(msgspec.Struct, eq=False):
     now: Callable[[], float]
     put_off: Callable[[], None]
     tally: Tally
+    limiter: Limiter | None = None
     connect_proxy: Callable[[HttpService, Peer, float], Connection | None] | None = None
 
     def become(self, other: HttpService) -> None:
@@ -81,10 +91,11 @@ class HttpService(msgspec.Struct, eq=False):
         """A conversation with a client that was let in."""
         return (self.connect_proxy and self.connect_proxy(self, peer, now)) or HttpConnection(self, peer, now)
 
-    def refuse(self, peer: Peer, refusal: Refusal, now: float) -> Connection:
-        """Say 403 or 503 without having been asked, and goodbye."""
+    def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:
+        """Say 403, 429 or 503 without having been asked, and goodbye."""
         connection = HttpConnection(self, peer, now)
-        connection.refuse(ProtocolError(REASONS[_REFUSALS[refusal]]), now)
+        fields = () if refusal is Refusal.DENIED else (_retry_after(retry_s),)
+        connection.refuse(ProtocolError(REASONS[_REFUSALS[refusal]], fields=fields), now)
         return connection
 
     def tick(self) -> None:
@@ -127,7 +138,7 @@ class HttpConnection(Connection):
 
     def find_ready(self, data: bytes, now: float) -> bytes | None:
         """What is kept for a head of these very octets, when it is still right."""
-        if self._reader is not None or self._then is not Interest.READ or self._draining:
+        if self._reader is not None or self._then is not Interest.READ or self._draining or self._service.limiter:
             return None
         known = self._service.recall.find_head(data, now) or self._recognise(data, now)
         if known is None:
@@ -260,6 +271,10 @@ class HttpConnection(Connection):
             head: its octets, when nothing came before or behind them.
             now: the time.
         """
+        if self._service.limiter and (wait_s := self._service.limiter.limit(self, self._peer.host)):
+            often = ProtocolError(REASONS["address-requests"], fields=(_retry_after(wait_s),))
+            self._answer_with(request, self._draw_refusal(often), now)
+            return
         recall = self._service.recall
         keep_alive = self._may_keep_alive(request)
         question = self._question_of(request, head, keep_alive=keep_alive)
@@ -398,6 +413,11 @@ class _Answer(msgspec.Struct, eq=False):
     line: str
     response: Response
     head_bytes: int
+
+
+def _retry_after(seconds: float) -> tuple[str, str]:
+    """RFC 9110 §10.2.3."""
+    return "Retry-After", str(min(max(1, math.ceil(seconds)), _LONGEST_RETRY_S))
 
 
 def _close_files(response: Response) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 from httpmini.server.connection import Interest
 from httpmini.server.error_log import Level, Log, describe
 from httpmini.server.tally import Tally
-from httpmini.server.transfer import Client, drain, expire
+from httpmini.server.transfer import HANG_UP, Client, drain, expire
 
 # Deadlines are looked at this often, over all clients: one pass costs less than keeping them in order at every event.
 SWEEP_S = 0.25
@@ -59,9 +59,11 @@ class Reactor:
         self._poll = select.epoll() if _HAS_EPOLL else select.poll()
         self._unit = 1.0 if _HAS_EPOLL else 1000.0  # of their timeouts, in one second
         self._clients: dict[int, Client] = {}
+        self._paused: dict[int, Client] = {}
         self._handlers: dict[int, Callable[[], None]] = {}
         self._next_sweep = time.monotonic() + SWEEP_S
         self._put_off = True
+        self._look_s = SWEEP_S  # how long a turn may take when there are clients
         self.longest_wait_s: float | None = None
 
     @property
@@ -87,7 +89,7 @@ class Reactor:
         """Wait for something to happen, at most ``timeout`` seconds, and do what it asks for."""
         clients = self._clients
         if clients or self._put_off:
-            timeout = SWEEP_S if timeout is None else min(timeout, SWEEP_S)
+            timeout = self._look_s if timeout is None else min(timeout, self._look_s)
         elif self.longest_wait_s is not None:
             timeout = self.longest_wait_s if timeout is None else min(timeout, self.longest_wait_s)
         ready = self._poll.poll(None if timeout is None else timeout * self._unit)
@@ -108,7 +110,7 @@ class Reactor:
             self._put_off = True
         for fd in at_the_door:
             self._handlers[fd]()
-        if now >= self._next_sweep:
+        if now >= self._next_sweep or self._paused:
             self._sweep()
 
     def look(self) -> None:
@@ -150,6 +152,11 @@ class Reactor:
     def _settle(self, client: Client) -> None:
         """Watch for what the client waits for now, or see it out."""
         interest = client.connection.interest
+        if interest is Interest.PAUSE:
+            self._paused[client.fd] = client
+            self._look_s = 0.0  # the next turn finds out how long they have to wait
+        elif self._paused:
+            self._paused.pop(client.fd, None)
         if interest is Interest.CLOSED:
             if client.watched:
                 del self._clients[client.fd]
@@ -157,7 +164,7 @@ class Reactor:
             client.close()
             self._tally.sent_bytes += client.connection.sent_bytes
             return
-        wanted = _WRITE if interest is Interest.WRITE else _READ
+        wanted = _WRITE if interest is Interest.WRITE else HANG_UP if interest is Interest.PAUSE else _READ
         if client.watched == wanted:
             return
         if client.watched:
@@ -165,6 +172,15 @@ class Reactor:
         elif not self._register(client, wanted):
             return
         client.watched = wanted
+
+    def _resume(self) -> None:
+        """Those that have paused for long enough; the one that has waited longest first."""
+        now = time.monotonic()
+        due = [client for client in self._paused.values() if client.connection.deadline <= now]
+        for client in sorted(due, key=lambda client: client.connection.deadline):
+            self._attend(client, expire, now)
+        soon = min((client.connection.deadline for client in self._paused.values()), default=now + SWEEP_S)
+        self._look_s = max(0.0, min(SWEEP_S, soon - time.monotonic()))
 
     def _register(self, client: Client, wanted: int) -> bool:
         try:
@@ -178,8 +194,12 @@ class Reactor:
         return True
 
     def _sweep(self) -> None:
-        """Look at the deadlines of all, and do what was put off."""
+        """Look at the deadlines of all, and do what was put off; of those that pause, at each turn."""
+        if self._paused:
+            self._resume()
         now = time.monotonic()
+        if now < self._next_sweep:
+            return
         self._next_sweep = now + SWEEP_S
         self._put_off = False
         for client in [client for client in self._clients.values() if client.connection.deadline <= now]:

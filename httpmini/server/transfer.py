@@ -33,7 +33,8 @@ COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
 DRAIN_LOOK_S = 0.25
 WRITES_PER_TURN = 8  # so that one fast reader does not keep the reactor from the others
 
-OPEN = frozenset({Interest.READ, Interest.WRITE, Interest.LINGER})
+OPEN = frozenset({Interest.READ, Interest.WRITE, Interest.PAUSE, Interest.LINGER})
+HANG_UP = select.POLLERR  # what poll and epoll report in any case: all that who pauses wants to hear of
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, for 0 seconds
 _CORK = getattr(socket, "TCP_CORK", None)  # Linux
 
@@ -160,8 +161,12 @@ def advance(client: Client, now: float) -> bool:
         Whether it is certain that the client waits for the same as before.
     """
     connection = client.connection
-    if not connection.output and _read(client, connection, now):
-        return True
+    if not connection.output:
+        if _read(client, connection, now):
+            return True
+    elif connection.interest is Interest.PAUSE:  # nothing is waited for, so what is ready is the connection's end
+        connection.lose(now)
+        return False
     if len(connection.output) > 1 and not client.is_corked:
         _cork(client, True)
     writes = 0
@@ -185,6 +190,10 @@ def expire(client: Client, now: float) -> bool:
     peer has taken since.
     """
     connection = client.connection
+    if connection.interest is Interest.PAUSE:
+        connection.resume(now)
+        advance(client, now)
+        return False
     left = _unacknowledged(client.fd)
     if connection.interest in (Interest.WRITE, Interest.LINGER) and left < client.unacknowledged:
         client.unacknowledged = left
@@ -199,14 +208,14 @@ def expire(client: Client, now: float) -> bool:
 
 def drain(client: Client, now: float) -> bool:
     """The server is stopping: take what has arrived already, then let the connection come to its end."""
-    advance(client, now)
+    _advance_if_open(client, now)
     client.connection.drain(now)
     _advance_if_open(client, now)
     return False
 
 
 def _advance_if_open(client: Client, now: float) -> None:
-    if client.connection.interest is not Interest.CLOSED:
+    if client.connection.interest not in (Interest.CLOSED, Interest.PAUSE):
         advance(client, now)
 
 
@@ -241,7 +250,9 @@ def pump(
 def _wait(client: Client, signal: Signal, now: float, longest_s: float | None) -> bool:
     """Whether the socket became ready before the deadline, and before ``signal`` had something to say."""
     poll = select.poll()
-    poll.register(client.fd, select.POLLOUT if client.connection.output else select.POLLIN)
+    interest = client.connection.interest
+    wanted = select.POLLOUT if interest is Interest.WRITE else HANG_UP if interest is Interest.PAUSE else select.POLLIN
+    poll.register(client.fd, wanted)
     if not signal.draining:
         poll.register(signal, select.POLLIN)
     wait_s = max(0.0, min(client.connection.deadline, signal.deadline) - now)
@@ -323,11 +334,17 @@ def _cork(client: Client, on: bool) -> None:
 def _write(client: Client, connection: Connection, now: float) -> bool:
     """Whether anything went out."""
     piece, position = connection.output[0], connection.position
+    most = SEND_BYTES
+    if connection.throttle is not None:
+        most = connection.ask_to_send(connection.throttle, now)
+        if not most:
+            return False
     try:
         if isinstance(piece, FileSlice):
-            count = _send_file(client.fd, piece, position)
+            count = _send_file(client.fd, piece, position, most)
         else:
-            count = os.write(client.fd, memoryview(piece)[position:] if position else piece)
+            whole = not position and len(piece) <= most
+            count = os.write(client.fd, piece if whole else memoryview(piece)[position : position + most])
     except BlockingIOError:
         return False
     except OSError:
@@ -340,8 +357,8 @@ def _write(client: Client, connection: Connection, now: float) -> bool:
     return True
 
 
-def _send_file(fd: int, piece: FileSlice, position: int) -> int:
-    offset, count = piece.offset + position, min(piece.length - position, SEND_BYTES)
+def _send_file(fd: int, piece: FileSlice, position: int, most: int) -> int:
+    offset, count = piece.offset + position, min(piece.length - position, most)
     try:
         return os.sendfile(fd, piece.fd, offset, count)
     except OSError as error:

@@ -106,7 +106,7 @@ class Site(msgspec.Struct, frozen=True):
 
     def refuse(self, error: ProtocolError) -> Response:
         """The page for an error: the one place where refusals are drawn."""
-        if error.reason.status == 503:
+        if error.reason.status == 503 and not error.fields:
             error = ProtocolError(error.reason, error.offset, (*error.fields, _RETRY_AFTER))
         return self.error_pages.draw(error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from ipaddress import ip_network
 
 import pytest
@@ -198,3 +199,15 @@ def test_a_denied_address_is_denied_when_all_slots_are_taken_too() -> None:
     take(admission)
     assert admission.admit("10.0.0.1") is Refusal.DENIED
     assert admission.admit("127.0.0.1") is Refusal.BUSY
+
+
+def test_when_there_is_likely_to_be_room() -> None:
+    admission, _ = make(2, "refuse")
+    begun = time.monotonic()
+    slots = take(admission, 2)
+    assert 0.0 <= admission.retry_s("127.0.0.1", Refusal.BUSY) <= time.monotonic() - begun
+    before = time.monotonic()
+    slots.pop().release()
+    assert admission.retry_s("127.0.0.1", Refusal.BUSY) <= time.monotonic() - begun
+    assert admission.retry_s("127.0.0.1", Refusal.RESOURCES) == 0.0
+    assert before >= begun

@@ -190,16 +190,17 @@ def test_draining_lets_a_request_on_its_way_be_the_last(site: Path) -> None:
     ("refusal", "status", "token"),
     [
         (Refusal.BUSY, 503, b"too-many-clients"),
+        (Refusal.CROWDED, 429, b"address-clients"),
         (Refusal.DENIED, 403, b"address-denied"),
         (Refusal.RESOURCES, 503, b"out-of-resources"),
     ],
 )
 def test_refusals(site: Path, refusal: Refusal, status: int, token: bytes) -> None:
     conversation = Conversation(site)
-    conversation.connection = conversation.service.refuse(PEER, refusal, 0.0)
+    conversation.connection = conversation.service.refuse(PEER, refusal, 0.0, 41.5)
     conversation.flush()
     assert conversation.said.startswith(f"HTTP/1.0 {status} ".encode())
     assert token in conversation.said
-    assert (b"\r\nRetry-After: 1\r\n" in conversation.said) == (status == 503)
+    assert (b"\r\nRetry-After: 42\r\n" in conversation.said) == (status != 403)
     assert conversation.connection.interest is Interest.LINGER
     assert f'"-" {status} ' in conversation.log[0]

@@ -18,7 +18,7 @@ from httpmini.server.assignment import Assignment
 from httpmini.server.connection import Interest
 from httpmini.server.transfer import Client, advance, pump
 
-_ANSWERING = frozenset({Interest.WRITE})
+_ANSWERING = frozenset({Interest.WRITE, Interest.PAUSE})
 
 
 class Iterative:

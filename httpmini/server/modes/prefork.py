@@ -49,6 +49,7 @@ class Prefork:
         if not isinstance(slots, SharedSlots):
             raise TypeError("workers need slots that are counted over all of them")
         self._slots = slots
+        self._addresses = assignment.admission.addresses
         self._assignment = assignment
         self._control = assignment.main_control
         self._log = assignment.log
@@ -152,6 +153,8 @@ class Prefork:
     def _bury(self, number: int) -> None:
         """A worker has ended. Others take over what it held; soon there is another one."""
         self._slots.give_back(number)
+        if self._addresses:
+            self._addresses.give_back(number)
         self._board.give_back(self._segments.pop(number))
         os.close(self._doors.pop(number))
         if self._control.draining:
@@ -178,6 +181,8 @@ class Prefork:
                 client.close_descriptor()
             self._reactor.close()
             self._slots.belong_to(number)
+            if self._addresses:
+                self._addresses.belong_to(number)
             reactor = Reactor(self._log, self._tick, self._board.tally)
             self._board.move_to(segment, lambda: reactor.clients)
             reactor.watch(follower, partial(_hear, follower, reactor))
