@@ -1,7 +1,8 @@
 """The configuration: TOML and flags in, a typed Config out; a file is refused as a whole, or taken as a whole."""
 
-from httpmini.config.loader import Flags, load
+from httpmini.config.loader import Flags
 from httpmini.config.settings import DEFAULT, Config, LogSettings, Row, ServerSettings, rows
+from httpmini.config.sites import load
 from httpmini.config.words import annotated, declared_choices, differences, expected, show, toml
 
 __all__ = [

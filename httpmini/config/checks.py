@@ -20,6 +20,7 @@ _MAPPED = IPv6Network("::ffff:0:0/96")
 _PRODUCT = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?", re.ASCII)
 MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.-]+)*", re.ASCII)
 _REFUSALS = {"4xx", "5xx", *(str(status) for status in PHRASES if status >= 400)}
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _MAX_NAME_BYTES = 255
 
 
@@ -158,6 +159,12 @@ def _check_index(draft: Draft) -> None:
             draft.complain("site.index", "begins with a dot, but site.hidden = false hides it", name)
 
 
+def _check_hosts(draft: Draft) -> None:
+    for host in draft.values["site.hosts"]:
+        if not _HOST.fullmatch(host):
+            draft.complain("site.hosts", 'must be a host name or an address, without port, such as "example.org"', host)
+
+
 def _check_charset(draft: Draft) -> None:
     if not re.fullmatch(r"[A-Za-z0-9._-]*", draft.values["site.default_charset"]):
         draft.complain("site.default_charset", 'must be the name of a charset, such as "utf-8", or ""')
@@ -257,6 +264,7 @@ CHECKS: tuple[tuple[str, Callable[[Draft], None]], ...] = (
     ("proxies.trusted", _check_networks("proxies.trusted")),
     ("proxies.protocol", _check_proxies),
     ("server.deny", _check_contradictions),
+    ("site.hosts", _check_hosts),
     ("site.root", _check_root),
     ("site.index", _check_index),
     ("site.error_pages", _check_error_pages),

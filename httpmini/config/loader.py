@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,20 +28,41 @@ class Flags(msgspec.Struct, frozen=True):
     overflow: str | None = None
 
 
-def load(file: str | None = None, flags: Flags | None = None) -> Config:
-    """The settings of ``file`` with ``flags`` on top of them.
+def read_tables(file: str) -> dict[str, Any]:
+    """What is in a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    import tomllib  # 8 ms, which a folder that is shared without a file need not wait for
+
+    try:
+        return tomllib.loads(Path(file).read_text("utf-8"))
+    except OSError as error:
+        remedy = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        remedy = "is not UTF-8, as TOML has to be"
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number without end
+        remedy = f"is not TOML: {error}"
+    raise ConfigError([Problem(file, "", "", remedy)])
+
+
+def make_config(file: str | None, tables: Mapping[str, Any], flags: Flags) -> Config:
+    """The settings for one site.
 
     Args:
-        file: a TOML file; None for none.
-        flags: what the command line says.
+        file: where ``tables`` are from; None when there are none.
+        tables: what the file says.
+        flags: what the command line says on top of it.
 
     Raises:
         ConfigError: with every problem that was found.
     """
     draft = _Draft()
-    if file is None or draft.read(Path(file)):  # what would be wrong with the defaults instead of the file is no news
-        draft.apply(flags or Flags())
-        draft.check()
+    if file is not None:
+        draft.read(file, tables)
+    draft.apply(flags)
+    draft.check()
     if draft.problems:
         raise ConfigError(draft.problems)
     sections: dict[str, Any] = {
@@ -61,25 +83,11 @@ class _Draft(msgspec.Struct):
     problems: list[Problem] = msgspec.field(default_factory=list)
     wrong: set[str] = msgspec.field(default_factory=set)  # keys whose value could not be taken
 
-    def read(self, file: Path) -> bool:
-        """Take the settings of ``file``; False when it could not be read at all."""
-        import tomllib  # 8 ms, which a folder that is shared without a file need not wait for
-
-        self.folder = file.absolute().parent
-        try:
-            tables = tomllib.loads(file.read_text("utf-8"))
-        except OSError as error:
-            remedy = f"cannot be read: {error.strerror}"
-        except UnicodeDecodeError:
-            remedy = "is not UTF-8, as TOML has to be"
-        except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is a number without end
-            remedy = f"is not TOML: {error}"
-        else:
-            for section, table in tables.items():
-                self._read_section(str(file), section, table)
-            return True
-        self.problems.append(Problem(str(file), "", "", remedy))
-        return False
+    def read(self, file: str, tables: Mapping[str, Any]) -> None:
+        """Take the settings of ``file``."""
+        self.folder = Path(file).absolute().parent
+        for section, table in tables.items():
+            self._read_section(file, section, table)
 
     def _read_section(self, file: str, section: str, table: object) -> None:
         if section in LISTS:

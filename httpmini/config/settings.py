@@ -88,7 +88,15 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is served."""
+    """What is served. Several sites are written [[site]], each with its hosts; what belongs to one of them stands below
+    it: [[site.rules]], [[site.redirects]], [[site.realms]], and [site.log] with its own access log.
+    """
+
+    hosts: Annotated[
+        list[str],
+        _says("""The host names by which this site is asked for, without port. Who asks by another name, or by none as
+        in HTTP/1.0, gets the first site."""),
+    ] = msgspec.field(default_factory=list)
 
     root: Annotated[
         str,
@@ -416,6 +424,7 @@ class Config(msgspec.Struct, frozen=True):
         rules: fields to send with some paths.
         redirects: what has moved.
         realms: folders that ask for a password; paths of files are absolute here.
+        others: the further sites, each with the settings that are in force for it.
         origins: where each setting came from, by its dotted name: "default", a file's path, or a flag.
     """
 
@@ -430,6 +439,12 @@ class Config(msgspec.Struct, frozen=True):
     redirects: tuple[RedirectSettings, ...]
     realms: tuple[RealmSettings, ...]
     origins: Mapping[str, str]
+    others: tuple["Config", ...] = ()
+
+    @property
+    def all_sites(self) -> tuple["Config", ...]:
+        """The settings for each site, the first one's first."""
+        return self, *self.others
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -96,19 +96,32 @@ def _toml_key(key: str) -> str:
 
 def show(config: Config) -> str:
     """The settings in force as TOML, each with where it came from."""
+    several = bool(config.others)
     lines: list[str] = []
     for section in SECTIONS:
-        lines.append(f"[{section}]")
-        for row in rows_of(section):
+        if section != "site" or not several:
+            lines += _shown_section(config, section, f"[{section}]")
+    for one in config.all_sites:
+        if several:
+            lines += _shown_section(one, "site", "[[site]]")
+            lines += _shown_section(one, "log", "[site.log]", ("access", "format"))
+        for section in LISTS:
+            for entry in getattr(one, section):
+                title = f"site.{section}" if several else section
+                lines.append(f"[[{title}]]  # {visible(one.origins[section])}")
+                lines += [f"{row.name} = {toml(getattr(entry, row.name))}" for row in rows_of(section)]
+                lines.append("")
+    return "\n".join(lines)
+
+
+def _shown_section(config: Config, section: str, title: str, names: Collection[str] = ()) -> list[str]:
+    """One table; of it these settings only, where there are ``names``."""
+    lines = [title]
+    for row in rows_of(section):
+        if not names or row.name in names:
             value = getattr(getattr(config, section), row.name)
             lines.append(f"{row.name} = {toml(value)}  # {visible(config.origins[row.key])}")
-        lines.append("")
-    for section in LISTS:
-        for entry in getattr(config, section):
-            lines.append(f"[[{section}]]  # {visible(config.origins[section])}")
-            lines += [f"{row.name} = {toml(getattr(entry, row.name))}" for row in rows_of(section)]
-            lines.append("")
-    return "\n".join(lines)
+    return [*lines, ""]
 
 
 def differences(old: Config, new: Config) -> list[str]:
@@ -122,6 +135,12 @@ def differences(old: Config, new: Config) -> list[str]:
         before, after = getattr(old, section), getattr(new, section)
         if before != after:
             found.append(f"[[{section}]]: {len(before)} before, {len(after)} after")
+    if len(old.others) != len(new.others):
+        found.append(f"[[site]]: {len(old.all_sites)} before, {len(new.all_sites)} after")
+    else:
+        for number, (before, after) in enumerate(zip(old.others, new.others, strict=True), 2):
+            inner = differences(before, after)
+            found += [f"[[site]] no. {number}: {one}" for one in inner if one not in found]
     return found
 
 

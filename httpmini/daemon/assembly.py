@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
 import time
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -14,25 +13,25 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from httpmini.config import DEFAULT, Config, ServerSettings, differences
-from httpmini.config.identity import find_identity
+from httpmini.config import Config, differences
 from httpmini.daemon import lifecycle, sandbox
+from httpmini.daemon.confinement import become_somebody, read_folders, refuse_outside, written_folders
+from httpmini.daemon.doors import Listeners, listen, those_of, url_of
 from httpmini.daemon.limits import make_addresses, make_limiter
 from httpmini.daemon.logs import Logs, make_access_log
 from httpmini.daemon.pid_file import PidFile
-from httpmini.daemon.privileges import become
 from httpmini.daemon.root_watch import RootWatch
 from httpmini.daemon.status import Facts, Nothing, StatusPages
 from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, visible
+from httpmini.protocol.message import bare_host
 from httpmini.protocol.reader import HeadLimits
 from httpmini.server.addresses import AddressPlaces
 from httpmini.server.admission import AddressRules, Admission, Overflow
 from httpmini.server.connection import LOCAL, Connection, Patience, Peer
 from httpmini.server.error_log import Level, Log
 from httpmini.server.http_connection import HttpService
-from httpmini.server.inherited import Inherited, InheritedListener
-from httpmini.server.listener import INHERITED, UNIX, endpoint_of, open_listeners, parse_endpoint
+from httpmini.server.inherited import Inherited
 from httpmini.server.modes import make_slots
 from httpmini.server.proxied_connection import ProxiedConnection
 from httpmini.server.proxies import Proxies
@@ -40,7 +39,6 @@ from httpmini.server.recall import Recall
 from httpmini.server.scoreboard import Scoreboard
 from httpmini.server.slots import SharedSlots, Slots
 from httpmini.server.tally import Tally
-from httpmini.server.unix_listener import open_unix_listener
 from httpmini.site import pages
 from httpmini.site.authorise import Realm
 from httpmini.site.media_types import MediaTypes
@@ -84,9 +82,6 @@ def serve(read: Callable[[], Config], announce: Callable[[str], None], file: str
         server.close()
 
 
-_Listeners = dict[tuple[str, str], list[socket.socket]]  # by the setting and what it says
-
-
 class _Server:
     """What there is of a server while it runs; a reload exchanges the parts, and those who use it see nothing of that.
 
@@ -107,10 +102,10 @@ class _Server:
         self._confined = ""  # by what
         self._writable: set[str] = set()
         self._pid_file = PidFile(self._config.daemon.pid_file)
-        self._listeners: _Listeners = {}
+        self._listeners: Listeners = {}
         try:
-            self._listeners = _listen(self._config, {}, self._inherited)
-            self._identity = _become_somebody(self._config, self._pid_file)
+            self._listeners = listen(self._config, {}, self._inherited)
+            self._identity = become_somebody(self._config, self._pid_file)
             self._logs = self._open_logs(self._config)
         except BaseException:
             self._pid_file.close()
@@ -139,9 +134,9 @@ class _Server:
         config = self._config
         if config.daemon.sandbox == "off":
             return
-        folders = _read_folders(config) | ({str(Path(file).absolute().parent)} if file else set())
-        if sandbox.enter(folders, _written_folders(config)):
-            self._confined, self._writable = "Landlock", _written_folders(config)
+        folders = read_folders(config) | ({str(Path(file).absolute().parent)} if file else set())
+        if sandbox.enter(folders, written_folders(config)):
+            self._confined, self._writable = "Landlock", written_folders(config)
         else:
             self.log("no sandbox: this kernel has no Landlock")
 
@@ -157,10 +152,10 @@ class _Server:
     def banner(self) -> str:
         """Where and how, in one line."""
         server = self._config.server
-        urls = ", ".join(_url_of(one) for one in _flat(self._listeners, "server.listen"))
+        urls = ", ".join(url_of(one) for one in those_of(self._listeners, "server.listen"))
         workers = f", {_count_workers(self._config)} workers" if server.mode == "prefork" else ""
         return (
-            f"httpmini serving {visible(self._config.site.root)} at {urls} "
+            f"httpmini serving {_named(self._config)} at {urls} "
             f"(mode {server.mode}{workers}, at most {server.max_clients} clients"
             f"{self._identity and f', user {self._identity}'}{self._confined and f', sandbox {self._confined}'})"
         )
@@ -184,7 +179,7 @@ class _Server:
             addresses = self.admission.addresses
             if shared or config.limits.address_clients != self._config.limits.address_clients:
                 addresses = make_addresses(config, _count_workers(config))
-            listeners = _listen(config, self._listeners, self._inherited)
+            listeners = listen(config, self._listeners, self._inherited)
         except BaseException:
             self._close(logs, pid_file)
             raise
@@ -199,10 +194,10 @@ class _Server:
             if getattr(before, key) != getattr(after, key):
                 raise CannotRun(f"daemon.{key} has changed; that needs a new start")
         if self._confined:
-            for folder in sorted(_written_folders(config) - self._writable):
+            for folder in sorted(written_folders(config) - self._writable):
                 raise CannotRun(f"the sandbox does not let this server write to {folder}; that needs a new start")
-            for folder in sorted(_read_folders(config)):
-                _refuse_outside(folder)
+            for folder in sorted(read_folders(config)):
+                refuse_outside(folder)
 
     def _enter(
         self,
@@ -211,7 +206,7 @@ class _Server:
         pid_file: PidFile,
         services: tuple[HttpService, HttpService],
         places: tuple[Slots | None, AddressPlaces | None],
-        listeners: _Listeners,
+        listeners: Listeners,
     ) -> Callable[[], None]:
         """Serve as ``config`` says from now on; what is returned takes that back."""
         before = self._config, self._logs, self._pid_file, self._listeners
@@ -233,19 +228,29 @@ class _Server:
         self.side_service.become(services[1])
 
     def _open_logs(self, config: Config) -> Logs:
-        return Logs(config.log, config.server.mode, self.board.tally.count_requests)
+        others = [other.log for other in config.others]
+        return Logs(config.log, config.server.mode, self.board.tally.count_requests, others)
 
     def _make_services(self, config: Config, logs: Logs) -> tuple[HttpService, HttpService]:
         """For everybody, and for those who look after the server."""
-        site = make_site(config)
-        service = make_service(config, site, logs.accesses.write, self.log, logs.accesses.flush, self.board.tally)
+        sites = [make_site(one) for one in config.all_sites]
+        write = logs.accesses[config.log.access].write
+        service = make_service(config, sites[0], write, self.log, logs.flush, self.board.tally)
+        others = [
+            _for_other_site(service, other, site, logs.accesses[other.log.access].write)
+            for other, site in zip(config.others, sites[1:], strict=True)
+        ]
         facts = Facts(config.server.mode, config.server.max_clients, os.getpid(), self._started)
         if config.status.enabled:
             allowed = AddressRules([ip_network(entry) for entry in config.status.allow])
-            service.site = StatusPages(site, self.board, facts, allowed)
+            for one in (service, *others):
+                one.site = StatusPages(one.site, self.board, facts, allowed)
         side = copy(service)
         side.connect_proxy = side.limiter = None
-        side.site = StatusPages(Nothing(site), self.board, facts, None)
+        side.site = StatusPages(Nothing(sites[0]), self.board, facts, None)
+        service.others = {
+            bare_host(host): one for one, other in zip(others, config.others, strict=True) for host in other.site.hosts
+        }
         return service, side
 
     def _close(self, logs: Logs, pid_file: PidFile) -> None:
@@ -254,77 +259,22 @@ class _Server:
         if pid_file is not self._pid_file:
             pid_file.close()
 
-    def _make_plan(self, config: Config, logs: Logs, pid_file: PidFile, listeners: _Listeners) -> lifecycle.Plan:
+    def _make_plan(self, config: Config, logs: Logs, pid_file: PidFile, listeners: Listeners) -> lifecycle.Plan:
         return lifecycle.Plan(
             config.server.mode,
-            _flat(listeners, "server.listen"),
+            those_of(listeners, "server.listen"),
             config.limits.drain_s,
             _count_workers(config),
-            _flat(listeners, "status.listen"),
-            title=f"serving {visible(config.site.root)}, mode {config.server.mode}",
+            those_of(listeners, "status.listen"),
+            title=f"serving {_named(config)}, mode {config.server.mode}",
             leave=lambda: self._close(logs, pid_file),
         )
 
 
-def _become_somebody(config: Config, pid_file: PidFile) -> str:
-    """The user's name, or "" when we stay who we are."""
-    identity = find_identity(config.daemon.user, config.daemon.group)
-    if identity is None:
-        return ""
-    if os.geteuid() == 0:
-        _load_what_comes_late()
-        pid_file.give_to(identity.uid, identity.gid)
-        for entry in (*config.server.listen, *config.status.listen):
-            if entry.startswith(LOCAL):
-                # Whoever owns its folder could have put a link there meanwhile.
-                os.chown(entry.removeprefix(LOCAL), identity.uid, identity.gid, follow_symlinks=False)
-    become(identity)
-    return identity.name
-
-
-def _load_what_comes_late() -> None:
-    """The other user may not be able to read the program."""
-    import difflib  # noqa: F401
-    import hashlib  # noqa: F401
-    import json  # noqa: F401
-
-    import httpmini.server.json_log
-    import httpmini.server.system_log
-    import httpmini.site.users  # noqa: F401
-
-    pages.prepare()
-
-
-def _read_folders(config: Config) -> set[str]:
-    users = (str(Path(realm.users).parent) for realm in config.realms)
-    return {config.site.root, *users, *config.daemon.readable}
-
-
-def _written_folders(config: Config) -> set[str]:
-    sockets = (entry.removeprefix(LOCAL) for entry in (*config.server.listen, *config.status.listen))
-    said = (config.log.access, config.log.error, config.daemon.pid_file, *sockets)
-    return {str(Path(path).parent) for path in said if Path(path).is_absolute()}
-
-
-def _refuse_outside(folder: str) -> None:
-    """The sandbox cannot be widened; so say it now, rather than serve from a folder that cannot be read."""
-    try:
-        os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
-    except PermissionError as error:
-        if os.access(folder, os.R_OK):
-            remedy = "name it in daemon.readable and start the server anew"
-            raise CannotRun(f"{folder} is outside the sandbox that this server has begun with; {remedy}") from error
-    except OSError:  # what else is wrong with it is seen by who uses it
-        return
-
-
-def _url_of(listener: socket.socket) -> str:
-    endpoint = endpoint_of(listener)
-    return visible(str(endpoint)) if endpoint.host == UNIX else f"http://{endpoint}/"
-
-
-def _flat(listeners: _Listeners, setting: str) -> list[socket.socket]:
-    return [one for (name, _), group in listeners.items() if name == setting for one in group]
+def _named(config: Config) -> str:
+    """What is served, in a few words."""
+    more = f" and {len(config.others)} more" if config.others else ""
+    return visible(config.site.root) + more
 
 
 def _admission(config: Config) -> tuple[int, Overflow, AddressRules]:
@@ -353,39 +303,6 @@ def _make_proxies(config: Config) -> Callable[[HttpService, Peer, float], Connec
 
 def _make_slots(config: Config) -> Slots:
     return make_slots(config.server.mode, config.server.max_clients, _count_workers(config))
-
-
-def _listen(config: Config, open_already: _Listeners, inherited: Inherited) -> _Listeners:
-    """The listeners of ``config``; those that are open already are the same sockets.
-
-    Where the config says nothing, those that we were given.
-    """
-    found: _Listeners = {}
-    given = [f"{INHERITED}:{name}" for name in inherited.names]
-    everybody = given if given and config.origins["server.listen"] == DEFAULT else config.server.listen
-    settings = {"server.listen": everybody, "status.listen": config.status.listen}
-    try:
-        for entry in [(setting, where) for setting, said in settings.items() for where in said]:
-            found[entry] = open_already.get(entry) or _open(entry[1], config.server, inherited)
-    except CannotRun:
-        for entry in found.keys() - open_already.keys():
-            for listener in found[entry]:
-                listener.close()
-        raise
-    for entry in found.keys() & open_already.keys():
-        for listener in found[entry]:
-            if not isinstance(listener, InheritedListener):
-                listener.listen(config.server.backlog)  # it may be another one; the queue stays
-    return found
-
-
-def _open(where: str, server: ServerSettings, inherited: Inherited) -> list[socket.socket]:
-    endpoint = parse_endpoint(where)
-    if endpoint.host == INHERITED:
-        return inherited.open(endpoint.port)
-    if endpoint.host == UNIX:
-        return [open_unix_listener(endpoint.port, int(server.socket_mode, 8), server.backlog)]
-    return open_listeners([endpoint], server.backlog, peers_begin=True)
 
 
 def _count_workers(config: Config) -> int:
@@ -444,11 +361,12 @@ def make_service(
 ) -> HttpService:
     """HTTP for ``site``, within the limits of ``config``."""
     limits = config.limits
-    root = RootWatch(config.site.root, log)
+    roots = [RootWatch(root, log) for root in sorted({one.site.root for one in config.all_sites})]
 
     def put_off() -> None:
         flush_access()
-        root.look()
+        for root in roots:
+            root.look()
         pages.prepare()
 
     return HttpService(
@@ -467,3 +385,15 @@ def make_service(
         limiter=make_limiter(config),
         connect_proxy=_make_proxies(config),
     )
+
+
+def _for_other_site(
+    service: HttpService, config: Config, site: Site, write_access: Callable[[str], None]
+) -> HttpService:
+    """The same for another site."""
+    other = copy(service)
+    other.name = bare_host(config.site.hosts[0])
+    other.site = site
+    other.log = make_access_log(config.log.format, config.server.mode, write_access)
+    other.negotiates = bool(config.site.precompressed)
+    return other

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from httpmini.config import LogSettings
 from httpmini.server.access_log import AccessLog
@@ -19,36 +19,50 @@ class Logs:
 
     Args:
         settings: what the config says; paths are absolute.
+        others: the same for further sites; where two name the same place for accesses, they share it.
         mode: the architecture.
         count: told how many answers have got their lines.
 
     Attributes:
-        accesses: takes a line for each answer.
+        accesses: take a line for each answer, by where it goes.
         log: takes lines about the server itself.
 
     Raises:
         CannotRun: one of them cannot be opened.
     """
 
-    def __init__(self, settings: LogSettings, mode: str, count: Callable[[int], None]) -> None:
-        self.accesses = open_log(settings.access, batched=mode in _BATCHED, count=count)
+    def __init__(
+        self, settings: LogSettings, mode: str, count: Callable[[int], None], others: Sequence[LogSettings] = ()
+    ) -> None:
+        self.accesses: dict[str, LogWriter] = {}
         try:
+            for one in (settings, *others):
+                if one.access not in self.accesses:
+                    self.accesses[one.access] = open_log(one.access, batched=mode in _BATCHED, count=count)
             self._errors = open_log(settings.error)
         except BaseException:
-            self.accesses.close()
+            for writer in self.accesses.values():
+                writer.close()
             raise
         dated = settings.error not in _IN_THE_SYSTEM
         self.log = error_log(self._errors.write, Level[settings.level.upper()], dated=dated)
 
     def reopen(self) -> None:
         """Open all of them anew, for they have been moved away."""
-        self.accesses.flush()
-        self.accesses.reopen()
+        self.flush()
+        for writer in self.accesses.values():
+            writer.reopen()
         self._errors.reopen()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        for writer in self.accesses.values():
+            writer.flush()
 
     def close(self) -> None:
         """Write what waits, and close."""
-        self.accesses.close()
+        for writer in self.accesses.values():
+            writer.close()
         self._errors.close()
 
 

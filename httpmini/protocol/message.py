@@ -6,6 +6,7 @@ Text in a head is kept as ``str`` decoded from ISO-8859-1, so that every octet h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,6 +16,7 @@ import msgspec
 from httpmini.errors import ProtocolError
 from httpmini.protocol.body import Body, body_length
 
+_AUTHORITY = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _AROUND_VALUES = " \t\r"  # the CR belongs to the line end
 
 
@@ -132,6 +134,12 @@ def persistence(connection: str, version: tuple[int, int]) -> Persistence:
     return Persistence("keep-alive" in options and not closes, closes or version < (1, 1))
 
 
+def bare_host(host: str) -> str:
+    """A host as it can be compared: without its port, in lower case, without the dot of the root at its end."""
+    name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+    return name.lower().removesuffix(".")
+
+
 class Request(msgspec.Struct, frozen=True):
     """One request.
 
@@ -150,6 +158,12 @@ class Request(msgspec.Struct, frozen=True):
     headers: Headers = msgspec.field(default_factory=Headers)
     line: str = ""
     content_length: int = 0
+
+    @property
+    def host(self) -> str | None:
+        """The host that it is for: what the target says counts more than the Host field (RFC 9112 §3.2.2)."""
+        match = None if self.target.startswith("/") else _AUTHORITY.match(self.target)
+        return match[1] if match else self.headers.get("Host")
 
     @property
     def target_offset(self) -> int:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.body import Piece
-from httpmini.protocol.message import Headers, Request, Response
+from httpmini.protocol.message import Headers, Request, Response, bare_host
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, PlainHead, RequestReader, read_plain_head
 from httpmini.protocol.writer import response_head
 from httpmini.reasons import REASONS
@@ -64,6 +64,8 @@ class HttpService(msgspec.Struct, eq=False):
         put_off: does what can wait (see ``Service.tick``).
         tally: counts the refusals.
         limiter: what one client may take; None when there are no such limits.
+        name: what tells its answers from those of the others.
+        others: the same for other sites, by the host that is asked for; they share all but site, log and negotiates.
         connect_proxy: makes the conversation with a proxy that is trusted, and None with everybody else.
     """
 
@@ -80,12 +82,18 @@ class HttpService(msgspec.Struct, eq=False):
     put_off: Callable[[], None]
     tally: Tally
     limiter: Limiter | None = None
+    name: str = ""
+    others: Mapping[str, HttpService] = msgspec.field(default_factory=dict)
     connect_proxy: Callable[[HttpService, Peer, float], Connection | None] | None = None
 
     def become(self, other: HttpService) -> None:
         """Be as ``other`` from now on: what is asked next is answered so, also on connections that are open."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(other, name))
+
+    def of(self, host: str | None) -> HttpService:
+        """The one whose site is asked for; who names no host, or an unknown one, gets this one."""
+        return self.others.get(bare_host(host), self) if host and self.others else self
 
     def connect(self, peer: Peer, now: float) -> Connection:
         """A conversation with a client that was let in."""
@@ -152,12 +160,14 @@ class HttpConnection(Connection):
         if head is None:
             return None
         keep_alive, is_last = head.persistence
-        recall = self._service.recall
-        kept = recall.find(self._question(head.method, head.path, head.accept_encoding, keep_alive=keep_alive), now)
+        service = self._service.of(head.host)
+        recall = service.recall
+        question = _question(service, head.method, head.path, head.accept_encoding, keep_alive=keep_alive)
+        kept = recall.find(question, now)
         if kept is None:
             return None  # receive() comes next
-        around = self._service.log.around_plain(head, kept.status)
-        known = Known(kept, keep_alive, not is_last, around, self._service.log.fill(around, kept.body_bytes))
+        around = service.log.around_plain(head, kept.status)
+        known = Known(kept, keep_alive, not is_last, around, service.log.fill(around, kept.body_bytes), head.host)
         recall.remember_head(data, known)
         return known
 
@@ -167,7 +177,9 @@ class HttpConnection(Connection):
         if count == len(answer):
             self.sent_bytes += count
             self.deadline = now + self.patience.idle_s
-            self._service.log.add_ready(self._peer, known)
+            service = self._service
+            log = service.of(known.host).log if service.others else service.log
+            log.add_ready(self._peer, known)
             if known.keep_alive:
                 return True
             self.end(now, expects_more=known.expects_more)
@@ -273,37 +285,37 @@ class HttpConnection(Connection):
         """
         if self._service.limiter and (wait_s := self._service.limiter.limit(self, self._peer.host)):
             often = ProtocolError(REASONS["address-requests"], fields=(_retry_after(wait_s),))
-            self._answer_with(request, self._draw_refusal(often), now)
+            self._answer_with(request, self._draw_refusal(often, self._service.of(request.host)), now)
             return
-        recall = self._service.recall
+        service = self._service.of(request.host)
+        recall = service.recall
         keep_alive = self._may_keep_alive(request)
-        question = self._question_of(request, head, keep_alive=keep_alive)
+        question = self._question_of(service, request, head, keep_alive=keep_alive)
         kept = recall.find(question, now) if question else None
         if kept is None:
-            response = self._respond(request)
+            response = self._respond(service, request)
             if question and response.is_current:
                 kept = self._keep(question, request, response, keep_alive=keep_alive)
             if kept is None:
                 self._answer_with(request, response, now)
                 return
-        log = self._service.log
-        around = log.around(request.line, request, kept.status)
-        known = Known(kept, keep_alive, self._expects_more(request), around, log.fill(around, kept.body_bytes))
+        around = service.log.around(request.line, request, kept.status)
+        line = service.log.fill(around, kept.body_bytes)
+        known = Known(kept, keep_alive, self._expects_more(request), around, line, request.host or "")
         if head:
             recall.remember_head(head, known)
         self._answer_known(known, now)
 
-    def _question_of(self, request: Request, head: bytes | None, *, keep_alive: bool) -> Question | None:
+    def _question_of(
+        self, service: HttpService, request: Request, head: bytes | None, *, keep_alive: bool
+    ) -> Question | None:
         """What the answer depends on: conditions are looked up by their octets only."""
         if request.version < (1, 0) or request.content_length or self._draining:
             return None
         if request.is_conditional:
             return head
         path, chosen_by = request.target.partition("?")[0], request.headers.get("Accept-Encoding")
-        return self._question(request.method, path, chosen_by, keep_alive=keep_alive)
-
-    def _question(self, method: str, path: str, accept_encoding: str | None, *, keep_alive: bool) -> Question:
-        return method, path, keep_alive, (accept_encoding or "") if self._service.negotiates else ""
+        return _question(service, request.method, path, chosen_by, keep_alive=keep_alive)
 
     def _keep(self, question: Question, request: Request, response: Response, *, keep_alive: bool) -> Kept | None:
         """Have ``response`` kept, if that is possible; then its descriptors are closed."""
@@ -325,9 +337,9 @@ class HttpConnection(Connection):
         self.output.append(known.kept.octets)
         self.deadline = now + self.patience.send_stall_s
 
-    def _respond(self, request: Request) -> Response:
+    def _respond(self, service: HttpService, request: Request) -> Response:
         try:
-            response = self._service.site.respond(request, self._peer.host)
+            response = service.site.respond(request, self._peer.host)
             if response.error and response.error.__cause__ and response.status == 500:
                 self._service.log_error(
                     f"while answering {request.line!r}: {describe(response.error.__cause__)}", Level.ERROR
@@ -335,11 +347,12 @@ class HttpConnection(Connection):
             return response
         except Exception as fault:  # a fault of ours costs this client a 500, and nobody else anything
             self._service.log_error(f"fault while answering {request.line!r}: {describe(fault)}", Level.ERROR)
-            return self._draw_refusal(ProtocolError(REASONS["fault"]))
+            return self._draw_refusal(ProtocolError(REASONS["fault"]), service)
 
-    def _draw_refusal(self, error: ProtocolError) -> Response:
+    def _draw_refusal(self, error: ProtocolError, service: HttpService | None = None) -> Response:
+        """The page; of the first site, when it is not known which one is asked for."""
         try:
-            return self._service.site.refuse(error)
+            return (service or self._service).site.refuse(error)
         except Exception as fault:  # not even the page can be drawn (no memory, no descriptors): then without one
             self._service.log_error(f"fault while drawing {error.reason.token}: {describe(fault)}", Level.ERROR)
             body = f"{error.reason.text}\n".encode()
@@ -393,8 +406,9 @@ class HttpConnection(Connection):
         answer, self._answer = self._answer, None
         if answer is None:
             return
-        sent, now, log = self.sent_bytes - self._answer_begins_at, self._service.now(), self._service.log
+        sent, now = self.sent_bytes - self._answer_begins_at, self._service.now()
         if isinstance(answer, Known):
+            log = self._service.of(answer.host).log
             body_bytes = max(0, sent - answer.kept.head_bytes)
             log.add_kept(self._peer, answer, body_bytes, self._answer_begun, now)
             return
@@ -403,6 +417,7 @@ class HttpConnection(Connection):
         if answer.response.status >= 400:
             self._service.tally.count_outcome(answer.response.status)
         begun = self._answer_begun
+        log = self._service.of(answer.request.host if answer.request else None).log
         log.add(Exchange(self._peer, answer.line, answer.request, answer.response, body_bytes, begun, now))
 
 
@@ -413,6 +428,12 @@ class _Answer(msgspec.Struct, eq=False):
     line: str
     response: Response
     head_bytes: int
+
+
+def _question(
+    service: HttpService, method: str, path: str, accept_encoding: str | None, *, keep_alive: bool
+) -> Question:
+    return service.name, method, path, keep_alive, (accept_encoding or "") if service.negotiates else ""
 
 
 def _retry_after(seconds: float) -> tuple[str, str]:

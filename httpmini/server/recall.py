@@ -6,7 +6,7 @@ fields. Clients ask for the same things again and again, with heads that are the
 - An answer is kept when the site says how to know, at any later time, that it is still right
   (``Response.is_current``), and when it is small.
 - It is found by the exact octets of a head; or, when a head is new, by its *question*: the method and the path of a
-  request that has no conditions and no ranges.
+  request that has no conditions and no ranges, and the site that it is for.
 - Before every use it is asked whether it is still right. If not, it is dropped and made anew.
 
 Nothing is kept that depends on anything but the head and the files that ``is_current`` looks at: no listing, no
@@ -39,7 +39,7 @@ _NEVER = -1.0
 _lock = allocate_lock()
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
-Question = tuple[str, str, bool, str] | bytes
+Question = tuple[str, str, str, bool, str] | bytes
 
 
 class Kept(msgspec.Struct, eq=False):
@@ -89,6 +89,7 @@ class Known(msgspec.Struct, eq=False):
         expects_more: whether the client is likely to send more although it does not.
         around: what the access log says before and behind the number of bytes.
         line: the same, when all of it was sent.
+        host: that was asked for; "" where that makes no difference.
     """
 
     kept: Kept
@@ -96,6 +97,7 @@ class Known(msgspec.Struct, eq=False):
     expects_more: bool
     around: tuple[str, str]
     line: str
+    host: str = ""
 
 
 class Recall:

@@ -44,8 +44,8 @@ class File:
         return self.current
 
 
-def question(number: int) -> tuple[str, str, bool, str]:
-    return ("GET", f"/{number}", True, "")
+def question(number: int) -> tuple[str, str, str, bool, str]:
+    return ("", "GET", f"/{number}", True, "")
 
 
 def keep(recall: Recall, number: int, size: int = 10, file: File | None = None) -> Kept | None:

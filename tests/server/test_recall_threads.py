@@ -44,7 +44,7 @@ class Shared:
 
     def keep(self, number: int, file: File) -> Kept | None:
         response = Response(200, Headers(), (BODY,), is_current=file.is_current)
-        return self.recall.keep(("GET", f"/{number}", True, ""), response, HEAD, response.body, 0)
+        return self.recall.keep(("", "GET", f"/{number}", True, ""), response, HEAD, response.body, 0)
 
     def evict(self) -> None:
         for number in range(1, 6):
@@ -57,7 +57,7 @@ def by_head(shared: Shared) -> Kept | None:
 
 
 def by_question(shared: Shared) -> Kept | None:
-    return shared.recall.find(("GET", "/0", True, ""), 2.0)
+    return shared.recall.find(("", "GET", "/0", True, ""), 2.0)
 
 
 both_ways = pytest.mark.parametrize("find", [by_head, by_question])

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,10 @@ def side_port(server: ServerProcess) -> int:
         fields = line.split()
         if fields[3] == "0A":
             listening.add((fields[9], int(fields[1].split(":")[1], 16)))
-    own = {os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.pid}/fd")}
+    own = set()
+    for fd in os.listdir(f"/proc/{server.pid}/fd"):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            own.add(os.readlink(f"/proc/{server.pid}/fd/{fd}"))
     [port] = [port for inode, port in listening if f"socket:[{inode}]" in own and port != server.port]
     return port
 

@@ -1,0 +1,106 @@
+"""A file that describes several sites becomes one Config for each of them.
+
+    [server] [limits] [log] ...      for all
+    [[site]]                         hosts, root, ...
+    [[site.rules]]  [site.log]       for this one
+
+Each is loaded as if it were the only one, with what belongs to it in the place of what a file with one site has there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from httpmini.config.loader import Flags, make_config, read_tables
+from httpmini.config.settings import LISTS, Config
+from httpmini.config.words import toml
+from httpmini.errors import ConfigError, Problem
+from httpmini.protocol.message import bare_host
+
+_OWN_LOG = ("access", "format")
+
+
+def load(file: str | None = None, flags: Flags | None = None) -> Config:
+    """The settings of ``file`` with ``flags`` on top of them.
+
+    Args:
+        file: a TOML file; None for none.
+        flags: what the command line says; of several sites, a root is the first one's.
+
+    Raises:
+        ConfigError: with every problem that was found.
+    """
+    flags = flags or Flags()
+    tables = {} if file is None else read_tables(str(Path(file)))
+    sites = tables.get("site")
+    if file is None or not (isinstance(sites, list) and sites and all(isinstance(site, dict) for site in sites)):
+        return make_config(None if file is None else str(Path(file)), tables, flags)
+    return _load_sites(str(Path(file)), tables, sites, flags)
+
+
+def _load_sites(file: str, tables: Mapping[str, Any], sites: list[dict[str, Any]], flags: Flags) -> Config:
+    problems = [
+        Problem(file, f"[[{name}]]", "", f"belongs to one site: write [[site.{name}]] below it")
+        for name in LISTS
+        if name in tables
+    ]
+    configs = []
+    for number, site in enumerate(sites, 1):
+        problems += _misplaced(file, number, site)
+        try:
+            configs.append(make_config(file, _as_the_only_one(tables, site), flags))
+        except ConfigError as error:
+            problems += [_of_site(problem, number, site) for problem in error.problems]
+        flags = replace(flags, root=None)
+    problems += _unreachable(file, sites)
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))  # what is wrong for all of them is said once
+    return replace(configs[0], others=tuple(configs[1:]))
+
+
+def _as_the_only_one(tables: Mapping[str, Any], site: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of a file with this site alone."""
+    apart = {*LISTS, "log"}
+    whole = {name: table for name, table in tables.items() if name not in LISTS}
+    whole["site"] = {name: value for name, value in site.items() if name not in apart}
+    whole.update((name, site[name]) for name in LISTS if name in site)
+    log = site.get("log")
+    if isinstance(log, dict) and isinstance(tables.get("log", {}), dict):
+        whole["log"] = {**tables.get("log", {}), **{name: log[name] for name in _OWN_LOG if name in log}}
+    return whole
+
+
+def _misplaced(file: str, number: int, site: Mapping[str, Any]) -> Iterator[Problem]:
+    """What ``[site.log]`` cannot say."""
+    log = site.get("log", {})
+    if not isinstance(log, dict):
+        yield Problem(file, f"[[site]] no. {number}: log", toml(log), "must be a table: [site.log]")
+        return
+    for name, value in log.items():
+        if name not in _OWN_LOG:
+            remedy = f"a site has {' and '.join(_OWN_LOG)} of its own here; all else is said in [log]"
+            yield Problem(file, f"[[site]] no. {number}: log.{name}", toml(value), remedy)
+
+
+def _of_site(problem: Problem, number: int, site: Mapping[str, Any]) -> Problem:
+    """``problem``, with the number of the site when it is this one's."""
+    key = problem.key.removeprefix("site.")
+    own = key != problem.key or key.startswith("[[") or (key.startswith("log.") and key[4:] in site.get("log", {}))
+    return Problem(problem.source, f"[[site]] no. {number}: {key}", problem.value, problem.remedy) if own else problem
+
+
+def _unreachable(file: str, sites: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Sites that nobody could ask for."""
+    seen: set[str] = set()
+    for number, site in enumerate(sites, 1):
+        hosts = site.get("hosts", [])
+        if number > 1 and not hosts:
+            yield Problem(file, f"[[site]] no. {number}: hosts", "", 'is missing: its names, such as ["example.org"]')
+        for host in filter(lambda host: isinstance(host, str), hosts if isinstance(hosts, list) else []):
+            if bare_host(host) in seen:
+                yield Problem(file, f"[[site]] no. {number}: hosts", toml(host), "is there twice")
+            seen.add(bare_host(host))
