@@ -100,6 +100,11 @@ def main() -> None:
 @_setting("--max-clients", "server.max_clients", type=int, metavar="N")
 @_setting("--overflow", "server.overflow")
 @click.option("--daemon", is_flag=True, help="Go on in the background once clients can connect.")
+@click.option(
+    "--chroot",
+    metavar="FOLDER",
+    help="See nothing but FOLDER from the beginning: all paths are as they are from inside. Root alone can do that.",
+)
 def serve(
     root: str | None,
     file: str | None,
@@ -109,27 +114,44 @@ def serve(
     max_clients: int | None,
     overflow: str | None,
     daemon: bool,
+    chroot: str | None,
 ) -> None:
     """Serve a folder, by default this one, at http://127.0.0.1:8080/ until Ctrl-C.
 
     A flag beats the config file, the file beats the default.
     """
     from httpmini.daemon import assembly  # the client and the checks need not wait for this import
+    from httpmini.daemon.confinement import change_root
 
     flags = config.Flags(root, mode, addresses, port, max_clients, overflow)
     _keep_standard_descriptors()
-    if daemon:
-        _serve_detached(file, flags)
+    nothing = os.open(os.devnull, os.O_RDWR) if daemon else None  # there may be none in another root
+    if chroot is not None:
+        change_root(chroot)
+    if nothing is not None:
+        _serve_detached(file, flags, nothing, chrooted=chroot is not None)
     else:
-        assembly.serve(lambda: config.load(file, flags), _announce, file)
+        assembly.serve(_reader(file, flags, chrooted=chroot is not None), _announce, file)
 
 
-def _serve_detached(file: str | None, flags: config.Flags) -> None:
+def _reader(file: str | None, flags: config.Flags, *, chrooted: bool) -> Callable[[], config.Config]:
+    """What reads the settings, again and again."""
+
+    def read() -> config.Config:
+        settings = config.load(file, flags)
+        if chrooted and not settings.daemon.user:
+            raise UsageError("--chroot: daemon.user is missing; as root the server would find its way out again")
+        return settings
+
+    return read
+
+
+def _serve_detached(file: str | None, flags: config.Flags, nothing: int, *, chrooted: bool) -> None:
     """The same in the background; the parent exits when clients can connect, or with what went wrong."""
     from httpmini.daemon import assembly
     from httpmini.daemon.detach import detach
 
-    log = config.load(file, flags).log
+    log = _reader(file, flags, chrooted=chrooted)().log
     unseen = [f"log.{name}" for name in ("access", "error") if getattr(log, name) == "stdout"]
     if unseen and not stat.S_ISREG(os.fstat(1).st_mode):
         said = f'{" and ".join(unseen)} = "stdout", which nobody sees from here on; name a file, "syslog" or "journal"'
@@ -138,12 +160,12 @@ def _serve_detached(file: str | None, flags: config.Flags) -> None:
     root = flags.root or ("." if file is None else None)
     flags = msgspec.structs.replace(flags, root=root and str(Path(root).absolute()))
     file = file and str(Path(file).absolute())
-    ready = detach()
+    ready = detach(nothing)
 
     def announce(banner: str) -> None:
         ready(f"{banner}, in the background as process {os.getpid()}")
 
-    assembly.serve(lambda: config.load(file, flags), announce, file)
+    assembly.serve(_reader(file, flags, chrooted=chrooted), announce, file)
 
 
 def _announce(banner: str) -> None:

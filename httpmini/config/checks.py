@@ -228,7 +228,7 @@ def _check_identity(draft: Draft) -> None:
     if group and not user:
         draft.complain("daemon.group", "needs daemon.user beside it")
         return
-    for key, name in (("daemon.user", ""), ("daemon.group", group)):
+    for key, name in (("daemon.user", group if group.isdecimal() else ""), ("daemon.group", group)):
         try:
             find_identity(user, name)
         except (KeyError, OverflowError):

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+from importlib import import_module
 from pathlib import Path
 
 from httpmini.config import Config
 from httpmini.config.identity import find_identity
 from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import become
-from httpmini.errors import CannotRun
+from httpmini.errors import CannotRun, visible
 from httpmini.server.connection import LOCAL
 from httpmini.site import pages
+
+# What is imported when it is needed, and not before: at the start nobody has to wait for it.
+_LATE = (
+    *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tomllib", "traceback", "unicodedata"),
+    *("httpmini.daemon.detach", "httpmini.server.json_log", "httpmini.server.system_log", "httpmini.site.users"),
+)
 
 
 def become_somebody(config: Config, pid_file: PidFile) -> str:
@@ -30,16 +39,27 @@ def become_somebody(config: Config, pid_file: PidFile) -> str:
     return identity.name
 
 
+def change_root(folder: str) -> None:
+    """Let this process see nothing but ``folder``; to be done before anything is opened (chroot(2)).
+
+    Raises:
+        CannotRun: it is no folder, or we are not root.
+    """
+    _load_what_comes_late()
+    try:
+        os.chroot(folder)
+    except OSError as error:
+        who = "; only root can do that" if os.geteuid() != 0 else ""
+        raise CannotRun(f"--chroot {visible(folder)}: {error.strerror}{who}") from error
+    os.chdir("/")
+
+
 def _load_what_comes_late() -> None:
-    """The other user may not be able to read the program."""
-    import difflib  # noqa: F401
-    import hashlib  # noqa: F401
-    import json  # noqa: F401
-
-    import httpmini.server.json_log
-    import httpmini.server.system_log
-    import httpmini.site.users  # noqa: F401
-
+    """The other user may not be able to read the program; in another root it is not there."""
+    for name in _LATE:
+        import_module(name)
+    with contextlib.suppress(OSError):
+        socket.getaddrinfo("localhost", None)  # loads the C library's own parts for names
     pages.prepare()
 
 

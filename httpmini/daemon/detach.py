@@ -16,10 +16,13 @@ from collections.abc import Callable
 _READY = b"\0"  # what comes before it is about errors, and after it is one line for standard output
 
 
-def detach() -> Callable[[str], None]:
+def detach(nothing: int) -> Callable[[str], None]:
     """Go on in a child process, in a session of its own and in the root folder; the parent does not return.
 
     Standard error is the parent's as long as that waits, then it is nothing.
+
+    Args:
+        nothing: a descriptor of /dev/null, which is closed.
 
     Returns:
         What to call with one line when the server serves: then the parent prints it, and exits with 0. If this process
@@ -35,7 +38,7 @@ def detach() -> Callable[[str], None]:
     os.close(hear)
     os.setsid()
     os.chdir("/")  # what is mounted where it began can be unmounted
-    _leave_terminal()
+    _leave_terminal(nothing)
     errors, sys.stderr = sys.stderr, os.fdopen(say, "w", buffering=1, errors="backslashreplace")
 
     def ready(said: str) -> None:
@@ -46,9 +49,8 @@ def detach() -> Callable[[str], None]:
     return ready
 
 
-def _leave_terminal() -> None:
+def _leave_terminal(nothing: int) -> None:
     """Nothing is read from it, and nothing written; a file that standard output was sent to stays."""
-    nothing = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         if number == 0 or not stat.S_ISREG(os.fstat(number).st_mode):
             os.dup2(nothing, number)

@@ -71,4 +71,4 @@ class SideDoor:
 
 
 def _open_spare() -> int:
-    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    return socket.socket(socket.AF_UNIX).detach()  # needs no file, and so is there in any root

@@ -31,7 +31,7 @@ def _environment() -> Environment:
 @cache
 def prepare() -> None:
     """Load everything now; the second time there is nothing left to do."""
-    for name in ("message.html", "listing.html"):
+    for name in ("page.html", "message.html", "listing.html", "status.html"):
         _environment().get_template(name)
 
 
