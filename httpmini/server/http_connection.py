@@ -140,6 +140,11 @@ class HttpConnection(Connection):
         self._draining = False
 
     @property
+    def _limited_host(self) -> str:
+        """Whose requests are counted, where they are; "" is nobody's."""
+        return self._peer.host
+
+    @property
     def _has_begun(self) -> bool:
         """Whether something of a next request is here."""
         return self._reader is not None and not self._reader.is_empty
@@ -283,7 +288,7 @@ class HttpConnection(Connection):
             head: its octets, when nothing came before or behind them.
             now: the time.
         """
-        if self._service.limiter and (wait_s := self._service.limiter.limit(self, self._peer.host)):
+        if self._service.limiter and (wait_s := self._service.limiter.limit(self, self._limited_host)):
             often = ProtocolError(REASONS["address-requests"], fields=(_retry_after(wait_s),))
             self._answer_with(request, self._draw_refusal(often, self._service.of(request.host)), now)
             return

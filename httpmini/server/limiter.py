@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from httpmini.server.addresses import AddressRates
-from httpmini.server.connection import Connection
+from httpmini.server.connection import LOCAL, Connection
 from httpmini.server.throttle import Bucket, LocalBucket, SharedBucket, Throttle
 
 
@@ -25,10 +25,13 @@ class Limiter(msgspec.Struct, eq=False):
     total: SharedBucket | None
 
     def limit(self, connection: Connection, host: str) -> float:
-        """Hold ``connection`` to its limits. Seconds until ``host`` may ask again; 0 when that is now."""
+        """Hold ``connection`` to its limits. Seconds until ``host`` may ask again; 0 when that is now.
+
+        "" and a unix socket are no address that could have a limit.
+        """
         if not self._holds(connection.throttle):
             connection.throttle = self._make_throttle()
-        return self.rates.take(host) if self.rates else 0.0
+        return self.rates.take(host) if self.rates and host not in ("", LOCAL) else 0.0
 
     def _holds(self, throttle: Throttle | None) -> bool:
         """Whether it is one of ours."""

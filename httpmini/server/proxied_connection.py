@@ -71,6 +71,11 @@ class ProxiedConnection(HttpConnection):
         else:
             self.refuse(ProtocolError(REASONS["address-denied"]), now)
 
+    @property
+    def _limited_host(self) -> str:
+        """See ``HttpConnection``. What a proxy asks for itself, as when it looks whether we are well, is not counted."""
+        return "" if self._proxies.trusts(self._peer.host) else self._peer.host
+
     def _find_client(self, headers: Headers) -> Peer:
         if not self._proxies.trusts(self._proxy.host):
             return self._proxy

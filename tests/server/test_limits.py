@@ -115,6 +115,7 @@ def test_requests_behind_a_proxy(start: StartServer, root: Path, mode: str) -> N
             request = KEEP.replace(b"\r\n\r\n", f"\r\nX-Forwarded-For: {client}\r\n\r\n".encode())
             answers.append(ask(sock, request)[0])
     assert answers == [200, 200, 200, 429, 200, 429]
+    assert [refusal(server)[0] for _ in range(5)] == [200] * 5, "the proxy's own"
 
 
 def test_bytes_of_a_connection(start: StartServer, root: Path, mode: str) -> None:
