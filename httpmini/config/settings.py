@@ -274,7 +274,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=0.0, le=1_000_000.0),
         _says("""How often one address may ask, in requests per second; behind trusted proxies the client's own address
-        counts, and there is no limit for what they ask for themselves. More is a 429 that says when to come back. 0 is no limit."""),
+        counts, and there is no limit for what they ask for themselves. More is a 429 that says when
+        to come back. 0 is no limit."""),
     ] = 0.0
     address_burst: Annotated[
         int,

@@ -73,7 +73,7 @@ class ProxiedConnection(HttpConnection):
 
     @property
     def _limited_host(self) -> str:
-        """See ``HttpConnection``. What a proxy asks for itself, as when it looks whether we are well, is not counted."""
+        """See ``HttpConnection``. What a proxy asks for itself is not counted: its look at our health."""
         return "" if self._proxies.trusts(self._peer.host) else self._peer.host
 
     def _find_client(self, headers: Headers) -> Peer:
