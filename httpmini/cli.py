@@ -270,9 +270,22 @@ def show(file: str | None) -> None:
 
 
 @config_group.command()
-@click.argument("old")
-@click.argument("new")
-def diff(old: str, new: str) -> None:
-    """Print what changes when a server that runs with OLD is reloaded with NEW; nothing when nothing does."""
-    for line in config.differences(config.load(old), config.load(new)):
+@click.argument("files", nargs=-1, required=True, metavar="[OLD] NEW")
+def diff(files: tuple[str, ...]) -> None:
+    """Print what changes when a server that runs with OLD is reloaded with NEW; nothing when nothing does.
+
+    Without OLD: the server that runs with the pid file of NEW, and what it has from its own command line stays.
+    """
+    if len(files) > 2:
+        raise UsageError(f"config diff takes one file or two, not {len(files)}")
+    after = config.load(files[-1])
+    if len(files) == 2:
+        before = config.load(files[0])
+    else:
+        from httpmini.daemon.ctl import process_of
+        from httpmini.daemon.in_force import read_settings, with_flags_of
+
+        before = read_settings(process_of(after))
+        after = with_flags_of(before, after)
+    for line in config.differences(before, after):
         click.echo(line)

@@ -17,6 +17,7 @@ from httpmini.config import Config, differences
 from httpmini.daemon import lifecycle, sandbox
 from httpmini.daemon.confinement import become_somebody, read_folders, refuse_outside, written_folders
 from httpmini.daemon.doors import Listeners, listen, those_of, url_of
+from httpmini.daemon.in_force import InForce
 from httpmini.daemon.limits import make_addresses, make_limiter
 from httpmini.daemon.logs import Logs, make_access_log
 from httpmini.daemon.pid_file import PidFile
@@ -102,6 +103,7 @@ class _Server:
         self._confined = ""  # by what
         self._writable: set[str] = set()
         self._pid_file = PidFile(self._config.daemon.pid_file)
+        self._in_force = InForce()
         self._listeners: Listeners = {}
         try:
             self._listeners = listen(self._config, {}, self._inherited)
@@ -124,6 +126,7 @@ class _Server:
             self.close()
             raise
         self.plan = self._make_plan(self._config, self._logs, self._pid_file, self._listeners)
+        self._in_force.show(self._config)
 
     def log(self, text: str, level: Level = Level.NOTICE, /) -> None:
         """One line about the server itself."""
@@ -148,6 +151,7 @@ class _Server:
         """Write what waits, close the logs, and take the pid file away."""
         self._logs.close()
         self._pid_file.close()
+        self._in_force.close()
 
     def banner(self) -> str:
         """Where and how, in one line."""
@@ -213,11 +217,13 @@ class _Server:
         parts = copy(self.service), copy(self.side_service)
         admission = *_admission(self._config), self.admission.slots, self.admission.addresses
         self._config, self._logs, self._pid_file, self._listeners = config, logs, pid_file, listeners
+        self._in_force.show(config)
         self._become(services)
         self.admission.change(*_admission(config), *places)
 
         def take_back() -> None:
             self._config, self._logs, self._pid_file, self._listeners = before
+            self._in_force.show(self._config)
             self._become(parts)
             self.admission.change(*admission)
 

@@ -50,9 +50,13 @@ class Place:
         self.file.write_text("".join(f"[{name}]\n{text}" for name, text in sections.items()))
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        """A command about this file, from another folder than the file's."""
+        """A command about this file."""
+        return self.call(*arguments, "-c", "httpmini.toml")
+
+    def call(self, *arguments: str) -> tuple[int, str, str]:
+        """Any command, with the folder as the current one."""
         done = subprocess.run(
-            [*PROGRAM, *arguments, "-c", "httpmini.toml"],
+            [*PROGRAM, *arguments],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(HOME)},
             stdin=subprocess.DEVNULL,
@@ -256,6 +260,39 @@ def test_a_reload_that_fails_is_heard_of(place: Place) -> None:
     status, said, _ = place.run("ctl", "status")
     assert re.search(r"^reloads    1, 1 failed$", said, re.MULTILINE), said
     assert place.run("ctl", "stop") == (0, f"process {process} has ended\n", "")
+
+
+def test_what_a_reload_would_change(make_place: Callable[[str], Place], mode: str) -> None:
+    """Of what runs, with what was said on its command line; not of what the file said when it began."""
+    place = make_place(mode)
+    status, said, _ = place.run("serve", "--daemon", "--max-clients", "99")
+    assert status == 0, said
+    assert place.call("config", "diff", "httpmini.toml") == (0, "", "")
+    place.write(server='product = "another"\nmax_clients = 50\n', limits="idle_s = 3.0\n")
+    changes = 'server.product: "httpmini/0.1.0" -> "another"\nlimits.idle_s: 15.0 -> 3.0\n'
+    assert place.call("config", "diff", "httpmini.toml") == (0, changes, "")
+    assert place.run("ctl", "reload")[0] == 0
+    assert place.call("config", "diff", "httpmini.toml") == (0, "", "")
+    assert place.run("ctl", "stop")[0] == 0
+    status, _, errors = place.call("config", "diff", "httpmini.toml")
+    assert (status, "no server runs with the pid file" in errors) == (1, True), errors
+    status, _, errors = place.call("config", "diff", "a", "b", "c")
+    assert (status, errors) == (2, "httpmini: config diff takes one file or two, not 3\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_what_runs_is_not_shown_to_others(place: Place) -> None:
+    process = place.begin()
+    folder = Path(f"/proc/{process}/fd")
+    looking = subprocess.run(
+        [sys.executable, "-c", f"import os; os.setuid(65534); print(os.listdir('{folder}'))"],
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert "PermissionError" in looking.stderr
+    assert place.run("ctl", "stop")[0] == 0
 
 
 def test_the_pid_file_moves_with_a_reload(place: Place) -> None:
