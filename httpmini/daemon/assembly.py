@@ -141,7 +141,7 @@ class _Server:
         if sandbox.enter(folders, written_folders(config)):
             self._confined, self._writable = "Landlock", written_folders(config)
         else:
-            self.log("no sandbox: this kernel has no Landlock")
+            self.log("no sandbox: this kernel has no Landlock, or does not let us use it")
 
     def reopen_logs(self) -> None:
         """They have been moved away."""

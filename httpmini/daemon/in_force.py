@@ -22,7 +22,10 @@ class InForce:
     """What this process shows of its settings; where there are no files in memory (memfd_create(2)), nothing."""
 
     def __init__(self) -> None:
-        self._fd = os.memfd_create(_NAME) if hasattr(os, "memfd_create") else None
+        self._fd: int | None = None
+        if hasattr(os, "memfd_create"):
+            with contextlib.suppress(OSError):  # a filter of system calls may forbid it
+                self._fd = os.memfd_create(_NAME)
 
     def show(self, config: Config) -> None:
         """These are in force now."""

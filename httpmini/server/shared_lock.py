@@ -25,7 +25,10 @@ class SharedLock:
     def __init__(self) -> None:
         if not hasattr(os, "memfd_create"):
             raise CannotRun("limits by address or in total need memfd_create(2), which Linux has")
-        self._fd = os.memfd_create("httpmini")
+        try:
+            self._fd = os.memfd_create("httpmini")
+        except OSError as error:
+            raise CannotRun(f"limits by address or in total need memfd_create(2): {error.strerror}") from error
 
     def __del__(self) -> None:
         if hasattr(self, "_fd"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +13,10 @@ import pytest
 import yaml
 
 from httpmini.config import load, rows
+from tests.conftest import StartServer
 from tests.support.processes import WAIT_S
 from tests.support.tools import tool
+from tests.support.wire import get
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = "/opt/httpmini/bin/httpmini"
@@ -47,6 +51,51 @@ def test_little_is_left_open(units: list[Path]) -> None:
     done = analyse("security", "--offline=true", f"--threshold={EXPOSURE_TENTHS}", str(units[0]))
     assert done.returncode == 0, done.stdout
     assert re.search(r"exposure level for httpmini\.service: 0\.\d SAFE", done.stdout), done.stdout
+
+
+def _system_calls() -> dict[str, set[str]]:
+    """The groups of them that systemd knows, with what is in each."""
+    groups: dict[str, set[str]] = {}
+    for line in analyse("syscall-filter").stdout.splitlines():
+        if line.startswith("@"):
+            members = groups.setdefault(line.strip(), set())
+        elif line.startswith("    ") and not line.strip().startswith("#"):
+            members.add(line.strip())
+    return groups
+
+
+def _resolve(name: str, groups: dict[str, set[str]]) -> set[str]:
+    return set().union(*(_resolve(one, groups) for one in groups[name])) if name in groups else {name}
+
+
+def test_no_system_call_is_missing(start: StartServer, tmp_path: Path, mode: str) -> None:
+    """The unit allows all that the server uses: its sandbox, limits, a reload, pages, files that are large."""
+    allowed: set[str] = set()
+    groups = _system_calls()
+    for line in re.findall(
+        r"^SystemCallFilter=(.*)$", (ROOT / "conf/systemd/httpmini.service").read_text(), re.MULTILINE
+    ):
+        named = set().union(*(_resolve(name, groups) for name in line.removeprefix("~").split()))
+        allowed = allowed - named if line.startswith("~") else allowed | named
+    root = tmp_path / "root"
+    root.mkdir()
+    with open(root / "large.bin", "wb") as file:
+        file.truncate(3_000_000)
+    counts = tmp_path / "counts"
+    limits = "[limits]\naddress_clients = 9\naddress_requests_per_s = 99.0\ntotal_bytes_per_s = 9000000\n"
+    text = f'[server]\nmode = "{mode}"\nworkers = 2\n{limits}[log]\naccess = "access.log"\n'
+    server = start(root, config=text, wrapper=(tool("strace", "strace"), "-f", "-c", "-o", str(counts)))
+    (process,) = server.children()
+    for target in ("/", "/large.bin", "/large.bin", "/nowhere", "/-/status.json"):
+        get(server.port, target, "Host: localhost")
+    os.kill(process, signal.SIGHUP)
+    server.wait_for_line("(?<!not) reloaded: ")
+    assert len(get(server.port, "/large.bin")[2]) == 3_000_000
+    os.kill(process, signal.SIGTERM)  # strace itself does not pass signals on
+    assert server.wait() == 0
+    used = {line.split()[-1] for line in counts.read_text().splitlines()[2:-2]}
+    assert {"landlock_restrict_self", "sendfile", "memfd_create"} <= used
+    assert used - allowed == set()
 
 
 def test_a_drain_ends_in_time() -> None:
