@@ -30,7 +30,12 @@ class InForce:
     def show(self, config: Config) -> None:
         """These are in force now."""
         if self._fd is not None:
-            text = msgspec.json.encode(config)
+            try:
+                text = msgspec.json.encode(config)
+            except UnicodeEncodeError:  # a name that is not UTF-8 (PEP 383); others need not wait for this import
+                import json
+
+                text = json.dumps(msgspec.to_builtins(config)).encode()
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, text, 0)
 
@@ -47,14 +52,16 @@ def read_settings(process: int) -> Config:
     Raises:
         CannotRun: it may not be looked at, or shows nothing.
     """
+    import json
+
     try:
         for descriptor in Path(f"/proc/{process}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):  # closed meanwhile
                 if str(descriptor.readlink()).startswith(f"/memfd:{_NAME} "):
-                    return msgspec.json.decode(descriptor.read_bytes(), type=Config)
+                    return msgspec.convert(json.loads(descriptor.read_bytes()), Config)
     except OSError as error:
         raise CannotRun(f"cannot look at process {process}: {error.strerror}; its user and root can") from error
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # ValidationError is one, too
         raise CannotRun(f"process {process} runs another version of httpmini, with other settings") from error
     raise CannotRun(f"process {process} does not show its settings")
 

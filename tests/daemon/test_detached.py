@@ -335,3 +335,14 @@ def test_standard_output_that_nobody_sees(place: Place) -> None:
     assert status == 0
     assert 'log.access = "stdout", which nobody sees from here on' in errors
     assert place.run("ctl", "stop")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["café".encode("latin-1"), "mit Ümlaut".encode()])
+def test_what_runs_with_a_strange_name(place: Place, name: bytes) -> None:
+    """A root whose name is not UTF-8 can only be said on the command line."""
+    strange = os.fsdecode(name)
+    (place.folder / strange).mkdir()
+    status, said, _ = place.run("serve", strange, "--daemon")
+    assert status == 0, said
+    assert place.call("config", "diff", "httpmini.toml") == (0, "", "")
+    assert place.run("ctl", "stop")[0] == 0
