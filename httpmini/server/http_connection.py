@@ -288,7 +288,9 @@ class HttpConnection(Connection):
             head: its octets, when nothing came before or behind them.
             now: the time.
         """
-        if self._service.limiter and (wait_s := self._service.limiter.limit(self, self._limited_host)):
+        if self._service.limiter is None:
+            self.throttle = None  # a reload may have ended it
+        elif wait_s := self._service.limiter.limit(self, self._limited_host):
             often = ProtocolError(REASONS["address-requests"], fields=(_retry_after(wait_s),))
             self._answer_with(request, self._draw_refusal(often, self._service.of(request.host)), now)
             return

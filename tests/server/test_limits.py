@@ -173,13 +173,18 @@ def test_reload(start: StartServer, root: Path, tmp_path: Path, mode: str) -> No
         os.kill(server.pid, signal.SIGHUP)
         server.wait_for_line("(?<!not) reloaded: ")
         assert ask(sock)[0] == 200
-        file.write_text(settings(mode, ""))
+        file.write_text(settings(mode, "client_bytes_per_s = 1000"))
         os.kill(server.pid, signal.SIGHUP)
         server.wait_for_line("(?<!not) reloaded: ", 2)
-        assert ask(sock)[0] == ask(sock)[0] == 200
-        file.write_text(settings(mode, "address_requests_per_s = 0.02\naddress_burst = 1"))
+        assert ask(sock)[0] == 200
+        file.write_text(settings(mode, ""))
         os.kill(server.pid, signal.SIGHUP)
         server.wait_for_line("(?<!not) reloaded: ", 3)
+        large = LARGE.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
+        assert len(ask(sock, large)[2]) == LARGE_BYTES, "which would take five minutes"
+        file.write_text(settings(mode, "address_requests_per_s = 0.02\naddress_burst = 1"))
+        os.kill(server.pid, signal.SIGHUP)
+        server.wait_for_line("(?<!not) reloaded: ", 4)
         assert ask(sock)[0] == 200
         assert ask(sock)[0] == 429
 
