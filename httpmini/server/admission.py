@@ -84,7 +84,7 @@ class Admission:
         # There is room again when a tenth is free: a busy server that touches its limit writes two lines, not
         # thousands.
         self._room_again = max_clients - max(1, max_clients // 10)
-        # While it is crowded: how long it takes until somebody leaves, and when that was last.
+        # How long it takes until somebody leaves, while it is crowded; and when that was last in this process.
         self._mean_wait_s = 0.0
         self._left_at = 0.0
 
@@ -128,9 +128,8 @@ class Admission:
             if place is None:
                 slots.give()
                 return Refusal.CROWDED
-        if not slots.is_crowded and slots.active >= self.max_clients:
-            slots.is_crowded = True
-            self._left_at = time.monotonic()
+        if not slots.crowded_since and slots.active >= self.max_clients:
+            slots.crowded_since = time.monotonic()
             then = "further ones wait in the backlog" if self.overflow == "queue" else "further ones get a refusal"
             self._log(f"max_clients reached: {self.max_clients} clients; {then}", Level.WARNING)
         if addresses is None or place is None:
@@ -141,20 +140,21 @@ class Admission:
         """Seconds in which there is likely to be room for ``host``, by what was seen of those who left."""
         if refusal is Refusal.CROWDED and self.addresses is not None:
             return self.addresses.retry_s(host)
-        if refusal is Refusal.BUSY and self._left_at:
-            return max(self._mean_wait_s, time.monotonic() - self._left_at)
+        if refusal is Refusal.BUSY and (since := self.slots.crowded_since):
+            return max(self._mean_wait_s, time.monotonic() - max(since, self._left_at))
         return 0.0
 
     def release(self, slots: Slots) -> None:
         """Take a slot back; see ``Slot``."""
         slots.give()
-        if not slots.is_crowded:
+        if not (since := slots.crowded_since):
             return
         now = time.monotonic()
-        self._mean_wait_s += (now - self._left_at - self._mean_wait_s) / 8
+        waited_s = now - max(since, self._left_at)  # what was before it became crowded is another matter
+        self._mean_wait_s += (waited_s - self._mean_wait_s) / 8
         self._left_at = now
         if (active := slots.active) <= self._room_again:
-            slots.is_crowded = False
+            slots.crowded_since = 0.0
             self._log(f"max_clients left: {active} of {self.max_clients} clients")
 
 

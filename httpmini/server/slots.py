@@ -14,10 +14,11 @@ class Slots(Protocol):
     """So many places.
 
     Attributes:
-        is_crowded: that the last place was taken has been said, and that there is room again has not.
+        crowded_since: when it was said that the last place was taken, by the monotonic clock, which is the same for all
+            processes; 0 when it was said since that there is room again.
     """
 
-    is_crowded: bool
+    crowded_since: float
 
     @property
     def active(self) -> int:
@@ -40,7 +41,7 @@ class LocalSlots:
         self._count = count
         self._lock = threading.Lock()
         self.active = 0
-        self.is_crowded = False
+        self.crowded_since = 0.0
 
     def resize(self, count: int) -> None:
         """Another number of places; when more are taken, none is free until that many have been given back."""
@@ -81,7 +82,7 @@ class SharedSlots:
         flags = os.EFD_SEMAPHORE | os.EFD_NONBLOCK | os.EFD_CLOEXEC
         self._semaphore = os.eventfd(count, flags)
         self._memory = mmap.mmap(-1, 8 * (processes + 1))
-        self._fields = memoryview(self._memory).cast("Q")  # the last one is for all: whether it is crowded
+        self._fields = memoryview(self._memory).cast("Q")  # the last one is for all: since when it is crowded, in ns
         self._own = 0
 
     def belong_to(self, process: int) -> None:
@@ -98,13 +99,13 @@ class SharedSlots:
         return sum(self._fields[:-1])
 
     @property
-    def is_crowded(self) -> bool:
+    def crowded_since(self) -> float:
         """See ``Slots``."""
-        return bool(self._fields[-1])
+        return self._fields[-1] / 1e9
 
-    @is_crowded.setter
-    def is_crowded(self, value: bool) -> None:
-        self._fields[-1] = value
+    @crowded_since.setter
+    def crowded_since(self, moment: float) -> None:
+        self._fields[-1] = int(moment * 1e9)
 
     def take(self) -> bool:
         """See ``Slots``."""

@@ -10,6 +10,7 @@ import pytest
 
 from httpmini.server.admission import AddressRules, Admission, Overflow, Slot
 from httpmini.server.connection import Refusal
+from httpmini.server.slots import SharedSlots
 from tests.support.logs import log_into
 
 
@@ -206,8 +207,24 @@ def test_when_there_is_likely_to_be_room() -> None:
     begun = time.monotonic()
     slots = take(admission, 2)
     assert 0.0 <= admission.retry_s("127.0.0.1", Refusal.BUSY) <= time.monotonic() - begun
-    before = time.monotonic()
     slots.pop().release()
     assert admission.retry_s("127.0.0.1", Refusal.BUSY) <= time.monotonic() - begun
     assert admission.retry_s("127.0.0.1", Refusal.RESOURCES) == 0.0
-    assert before >= begun
+
+
+def test_an_earlier_crowd_is_another_matter() -> None:
+    """Of two processes that share the places, each of which has seen another part of it."""
+    shared = SharedSlots(2, 1)
+    one, other = (Admission(2, "refuse", AddressRules(), log_into([]), shared) for _ in range(2))
+    for slot in take(one, 2):
+        slot.release()
+    time.sleep(0.3)  # what must not be taken for a wait
+    begun = time.monotonic()
+    slots = take(other, 2)
+    slots.pop().release()
+    slots += take(other)
+    for admission in (one, other):
+        assert admission.retry_s("127.0.0.1", Refusal.BUSY) <= time.monotonic() - begun
+    for slot in slots:
+        slot.release()
+    shared.close()
