@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from httpmini import config
 from httpmini.errors import ConfigError
 from httpmini.protocol.message import bare_host
 from httpmini.site.users import set_password
+from httpmini.site.witness import SETTLED_S
 from tests.conftest import StartServer
-from tests.support.processes import ServerProcess
+from tests.support.processes import ServerProcess, eventually
 from tests.support.wire import connect, converse, read_answer
 
 SITES = """
@@ -79,6 +81,8 @@ def request(target: str, fields: str) -> bytes:
 def test_whose_file_it_is(start: StartServer, folder: Path, mode: str) -> None:
     """Also on one connection, and when answers lie ready."""
     server = begin(start, folder, mode)
+    youngest = max((folder / name / "x.txt").stat().st_ctime for name in "ab")
+    eventually(lambda: time.time() > youngest + SETTLED_S, "the files are old enough for answers to be kept")
     with connect(server.port) as sock:
         for _ in range(3):
             for what, (target, fields, site) in ASKED.items():
