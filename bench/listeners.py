@@ -23,16 +23,16 @@ from pathlib import Path
 from bench.compare import wrk
 from bench.compare.processes import LOAD_CORE, SERVER_CORE, pin_to, processor_ns
 from httpmini import config
-from httpmini.daemon.assembly import make_service, make_site
-from httpmini.server.admission import AddressRules, Admission
-from httpmini.server.assignment import Assignment
-from httpmini.server.children import Children
-from httpmini.server.control import Bell, Control
-from httpmini.server.error_log import Level, error_log
+from httpmini.daemon.build import make_service, make_site
+from httpmini.server.core.context import Context
+from httpmini.server.core.counters import Counters
+from httpmini.server.core.processes import ChildProcesses
+from httpmini.server.core.reactor import Reactor
+from httpmini.server.core.scoreboard import Scoreboard
+from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
+from httpmini.server.limits.admission import AddressRules, Admission
+from httpmini.server.logs.error import Level, error_log
 from httpmini.server.modes.select import Select
-from httpmini.server.reactor import Reactor
-from httpmini.server.scoreboard import Scoreboard
-from httpmini.server.tally import Tally
 
 WORKERS = 2
 KILLED = 100  # connections that wait when a worker is killed
@@ -92,8 +92,10 @@ def _work(root: Path, listener: socket.socket, listeners: list[socket.socket]) -
     settings = config.load(str(root / "httpmini.toml"))
     service = make_service(settings, make_site(settings), lambda _line: None, log)
     admission = Admission(1000, "queue", AddressRules(), log)
-    control, reactor = Control(Bell(), 1.0), Reactor(log, service.tick)
-    Select(Assignment([listener], service, admission, control, reactor, Children(), log, Scoreboard(Tally()))).serve()
+    shutdown, reactor = Shutdown(WakeUpPipe(), 1.0), Reactor(log, service.tick)
+    Select(
+        Context([listener], service, admission, shutdown, reactor, ChildProcesses(), log, Scoreboard(Counters()))
+    ).serve()
 
 
 def end(workers: list[Worker]) -> None:

@@ -30,7 +30,7 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
-from httpmini.server.log_file import BATCH_LINES
+from httpmini.server.logs.file import BATCH_LINES
 from httpmini.server.modes import MODES
 
 RESULTS = Path(__file__).parent / "results"

@@ -37,7 +37,7 @@ from functools import reduce
 
 from run import PATIENCE, main
 
-from httpmini.server.connection import Connection, Interest, Patience, Peer, Refusal
+from httpmini.server.core.connection import Connection, Interest, Peer, Refusal, Timeouts
 
 PORT = 51216
 HELLO = b"CALC 1"
@@ -57,8 +57,8 @@ _OPERATORS: dict[bytes, Callable[[Decimal, Decimal], Decimal]] = {
 class CalculatorConnection(Connection):
     """One client's calculations. Holds one read's bytes, ``OPERANDS`` numbers and one answer, never more."""
 
-    def __init__(self, patience: Patience, now: float) -> None:
-        super().__init__(patience, now)
+    def __init__(self, timeouts: Timeouts, now: float) -> None:
+        super().__init__(timeouts, now)
         self._received = bytearray()
         self._greeted = False
         self._operands: list[Decimal] = []

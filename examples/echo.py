@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from run import PATIENCE, main
 
-from httpmini.server.connection import Connection, Peer, Refusal
+from httpmini.server.core.connection import Connection, Peer, Refusal
 
 PORT = 7007  # the RFC's own, 7, is for root
 BUSY = b"echo: busy, come again later\n"

@@ -6,17 +6,17 @@ import click
 
 from httpmini.daemon import lifecycle
 from httpmini.errors import CannotRun
-from httpmini.server.admission import AddressRules, Admission, Overflow
-from httpmini.server.connection import Patience, Service
-from httpmini.server.error_log import Level, error_log
-from httpmini.server.listener import Endpoint, endpoint_of, open_listeners
+from httpmini.server.core.connection import Service, Timeouts
+from httpmini.server.limits.admission import AddressRules, Admission, Overflow
+from httpmini.server.listeners.tcp import Endpoint, endpoint_of, open_listeners
+from httpmini.server.logs.error import Level, error_log
 from httpmini.server.modes import MODES, make_slots
 
 HOST = "127.0.0.1"  # exercises are not for the network
 BACKLOG = 128
 DRAIN_S = 5.0
 WORKERS = 2  # in prefork mode
-PATIENCE = Patience(idle_s=300.0, send_stall_s=30.0, linger_s=2.0, linger_bytes=1 << 20)
+PATIENCE = Timeouts(idle_s=300.0, send_stall_s=30.0, linger_s=2.0, linger_bytes=1 << 20)
 
 
 def main(name: str, service: Service, default_port: int) -> None:

@@ -7,7 +7,7 @@ that the server need not wait for the client, and ``python -m httpmini`` is read
 TYPE_CHECKING = False  # typing's own costs 5 ms, and a program has to be ready for Ctrl-C soon
 if TYPE_CHECKING:
     from httpmini.client.client import Client, fetch
-    from httpmini.client.download import download
+    from httpmini.client.download.download import download
     from httpmini.client.options import Limits, Retries, Timeouts
     from httpmini.client.response import Response
     from httpmini.errors import FetchError
@@ -23,7 +23,7 @@ _HOMES = {
     "Retries": "httpmini.client.options",
     "Timeouts": "httpmini.client.options",
     "__version__": "httpmini.version",
-    "download": "httpmini.client.download",
+    "download": "httpmini.client.download.download",
     "fetch": "httpmini.client.client",
 }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from httpmini.server.modes import MODES
-from httpmini.site.witness import SETTLED_S
+from httpmini.site.freshness import SETTLED_S
 from tests.support.processes import ServerProcess, eventually
 from tests.support.site_tree import make_site
 

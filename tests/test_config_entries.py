@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from httpmini import config
-from httpmini.config.settings import LISTS
+from httpmini.config.schema import LISTS
 from httpmini.errors import ConfigError
 from httpmini.site.users import set_password
 from tests.support.small_site import write_tree

@@ -374,13 +374,13 @@ HTTP_PARTS = (
     "httpmini.cli",
     "httpmini.client",
     "httpmini.config",
-    "httpmini.daemon.assembly",
+    "httpmini.daemon.build",
     "httpmini.protocol.grammar",
     "httpmini.protocol.message",
     "httpmini.protocol.reader",
     "httpmini.protocol.status",
     "httpmini.protocol.writer",
-    "httpmini.server.http_connection",
+    "httpmini.server.http.connection",
     "httpmini.site",
 )
 

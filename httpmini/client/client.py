@@ -16,13 +16,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
-from httpmini.client.connect import Routing, dial
 from httpmini.client.decode import ACCEPTED
-from httpmini.client.exchange import Trace, Wire
 from httpmini.client.options import Limits, Retries, Timeouts
 from httpmini.client.response import Response
 from httpmini.client.retry import SAFE_METHODS, is_passing, pause_before
-from httpmini.client.timings import Timings
+from httpmini.client.transport.connect import Routing, dial
+from httpmini.client.transport.exchange import Trace, Wire
+from httpmini.client.transport.timings import Timings
 from httpmini.client.url import Url, join, parse_url
 from httpmini.errors import BadRedirect, BadUrl, FetchError, NotConnected, Truncated
 from httpmini.protocol.grammar import BAD_TARGET_OCTET, TOKEN

@@ -9,9 +9,9 @@ from contextlib import suppress
 from types import TracebackType
 
 from httpmini.client.decode import codings_of, decode
-from httpmini.client.exchange import Wire
 from httpmini.client.options import Limits
-from httpmini.client.timings import Timings
+from httpmini.client.transport.exchange import Wire
+from httpmini.client.transport.timings import Timings
 from httpmini.client.url import Url
 from httpmini.errors import BadRedirect, BadStatus, FetchError, TooLarge
 from httpmini.protocol.framing import Data

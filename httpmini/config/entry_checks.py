@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from httpmini.config.checks import MEDIA_TYPE, Draft
-from httpmini.config.settings import RealmSettings, RedirectSettings, RuleSettings
+from httpmini.config.schema import RealmSettings, RedirectSettings, RuleSettings
 from httpmini.protocol.grammar import BAD_VALUE_OCTET, TOKEN
 from httpmini.site.resolve import Resolver
 from httpmini.site.rules import Glob, Redirect, encoded, is_circle

@@ -16,8 +16,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from httpmini.config.loader import Flags, make_config, read_tables
-from httpmini.config.settings import LISTS, Config
-from httpmini.config.words import toml
+from httpmini.config.render import toml
+from httpmini.config.schema import LISTS, Config
 from httpmini.errors import ConfigError, Problem
 from httpmini.protocol.message import bare_host
 

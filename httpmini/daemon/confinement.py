@@ -13,13 +13,18 @@ from httpmini.config.identity import find_identity
 from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import become
 from httpmini.errors import CannotRun, visible
-from httpmini.server.connection import LOCAL
+from httpmini.server.core.connection import LOCAL
 from httpmini.site import pages
 
 # What is imported when it is needed, and not before: at the start nobody has to wait for it.
 _LATE = (
     *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tomllib", "traceback", "unicodedata"),
-    *("httpmini.daemon.detach", "httpmini.server.json_log", "httpmini.server.system_log", "httpmini.site.users"),
+    *(
+        "httpmini.daemon.daemonize",
+        "httpmini.server.logs.json_lines",
+        "httpmini.server.logs.syslog",
+        "httpmini.site.users",
+    ),
 )
 
 

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 import msgspec
 
 from httpmini.client.client import Client
-from httpmini.client.connect import Routing
 from httpmini.client.options import Timeouts
+from httpmini.client.transport.connect import Routing
 from httpmini.config import Config
 from httpmini.daemon.pid_file import find_owner
 from httpmini.daemon.status import Report
 from httpmini.errors import CannotRun, FetchError
-from httpmini.server.listener import UNIX, Endpoint, parse_endpoint
+from httpmini.server.listeners.tcp import UNIX, Endpoint, parse_endpoint
 
 _LOOK_S = 0.05
 _BESIDES_S = 10.0  # beyond drain_s: for what is not waited for in there

@@ -23,19 +23,19 @@ import msgspec
 
 from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, HttpminiError
-from httpmini.server.admission import Admission
-from httpmini.server.assignment import Assignment
-from httpmini.server.children import Children
-from httpmini.server.connection import Service
-from httpmini.server.control import Bell, Control
-from httpmini.server.error_log import Level, Log, describe
-from httpmini.server.inherited import InheritedListener
+from httpmini.server.core.connection import Service
+from httpmini.server.core.context import Context
+from httpmini.server.core.counters import Counters
+from httpmini.server.core.processes import ChildProcesses
+from httpmini.server.core.reactor import Reactor
+from httpmini.server.core.scoreboard import Scoreboard
+from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
+from httpmini.server.core.status_listener import StatusListener
+from httpmini.server.core.transfer import Client
+from httpmini.server.limits.admission import Admission
+from httpmini.server.listeners.activation import InheritedListener
+from httpmini.server.logs.error import Level, Log, describe
 from httpmini.server.modes import MODES, Mode
-from httpmini.server.reactor import Reactor
-from httpmini.server.scoreboard import Scoreboard
-from httpmini.server.side_door import SideDoor
-from httpmini.server.tally import Tally
-from httpmini.server.transfer import Client
 
 # A person who has pressed Ctrl-C and sees nothing happen for this long is told why.
 PATIENCE_S = 1.0
@@ -78,7 +78,7 @@ class _Running(msgspec.Struct, eq=False):
     """A mode that serves, or has retired and is not done."""
 
     mode: Mode
-    control: Control
+    shutdown: Shutdown
 
 
 class Lifecycle:
@@ -112,16 +112,16 @@ class Lifecycle:
         self._log = log
         self._read_again = reload
         self._reopen = reopen
-        self._bell = Bell()
-        self._children = Children(
+        self._bell = WakeUpPipe()
+        self._children = ChildProcesses(
             lambda: [client for running in self._serving for client in running.mode.clients],
         )
-        self._board = board or Scoreboard(Tally())
+        self._board = board or Scoreboard(Counters())
         self._board.watch(self._clients)
         self._manager = manager or ServiceManager({})
-        self._reactor = Reactor(log, self._tick, self._board.tally)
+        self._reactor = Reactor(log, self._tick, self._board.counters)
         self._reactor.longest_wait_s = self._manager.watchdog_s
-        self._side_door = SideDoor(side_service or service, self._reactor, log)
+        self._status_listener = StatusListener(side_service or service, self._reactor, log)
         self._serving: list[_Running] = []  # the last one serves, the others have retired and are not done
         self._calls: deque[Callable[[], None]] = deque()
         self._stops = 0  # how often that was asked for
@@ -146,7 +146,7 @@ class Lifecycle:
                 self._serve()
                 self._finish()
         finally:
-            self._side_door.close()
+            self._status_listener.close()
             for listener in self._plan.all_listeners:
                 listener.close()
             self._reactor.close()
@@ -166,14 +166,14 @@ class Lifecycle:
     def _begin(self, plan: Plan) -> None:
         """Begin the plan's mode; from then on it is the one that serves."""
         _allow_descriptors(self._admission.max_clients, MODES[plan.mode].descriptors_per_client)
-        control = Control(self._bell, plan.drain_s)
+        shutdown = Shutdown(self._bell, plan.drain_s)
         try:
             mode = MODES[plan.mode](
-                Assignment(
+                Context(
                     plan.listeners,
                     self._service,
                     self._admission,
-                    control,
+                    shutdown,
                     self._reactor,
                     self._children,
                     self._log,
@@ -182,12 +182,12 @@ class Lifecycle:
                 )
             )
         except BaseException:
-            control.close()
+            shutdown.close()
             raise
-        self._serving.append(_Running(mode, control))
-        self._side_door.open(plan.side_listeners)
+        self._serving.append(_Running(mode, shutdown))
+        self._status_listener.open(plan.side_listeners)
         for _ in range(self._stops):  # a signal came meanwhile
-            control.drain(time.monotonic())
+            shutdown.drain(time.monotonic())
 
     def _serve(self) -> None:
         """One mode after another, until a signal says stop; also then those who stand at the door are let in."""
@@ -199,13 +199,13 @@ class Lifecycle:
 
     def _finish(self) -> None:
         """Bring the clients that are left to their end."""
-        self._side_door.open(())
+        self._status_listener.open(())
         for listener in self._plan.all_listeners:  # who connects from now on is told so by the kernel
             _close(listener)
-        self._reactor.finish(lambda: self._serving[-1].control.deadline)
+        self._reactor.finish(lambda: self._serving[-1].shutdown.deadline)
         for running in self._serving:
             running.mode.finish()
-            running.control.close()
+            running.shutdown.close()
 
     def _hear(self) -> None:
         self._bell.silence()
@@ -248,7 +248,7 @@ class Lifecycle:
         self._leave(self._plan, plan)
         self._plan = plan
         self._log(f"reloaded: {plan.news}")
-        self._board.tally.reloads += 1
+        self._board.counters.reloads += 1
         self._board.publish()
         self._manager.ready(plan.title)
         self._forget_those_done()
@@ -257,7 +257,7 @@ class Lifecycle:
         said = str(error) if isinstance(error, HttpminiError) else f"fault: {describe(error)}"
         for line in said.splitlines():
             self._log(f"not reloaded: {line}", Level.ERROR)
-        self._board.tally.failed_reloads += 1
+        self._board.counters.failed_reloads += 1
         self._board.publish()
         self._manager.ready(self._plan.title)
 
@@ -270,7 +270,7 @@ class Lifecycle:
     def _forget_those_done(self) -> None:
         for running in [running for running in self._serving[:-1] if running.mode.is_done]:
             running.mode.finish()
-            running.control.close()
+            running.shutdown.close()
             self._serving.remove(running)
 
     def _drain(self) -> None:
@@ -279,7 +279,7 @@ class Lifecycle:
             self._manager.stopping()
         self._stops += 1
         for running in self._serving:
-            running.control.drain(time.monotonic())
+            running.shutdown.drain(time.monotonic())
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

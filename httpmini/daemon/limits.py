@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from httpmini.config import Config
-from httpmini.server.addresses import AddressPlaces, AddressRates, Rate
-from httpmini.server.limiter import Limiter
-from httpmini.server.throttle import SharedBucket
+from httpmini.server.limits.bandwidth import SharedBucket
+from httpmini.server.limits.client_limits import ClientLimits
+from httpmini.server.limits.per_address import AddressRates, AddressSlots, Rate
 
 
-def make_limiter(config: Config) -> Limiter | None:
+def make_limiter(config: Config) -> ClientLimits | None:
     """What is looked at for each request; None when there is nothing.
 
     Raises:
@@ -21,14 +21,14 @@ def make_limiter(config: Config) -> Limiter | None:
     if not (per_s or client or total):
         return None
     rates = AddressRates(Rate(per_s, limits.address_burst), time.monotonic) if per_s else None
-    return Limiter(rates, client, total, SharedBucket(total) if total else None)
+    return ClientLimits(rates, client, total, SharedBucket(total) if total else None)
 
 
-def make_addresses(config: Config, workers: int) -> AddressPlaces | None:
+def make_addresses(config: Config, workers: int) -> AddressSlots | None:
     """What is looked at for each client; None when there is nothing.
 
     Raises:
         CannotRun: this system cannot do that.
     """
     most = config.limits.address_clients
-    return AddressPlaces(most, workers if config.server.mode == "prefork" else 1) if most else None
+    return AddressSlots(most, workers if config.server.mode == "prefork" else 1) if most else None

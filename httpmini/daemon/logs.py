@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from httpmini.config import LogSettings
-from httpmini.server.access_log import AccessLog
-from httpmini.server.error_log import Level, error_log
-from httpmini.server.log_file import LogFile, LogWriter
+from httpmini.server.logs.access import AccessLog
+from httpmini.server.logs.error import Level, error_log
+from httpmini.server.logs.file import LogFile, LogWriter
 
 _IN_THE_SYSTEM = ("syslog", "journal")
 # A child or a thread writes its lines itself: nobody would do it later.
@@ -69,7 +69,7 @@ class Logs:
 def make_access_log(form: str, mode: str, write: Callable[[str], None]) -> AccessLog:
     """What writes a line in ``form``: "common", "combined" or "json"."""
     if form == "json":
-        from httpmini.server.json_log import JsonLog
+        from httpmini.server.logs.json_lines import JsonLog
 
         return JsonLog(mode, write)
     return AccessLog("common" if form == "common" else "combined", write)
@@ -82,7 +82,7 @@ def open_log(target: str, *, batched: bool = False, count: Callable[[int], None]
         CannotRun: it cannot be opened.
     """
     if target in _IN_THE_SYSTEM:
-        from httpmini.server.system_log import SystemLog
+        from httpmini.server.logs.syslog import SystemLog
 
         return SystemLog(target, count)
     return LogFile(target, batched=batched, count=count)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from httpmini.errors import visible
-from httpmini.server.error_log import Level, Log
+from httpmini.server.logs.error import Level, Log
 
 _State = tuple[int, int] | Literal["gone", "unreadable"]
 

@@ -27,6 +27,7 @@ from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
 from httpmini.site.authorise import Realm, authorise
+from httpmini.site.freshness import PathStamps
 from httpmini.site.listing import FORMS, draw_listing
 from httpmini.site.media_types import MediaTypes
 from httpmini.site.negotiate import preferred
@@ -36,7 +37,6 @@ from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
 from httpmini.site.variants import acceptable, find_variant
-from httpmini.site.witness import Witnesses
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
@@ -76,7 +76,7 @@ class Site(msgspec.Struct, frozen=True):
     """
 
     resolver: Resolver
-    witnesses: Witnesses
+    stamps: PathStamps
     index: tuple[bytes, ...]
     listing: bool
     media_types: MediaTypes
@@ -167,7 +167,7 @@ class Site(msgspec.Struct, frozen=True):
             response = Representation(chosen, media_type, coding, bool(self.codings)).answer(request, self.now())
             keep = response.owned_fds
             if not self.codings and response.status == (304 if request.is_conditional else 200):
-                response.is_current = self.witnesses.vouch(names, file.status, self.now(), missing)
+                response.is_current = self.stamps.vouch(names, file.status, self.now(), missing)
             return _with_fields(response, rules)
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):

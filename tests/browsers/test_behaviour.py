@@ -26,7 +26,7 @@ from tests.browsers.pages_site import (
     make_site,
     png,
 )
-from tests.browsers.test_www import ARTEFACTS, Witness
+from tests.browsers.test_www import ARTEFACTS, PathStamp
 from tests.support.processes import ServerProcess
 from tests.support.wire import connect, read_answer
 
@@ -137,7 +137,7 @@ def test_reload_asks_again_and_shows_what_changed(
     """A reload of what is unchanged is 304s throughout; of what has changed, 200s and the new content."""
     server = servers(mode, "plain")
     folder = f"dated-{mode}-{browser_name}"
-    witness = Witness(page)
+    witness = PathStamp(page)
     _write_page(root / folder, 1)
     _date_page(root / folder, seconds_ago=20)
     page.goto(f"{server.url}{folder}/page.html", wait_until="load")
@@ -181,7 +181,7 @@ def test_connections_are_used_again(page: Page, servers: Servers, mode: str, bro
     """A page with 50 images, then 50 requests one after another, on the few connections that a browser opens."""
     server = servers(mode, "plain")
     with CountingProxy(server.port) as proxy:
-        witness = Witness(page)
+        witness = PathStamp(page)
         page.goto(proxy.url + "gallery-50.html", wait_until="load")
         texts = page.evaluate(
             """async name => {
@@ -203,7 +203,7 @@ def test_connections_are_used_again(page: Page, servers: Servers, mode: str, bro
 def test_200_images_on_one_page(page: Page, servers: Servers, mode: str, name: str) -> None:
     """Each is there, and is the right one; with fewer slots than a browser has connections, too."""
     server = servers(mode, name)
-    witness = Witness(page)
+    witness = PathStamp(page)
     page.goto(f"{server.url}gallery-{IMAGES}.html", wait_until="load")
     assert witness.faults == []
     assert page.evaluate(SIZES_OF_IMAGES) == [list(image_size(number)) for number in range(IMAGES)]
@@ -214,7 +214,7 @@ def test_200_images_on_one_page(page: Page, servers: Servers, mode: str, name: s
 
 def test_back_and_forward(page: Page, servers: Servers, mode: str) -> None:
     server = servers(mode, "plain")
-    witness = Witness(page)
+    witness = PathStamp(page)
     page.goto(server.url + "walk/one.html", wait_until="load")
     for heading in ("two", "/walk/three/"):
         page.get_by_role("link", name="on").click()
@@ -240,7 +240,7 @@ def _step(page: Page, step: str, url: str) -> None:
 def test_odd_names_in_a_listing(page: Page, servers: Servers, mode: str) -> None:
     """Each link of a listing leads to the file of that very name (in a frame: that is quicker), the first one up."""
     server = servers(mode, "plain")
-    witness = Witness(page)
+    witness = PathStamp(page)
     page.goto(server.url, wait_until="load")
     page.get_by_text(ODD_FOLDER + "/", exact=True).click()
     page.get_by_role("heading", name=f"/{ODD_FOLDER}/", exact=True).wait_for()

@@ -31,7 +31,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
         running.kill()
 
 
-class Witness:
+class PathStamp:
     """Everything that goes wrong on a page."""
 
     def __init__(self, page: Page) -> None:
@@ -59,7 +59,7 @@ def _links(page: Page) -> list[str]:
 
 def test_every_page_and_everything_on_it(page: Page, server: ServerProcess) -> None:
     """Follow all links from the first page: no console message, no failed request, nothing over 399."""
-    witness = Witness(page)
+    witness = PathStamp(page)
     ahead, seen = [server.url], {server.url}
     pages = 0
     while ahead:
@@ -82,7 +82,7 @@ def test_every_page_and_everything_on_it(page: Page, server: ServerProcess) -> N
 def test_first_page_with_three_silent_connections_beside_it(page: Page, server: ServerProcess) -> None:
     """Browsers open spare connections; a server that waits for their requests hangs. The limit is the promise."""
     silent = [connect(server.port) for _ in range(3)]
-    witness = Witness(page)
+    witness = PathStamp(page)
     page.goto(server.url, wait_until="load", timeout=2_000)
     assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "http/1.0"
     assert [response.status for response in witness.responses[:1]] == [200]
@@ -93,7 +93,7 @@ def test_first_page_with_three_silent_connections_beside_it(page: Page, server: 
 
 
 def test_modules_run(page: Page, server: ServerProcess) -> None:
-    witness = Witness(page)
+    witness = PathStamp(page)
     page.goto(server.url + "play.html", wait_until="load")
     buttons = page.get_by_role("button")
     assert buttons.count() >= 2
@@ -120,7 +120,7 @@ def test_sound_is_loaded(page: Page, server: ServerProcess) -> None:
 
 def test_sound_can_be_sought(page: Page, server: ServerProcess) -> None:
     """With ranges the element really is at the second that was asked for (without them it says so and is not)."""
-    witness = Witness(page)
+    witness = PathStamp(page)
     page.goto(server.url + "listen.html", wait_until="load")
     time = page.evaluate(
         """() => new Promise((resolve, reject) => {
@@ -161,7 +161,7 @@ def test_error_page(page: Page, server: ServerProcess, browser_name: str) -> Non
 
 def test_reload_revalidates(page: Page, server: ServerProcess) -> None:
     page.goto(server.url, wait_until="load")
-    witness = Witness(page)
+    witness = PathStamp(page)
     page.reload(wait_until="load")
     assert witness.faults == []
     assert 304 in {int(line.split('" ')[1].split()[0]) for line in server.access_lines()}

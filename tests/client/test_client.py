@@ -21,9 +21,9 @@ import h11
 import pytest
 
 import httpmini
-from httpmini.client.connect import Routing
-from httpmini.client.exchange import MAX_INTERIM
 from httpmini.client.response import Response
+from httpmini.client.transport.connect import Routing
+from httpmini.client.transport.exchange import MAX_INTERIM
 from httpmini.client.url import parse_url
 from httpmini.errors import (
     BadRedirect,

@@ -20,10 +20,10 @@ from typing import Literal
 
 import pytest
 
-from httpmini.client.connect import Line, Routing, dial, parse_override
 from httpmini.client.options import Timeouts
-from httpmini.client.proxy import Proxies
-from httpmini.client.timings import Deadline, Timings
+from httpmini.client.transport.connect import Line, Routing, dial, parse_override
+from httpmini.client.transport.proxy import TrustedProxies
+from httpmini.client.transport.timings import Deadline, Timings
 from httpmini.client.url import Url, parse_url
 from httpmini.errors import NotConnected, NotResolved, TimedOut, TlsFailed, UsageError
 from tests.conformance.scripted import Converse, serving, wait_for_end
@@ -180,9 +180,9 @@ def test_an_override_is_for_its_port_only() -> None:
 # A real resolver in a network of its own, whose one name server is in the same process: it knows a few names.
 RESOLVER = """
 import fcntl, json, socket, struct, threading
-from httpmini.client.connect import Routing, dial
+from httpmini.client.transport.connect import Routing, dial
 from httpmini.client.options import Timeouts
-from httpmini.client.timings import Timings
+from httpmini.client.transport.timings import Timings
 from httpmini.client.url import parse_url
 from httpmini.errors import FetchError
 
@@ -458,7 +458,7 @@ def listening_at(path: str, backlog: int = 8) -> Iterator[socket.socket]:
 @pytest.mark.parametrize("path", ["socket", "\0httpmini test"])
 def test_a_unix_socket_is_taken_for_every_host_and_beside_every_proxy(here: Path, path: str) -> None:
     timings = Timings()
-    routing = Routing(unix_socket=path, proxies=Proxies("http://127.0.0.1:1/"))
+    routing = Routing(unix_socket=path, proxies=TrustedProxies("http://127.0.0.1:1/"))
     with listening_at(path) as listener:
         line = connect("http://nowhere.invalid/", routing, timings)
         assert not line.via_proxy
@@ -601,7 +601,7 @@ def test_the_file_that_the_message_speaks_of(authority: Authority) -> None:
     """SSL_CERT_FILE makes the system's trust include this authority."""
     with serving(secret(authority.server("127.0.0.1")), 1) as url:
         program = (
-            "import sys; from httpmini.client import connect, options, timings, url\n"
+            "import sys; from httpmini.client.transport import connect, options, timings, url\n"
             "there = url.parse_url(sys.argv[1])\n"
             "line = connect.dial(there, connect.Routing(), options.Timeouts(), timings.Timings())\n"
             "with line.sock as sock: print(sock.recv(100).decode())"

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from httpmini.client.client import Client
-from httpmini.client.download import Downloaded, _is_of, download
+from httpmini.client.download.download import Downloaded, _is_of, download
+from httpmini.client.download.part import Plan
 from httpmini.client.options import Retries, Timeouts
-from httpmini.client.part import Plan
 from httpmini.client.versions import strong_validators
 from httpmini.errors import BadStatus, CannotRun, Corrupt
 from httpmini.protocol.message import Headers
@@ -278,8 +278,8 @@ while True:
 FETCHER = """
 import sys
 from httpmini.client.client import Client
-from httpmini.client import download as module
-from httpmini.client.download import download
+from httpmini.client.download import download as module
+from httpmini.client.download.download import download
 from httpmini.errors import HttpminiError
 module.SAVE_S = 0.05
 try:

@@ -22,11 +22,11 @@ from pathlib import Path
 import pytest
 
 from httpmini.client.client import Client
-from httpmini.client.connect import Routing
-from httpmini.client.listings import Place, follow, read_json, read_page, unsafe
-from httpmini.client.mirror import Mirrored, mirror
+from httpmini.client.mirror.listings import Place, follow, read_json, read_page, unsafe
+from httpmini.client.mirror.mirror import Mirrored, mirror
+from httpmini.client.mirror.tree import MAX_DEPTH, PART, STATE, Tree
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.tree import MAX_DEPTH, PART, STATE, Tree
+from httpmini.client.transport.connect import Routing
 from httpmini.client.url import parse_url
 from httpmini.errors import BadRedirect, BadStatus, BadUrl, CannotRun, FetchError, NotConnected, Truncated
 from httpmini.protocol.dates import format_date
@@ -977,7 +977,7 @@ class CaselessTree(Tree):
 
 
 def test_a_disk_without_regard_to_case(script: Script, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("httpmini.client.mirror.Tree", CaselessTree)
+    monkeypatch.setattr("httpmini.client.mirror.mirror.Tree", CaselessTree)
     script.lists("/pub/", "a", "A", "Sub/", "sub/", "last")
     script.lists("/pub/Sub/", "x")
     script.lists("/pub/sub/", "y")
@@ -994,7 +994,7 @@ def test_a_disk_without_regard_to_case(script: Script, target: Path, monkeypatch
 
 
 def test_what_another_name_means_is_not_deleted(script: Script, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("httpmini.client.mirror.Tree", CaselessTree)
+    monkeypatch.setattr("httpmini.client.mirror.mirror.Tree", CaselessTree)
     script.lists("/pub/", "A", "B", "Sub/", "Hollow/")
     script.lists("/pub/Sub/", "X")
     script.lists("/pub/Hollow/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from httpmini.client.names import name_from
+from httpmini.client.download.names import name_from
 from httpmini.client.url import parse_url
 from httpmini.protocol.message import Headers
 

@@ -15,10 +15,10 @@ from contextlib import suppress
 import pytest
 
 from httpmini.client.client import Client
-from httpmini.client.connect import Line, Routing, dial
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.proxy import Proxies, authorization
-from httpmini.client.timings import Timings
+from httpmini.client.transport.connect import Line, Routing, dial
+from httpmini.client.transport.proxy import TrustedProxies, authorization
+from httpmini.client.transport.timings import Timings
 from httpmini.client.url import parse_url
 from httpmini.errors import BadUrl, BrokenResponse, FetchError, NotConnected, NotResolved, NoTunnel, TimedOut, TlsFailed
 from httpmini.protocol.writer import request_head
@@ -55,14 +55,14 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], str, str]] = {  # the proxies for 
 
 @pytest.mark.parametrize(("environ", "http", "https"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 def test_environment(environ: dict[str, str], http: str, https: str) -> None:
-    proxies = Proxies.from_environment(environ)
+    proxies = TrustedProxies.from_environment(environ)
     found = [proxies.for_url(parse_url(f"{scheme}://example.org/x")) for scheme in ("http", "https")]
     assert ["" if url is None else url.text for url in found] == [http, https]
 
 
 def test_no_proxies() -> None:
-    assert Proxies.none() == Proxies() == Proxies.from_environment({})
-    assert Proxies.none().for_url(parse_url("http://example.org/")) is None
+    assert TrustedProxies.none() == TrustedProxies() == TrustedProxies.from_environment({})
+    assert TrustedProxies.none().for_url(parse_url("http://example.org/")) is None
 
 
 # no_proxy, and what it does and does not keep from the proxy
@@ -115,7 +115,7 @@ DIRECT: dict[str, tuple[list[str], list[str]]] = {
 
 @pytest.mark.parametrize(("rules", "direct", "proxied"), [(rules, *urls) for rules, urls in DIRECT.items()], ids=DIRECT)
 def test_no_proxy(rules: str, direct: list[str], proxied: list[str]) -> None:
-    proxies = Proxies.from_environment({"all_proxy": ALL_PROXY, "no_proxy": rules})
+    proxies = TrustedProxies.from_environment({"all_proxy": ALL_PROXY, "no_proxy": rules})
     found = {text: proxies.for_url(parse_url(text)) is None for text in (*direct, *proxied)}
     assert found == {**dict.fromkeys(direct, True), **dict.fromkeys(proxied, False)}
 
@@ -136,7 +136,7 @@ BAD_PROXIES = {
 
 @pytest.mark.parametrize(("text", "said"), BAD_PROXIES.items())
 def test_what_is_no_proxy(text: str, said: str) -> None:
-    proxies = Proxies(http=text, no_proxy=("direct.test",))
+    proxies = TrustedProxies(http=text, no_proxy=("direct.test",))
     assert proxies.for_url(parse_url("http://direct.test/")) is None  # it is in nobody's way that does not need it
     assert proxies.for_url(parse_url("https://example.org/")) is None
     with pytest.raises(BadUrl) as caught:
@@ -177,7 +177,7 @@ def connect(url: str, proxy: str, **others: float | ssl.SSLContext | Limits | Ti
     assert limits is None or isinstance(limits, Limits)
     seconds = {name: value for name, value in others.items() if isinstance(value, float)}
     timeouts = Timeouts(**{"connect_s": WAIT_S, "silence_s": WAIT_S, **seconds})
-    routing = Routing(proxies=Proxies(proxy, proxy), tls=context)
+    routing = Routing(proxies=TrustedProxies(proxy, proxy), tls=context)
     return dial(parse_url(url), routing, timeouts, timings or Timings(), limits or Limits())
 
 
@@ -210,7 +210,7 @@ def test_plain_http_goes_to_the_proxy_which_is_told_the_whole_url() -> None:
 
 def test_what_is_kept_from_the_proxy_is_asked_directly() -> None:
     with serving(script([b"HTTP/1.0 200 OK\r\n\r\n"], End.CLOSE), 1) as url:
-        proxies = Proxies("http://127.0.0.1:1/", no_proxy=("127.0.0.1",))
+        proxies = TrustedProxies("http://127.0.0.1:1/", no_proxy=("127.0.0.1",))
         line = dial(parse_url(url), Routing(proxies=proxies), Timeouts(), Timings())
         assert not line.via_proxy
         with line.sock as sock:
@@ -475,7 +475,7 @@ def test_a_proxy_that_says_no_is_not_asked_again(status: str, times: int) -> Non
         wait_for_end(sock)
 
     with serving(converse, 3) as proxy:
-        routing = Routing(proxies=Proxies("", proxy))
+        routing = Routing(proxies=TrustedProxies("", proxy))
         with Client(routing=routing, retries=Retries(1, 0.01)) as client, pytest.raises(NoTunnel) as caught:
             client.fetch("https://nowhere.test/")
     assert (len(heard), caught.value.status, caught.value.exit_status) == (times, int(status[:3]), 4)

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from httpmini.client.client import Client
-from httpmini.client.download import download
+from httpmini.client.download.download import download
+from httpmini.client.download.part import Part, Plan, Segment, move_to_free_name
 from httpmini.client.options import Retries, Timeouts
-from httpmini.client.part import Part, Plan, Segment, move_to_free_name
 from httpmini.errors import CannotRun, Corrupt, NotConnected
 from httpmini.protocol.dates import format_date
 from tests.support.progress import EndAfter

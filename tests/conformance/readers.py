@@ -15,8 +15,8 @@ import h11
 import requests
 
 from httpmini.client.client import Client
-from httpmini.client.exchange import Wire
 from httpmini.client.options import Retries
+from httpmini.client.transport.exchange import Wire
 from tests.support.wire import WAIT_S, connect
 
 HOST = "127.0.0.1"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from httpmini.protocol.dates import parse_date
-from httpmini.server.connection import Interest
+from httpmini.server.core.connection import Interest
 from tests.support.sans_io import Conversation, answers_to
 from tests.support.site_tree import SECRET
 from tests.support.wire import fields, mask_date

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader, read_plain_head
-from httpmini.server.access_log import AccessLog, Format
+from httpmini.server.logs.access import AccessLog, Format
 from tests.wire_cases import CASES, Case
 
 LIMITS = HeadLimits(head_bytes=400, target_bytes=60, fields=5)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
-from httpmini.server.access_log import AccessLog, Exchange, escape
-from httpmini.server.connection import Peer
-from httpmini.server.log_file import MAX_LINE_BYTES
+from httpmini.server.core.connection import Peer
+from httpmini.server.logs.access import AccessLog, Exchange, escape
+from httpmini.server.logs.file import MAX_LINE_BYTES
 
 WHEN = 784111777.9
 Form = Literal["common", "combined"]

@@ -8,9 +8,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from httpmini.server.admission import AddressRules, Admission, Overflow, Slot
-from httpmini.server.connection import Refusal
-from httpmini.server.slots import SharedSlots
+from httpmini.server.core.connection import Refusal
+from httpmini.server.limits.admission import AddressRules, Admission, Overflow, Slot
+from httpmini.server.limits.slots import SharedSlots
 from tests.support.logs import log_into
 
 
@@ -65,7 +65,7 @@ def test_slots_are_exact_under_threads() -> None:
     clients, threads, rounds = 3, 8, 400
     admission, _ = make(clients)
     together = threading.Barrier(threads)
-    tally = threading.Lock()
+    counters = threading.Lock()
     inside, most, admitted, refused = 0, 0, 0, 0
 
     def visit() -> None:
@@ -74,14 +74,14 @@ def test_slots_are_exact_under_threads() -> None:
         for _ in range(rounds):
             slot = admission.admit("127.0.0.1")
             if isinstance(slot, Refusal):
-                with tally:
+                with counters:
                     refused += 1
                 continue
-            with tally:
+            with counters:
                 inside += 1
                 most = max(most, inside)
                 admitted += 1
-            with tally:
+            with counters:
                 inside -= 1
             slot.release()
 

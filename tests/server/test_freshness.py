@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from httpmini.server.modes import MODES
-from httpmini.site.witness import SETTLED_S
+from httpmini.site.freshness import SETTLED_S
 from tests.conftest import StartServer
 from tests.support.processes import eventually
 from tests.support.wire import connect, read_answer

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Request, Response
-from httpmini.server.connection import Interest, Refusal
+from httpmini.server.core.connection import Interest, Refusal
 from tests.support.answers import check
 from tests.support.sans_io import PEER, Conversation, answers_to
 from tests.support.wire import mask_date

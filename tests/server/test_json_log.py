@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from httpmini.daemon.logs import make_access_log
 from httpmini.protocol.message import Headers, Request, Response
-from httpmini.server.access_log import Exchange
-from httpmini.server.connection import Peer
-from httpmini.server.log_file import MAX_LINE_BYTES
+from httpmini.server.core.connection import Peer
+from httpmini.server.logs.access import Exchange
+from httpmini.server.logs.file import MAX_LINE_BYTES
 from tests.conftest import StartServer
 from tests.server.test_access_log import refusal
 from tests.support.wire import connect, converse, read_answer

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpmini.server.addresses import PROBES, ROWS, AddressPlaces, AddressRates, Rate
-from httpmini.server.throttle import BURST_S, LARGEST_TURN, LocalBucket, SharedBucket, Throttle
+from httpmini.server.limits.bandwidth import BURST_S, LARGEST_TURN, LocalBucket, SharedBucket, Throttle
+from httpmini.server.limits.per_address import PROBES, ROWS, AddressRates, AddressSlots, Rate
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, eventually
 from tests.support.wire import WAIT_S, connect, fields, read_all, read_answer, read_exactly, read_head
@@ -219,7 +219,7 @@ def test_those_who_wait_take_turns() -> None:
 
 def test_places_when_there_are_more_addresses_than_rows() -> None:
     """Those for whom there is no row are not counted; nobody takes the row of one who is there."""
-    places = AddressPlaces(1)
+    places = AddressSlots(1)
     hosts = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(2 * ROWS)]
     held = {host: place for host in hosts if (place := places.take(host)) is not None}
     assert len(held) == len(hosts)
@@ -244,13 +244,13 @@ def test_places_when_there_are_more_addresses_than_rows() -> None:
     ],
 )
 def test_which_addresses_are_one(one: str, other: str, *, same: bool) -> None:
-    places = AddressPlaces(1)
+    places = AddressSlots(1)
     assert places.take(one) is not None
     assert (places.take(other) is None) == same
 
 
 def test_when_to_come_back() -> None:
-    places = AddressPlaces(2)
+    places = AddressSlots(2)
     for stayed in (10.0, 20.0, 30.0):
         place = places.take("192.0.2.1")
         assert place is not None

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from httpmini.errors import CannotRun
-from httpmini.server.listener import Endpoint, endpoint_of, open_listeners, parse_endpoint
+from httpmini.server.listeners.tcp import Endpoint, endpoint_of, open_listeners, parse_endpoint
 
 
 @pytest.mark.parametrize(

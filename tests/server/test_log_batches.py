@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from httpmini.site.witness import SETTLED_S
+from httpmini.site.freshness import SETTLED_S
 from tests.conftest import StartServer
 from tests.support.processes import eventually
 from tests.support.small_site import write_tree

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from httpmini.errors import CannotRun
-from httpmini.server.admission import AddressRules, Admission
-from httpmini.server.assignment import Assignment
-from httpmini.server.children import Children
-from httpmini.server.control import Bell, Control
+from httpmini.server.core.connection import Service
+from httpmini.server.core.context import Context
+from httpmini.server.core.counters import Counters
+from httpmini.server.core.processes import ChildProcesses
+from httpmini.server.core.reactor import Reactor
+from httpmini.server.core.scoreboard import Scoreboard
+from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
+from httpmini.server.limits.admission import AddressRules, Admission
+from httpmini.server.limits.slots import SharedSlots
 from httpmini.server.modes.prefork import Prefork
-from httpmini.server.reactor import Reactor
-from httpmini.server.scoreboard import Scoreboard
-from httpmini.server.slots import SharedSlots
-from httpmini.server.tally import Tally
 from tests.conftest import StartServer
 from tests.support.logs import log_into
 from tests.support.processes import ServerProcess, eventually
@@ -102,13 +103,15 @@ def test_a_worker_that_cannot_begin_stops_the_server_with_the_reason() -> None:
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     before = children.read_text()  # a browser's driver may be among them
     log = log_into([])
-    bell, slots = Bell(), _NotForTheLast(5, WORKERS)
-    control, reactor = Control(bell, 1.0), Reactor(log)
+    bell, slots = WakeUpPipe(), _NotForTheLast(5, WORKERS)
+    shutdown, reactor = Shutdown(bell, 1.0), Reactor(log)
     admission = Admission(5, "queue", AddressRules(), log, slots)
-    assignment = Assignment([], _Nothing(), admission, control, reactor, Children(), log, Scoreboard(Tally()), WORKERS)  # type: ignore[arg-type]
+    board = Scoreboard(Counters())
+    service: Service = _Nothing()  # type: ignore[assignment]
+    context = Context([], service, admission, shutdown, reactor, ChildProcesses(), log, board, WORKERS)
     with pytest.raises(CannotRun, match="worker 2 cannot begin: RuntimeError: no memory"):
-        Prefork(assignment)
+        Prefork(context)
     assert children.read_text() == before, "nobody is left behind"
-    control.close()
+    shutdown.close()
     reactor.close()
     bell.close()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpmini.server.proxies import Opening, read_opening
+from httpmini.server.http.forwarded import Opening, read_opening
 from tests.conftest import StartServer
 from tests.support.wire import connect, read_all, read_answer
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from httpmini.protocol.body import FileSlice
-from httpmini.server.connection import Connection, Interest, Patience, Peer
-from httpmini.server.reactor import Reactor
-from httpmini.server.transfer import Client, advance, expire
+from httpmini.server.core.connection import Connection, Interest, Peer, Timeouts
+from httpmini.server.core.reactor import Reactor
+from httpmini.server.core.transfer import Client, advance, expire
 from tests.support.logs import log_into
 
-PATIENCE = Patience(idle_s=60.0, send_stall_s=60.0, linger_s=1.0, linger_bytes=1000)
+PATIENCE = Timeouts(idle_s=60.0, send_stall_s=60.0, linger_s=1.0, linger_bytes=1000)
 
 
 class _Faulty(Connection):

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from httpmini import config
-from httpmini.daemon.assembly import make_service, make_site
+from httpmini.daemon.build import make_service, make_site
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Response
-from httpmini.server import recall as module
-from httpmini.server.connection import Interest
-from httpmini.server.http_connection import HttpService
-from httpmini.server.recall import ENTRY_BYTES, Kept, Known, Recall
+from httpmini.server.core.connection import Interest
+from httpmini.server.http import response_cache as module
+from httpmini.server.http.connection import HttpService
+from httpmini.server.http.response_cache import ENTRY_BYTES, CachedResponse, Known, ResponseCache
 from tests.support.logs import log_into
 from tests.support.sans_io import PEER, answers_to
 from tests.support.small_site import write_tree
@@ -48,19 +48,19 @@ def question(number: int) -> tuple[str, str, str, bool, str]:
     return ("", "GET", f"/{number}", True, "")
 
 
-def keep(recall: Recall, number: int, size: int = 10, file: File | None = None) -> Kept | None:
+def keep(recall: ResponseCache, number: int, size: int = 10, file: File | None = None) -> CachedResponse | None:
     response = Response(200, Headers(), (b"x" * size,), is_current=(file or File()).is_current)
     assert recall.takes(response, response.body)
     return recall.keep(question(number), response, HEAD, response.body, 0)
 
 
-def known(kept: Kept | None) -> Known:
+def known(kept: CachedResponse | None) -> Known:
     assert kept is not None
     return Known(kept, True, False, ('"GET / HTTP/1.0" 200 ', ""), "")
 
 
-def make(most: int = 2**20) -> Recall:
-    return Recall(most, lambda: 0.0)
+def make(most: int = 2**20) -> ResponseCache:
+    return ResponseCache(most, lambda: 0.0)
 
 
 def test_the_memory_is_bounded() -> None:
@@ -180,7 +180,7 @@ def test_what_is_not_right_any_more_is_forgotten() -> None:
 
 def test_the_date_is_that_of_the_moment() -> None:
     present = 0.0
-    recall = Recall(2**20, lambda: present)
+    recall = ResponseCache(2**20, lambda: present)
     keep(recall, 0)
     for present in (0.5, 86_400.0, 86_401.9):
         kept = recall.find(question(0), present)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from httpmini.protocol.message import Headers, Response
-from httpmini.server.recall import ENTRY_BYTES, Kept, Known, Recall
+from httpmini.server.http.response_cache import ENTRY_BYTES, CachedResponse, Known, ResponseCache
 
 HEAD = b"HTTP/1.0 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
 BODY = b"0123456789"
@@ -34,7 +34,7 @@ class Shared:
 
     def __init__(self) -> None:
         self.present = 0.0
-        self.recall = Recall(ROOM, lambda: self.present)
+        self.recall = ResponseCache(ROOM, lambda: self.present)
         self.file = File()
         kept = self.keep(0, self.file)
         assert kept is not None
@@ -42,7 +42,7 @@ class Shared:
             self.recall.remember_head(head, Known(kept, True, False, ("", ""), ""))
         assert self.recall.find_head(b"head", 1.0)
 
-    def keep(self, number: int, file: File) -> Kept | None:
+    def keep(self, number: int, file: File) -> CachedResponse | None:
         response = Response(200, Headers(), (BODY,), is_current=file.is_current)
         return self.recall.keep(("", "GET", f"/{number}", True, ""), response, HEAD, response.body, 0)
 
@@ -51,12 +51,12 @@ class Shared:
             self.keep(number, File())
 
 
-def by_head(shared: Shared) -> Kept | None:
+def by_head(shared: Shared) -> CachedResponse | None:
     known = shared.recall.find_head(b"head", 2.0)
     return known.kept if known else None
 
 
-def by_question(shared: Shared) -> Kept | None:
+def by_question(shared: Shared) -> CachedResponse | None:
     return shared.recall.find(("", "GET", "/0", True, ""), 2.0)
 
 
@@ -65,7 +65,7 @@ both_ways = pytest.mark.parametrize("find", [by_head, by_question])
 
 @both_ways
 @pytest.mark.parametrize("present", [0.0, 86_400.0], ids=["same second", "another second"])
-def test_forgotten_while_it_is_looked_at(find: Callable[[Shared], Kept | None], present: float) -> None:
+def test_forgotten_while_it_is_looked_at(find: Callable[[Shared], CachedResponse | None], present: float) -> None:
     shared = Shared()
     shared.file.meanwhile = shared.evict
     shared.present = present
@@ -75,7 +75,7 @@ def test_forgotten_while_it_is_looked_at(find: Callable[[Shared], Kept | None], 
 
 
 @both_ways
-def test_two_find_that_it_has_changed(find: Callable[[Shared], Kept | None]) -> None:
+def test_two_find_that_it_has_changed(find: Callable[[Shared], CachedResponse | None]) -> None:
     shared = Shared()
 
     def another_finds_it_first() -> None:

@@ -12,8 +12,8 @@ import pytest
 from httpmini import config
 from httpmini.errors import ConfigError
 from httpmini.protocol.message import bare_host
+from httpmini.site.freshness import SETTLED_S
 from httpmini.site.users import set_password
-from httpmini.site.witness import SETTLED_S
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, eventually
 from tests.support.wire import connect, converse, read_answer

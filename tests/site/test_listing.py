@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 import pytest
 
 from httpmini import config
-from httpmini.daemon.assembly import make_site
+from httpmini.daemon.build import make_site
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.site.listing import FORMS, JSON, PAGE

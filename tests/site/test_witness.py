@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from httpmini.site.witness import SETTLED_S, Witness, Witnesses
+from httpmini.site.freshness import SETTLED_S, PathStamp, PathStamps
 
 NAMES = (b"sub", b"page.html")
 MOMENTS = itertools.count()
@@ -26,9 +26,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "www"
 
 
-def look(root: Path, names: tuple[bytes, ...] = NAMES, missing: tuple[bytes, ...] = ()) -> Witness | None:
+def look(root: Path, names: tuple[bytes, ...] = NAMES, missing: tuple[bytes, ...] = ()) -> PathStamp | None:
     status = os.stat(os.path.join(os.fsencode(root), *names))
-    return Witnesses(os.fsencode(root)).vouch(names, status, LATER, missing)
+    return PathStamps(os.fsencode(root)).vouch(names, status, LATER, missing)
 
 
 def rewrite_in_secret(page: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_file_of_the_root_itself(root: Path) -> None:
 def test_nobody_vouches_for_what_cannot_be_looked_at(root: Path, names: tuple[bytes, ...]) -> None:
     """Names and paths that the kernel finds too long, or that are not there."""
     status = os.stat(root / "sub" / "page.html")
-    assert Witnesses(os.fsencode(root)).vouch(names, status, LATER) is None
+    assert PathStamps(os.fsencode(root)).vouch(names, status, LATER) is None
 
 
 def test_a_name_that_comes_first(root: Path) -> None:
@@ -204,20 +204,20 @@ def test_nobody_vouches_for_a_path_through_a_symlink(root: Path, names: tuple[by
 def test_nobody_vouches_for_what_was_written_just_now(root: Path) -> None:
     status = os.stat(root / "sub" / "page.html")
     for age, vouched in ((0.0, False), (SETTLED_S - 0.01, False), (SETTLED_S + 0.01, True)):
-        assert (Witnesses(os.fsencode(root)).vouch(NAMES, status, status.st_ctime + age) is not None) == vouched
+        assert (PathStamps(os.fsencode(root)).vouch(NAMES, status, status.st_ctime + age) is not None) == vouched
 
 
 def test_nobody_vouches_for_another_file_than_was_opened(root: Path) -> None:
     status = os.stat(root / "sub" / "page.html")
     replace_file(root / "sub" / "page.html")
-    assert Witnesses(os.fsencode(root)).vouch(NAMES, status, LATER) is None
+    assert PathStamps(os.fsencode(root)).vouch(NAMES, status, LATER) is None
 
 
 def test_one_look_at_a_folder_is_enough_for_all_who_ask_at_the_same_moment(root: Path) -> None:
-    witnesses = Witnesses(os.fsencode(root))
+    stamps = PathStamps(os.fsencode(root))
     (root / "sub" / "other.html").write_bytes(b"9876543210")
     pages = [root / "sub" / "page.html", root / "sub" / "other.html"]
-    first, second = (witnesses.vouch((b"sub", os.fsencode(page.name)), os.stat(page), LATER) for page in pages)
+    first, second = (stamps.vouch((b"sub", os.fsencode(page.name)), os.stat(page), LATER) for page in pages)
     assert first is not None
     assert second is not None
     assert first(1.0)
@@ -228,25 +228,25 @@ def test_one_look_at_a_folder_is_enough_for_all_who_ask_at_the_same_moment(root:
 
 
 def test_a_folder_that_was_replaced_has_new_witnesses(root: Path) -> None:
-    witnesses = Witnesses(os.fsencode(root))
+    stamps = PathStamps(os.fsencode(root))
     page = root / "sub" / "page.html"
-    old = witnesses.vouch(NAMES, os.stat(page), LATER)
+    old = stamps.vouch(NAMES, os.stat(page), LATER)
     assert old is not None
     replace_folder(page)
-    new = witnesses.vouch(NAMES, os.stat(page), LATER + 1)
+    new = stamps.vouch(NAMES, os.stat(page), LATER + 1)
     assert new is not None
     assert new(1.0)
     assert not old(1.0)
 
 
 def test_few_folders_are_remembered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("httpmini.site.witness._MOST_FOLDERS", 3)
-    witnesses = Witnesses(os.fsencode(root))
+    monkeypatch.setattr("httpmini.site.freshness._MOST_FOLDERS", 3)
+    stamps = PathStamps(os.fsencode(root))
     found = []
     for number in range(10):
         page = root / f"folder{number}" / "page.html"
         page.parent.mkdir()
         page.write_bytes(b"x")
-        found.append(witnesses.vouch((os.fsencode(page.parent.name), b"page.html"), os.stat(page), LATER))
-        assert len(witnesses._folders) <= 3
+        found.append(stamps.vouch((os.fsencode(page.parent.name), b"page.html"), os.stat(page), LATER))
+        assert len(stamps._folders) <= 3
     assert all(witness is not None and witness(1.0) for witness in found), "what is forgotten can still be looked at"

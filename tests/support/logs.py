@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from httpmini.server.error_log import Level, Log
+from httpmini.server.logs.error import Level, Log
 
 
 def log_into(lines: list[str]) -> Log:

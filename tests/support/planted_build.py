@@ -47,9 +47,9 @@ if __name__ == "__main__":
     import tomllib  # noqa: F401
 
     import httpmini.cli  # noqa: F401
-    from httpmini.daemon import assembly, sandbox
+    from httpmini.daemon import build, sandbox
 
-    assembly.Resolver = _Planted  # type: ignore[attr-defined]
+    build.Resolver = _Planted  # type: ignore[attr-defined]
     if "--no-landlock" in sys.argv:  # a system call that this kernel does not have, either
         sys.argv.remove("--no-landlock")
         sandbox._CREATE_RULESET = 100_000

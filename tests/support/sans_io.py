@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 
 from httpmini import config
-from httpmini.daemon.assembly import make_service, make_site
+from httpmini.daemon.build import make_service, make_site
 from httpmini.protocol.body import FileSlice
-from httpmini.server.connection import Connection, Interest, Peer
+from httpmini.server.core.connection import Connection, Interest, Peer
 from httpmini.site.respond import Site
 from tests.support.logs import log_into
 

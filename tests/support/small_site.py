@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from httpmini import config
-from httpmini.daemon.assembly import make_site
+from httpmini.daemon.build import make_site
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.site.respond import Site

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
-from httpmini.server.assignment import Assignment
+from httpmini.server.core.context import Context
+from httpmini.server.core.transfer import Client
+from httpmini.server.limits.slots import LocalSlots, SharedSlots, Slots
 from httpmini.server.modes.forking import Forking
 from httpmini.server.modes.iterative import Iterative
 from httpmini.server.modes.prefork import Prefork
 from httpmini.server.modes.select import Select
 from httpmini.server.modes.threading import Threading
-from httpmini.server.slots import LocalSlots, SharedSlots, Slots
-from httpmini.server.transfer import Client
 
 
 class Mode(Protocol):
@@ -28,7 +28,7 @@ class Mode(Protocol):
 
     descriptors_per_client: ClassVar[int]
 
-    def __init__(self, assignment: Assignment) -> None: ...
+    def __init__(self, context: Context) -> None: ...
 
     @property
     def clients(self) -> Iterable[Client]:

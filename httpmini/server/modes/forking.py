@@ -12,14 +12,14 @@ from __future__ import annotations
 import os
 from typing import ClassVar
 
-from httpmini.server.acceptor import Acceptor
-from httpmini.server.assignment import Assignment
-from httpmini.server.children import report_when_asked
-from httpmini.server.connection import Refusal
-from httpmini.server.control import Follower
-from httpmini.server.error_log import Level
-from httpmini.server.scoreboard import SOLO, Segment
-from httpmini.server.transfer import Client, contained, pump
+from httpmini.server.core.acceptor import Acceptor
+from httpmini.server.core.connection import Refusal
+from httpmini.server.core.context import Context
+from httpmini.server.core.processes import report_when_asked
+from httpmini.server.core.scoreboard import SOLO, Segment
+from httpmini.server.core.shutdown import Follower
+from httpmini.server.core.transfer import Client, contained, pump
+from httpmini.server.logs.error import Level
 
 
 class Forking:
@@ -27,15 +27,15 @@ class Forking:
 
     descriptors_per_client: ClassVar[int] = 2  # while it is being accepted or refused
 
-    def __init__(self, assignment: Assignment) -> None:
-        self._listeners = assignment.listeners
-        self._control = assignment.main_control
-        self._log = assignment.log
-        self._children = assignment.children
-        self._reactor = assignment.reactor
-        self._acceptor = Acceptor(assignment)
-        self._board = assignment.board
-        self._board.reserve(assignment.admission.max_clients, SOLO)
+    def __init__(self, context: Context) -> None:
+        self._listeners = context.listeners
+        self._shutdown = context.main_shutdown
+        self._log = context.log
+        self._children = context.children
+        self._reactor = context.reactor
+        self._acceptor = Acceptor(context)
+        self._board = context.board
+        self._board.reserve(context.admission.max_clients, SOLO)
 
     @property
     def clients(self) -> list[Client]:
@@ -45,22 +45,22 @@ class Forking:
     def serve(self) -> None:
         """See ``Mode``."""
         self._children.prepare()
-        while self._control.serving:
+        while self._shutdown.serving:
             self._take(self._acceptor.wait())
         self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
         """Wait for the children; they have seen that draining began. End those that are not done in time."""
-        self._children.finish(self._control, self._reactor.turn)
+        self._children.finish(self._shutdown, self._reactor.turn)
 
     def retire(self) -> None:
         """The children finish what they are sending; they know the old settings only."""
-        self._control.retire()
+        self._shutdown.retire()
 
     @property
     def is_done(self) -> bool:
         """See ``Mode``."""
-        return not self._children.of(self._control)
+        return not self._children.of(self._shutdown)
 
     def _take(self, clients: list[Client]) -> None:
         while clients:
@@ -74,7 +74,9 @@ class Forking:
             client.release()
 
         try:
-            self._children.start(self._control, lambda follower: self._serve_in_child(client, segment, follower), ended)
+            self._children.start(
+                self._shutdown, lambda follower: self._serve_in_child(client, segment, follower), ended
+            )
         except OSError as error:
             self._board.give_back(segment)
             self._log(f"cannot fork: {error.strerror}; a client was refused", Level.ERROR)

@@ -13,10 +13,10 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
-from httpmini.server.acceptor import Acceptor
-from httpmini.server.assignment import Assignment
-from httpmini.server.connection import Interest
-from httpmini.server.transfer import Client, advance, pump
+from httpmini.server.core.acceptor import Acceptor
+from httpmini.server.core.connection import Interest
+from httpmini.server.core.context import Context
+from httpmini.server.core.transfer import Client, advance, pump
 
 _ANSWERING = frozenset({Interest.WRITE, Interest.PAUSE})
 
@@ -26,10 +26,10 @@ class Iterative:
 
     descriptors_per_client: ClassVar[int] = 2  # a socket and a file
 
-    def __init__(self, assignment: Assignment) -> None:
-        self._control = assignment.control
-        self._waiting_room = assignment.reactor
-        self._acceptor = Acceptor(assignment)
+    def __init__(self, context: Context) -> None:
+        self._shutdown = context.shutdown
+        self._waiting_room = context.reactor
+        self._acceptor = Acceptor(context)
 
     @property
     def clients(self) -> list[Client]:
@@ -38,7 +38,7 @@ class Iterative:
 
     def serve(self) -> None:
         """See ``Mode``."""
-        while self._control.serving:
+        while self._shutdown.serving:
             self._take(self._acceptor.wait())
         self._take(self._acceptor.last_call())
 
@@ -65,5 +65,5 @@ class Iterative:
         if advance(client, time.monotonic()):  # it is later than when the turn began: others were served to their end
             return True
         room = self._waiting_room
-        pump(client, self._control, _ANSWERING, room.look, room.longest_wait_s)
+        pump(client, self._shutdown, _ANSWERING, room.look, room.longest_wait_s)
         return False

@@ -18,15 +18,15 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from httpmini.errors import CannotRun
-from httpmini.server.assignment import Assignment
-from httpmini.server.children import report_when_asked
-from httpmini.server.control import Follower
-from httpmini.server.error_log import Level, describe
+from httpmini.server.core.context import Context
+from httpmini.server.core.processes import report_when_asked
+from httpmini.server.core.reactor import Reactor
+from httpmini.server.core.scoreboard import CROWD, Segment
+from httpmini.server.core.shutdown import Follower
+from httpmini.server.core.transfer import Client
+from httpmini.server.limits.slots import SharedSlots
+from httpmini.server.logs.error import Level, describe
 from httpmini.server.modes.select import Select
-from httpmini.server.reactor import Reactor
-from httpmini.server.scoreboard import CROWD, Segment
-from httpmini.server.slots import SharedSlots
-from httpmini.server.transfer import Client
 
 # A worker that dies again soon is begun again later each time: dying as fast as it can, it would take a whole core.
 FIRST_PAUSE_S = 0.5
@@ -44,31 +44,31 @@ class Prefork:
 
     descriptors_per_client: ClassVar[int] = 2  # one worker may have all of them
 
-    def __init__(self, assignment: Assignment) -> None:
-        slots = assignment.admission.slots
+    def __init__(self, context: Context) -> None:
+        slots = context.admission.slots
         if not isinstance(slots, SharedSlots):
             raise TypeError("workers need slots that are counted over all of them")
         self._slots = slots
-        self._addresses = assignment.admission.addresses
-        self._assignment = assignment
-        self._control = assignment.main_control
-        self._log = assignment.log
-        self._children = assignment.children
+        self._addresses = context.admission.addresses
+        self._context = context
+        self._shutdown = context.main_shutdown
+        self._log = context.log
+        self._children = context.children
         self._begun: dict[int, float] = {}  # when each worker was begun, by its number
         self._pauses: dict[int, float] = {}  # how long it was paused before it was begun
         self._doors: dict[int, int] = {}  # pipes that end when a worker has stopped accepting
         self._due: dict[int, float] = {}  # when to begin those that have died
-        self._reactor = assignment.reactor
-        self._board = assignment.board
+        self._reactor = context.reactor
+        self._board = context.board
         self._segments: dict[int, Segment | None] = {}  # by the number of the worker that writes it
-        self._board.reserve(assignment.workers, CROWD)
-        assignment.service.tick()  # what the workers would load each for itself
+        self._board.reserve(context.workers, CROWD)
+        context.service.tick()  # what the workers would load each for itself
         self._children.prepare()
         try:
-            for number in range(assignment.workers):
+            for number in range(context.workers):
                 self._begin(number)
         except CannotRun:
-            self._control.drain(time.monotonic())
+            self._shutdown.drain(time.monotonic())
             self.finish()
             raise
 
@@ -79,17 +79,17 @@ class Prefork:
 
     def serve(self) -> None:
         """See ``Mode``: the workers accept and serve, and are watched."""
-        while self._control.serving:
+        while self._shutdown.serving:
             moment = min(self._due.values(), default=None)
             self._reactor.turn(None if moment is None else max(0.0, moment - time.monotonic()))
             for number in [number for number, moment in self._due.items() if moment <= time.monotonic()]:
                 self._begin_again(number)
-        if self._control.draining:
+        if self._shutdown.draining:
             self._wait_at_the_doors()
 
     def finish(self) -> None:
         """Wait for the workers; they have seen that draining began."""
-        self._children.finish(self._control, self._reactor.turn)
+        self._children.finish(self._shutdown, self._reactor.turn)
         self._slots.close()
         for hear in self._doors.values():
             os.close(hear)
@@ -97,13 +97,13 @@ class Prefork:
 
     def retire(self) -> None:
         """The workers finish what they are sending; they know the old settings only."""
-        self._control.retire()
+        self._shutdown.retire()
         self._wait_at_the_doors()
 
     @property
     def is_done(self) -> bool:
         """See ``Mode``."""
-        return not self._children.of(self._control)
+        return not self._children.of(self._shutdown)
 
     def _wait_at_the_doors(self) -> None:
         """Until the workers, which are draining, have stopped accepting: then the listeners are free."""
@@ -122,7 +122,7 @@ class Prefork:
         segment = self._segments[number] = self._board.take(CROWD)
         try:
             self._children.start(
-                self._control,
+                self._shutdown,
                 lambda follower: self._work(number, segment, follower, hear, say),
                 lambda: self._bury(number),
             )
@@ -157,7 +157,7 @@ class Prefork:
             self._addresses.give_back(number)
         self._board.give_back(self._segments.pop(number))
         os.close(self._doors.pop(number))
-        if self._control.draining:
+        if self._shutdown.draining:
             return
         lived = time.monotonic() - self._begun.pop(number)
         before = self._pauses.get(number, 0.0)
@@ -170,7 +170,7 @@ class Prefork:
         self._due[number] = time.monotonic() + pause
 
     def _tick(self) -> None:
-        self._assignment.service.tick()
+        self._context.service.tick()
         self._board.publish()
 
     def _work(self, number: int, segment: Segment | None, follower: Follower, hear: int, say: int) -> None:
@@ -183,11 +183,11 @@ class Prefork:
             self._slots.belong_to(number)
             if self._addresses:
                 self._addresses.belong_to(number)
-            reactor = Reactor(self._log, self._tick, self._board.tally)
+            reactor = Reactor(self._log, self._tick, self._board.counters)
             self._board.move_to(segment, lambda: reactor.clients)
             reactor.watch(follower, partial(_hear, follower, reactor))
             report_when_asked(lambda: reactor.clients, self._log)
-            server = Select(replace(self._assignment, control=follower, reactor=reactor))
+            server = Select(replace(self._context, shutdown=follower, reactor=reactor))
         except Exception as fault:
             os.write(say, describe(fault).encode()[:4096])
             return

@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
-from httpmini.server.acceptor import Acceptor
-from httpmini.server.assignment import Assignment
-from httpmini.server.transfer import Client
+from httpmini.server.core.acceptor import Acceptor
+from httpmini.server.core.context import Context
+from httpmini.server.core.transfer import Client
 
 
 class Select:
@@ -21,10 +21,10 @@ class Select:
 
     descriptors_per_client: ClassVar[int] = 2  # a socket and a file
 
-    def __init__(self, assignment: Assignment) -> None:
-        self._control = assignment.control
-        self._reactor = assignment.reactor
-        self._acceptor = Acceptor(assignment)
+    def __init__(self, context: Context) -> None:
+        self._shutdown = context.shutdown
+        self._reactor = context.reactor
+        self._acceptor = Acceptor(context)
 
     @property
     def clients(self) -> list[Client]:
@@ -33,7 +33,7 @@ class Select:
 
     def serve(self) -> None:
         """See ``Mode``."""
-        while self._control.serving:
+        while self._shutdown.serving:
             self._take(self._acceptor.wait())
         self._take(self._acceptor.last_call())
 

@@ -17,12 +17,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar
 
-from httpmini.server.acceptor import Acceptor
-from httpmini.server.assignment import Assignment
-from httpmini.server.connection import Refusal
-from httpmini.server.control import Follower
-from httpmini.server.error_log import Level
-from httpmini.server.transfer import Client, contained, pump
+from httpmini.server.core.acceptor import Acceptor
+from httpmini.server.core.connection import Refusal
+from httpmini.server.core.context import Context
+from httpmini.server.core.shutdown import Follower
+from httpmini.server.core.transfer import Client, contained, pump
+from httpmini.server.logs.error import Level
 
 # The threads know the deadline too: for this long after it they may cut their clients off by themselves.
 GRACE_S = 0.5
@@ -33,14 +33,14 @@ class Threading:
 
     descriptors_per_client: ClassVar[int] = 4  # a socket, and up to three on the way to a file: all walk at once
 
-    def __init__(self, assignment: Assignment) -> None:
-        self._control = assignment.main_control
-        self._log = assignment.log
-        self._tally = assignment.board.tally
+    def __init__(self, context: Context) -> None:
+        self._shutdown = context.main_shutdown
+        self._log = context.log
+        self._counters = context.board.counters
         self._threads: dict[threading.Thread, tuple[Client, Follower]] = {}
         self._ended: deque[threading.Thread] = deque()
-        self._reactor = assignment.reactor
-        self._acceptor = Acceptor(assignment)
+        self._reactor = context.reactor
+        self._acceptor = Acceptor(context)
 
     @property
     def clients(self) -> list[Client]:
@@ -49,14 +49,14 @@ class Threading:
 
     def serve(self) -> None:
         """See ``Mode``."""
-        while self._control.serving:
+        while self._shutdown.serving:
             self._take(self._acceptor.wait())
             self._join_ended()
         self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
         """Wait for the threads; they have seen that draining began. Cut off those that are not done in time."""
-        self._wait(lambda: self._control.deadline)
+        self._wait(lambda: self._shutdown.deadline)
         for _, follower in self._threads.values():
             follower.give_up()
         end = time.monotonic() + GRACE_S
@@ -80,7 +80,7 @@ class Threading:
             self._start(client)
 
     def _start(self, client: Client) -> None:
-        follower = self._control.follow()
+        follower = self._shutdown.follow()
         thread = threading.Thread(target=self._serve_client, args=(client, follower), name="client", daemon=True)
         self._threads[thread] = client, follower
         try:
@@ -98,7 +98,7 @@ class Threading:
                 client.hang_up()  # a child that was begun meanwhile may have a copy
             client.close()
             self._ended.append(threading.current_thread())
-            self._control.wake()  # a slot is free, or the last thread has ended
+            self._shutdown.wake()  # a slot is free, or the last thread has ended
 
     def _wait(self, until: Callable[[], float]) -> None:
         self._join_ended()
@@ -111,4 +111,4 @@ class Threading:
             thread = self._ended.popleft()
             thread.join()
             client, _ = self._threads.pop(thread)
-            self._tally.sent_bytes += client.connection.sent_bytes
+            self._counters.sent_bytes += client.connection.sent_bytes

@@ -1,0 +1,1 @@
+"""``httpmini get`` and ``httpmini mirror``: arguments in, files and text out."""

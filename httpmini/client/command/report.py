@@ -1,0 +1,81 @@
+"""One transfer as an object of JSON, for scripts: every key is always there, null where nothing is known."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from httpmini.client.download.download import Downloaded
+from httpmini.client.response import Response
+from httpmini.client.transport.timings import Timings
+from httpmini.errors import FetchError, HttpminiError
+
+# What an error knows beside its sentence.
+_DETAILS = ("phase", "limit_s", "rule", "offset", "status")
+
+
+@dataclass
+class Transfer:
+    """What is known of a transfer so far.
+
+    Attributes:
+        url: as it was asked for, without a password.
+        response: the answer; the first one of a download that took several.
+        downloaded: the file that came of it.
+        wire_bytes: of the body, as they came; None where only the decoded ones were counted.
+        decoded_bytes: of the body, as they were handed out.
+        sha256: of what was handed out or saved, in hexadecimal.
+        path: the file that was written.
+        error: what went wrong.
+        exit_status: what the error comes to.
+    """
+
+    url: str
+    response: Response | None = None
+    downloaded: Downloaded | None = None
+    wire_bytes: int | None = None
+    decoded_bytes: int | None = None
+    sha256: str | None = None
+    path: str | None = None
+    error: HttpminiError | None = None
+    exit_status: int = 0
+    _started: float = field(default_factory=time.monotonic)
+
+    def fail(self, error: HttpminiError, exit_status: int = 1) -> None:
+        """It ended with ``error``."""
+        self.error = error
+        self.exit_status = error.exit_status if isinstance(error, FetchError) else exit_status
+
+    def as_json(self) -> bytes:
+        """The object in one line."""
+        return json.dumps(self._described()).encode("ascii") + b"\n"
+
+    def _described(self) -> dict[str, Any]:
+        response, downloaded = self.response, self.downloaded
+        known = asdict(response.timings if response else Timings())
+        timings = {name: value for name, value in known.items() if name.endswith("_s")}
+        timings["total_s"] = time.monotonic() - self._started
+        return {
+            "url": self.url,
+            "final_url": response.url if response else None,
+            "status": response.status if response else None,
+            "reason": response.reason if response else None,
+            "version": "{}.{}".format(*response.version) if response else None,
+            "redirects": [{"status": status, "url": url} for status, url in response.history] if response else [],
+            "headers": [list(field) for field in response.headers] if response else None,
+            "sizes": {"wire": self.wire_bytes, "decoded": self.decoded_bytes},
+            "sha256": self.sha256,
+            "timings": {name: None if value is None else round(value, 6) for name, value in timings.items()},
+            "file": self.path,
+            "resumed_from": downloaded.resumed_from if downloaded else 0,
+            "error": self._described_error(),
+        }
+
+    def _described_error(self) -> dict[str, Any] | None:
+        if self.error is None:
+            return None
+        details = {name: getattr(self.error, name) for name in _DETAILS if hasattr(self.error, name)}
+        kind = type(self.error).__name__
+        return {"kind": kind, "message": str(self.error), "exit_status": self.exit_status, **details}

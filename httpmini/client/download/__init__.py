@@ -1,0 +1,1 @@
+"""A download that cannot come out corrupt."""

@@ -1,0 +1,1 @@
+"""One connection to a server: names, sockets, proxies, TLS, and exchanges on it."""

@@ -1,0 +1,1 @@
+"""What every server needs, whatever it speaks: bytes, time, processes. Knows no HTTP."""

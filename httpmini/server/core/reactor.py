@@ -1,0 +1,207 @@
+"""The poll set: sockets that are watched together, and the clients among them.
+
+Select mode has all its clients in here. Iterative mode lets them wait in here until their request is complete. Forking
+and threading keep only those here that are being refused.
+
+``epoll`` where there is one, else ``poll``: so descriptors beyond 1023 are like any others (``select()`` itself cannot
+name them). Not by ``selectors``, which makes an object for each event: a sixth of what answering costs.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from httpmini.server.core.connection import Interest
+from httpmini.server.core.counters import Counters
+from httpmini.server.core.transfer import HANG_UP, Client, drain, expire
+from httpmini.server.logs.error import Level, Log, describe
+
+# Deadlines are looked at this often, over all clients: one pass costs less than keeping them in order at every event.
+SWEEP_S = 0.25
+
+_READ, _WRITE = select.POLLIN, select.POLLOUT  # epoll's numbers are the same
+_HAS_EPOLL = hasattr(select, "epoll")
+_EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
+
+
+class HasFileno(Protocol):
+    """What can be watched."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        ...
+
+
+class Reactor:
+    """Waits for many sockets at once and moves what is ready.
+
+    Args:
+        log: takes a line for a fault of ours; it costs that client its connection, and nobody else anything.
+        tick: called ``SWEEP_S`` after the start, and after anything that was done for a client.
+        tally: counts what those who have left were sent.
+
+    Attributes:
+        longest_wait_s: how long a turn may take when nothing happens; None is for ever.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        tick: Callable[[], None] = lambda: None,
+        counters: Counters | None = None,
+    ) -> None:
+        self._log = log
+        self._counters = counters or Counters()
+        self._tick = tick
+        self._poll = select.epoll() if _HAS_EPOLL else select.poll()
+        self._unit = 1.0 if _HAS_EPOLL else 1000.0  # of their timeouts, in one second
+        self._clients: dict[int, Client] = {}
+        self._paused: dict[int, Client] = {}
+        self._handlers: dict[int, Callable[[], None]] = {}
+        self._next_sweep = time.monotonic() + SWEEP_S
+        self._put_off = True
+        self._look_s = SWEEP_S  # how long a turn may take when there are clients
+        self.longest_wait_s: float | None = None
+
+    @property
+    def clients(self) -> Collection[Client]:
+        """Those in the poll set."""
+        return self._clients.values()
+
+    def watch(self, what: HasFileno, handler: Callable[[], None], *, exclusively: bool = False) -> None:
+        """Call ``handler`` when ``what`` can be read; of several processes that wait ``exclusively``, in one only."""
+        self._poll.register(what.fileno(), _READ | _EXCLUSIVE if exclusively else _READ)
+        self._handlers[what.fileno()] = handler
+
+    def unwatch(self, what: HasFileno) -> None:
+        """No longer."""
+        self._poll.unregister(what.fileno())
+        del self._handlers[what.fileno()]
+
+    def add(self, client: Client, now: float) -> None:
+        """Take ``client`` in; its socket must not block. What can be moved is moved at once."""
+        self._attend(client, client.step, now)
+
+    def turn(self, timeout: float | None = None) -> None:
+        """Wait for something to happen, at most ``timeout`` seconds, and do what it asks for."""
+        clients = self._clients
+        if clients or self._put_off:
+            timeout = self._look_s if timeout is None else min(timeout, self._look_s)
+        elif self.longest_wait_s is not None:
+            timeout = self.longest_wait_s if timeout is None else min(timeout, self.longest_wait_s)
+        ready = self._poll.poll(None if timeout is None else timeout * self._unit)
+        at_the_door = []
+        now = time.monotonic()
+        for fd, _ in ready:  # clients first: one that leaves makes room for one that is at the door
+            client = clients.get(fd)
+            if client is None:
+                at_the_door.append(fd)
+                continue
+            try:  # what ``_attend`` does, written out: a call costs as much as a twentieth of an answer
+                if client.step(client, now):
+                    continue
+            except Exception as fault:
+                self._lose(client, fault, now)
+            self._settle(client)
+        if ready:
+            self._put_off = True
+        for fd in at_the_door:
+            self._handlers[fd]()
+        if now >= self._next_sweep or self._paused:
+            self._sweep()
+
+    def look(self) -> None:
+        """For who serves a client outside of ``turn`` for long: do what was put off, when it is time."""
+        if (now := time.monotonic()) >= self._next_sweep:
+            self._next_sweep = now + SWEEP_S
+            self._tick()
+
+    def finish(self, deadline: Callable[[], float]) -> None:
+        """Let every client come to its end; those that have not by ``deadline()`` are cut off."""
+        for client in list(self.clients):
+            self._attend(client, drain, time.monotonic())
+        while self._clients and time.monotonic() < deadline():
+            self.turn(max(0.0, deadline() - time.monotonic()))
+        for client in list(self.clients):
+            client.connection.lose(time.monotonic())
+            self._settle(client)
+        self._tick()
+
+    def close(self) -> None:
+        """Give back the descriptor of the poll set. Clients in it are the caller's to close."""
+        if isinstance(self._poll, select.epoll):
+            self._poll.close()
+
+    def _attend(self, client: Client, step: Callable[[Client, float], bool], now: float) -> None:
+        """Move the bytes of one client, contain what goes wrong, and watch for what it waits for then."""
+        self._put_off = True
+        try:
+            step(client, now)
+        except Exception as fault:
+            self._lose(client, fault, now)
+        self._settle(client)
+
+    def _lose(self, client: Client, fault: Exception, now: float) -> None:
+        """A fault of ours costs this client its connection, and nobody else anything."""
+        self._log(f"fault while serving a client: {describe(fault)}", Level.ERROR)
+        client.connection.lose(now)
+
+    def _settle(self, client: Client) -> None:
+        """Watch for what the client waits for now, or see it out."""
+        interest = client.connection.interest
+        if interest is Interest.PAUSE:
+            self._paused[client.fd] = client
+            self._look_s = 0.0  # the next turn finds out how long they have to wait
+        elif self._paused:
+            self._paused.pop(client.fd, None)
+        if interest is Interest.CLOSED:
+            if client.watched:
+                del self._clients[client.fd]
+                self._poll.unregister(client.fd)
+            client.close()
+            self._counters.sent_bytes += client.connection.sent_bytes
+            return
+        wanted = _WRITE if interest is Interest.WRITE else HANG_UP if interest is Interest.PAUSE else _READ
+        if client.watched == wanted:
+            return
+        if client.watched:
+            self._poll.modify(client.fd, wanted)
+        elif not self._register(client, wanted):
+            return
+        client.watched = wanted
+
+    def _resume(self) -> None:
+        """Those that have paused for long enough; the one that has waited longest first."""
+        now = time.monotonic()
+        due = [client for client in self._paused.values() if client.connection.deadline <= now]
+        for client in sorted(due, key=lambda client: client.connection.deadline):
+            self._attend(client, expire, now)
+        soon = min((client.connection.deadline for client in self._paused.values()), default=now + SWEEP_S)
+        self._look_s = max(0.0, min(SWEEP_S, soon - time.monotonic()))
+
+    def _register(self, client: Client, wanted: int) -> bool:
+        try:
+            self._poll.register(client.fd, wanted)
+        except OSError as error:  # the kernel has no room for one more
+            self._log(f"cannot watch a client: {error.strerror}", Level.ERROR)
+            client.connection.lose(time.monotonic())
+            client.close()
+            return False
+        self._clients[client.fd] = client
+        return True
+
+    def _sweep(self) -> None:
+        """Look at the deadlines of all, and do what was put off; of those that pause, at each turn."""
+        if self._paused:
+            self._resume()
+        now = time.monotonic()
+        if now < self._next_sweep:
+            return
+        self._next_sweep = now + SWEEP_S
+        self._put_off = False
+        for client in [client for client in self._clients.values() if client.connection.deadline <= now]:
+            self._attend(client, expire, time.monotonic())
+        self._tick()

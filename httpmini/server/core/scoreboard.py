@@ -1,0 +1,193 @@
+"""What goes on in all processes of the server, for everybody to see: counts, and where each client is.
+
+Each process counts for itself in plain numbers (``Tally``). A few times a second it writes them into a segment of
+memory that all processes share, where it alone writes; so nothing is locked, and answers cost nothing more. When a
+process has ended, the main process adds what is in its segment to its own counts: totals only grow.
+
+    segment = header of 64 numbers | client | client | ...
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+import msgspec
+
+from httpmini.server.core.connection import Interest
+from httpmini.server.core.counters import Counters, ProcessRow
+from httpmini.server.core.transfer import Client
+
+# A child serves one client, a worker many: of these the first are shown, and all are counted.
+SOLO = 1
+CROWD = 256
+
+_HEADER_BYTES = 64 * 8
+# In a header; behind them pairs of an outcome and how often it was.
+_PID, _REQUESTS, _SENT_BYTES, _ADMITTED, _CLIENTS, _RELOADS, _FAILED_RELOADS = range(7)
+_OUTCOMES = 8
+_CLIENT = struct.Struct("<46sBxHxxxxQQd")  # address, state, port, number, bytes sent, begun
+_STATES = tuple(Interest)
+
+
+class ClientRow(msgspec.Struct, frozen=True):
+    """Where one client is.
+
+    Attributes:
+        process: who serves it.
+        host: its address.
+        port: the same.
+        number: of the connection in the process that accepted it.
+        state: what is waited for (``Interest``).
+        sent_bytes: so far.
+        seconds: since it was let in.
+    """
+
+    process: int
+    host: str
+    port: int
+    number: int
+    state: str
+    sent_bytes: int
+    seconds: float
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Everything at one moment."""
+
+    processes: list[ProcessRow]
+    clients: list[ClientRow]
+
+
+class Segment:
+    """The memory that one process writes and all may read."""
+
+    def __init__(self, memory: memoryview, capacity: int) -> None:
+        self._header = memory[:_HEADER_BYTES].cast("Q")
+        self._clients = memory[_HEADER_BYTES:]
+        self.capacity = capacity
+
+    def write(self, counters: Counters, clients: list[Client]) -> None:
+        """What is so now, in this process."""
+        header = self._header
+        header[_REQUESTS] = counters.requests
+        header[_SENT_BYTES] = counters.sent_bytes + sum(client.connection.sent_bytes for client in clients)
+        header[_ADMITTED] = counters.admitted
+        header[_RELOADS] = counters.reloads
+        header[_FAILED_RELOADS] = counters.failed_reloads
+        for at, pair in enumerate(counters.outcomes.copy().items()):
+            header[_OUTCOMES + 2 * at], header[_OUTCOMES + 2 * at + 1] = pair
+        for at, client in enumerate(islice(clients, self.capacity)):
+            peer, connection = client.peer, client.connection
+            state = _STATES.index(connection.interest)
+            values = (peer.host.encode()[:46], state, peer.port, peer.number, connection.sent_bytes, connection.begun)
+            _CLIENT.pack_into(self._clients, at * _CLIENT.size, *values)
+        header[_CLIENTS] = len(clients)
+        header[_PID] = os.getpid()
+
+    def clear(self) -> None:
+        """Nobody's."""
+        for at in range(len(self._header)):
+            self._header[at] = 0
+
+    def read(self) -> ProcessRow | None:
+        """The counts; None when it is nobody's."""
+        header = self._header
+        if not header[_PID]:
+            return None
+        pairs = header[_OUTCOMES:].tolist()
+        outcomes = {outcome: count for outcome, count in zip(pairs[::2], pairs[1::2], strict=True) if outcome}
+        return ProcessRow(
+            process=header[_PID],
+            clients=header[_CLIENTS],
+            requests=header[_REQUESTS],
+            sent_bytes=header[_SENT_BYTES],
+            admitted=header[_ADMITTED],
+            outcomes=outcomes,
+            reloads=header[_RELOADS],
+            failed_reloads=header[_FAILED_RELOADS],
+        )
+
+    def read_clients(self, now: float) -> Iterable[ClientRow]:
+        """Where each of its clients is."""
+        for at in range(min(self._header[_CLIENTS], self.capacity)):
+            host, state, port, number, sent, begun = _CLIENT.unpack_from(self._clients, at * _CLIENT.size)
+            name = host.rstrip(b"\0").decode("utf-8", "replace")
+            yield ClientRow(self._header[_PID], name, port, number, _STATES[state].name, sent, max(0.0, now - begun))
+
+
+class Scoreboard:
+    """All segments, as one process sees them.
+
+    Args:
+        tally: the counts of this process.
+
+    Attributes:
+        tally: the same.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        self.counters = counters
+        self._segments: list[Segment] = []
+        self._free: dict[int, list[Segment]] = {SOLO: [], CROWD: []}
+        self._clients: Callable[[], Iterable[Client]] = tuple
+        self._lock = threading.Lock()
+        self.reserve(1, CROWD)
+        self._own: Segment | None = self.take(CROWD)
+
+    def reserve(self, count: int, capacity: int) -> None:
+        """See to it that so many segments are free for children that begin from now on."""
+        missing = count - len(self._free[capacity])
+        if missing > 0:
+            size = _HEADER_BYTES + capacity * _CLIENT.size
+            memory = memoryview(mmap.mmap(-1, missing * size))  # pages that nobody touches cost nothing
+            fresh = [Segment(memory[at * size : (at + 1) * size], capacity) for at in range(missing)]
+            self._segments += fresh
+            self._free[capacity] += reversed(fresh)
+
+    def take(self, capacity: int) -> Segment | None:
+        """A segment for a child that is about to begin; None when there is none left: then it is not seen."""
+        free = self._free[capacity]
+        return free.pop() if free else None
+
+    def give_back(self, segment: Segment | None) -> None:
+        """Its process has ended: what it counted is ours now."""
+        if segment is None:
+            return
+        row = segment.read()
+        if row is not None:
+            self.counters.add(row)
+        segment.clear()
+        self._free[segment.capacity].append(segment)
+
+    def watch(self, clients: Callable[[], Iterable[Client]]) -> None:
+        """These are the clients of this process."""
+        self._clients = clients
+
+    def move_to(self, segment: Segment | None, clients: Callable[[], Iterable[Client]]) -> None:
+        """In a child: count from nothing, in a segment of its own."""
+        self._own = segment
+        self._lock = threading.Lock()
+        self.counters.clear()
+        self.watch(clients)
+        self.publish()
+
+    def publish(self) -> None:
+        """Let the others see what is so now."""
+        if self._own is not None:
+            with self._lock:
+                self._own.write(self.counters, list(self._clients()))
+
+    def read(self) -> Snapshot:
+        """What all have published; what this process knows is published first."""
+        self.publish()
+        now = time.monotonic()
+        busy = [(segment, row) for segment in self._segments if (row := segment.read()) is not None]
+        return Snapshot(
+            [row for _, row in busy], [client for segment, _ in busy for client in segment.read_clients(now)]
+        )

@@ -1,0 +1,1 @@
+"""HTTP/1.0 on the connections of the core."""

@@ -1,0 +1,1 @@
+"""Listening sockets: where clients connect. Knows no HTTP."""

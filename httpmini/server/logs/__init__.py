@@ -1,0 +1,1 @@
+"""What the server writes down: one line per response, and lines about itself."""
