@@ -35,7 +35,7 @@ from collections.abc import Callable
 from decimal import Decimal, DivisionByZero, InvalidOperation
 from functools import reduce
 
-from run import PATIENCE, main
+from run import TIMEOUTS, main
 
 from httpmini.server.core.connection import Connection, Interest, Peer, Refusal, Timeouts
 
@@ -129,11 +129,11 @@ class CalculatorService:
 
     def connect(self, peer: Peer, now: float) -> Connection:  # noqa: ARG002  (who it is does not matter)
         """A conversation with a client that was let in."""
-        return CalculatorConnection(PATIENCE, now)
+        return CalculatorConnection(TIMEOUTS, now)
 
     def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:  # noqa: ARG002  (nor why)
         """Say that we are busy, and goodbye."""
-        connection = CalculatorConnection(PATIENCE, now)
+        connection = CalculatorConnection(TIMEOUTS, now)
         connection.leave("busy, come again later", now)
         return connection
 

@@ -11,9 +11,11 @@ one read brought.
 
 from __future__ import annotations
 
-from run import PATIENCE, main
+from run import TIMEOUTS, main
 
-from httpmini.server.core.connection import Connection, Peer, Refusal
+from httpmini.server.core.connection import Connection
+from httpmini.server.limits.admission import Refusal
+from httpmini.server.listeners.peer import Peer
 
 PORT = 7007  # the RFC's own, 7, is for root
 BUSY = b"echo: busy, come again later\n"
@@ -32,11 +34,11 @@ class EchoService:
 
     def connect(self, peer: Peer, now: float) -> Connection:  # noqa: ARG002  (who it is does not matter)
         """A conversation with a client that was let in."""
-        return EchoConnection(PATIENCE, now)
+        return EchoConnection(TIMEOUTS, now)
 
     def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:  # noqa: ARG002  (nor why)
         """Say that we are busy, and goodbye."""
-        connection = EchoConnection(PATIENCE, now)
+        connection = EchoConnection(TIMEOUTS, now)
         connection.send(BUSY, now=now)
         connection.end(now, expects_more=True)
         return connection

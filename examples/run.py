@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import click
+import socket
 
-from httpmini.daemon import lifecycle
+import click
+import msgspec
+
+from httpmini.daemon.lifecycle import Lifecycle
 from httpmini.errors import CannotRun
 from httpmini.server.core.connection import Service, Timeouts
-from httpmini.server.limits.admission import AddressRules, Admission, Overflow
+from httpmini.server.limits.admission import Admission, Overflow
+from httpmini.server.limits.slots import Slots
 from httpmini.server.listeners.tcp import Endpoint, endpoint_of, open_listeners
 from httpmini.server.logs.error import Level, error_log
-from httpmini.server.modes import MODES, make_slots
+from httpmini.server.modes import MODES
 
 HOST = "127.0.0.1"  # exercises are not for the network
 BACKLOG = 128
-DRAIN_S = 5.0
-WORKERS = 2  # in prefork mode
-PATIENCE = Timeouts(idle_s=300.0, send_stall_s=30.0, linger_s=2.0, linger_bytes=1 << 20)
+TIMEOUTS = Timeouts(idle_s=300.0, send_stall_s=30.0, linger_s=2.0, linger_bytes=1 << 20)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How to serve; a server of HTTP gets this from its config file (``daemon/generation.py``)."""
+
+    mode: str
+    admission: Admission
+    public_listeners: list[socket.socket]
+    title: str
+    status_listeners: list[socket.socket] = []
+    workers: int = 2  # in prefork mode
+    drain_s: float = 5.0
 
 
 def main(name: str, service: Service, default_port: int) -> None:
@@ -41,9 +55,7 @@ def main(name: str, service: Service, default_port: int) -> None:
 
 def _serve(name: str, service: Service, mode: str, port: int, max_clients: int, overflow: Overflow) -> None:
     log = error_log(lambda line, _level: click.echo(line), Level.INFO)
-    slots = make_slots(mode, max_clients, WORKERS)
-    admission = Admission(max_clients, overflow, AddressRules(), log, slots)
+    admission = Admission(Slots(max_clients, log), overflow)
     listeners = open_listeners([Endpoint(HOST, str(port))], BACKLOG)
     banner = f"{name} serving at {endpoint_of(listeners[0])} (mode {mode}, at most {max_clients} clients)"
-    plan = lifecycle.Plan(mode, listeners, DRAIN_S, WORKERS)
-    lifecycle.Lifecycle(service, admission, log).run(plan, lambda: click.echo(banner))
+    Lifecycle[Plan](service, log).run(Plan(mode, admission, listeners, name), lambda: click.echo(banner))

@@ -120,7 +120,7 @@ def serve(
 
     A flag beats the config file, the file beats the default.
     """
-    from httpmini.daemon import build  # the client and the checks need not wait for this import
+    from httpmini.daemon import server  # the client and the checks need not wait for this import
     from httpmini.daemon.confinement import change_root
 
     flags = config.Flags(root, mode, addresses, port, max_clients, overflow)
@@ -131,7 +131,7 @@ def serve(
     if nothing is not None:
         _serve_detached(file, flags, nothing, chrooted=chroot is not None)
     else:
-        build.serve(_reader(file, flags, chrooted=chroot is not None), _announce, file)
+        server.serve(_reader(file, flags, chrooted=chroot is not None), _announce, file)
 
 
 def _reader(file: str | None, flags: config.Flags, *, chrooted: bool) -> Callable[[], config.Config]:
@@ -148,7 +148,7 @@ def _reader(file: str | None, flags: config.Flags, *, chrooted: bool) -> Callabl
 
 def _serve_detached(file: str | None, flags: config.Flags, nothing: int, *, chrooted: bool) -> None:
     """The same in the background; the parent exits when clients can connect, or with what went wrong."""
-    from httpmini.daemon import build
+    from httpmini.daemon import server
     from httpmini.daemon.daemonize import detach
 
     log = _reader(file, flags, chrooted=chrooted)().log
@@ -165,7 +165,7 @@ def _serve_detached(file: str | None, flags: config.Flags, nothing: int, *, chro
     def announce(banner: str) -> None:
         ready(f"{banner}, in the background as process {os.getpid()}")
 
-    build.serve(_reader(file, flags, chrooted=chrooted), announce, file)
+    server.serve(_reader(file, flags, chrooted=chrooted), announce, file)
 
 
 def _announce(banner: str) -> None:

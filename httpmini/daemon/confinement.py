@@ -13,7 +13,7 @@ from httpmini.config.identity import find_identity
 from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import become
 from httpmini.errors import CannotRun, visible
-from httpmini.server.core.connection import LOCAL
+from httpmini.server.listeners.peer import LOCAL
 from httpmini.site import pages
 
 # What is imported when it is needed, and not before: at the start nobody has to wait for it.

@@ -1,34 +1,63 @@
-"""What one client may take, from the settings."""
+"""What the limits of the settings count in; it outlives reloads, so that limits are exact over any number of them."""
 
 from __future__ import annotations
 
 import time
 
 from httpmini.config import Config
-from httpmini.server.limits.bandwidth import SharedBucket
+from httpmini.server.limits.bandwidth import SharedBucket, SharedBytes
 from httpmini.server.limits.client_limits import ClientLimits
-from httpmini.server.limits.per_address import AddressRates, AddressSlots, Rate
+from httpmini.server.limits.per_address import AddressRates, AddressSlots
+from httpmini.server.limits.slots import Slots
+from httpmini.server.logs.error import Log
+from httpmini.token_bucket import TokenBucket
 
 
-def make_limiter(config: Config) -> ClientLimits | None:
-    """What is looked at for each request; None when there is nothing.
+class Tables:
+    """Tables in memory that all processes share, each made when the settings first need it.
 
-    Raises:
-        CannotRun: this system cannot do that.
+    Args:
+        log: takes lines about the slots.
     """
-    limits = config.limits
-    per_s, client, total = limits.address_requests_per_s, limits.client_bytes_per_s, limits.total_bytes_per_s
-    if not (per_s or client or total):
-        return None
-    rates = AddressRates(Rate(per_s, limits.address_burst), time.monotonic) if per_s else None
-    return ClientLimits(rates, client, total, SharedBucket(total) if total else None)
 
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._slots: Slots | None = None
+        self._addresses: AddressSlots | None = None
+        self._rates: AddressRates | None = None
+        self._bytes: SharedBytes | None = None
 
-def make_addresses(config: Config, workers: int) -> AddressSlots | None:
-    """What is looked at for each client; None when there is nothing.
+    def slots(self, config: Config) -> Slots:
+        """Return the slots; a reload that changes their number resizes them when it takes effect."""
+        self._slots = self._slots or Slots(config.server.max_clients, self._log)
+        return self._slots
 
-    Raises:
-        CannotRun: this system cannot do that.
-    """
-    most = config.limits.address_clients
-    return AddressSlots(most, workers if config.server.mode == "prefork" else 1) if most else None
+    def addresses(self, config: Config) -> AddressSlots | None:
+        """Return what counts the clients of each address; None when that has no limit.
+
+        Raises:
+            CannotRun: this system cannot do that.
+        """
+        if not config.limits.address_clients:
+            return None
+        self._addresses = self._addresses or AddressSlots()
+        return self._addresses
+
+    def client_limits(self, config: Config) -> ClientLimits | None:
+        """Return what is applied to each request; None when there is nothing.
+
+        Raises:
+            CannotRun: this system cannot do that.
+        """
+        limits = config.limits
+        per_s, client, total = limits.address_requests_per_s, limits.client_bytes_per_s, limits.total_bytes_per_s
+        if not (per_s or client or total):
+            return None
+        requests, bucket = None, None
+        if per_s:
+            self._rates = self._rates or AddressRates(time.monotonic)
+            requests = TokenBucket(per_s, limits.address_burst / per_s)
+        if total:
+            self._bytes = self._bytes or SharedBytes()
+            bucket = SharedBucket(total, self._bytes)
+        return ClientLimits(requests, self._rates, client, total, bucket)

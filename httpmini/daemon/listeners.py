@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
+from itertools import chain
 
 from httpmini.config import DEFAULT, Config, ServerSettings
 from httpmini.errors import CannotRun, visible
@@ -11,42 +13,53 @@ from httpmini.server.listeners.tcp import INHERITED, UNIX, endpoint_of, open_lis
 from httpmini.server.listeners.unix import open_unix_listener
 
 Listeners = dict[tuple[str, str], list[socket.socket]]
-"""By the setting and what it says."""
+"""Listening sockets by the setting that asks for them and the entry in it."""
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a client finds it."""
+    """Return where a client finds a listener."""
     endpoint = endpoint_of(listener)
     return visible(str(endpoint)) if endpoint.host == UNIX else f"http://{endpoint}/"
 
 
-def those_of(listeners: Listeners, setting: str) -> list[socket.socket]:
-    """The listeners of one setting."""
+def listeners_of(listeners: Listeners, setting: str) -> list[socket.socket]:
+    """Return the listeners of one setting."""
     return [one for (name, _), group in listeners.items() if name == setting for one in group]
 
 
-def listen(config: Config, open_already: Listeners, inherited: InheritedSockets) -> Listeners:
-    """The listeners of ``config``; those that are open already are the same sockets.
+def close_all(listeners: Iterable[socket.socket]) -> None:
+    """Close listeners; those by unix sockets remove their files."""
+    for listener in listeners:
+        listener.close()
 
-    Where the config says nothing, those that we were given.
+
+def open_all(config: Config, already_open: Listeners, inherited: InheritedSockets) -> Listeners:
+    """Return the listeners of ``config``; those that are already open stay the same sockets, with their queues.
+
+    Where the config says nothing, they are those that this process was given.
+
+    Raises:
+        CannotRun: one of them cannot be opened; then those that were opened here are closed.
     """
     found: Listeners = {}
     given = [f"{INHERITED}:{name}" for name in inherited.names]
-    everybody = given if given and config.origins["server.listen"] == DEFAULT else config.server.listen
-    settings = {"server.listen": everybody, "status.listen": config.status.listen}
+    public = given if given and config.origins["server.listen"] == DEFAULT else config.server.listen
+    settings = {"server.listen": public, "status.listen": config.status.listen}
     try:
-        for entry in [(setting, where) for setting, said in settings.items() for where in said]:
-            found[entry] = open_already.get(entry) or _open(entry[1], config.server, inherited)
+        for entry in [(setting, where) for setting, entries in settings.items() for where in entries]:
+            found[entry] = already_open.get(entry) or _open(entry[1], config.server, inherited)
     except CannotRun:
-        for entry in found.keys() - open_already.keys():
-            for listener in found[entry]:
-                listener.close()
+        for entry in found.keys() - already_open.keys():
+            close_all(found[entry])
         raise
-    for entry in found.keys() & open_already.keys():
-        for listener in found[entry]:
-            if not isinstance(listener, InheritedListener):
-                listener.listen(config.server.backlog)  # it may be another one; the queue stays
     return found
+
+
+def set_backlog(listeners: Listeners, backlog: int) -> None:
+    """Change how many connections the kernel keeps for us; those that wait already stay."""
+    for listener in chain(*listeners.values()):
+        if not isinstance(listener, InheritedListener):
+            listener.listen(backlog)
 
 
 def _open(where: str, server: ServerSettings, inherited: InheritedSockets) -> list[socket.socket]:

@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from httpmini.config import LogSettings
-from httpmini.server.logs.access import AccessLog
 from httpmini.server.logs.error import Level, error_log
 from httpmini.server.logs.file import LogFile, LogWriter
 
-_IN_THE_SYSTEM = ("syslog", "journal")
-# A child or a thread writes its lines itself: nobody would do it later.
-_BATCHED = ("iterative", "select", "prefork")
+_SYSTEM_LOGS = ("syslog", "journal")
 
 
 class Logs:
-    """Where lines go.
+    """The open logs of one generation. Their files close with the last reference to them.
 
     Args:
         settings: what the config says; paths are absolute.
-        others: the same for further sites; where two name the same place for accesses, they share it.
-        mode: the architecture.
-        count: told how many answers have got their lines.
+        count: told how many responses have got their lines.
+        others: the settings of further sites; sites that name the same place for their access log share it.
+        batched: whether lines of access logs may wait for ``flush``.
 
     Attributes:
-        accesses: take a line for each answer, by where it goes.
+        accesses: take a line for each response, by their place.
         log: takes lines about the server itself.
 
     Raises:
@@ -32,56 +29,57 @@ class Logs:
     """
 
     def __init__(
-        self, settings: LogSettings, mode: str, count: Callable[[int], None], others: Sequence[LogSettings] = ()
+        self,
+        settings: LogSettings,
+        count: Callable[[int], None],
+        others: Sequence[LogSettings] = (),
+        *,
+        batched: bool = False,
     ) -> None:
         self.accesses: dict[str, LogWriter] = {}
         try:
             for one in (settings, *others):
                 if one.access not in self.accesses:
-                    self.accesses[one.access] = open_log(one.access, batched=mode in _BATCHED, count=count)
+                    self.accesses[one.access] = open_log(one.access, batched=batched, count=count)
             self._errors = open_log(settings.error)
         except BaseException:
             for writer in self.accesses.values():
                 writer.close()
             raise
-        dated = settings.error not in _IN_THE_SYSTEM
+        dated = settings.error not in _SYSTEM_LOGS
         self.log = error_log(self._errors.write, Level[settings.level.upper()], dated=dated)
 
     def reopen(self) -> None:
-        """Open all of them anew, for they have been moved away."""
+        """Open all of them again: they have been moved away."""
         self.flush()
         for writer in self.accesses.values():
             writer.reopen()
         self._errors.reopen()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the lines that wait."""
         for writer in self.accesses.values():
             writer.flush()
 
+    def stop_batching(self) -> None:
+        """Write each line at once from now on: another generation is current, and nobody will flush these."""
+        for writer in self.accesses.values():
+            writer.stop_batching()
+
     def close(self) -> None:
-        """Write what waits, and close."""
+        """Write the lines that wait, and close."""
         for writer in self.accesses.values():
             writer.close()
         self._errors.close()
 
 
-def make_access_log(form: str, mode: str, write: Callable[[str], None]) -> AccessLog:
-    """What writes a line in ``form``: "common", "combined" or "json"."""
-    if form == "json":
-        from httpmini.server.logs.json_lines import JsonLog
-
-        return JsonLog(mode, write)
-    return AccessLog("common" if form == "common" else "combined", write)
-
-
 def open_log(target: str, *, batched: bool = False, count: Callable[[int], None] = lambda _lines: None) -> LogWriter:
-    """The log at ``target``: "stdout", "off", "syslog", "journal" or a path.
+    """Open the log at ``target``: "stdout", "off", "syslog", "journal" or a path.
 
     Raises:
         CannotRun: it cannot be opened.
     """
-    if target in _IN_THE_SYSTEM:
+    if target in _SYSTEM_LOGS:
         from httpmini.server.logs.syslog import SystemLog
 
         return SystemLog(target, count)

@@ -88,21 +88,21 @@ def is_plain(block: bytes, most: int) -> bool:
 
 # A whole head as nearly everybody sends it, looked at once. What an answer depends on is captured, and what the access
 # log quotes; these have only octets that it need not escape, and nothing that could be a password in a URL. Any other
-# line is one of which the name does not matter. ``(?(6)(?!))`` forbids a second line of those that are captured.
+# line is one of which the name does not matter. ``(?(5)(?!))`` forbids a second line of those that are captured.
 PLAIN_HEAD = re.compile(
     r"""
     (?P<line>
         (?P<method> [A-Z]{1,16} ) [ ]
-        (?P<target> (?P<path> /[!$->A-\[\]-~]{0,1000}+ ) (?: \?[!$-\[\]-~]{0,900}+ )? ) [ ]
+        (?P<target> /[!$->A-\[\]-~]{0,1000}+ (?: \?[!$-\[\]-~]{0,900}+ )? ) [ ]
         HTTP/1\.(?P<minor> [01] )
     ) \r\n
     (?:
-        (?(6)(?!))  (?ai: Host ):[\t ]*+
+        (?(5)(?!))  (?ai: Host ):[\t ]*+
         (?P<host> (?: [A-Za-z0-9._-]++ | \[[0-9A-Fa-f:.]++\] ) (?: :[0-9]*+ )? ) [\t ]*+ \r\n
-      | (?(7)(?!))  (?ai: Connection ):[\t ]*+      (?P<connection>      [A-Za-z0-9, -]*+ )         \r\n
-      | (?(8)(?!))  (?ai: Accept-Encoding ):[\t ]*+ (?P<accept_encoding> [ !#-?A-\[\]-~]{0,700}+ ) \r\n
-      | (?(9)(?!))  (?ai: Referer ):[\t ]*+         (?P<referer>         [ !#-?A-\[\]-~]{0,700}+ ) \r\n
-      | (?(10)(?!)) (?ai: User-Agent ):[\t ]*+      (?P<user_agent>      [ !#-?A-\[\]-~]{0,700}+ ) \r\n
+      | (?(6)(?!))  (?ai: Connection ):[\t ]*+      (?P<connection>      [A-Za-z0-9, -]*+ )        (?<![ ]) \r\n
+      | (?(7)(?!))  (?ai: Accept-Encoding ):[\t ]*+ (?P<accept_encoding> [ !#-?A-\[\]-~]{0,700}+ ) (?<![ ]) \r\n
+      | (?(8)(?!))  (?ai: Referer ):[\t ]*+         (?P<referer>         [ !#-?A-\[\]-~]{0,700}+ ) (?<![ ]) \r\n
+      | (?(9)(?!))  (?ai: User-Agent ):[\t ]*+      (?P<user_agent>      [ !#-?A-\[\]-~]{0,700}+ ) (?<![ ]) \r\n
       | (?! (?ai: Host: | Connection: | Accept-Encoding: | Referer: | User-Agent:
                 | Content-Length: | Transfer- | If- | Range: ) )
         [!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+ \r\n

@@ -7,7 +7,7 @@ Text in a head is kept as ``str`` decoded from ISO-8859-1, so that every octet h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,69 +19,94 @@ from httpmini.protocol.body import Body, body_length
 _AUTHORITY = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _AROUND_VALUES = " \t\r"  # the CR belongs to the line end
 
+_NOTHING: Mapping[str, str | None] = {}
+
 
 class Headers:
     """Header fields in their order, duplicates kept; names are compared without regard to case (RFC 9110 §5).
 
-    Those of a head that was read are kept as its text, and searched: of a dozen fields that a browser sends, an answer
-    depends on two or three, and looking for these costs less than taking all of them apart.
+    The fields of a head that was read are kept as its text and searched: of a dozen fields that a browser sends, a
+    response depends on two or three, and searching for these costs less than taking all of them apart.
 
     Args:
         fields: names and values.
     """
 
-    __slots__ = ("_fields", "_lowered", "_text")
+    __slots__ = ("_fields", "_lowered", "_single", "_text")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields: tuple[tuple[str, str], ...] | None = tuple(fields)
-        self._text = self._lowered = ""  # each field as "\n", name, ":", value with the blanks as they came
+        self._text: str | None = None  # each field as "\n", name, ":", value with the blanks as they came
+        self._lowered: str | None = None
+        self._single: Mapping[str, str | None] = _NOTHING
 
     @classmethod
-    def from_lines(cls, text: str) -> Headers:
-        """Fields as they stand in a head: lines that end in CRLF or LF, with nothing wrong in any, and none folded."""
+    def from_lines(cls, text: str, single: Mapping[str, str | None] | None = None) -> Headers:
+        """Make the fields of a head from its text.
+
+        Args:
+            text: lines that end in CRLF or LF, with nothing wrong in any, and none folded.
+            single: for a plain head (``grammar.PLAIN_HEAD``), the values that the expression captures, by the usual
+                spelling of their fields; None for those that are not there.
+        """
         headers = cls.__new__(cls)
-        headers._fields = None
-        headers._text = "\n" + text
-        headers._lowered = headers._text.lower()
+        headers._fields = headers._lowered = None
+        headers._text = text
+        headers._single = _NOTHING if single is None else single
         return headers
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether they are those of a plain head: without conditions, and with nothing that a log must quote."""
+        return self._single is not _NOTHING
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:
         """Names and values, without the blanks around them."""
         if self._fields is None:
-            lines = [line.partition(":") for line in self._text.split("\n")[1:-1]]
+            lines = [line.partition(":") for line in (self._text or "").split("\n")[:-1]]
             self._fields = tuple((name, value.strip(_AROUND_VALUES)) for name, _, value in lines)
         return self._fields
 
     def all(self, name: str) -> list[str]:
-        """Every value of the field ``name``, in order."""
-        lowered = self._lowered
-        if not lowered:
+        """Return every value of the field ``name``, in order."""
+        if name in self._single:
+            value = self._single[name]
+            return [] if value is None else [value]
+        if self._text is None:
             wanted = name.lower()
             return [value for field_name, value in self.fields if field_name.lower() == wanted]
-        wanted = f"\n{name.lower()}:"
+        lowered, wanted = self._searchable(), f"\n{name.lower()}:"
         values = []
         at = lowered.find(wanted)
         while at >= 0:
             begin = at + len(wanted)
             at = lowered.index("\n", begin)
-            values.append(self._text[begin:at].strip(_AROUND_VALUES))
+            values.append(self._text[begin - 1 : at - 1].strip(_AROUND_VALUES))
             at = lowered.find(wanted, at)
         return values
 
     def get(self, name: str) -> str | None:
-        """The first value of the field ``name``, or None."""
-        if not self._lowered:
+        """Return the first value of the field ``name``, or None."""
+        if name in self._single:
+            return self._single[name]
+        if self._text is None:
             return next(iter(self.all(name)), None)
-        wanted = f"\n{name.lower()}:"
-        at = self._lowered.find(wanted)
+        lowered, wanted = self._searchable(), f"\n{name.lower()}:"
+        at = lowered.find(wanted)
         if at < 0:
             return None
-        begin = at + len(wanted)
+        begin = at + len(wanted) - 1
         return self._text[begin : self._text.index("\n", begin)].strip(_AROUND_VALUES)
 
+    def joined(self, name: str) -> str:
+        """Return the values of all fields ``name`` as one comma list (RFC 9110 §5.3)."""
+        if name in self._single:
+            return self._single[name] or ""
+        return ", ".join(self.all(name))
+
     def tokens(self, name: str) -> set[str]:
-        """The members of a comma list, in lower case, over all fields ``name`` (RFC 9110 §5.6.1)."""
+        """Return the members of a comma list, in lower case, over all fields ``name`` (RFC 9110 §5.6.1)."""
         values = self.all(name)
         if len(values) == 1 and "," not in values[0]:
             return {values[0].lower()} if values[0] else set()
@@ -90,14 +115,21 @@ class Headers:
 
     def has_any(self, *beginnings: str) -> bool:
         """Whether any field begins with one of these, in lower case: ``if-`` is for all conditions."""
-        lowered = self._lowered or "".join(f"\n{name}:" for name, _ in self.fields).lower()
+        lowered = self._searchable()
         for beginning in beginnings:  # noqa: SIM110  (a generator costs as much as the search)
             if f"\n{beginning}" in lowered:
                 return True
         return False
 
+    def _searchable(self) -> str:
+        """Return the fields in lower case, each after a line feed."""
+        if self._lowered is None:
+            text = self._text if self._text is not None else "".join(f"{name}:\n" for name, _ in self.fields)
+            self._lowered = "\n" + text.lower()
+        return self._lowered
+
     def __contains__(self, name: str) -> bool:
-        return f"\n{name.lower()}:" in self._lowered if self._lowered else bool(self.all(name))
+        return f"\n{name.lower()}:" in self._searchable()
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)
@@ -116,26 +148,26 @@ class Persistence(NamedTuple):
     """What a client said about its connection.
 
     Attributes:
-        wants_keep_alive: whether it asked, in so many words, to go on after this answer. A 1.1 client that says nothing
-            means to go on too, but it would take an answer without ``Connection: keep-alive`` from a 1.0 server as the
-            last (RFC 9112 §9.3, §C.2.2).
-        is_last: whether nothing is likely to follow: a 1.0 client does not pipeline, a 1.1 client says so.
+        wants_keep_alive: whether it asked explicitly to go on after this response. A 1.1 client that says nothing means
+            to go on too, but it would take a response without ``Connection: keep-alive`` from a 1.0 server as the last
+            (RFC 9112 §9.3, §C.2.2).
+        is_last: whether nothing is likely to follow: a 1.0 client does not pipeline, and a 1.1 client says so.
     """
 
     wants_keep_alive: bool
     is_last: bool
 
 
-@lru_cache(maxsize=64)  # as good as all clients say the same few things
+@lru_cache(maxsize=64)  # almost all clients say the same few things
 def persistence(connection: str, version: tuple[int, int]) -> Persistence:
-    """What follows from the value of Connection, a comma list (RFC 9110 §7.6.1), and the version of a request."""
+    """Read the value of Connection, a comma list (RFC 9110 §7.6.1), in a request of the given version."""
     options = {option.strip(" \t").lower() for option in connection.split(",")}
     closes = "close" in options
     return Persistence("keep-alive" in options and not closes, closes or version < (1, 1))
 
 
 def bare_host(host: str) -> str:
-    """A host as it can be compared: without its port, in lower case, without the dot of the root at its end."""
+    """Return a host as it can be compared: without its port, in lower case, without the root's dot at its end."""
     name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
     return name.lower().removesuffix(".")
 
@@ -161,7 +193,7 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def host(self) -> str | None:
-        """The host that it is for: what the target says counts more than the Host field (RFC 9112 §3.2.2)."""
+        """The host that the request is for: the target's counts more than the Host field (RFC 9112 §3.2.2)."""
         match = None if self.target.startswith("/") else _AUTHORITY.match(self.target)
         return match[1] if match else self.headers.get("Host")
 
@@ -172,28 +204,33 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def is_conditional(self) -> bool:
-        """Whether the answer may depend on more than the method and the target: conditions, or a range."""
-        return self.headers.has_any("if-", "range:")
+        """Whether the response may depend on more than the method and the target: conditions, or a range."""
+        return not self.headers.is_plain and self.headers.has_any("if-", "range:")
 
     @property
     def persistence(self) -> Persistence:
         """What the client said about the connection."""
-        return persistence(", ".join(self.headers.all("Connection")), self.version)
+        return persistence(self.headers.joined("Connection"), self.version)
+
+    @property
+    def expects_more(self) -> bool:
+        """Whether the client is likely to send more: the body that it announced, or a pipelined request."""
+        return self.content_length > 0 or not self.persistence.is_last
 
 
 class Response(msgspec.Struct):
-    """One answer of the server, before it is known how it will be framed.
+    """One response of the server, before it is known how it will be framed.
 
     Attributes:
         status: the status code.
-        headers: the fields that belong to this answer; the writer adds those of the connection.
+        headers: the fields that belong to this response; the writer adds those of the connection.
         body: what GET is to receive. The length announced is this body's, whether it is sent or not (HEAD).
-        owned_fds: descriptors to be closed when the answer has been sent or given up.
-        error: what a refusal says; None for any other answer.
-        is_last: whether the connection ends behind it, whatever the client asked.
-        user: the name of the user who was let in, its octets as characters; empty for anybody.
-        is_current: says, at any later moment (see ``Witness``), whether the same request would get this same answer;
-            None when that cannot be said, and the answer must not be kept.
+        owned_fds: descriptors to close when the response has been sent or given up.
+        error: what a refusal says; None for any other response.
+        is_last: whether the connection ends after it, whatever the client asked.
+        user: the name of the authenticated user, its octets as characters; empty for anybody.
+        is_current: says whether the same request would get this same response now (``site/freshness.py``); takes the
+            token of a turn. None when that cannot be said, and the response must not be cached.
     """
 
     status: int
@@ -203,9 +240,9 @@ class Response(msgspec.Struct):
     error: ProtocolError | None = None
     is_last: bool = False
     user: str = ""
-    is_current: Callable[[float], bool] | None = None
+    is_current: Callable[[int], bool] | None = None
 
     @property
     def content_length(self) -> int | None:
-        """The length to announce; None for an answer that can have no body (RFC 9110 §8.6)."""
+        """The length to announce; None for a response that can have no body (RFC 9110 §8.6)."""
         return None if self.status in (204, 304) else body_length(self.body)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol import grammar
-from httpmini.protocol.message import Headers, Persistence, Request, persistence
+from httpmini.protocol.message import Headers, Request
 from httpmini.reasons import REASONS
 
 
@@ -57,7 +57,7 @@ class RequestReader:
     """Reads one request head after the other out of the bytes of a connection (RFC 9112 §2.2, RFC 1945 §5)."""
 
     def __init__(self, limits: HeadLimits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._buffer = bytearray()
         self._scanned = 0
         self._skipped_empty_line = False
@@ -100,13 +100,13 @@ class RequestReader:
             return self._take(self._line_end + 1, Request(line.method, line.target, line.version, line=line.text))
         # The empty line may follow at once, so that the request line's own LF is the first of the two.
         end = grammar.HEAD_END.search(self._buffer, max(self._line_end, self._scanned - 2))
-        if (end.end() if end else len(self._buffer)) > self._limits.head_bytes:
-            raise ProtocolError(REASONS["head-long"], self._limits.head_bytes)
+        if (end.end() if end else len(self._buffer)) > self.limits.head_bytes:
+            raise ProtocolError(REASONS["head-long"], self.limits.head_bytes)
         if end is None:
             self._scanned = len(self._buffer)
             return NEED_DATA
         block = bytes(self._buffer[self._line_end + 1 : end.start() + 1])
-        headers = parse_fields(block, self._line_end + 1, self._limits.fields)
+        headers = parse_fields(block, self._line_end + 1, self.limits.fields)
         length = _check_framing(line, headers, lambda name, nth: _find_field(block, self._line_end + 1, name, nth))
         request = Request(line.method, line.target, line.version, headers, line.text, length)
         return self._take(end.end(), request)
@@ -129,7 +129,7 @@ class RequestReader:
         if not grammar.FIRST_OCTET.match(buffer):
             raise ProtocolError(REASONS["not-http"], 0)
         end = buffer.find(b"\n", self._scanned)
-        longest = self._limits.target_bytes + _LINE_SLACK_BYTES
+        longest = self.limits.target_bytes + _LINE_SLACK_BYTES
         if (len(buffer) if end < 0 else end) > longest:
             no_method = grammar.TOKEN.match(buffer, 0, _LINE_SLACK_BYTES)
             if no_method and no_method.end() == _LINE_SLACK_BYTES:
@@ -139,60 +139,34 @@ class RequestReader:
             self._scanned = len(buffer)
             return None
         self._line_end = self._scanned = end
-        return _parse_request_line(bytes(buffer[:end]).removesuffix(b"\r"), self._limits.target_bytes)
+        return _parse_request_line(bytes(buffer[:end]).removesuffix(b"\r"), self.limits.target_bytes)
 
 
-class PlainHead(NamedTuple):
-    """A whole request head in which nothing is unusual: what ``grammar.PLAIN_HEAD`` captures.
+_VERSIONS = {"0": (1, 0), "1": (1, 1)}
 
-    It has no condition, no range, and announces no body. The log may quote its values as they are.
 
-    Attributes:
-        line: the request line, without its end.
-        method: the method.
-        target: the request target, a path and perhaps a query.
-        path: the target without the query.
-        minor: the minor version, "0" or "1".
-        host, connection, accept_encoding, referer, user_agent: the value of the only field of that name, or None.
+def read_plain_head(data: bytes, limits: HeadLimits) -> Request | None:
+    """Return the request in ``data`` if that is exactly one whole head with nothing unusual in it, as most are.
+
+    One expression reads all of it (``grammar.PLAIN_HEAD``). None says nothing: ``RequestReader`` finds out what it is.
+    Where both read a request, they return equal ones.
     """
-
-    line: str
-    method: str
-    target: str
-    path: str
-    minor: str
-    host: str
-    connection: str | None
-    accept_encoding: str | None
-    referer: str | None
-    user_agent: str | None
-
-    @property
-    def version(self) -> tuple[int, int]:
-        """(1, 0) or (1, 1)."""
-        return (1, 1) if self.minor == "1" else (1, 0)
-
-    @property
-    def persistence(self) -> Persistence:
-        """What the client said about the connection."""
-        return persistence(self.connection or "", self.version)
-
-    def as_request(self, data: bytes) -> Request:
-        """The same as a request; ``data`` is what was read."""
-        headers = Headers.from_lines(data[len(self.line) + 2 : -2].decode("iso-8859-1"))
-        return Request(self.method, self.target, self.version, headers, self.line)
-
-
-def read_plain_head(data: bytes, limits: HeadLimits) -> PlainHead | None:
-    """What ``data`` is, when it is exactly one whole head with nothing unusual in it; as most are.
-
-    None says nothing: then ``RequestReader`` finds out what it is. Where both read a request, they read the same.
-    """
-    match = grammar.PLAIN_HEAD.fullmatch(data.decode("iso-8859-1"))
+    text = data.decode("iso-8859-1")
+    match = grammar.PLAIN_HEAD.fullmatch(text)
     if match is None or len(data) > limits.head_bytes or data.count(b"\n") - 2 > limits.fields:
         return None
-    head = PlainHead._make(match.groups())
-    return head if head.host is not None and len(head.target) <= limits.target_bytes else None
+    line, method, target, minor, host, connection, accept_encoding, referer, agent = match.groups()
+    if host is None or len(target) > limits.target_bytes:
+        return None
+    single = {
+        "Host": host,
+        "Connection": connection,
+        "Accept-Encoding": accept_encoding,
+        "Referer": referer,
+        "User-Agent": agent,
+    }
+    headers = Headers.from_lines(text[len(line) + 2 : -2], single)
+    return Request(method, target, _VERSIONS[minor], headers, line)
 
 
 def _parse_request_line(line: bytes, target_bytes: int) -> _RequestLine:

@@ -1,19 +1,19 @@
-"""Whether an answer is still right: by what the disk says of the files that it was made of.
+"""Whether a response is still right: by what the disk says of the files that it was made of.
 
-An answer about a file depends on the path that leads to it and on the file. Both are looked at anew before the answer
-is used again:
+A response about a file depends on the path that leads to it and on the file. A *path stamp* is what the disk said of
+both. Before the response is used again, all of it is looked at again:
 
-- Every folder on the path is still the folder that it was, and no symlink: the same device, inode and mode.
+- Every folder on the path is still the same folder, and no symlink: the same device, inode and mode.
 - The file is still the same version: also the same size, modification time and change time, in nanoseconds. The kernel
-  sets the change time itself, whenever content, permissions, owner or links change; nobody can turn it back.
+  sets the change time itself whenever content, permissions, owner or links change; nobody can turn it back.
 - No name that would come first is there now, such as another index file.
 
-Many files share a folder, and a busy server answers several requests in one turn: a folder is looked at once for all
-who ask at the same moment.
+Many files share a folder, and a busy server answers several requests in one turn of its loop: a folder is looked at
+once for all of them.
 
-The path is looked up by name from the root, so a root that is swapped is seen as well. A path that leads through a
-symlink is vouched for by nobody, and neither is a file that was changed a moment ago: within one tick of the clock it
-could change without a trace.
+The path is looked up by name from the root, so a root that is swapped is noticed as well. There is no stamp for a path
+through a symlink, nor for a file that was changed a moment ago: within one tick of the clock it could change without a
+trace.
 """
 
 from __future__ import annotations
@@ -24,31 +24,32 @@ from collections.abc import Sequence
 
 # Some file systems keep times to two seconds (FAT).
 SETTLED_S = 2.0
-_MOST_FOLDERS = 4096
-_NEVER = -1.0
+_MAX_FOLDERS = 4096
+# A status begins with mode, inode, device, number of links, owner, group and size; whole seconds follow.
+_TIMES = 7
 
 
 class _Folder:
     """A folder as it was when it was first looked at."""
 
-    __slots__ = ("_identity", "_looked_at", "_path")
+    __slots__ = ("_checked_in", "_identity", "_path")
 
     def __init__(self, path: bytes) -> None:
         self._path = path
         self._identity = _identify_folder(path)
-        self._looked_at = _NEVER
+        self._checked_in = 0
 
-    def is_there(self, moment: float) -> bool:
-        """Whether it still is at its place, and is no symlink."""
-        if self._looked_at != moment:
+    def is_there(self, turn: int) -> bool:
+        """Whether it still is at its place, and is no symlink; looked at once in each turn but 0."""
+        if not turn or self._checked_in != turn:
             if self._identity is None or _identify_folder(self._path) != self._identity:
                 return False
-            self._looked_at = moment
+            self._checked_in = turn
         return True
 
 
 def _identify_folder(path: bytes) -> tuple[int, int, int] | None:
-    """Device, inode and mode of a folder; None when it is none, or is not there."""
+    """Return device, inode and mode of a folder; None when it is none, or is not there."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -60,13 +61,13 @@ class PathStamp:
     """Says whether the path that was walked still leads to the file that was opened.
 
     Args:
-        path: what was walked.
+        path: the path.
         folders: on it, without the root.
         status: of the file that was opened.
-        missing: paths that come first, and at which nothing was.
+        missing: paths that would come first, and at which nothing was.
     """
 
-    __slots__ = ("_changed_ns", "_device", "_folders", "_inode", "_missing", "_mode", "_modified_ns", "_path", "_size")
+    __slots__ = ("_changed_ns", "_folders", "_identity", "_missing", "_modified_ns", "_path")
 
     def __init__(
         self, path: bytes, folders: Sequence[_Folder], status: os.stat_result, missing: Sequence[bytes]
@@ -74,17 +75,18 @@ class PathStamp:
         self._path = path
         self._folders = folders
         self._missing = missing
-        self._inode, self._device, self._mode = status.st_ino, status.st_dev, status.st_mode
-        self._size, self._modified_ns, self._changed_ns = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        self._identity = status[:_TIMES]
+        self._modified_ns, self._changed_ns = status.st_mtime_ns, status.st_ctime_ns
 
-    def __call__(self, moment: float) -> bool:
+    def __call__(self, turn: int) -> bool:
         """Whether it does; False also when that cannot be found out.
 
         Args:
-            moment: any number, another one each time, except where one look at the folders is enough for several calls.
+            turn: a token for this turn of the loop: folders that were found right in it are not looked at again. 0
+                belongs to no turn: everything is looked at.
         """
         for folder in self._folders:
-            if not folder.is_there(moment):
+            if not folder.is_there(turn):
                 return False
         try:
             if self._missing and any(map(os.path.lexists, self._missing)):
@@ -94,16 +96,13 @@ class PathStamp:
             return False
         return (
             now.st_ctime_ns == self._changed_ns
-            and now.st_ino == self._inode
             and now.st_mtime_ns == self._modified_ns
-            and now.st_size == self._size
-            and now.st_dev == self._device
-            and now.st_mode == self._mode
+            and now[:_TIMES] == self._identity
         )
 
 
 class PathStamps:
-    """Finds a witness for each file of a site.
+    """Makes a stamp for each file of a site.
 
     Args:
         root: the directory that is served, an absolute path.
@@ -113,31 +112,31 @@ class PathStamps:
         self._root = root
         self._folders: dict[bytes, _Folder] = {}
 
-    def vouch(
-        self, names: tuple[bytes, ...], status: os.stat_result, now: float, missing: Sequence[bytes] = ()
+    def stamp(
+        self, names: tuple[bytes, ...], status: os.stat_result, wall: float, missing: Sequence[bytes] = ()
     ) -> PathStamp | None:
-        """A witness for the file with ``status`` at ``names``; None when nobody can vouch for it.
+        """Return a stamp of the file with ``status`` at ``names``; None when there can be none.
 
         Args:
             names: the path that was walked.
             status: of the file that was opened at its end.
-            now: seconds since the epoch.
-            missing: names in the same folder that come first, and are not there.
+            wall: the time of day, in seconds since the epoch.
+            missing: names in the same folder that would come first, and are not there.
         """
-        if max(status.st_mtime, status.st_ctime) > now - SETTLED_S:
+        if max(status.st_mtime, status.st_ctime) > wall - SETTLED_S:
             return None
         path, folders = self._root, []
         for name in names[:-1]:
             path += b"/" + name
-            folders.append(self._folder(path, now))
-        witness = PathStamp(path + b"/" + names[-1], folders, status, [path + b"/" + name for name in missing])
-        return witness if witness(now) else None
+            folders.append(self._folder(path))
+        stamp = PathStamp(path + b"/" + names[-1], folders, status, [path + b"/" + name for name in missing])
+        return stamp if stamp(0) else None
 
-    def _folder(self, path: bytes, moment: float) -> _Folder:
-        """The folder at ``path``; another one than before when that has changed."""
+    def _folder(self, path: bytes) -> _Folder:
+        """Return the folder at ``path``; another one than before if that has changed."""
         folder = self._folders.get(path)
-        if folder is None or not folder.is_there(moment):
-            if len(self._folders) >= _MOST_FOLDERS:
+        if folder is None or not folder.is_there(0):
+            if len(self._folders) >= _MAX_FOLDERS:
                 self._folders.clear()
             folder = self._folders[path] = _Folder(path)
         return folder

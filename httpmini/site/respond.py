@@ -63,7 +63,7 @@ class Site(msgspec.Struct, frozen=True):
 
     Attributes:
         resolver: the folder.
-        witnesses: say whether an answer about a file in it is still right.
+        stamps: say whether a response about a file in it is still right.
         index: names of the files that stand for their directory, in order of preference.
         listing: whether a directory without an index is listed.
         media_types: the Content-Type of files.
@@ -167,7 +167,7 @@ class Site(msgspec.Struct, frozen=True):
             response = Representation(chosen, media_type, coding, bool(self.codings)).answer(request, self.now())
             keep = response.owned_fds
             if not self.codings and response.status == (304 if request.is_conditional else 200):
-                response.is_current = self.stamps.vouch(names, file.status, self.now(), missing)
+                response.is_current = self.stamps.stamp(names, file.status, self.now(), missing)
             return _with_fields(response, rules)
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):

@@ -1,21 +1,23 @@
-"""What a mode knows of a client: bytes in, pieces out, what is wanted next, and until when.
+"""What a mode knows of a client: bytes in, pieces out, what is waited for next, and until when.
 
-A Connection has no socket and no clock. Whoever owns the socket asks for ``interest``, moves bytes, and says how many
-and at what time. Everything that depends on the protocol is in a subclass (``http_connection.py``;
-``examples/`` has two that are not HTTP), everything that does not is here: the queue of output, patience with peers
-that do not read, and the lingering close.
+A Connection has no socket and no clock. The owner of the socket asks for ``interest``, moves bytes, and reports how
+many and at what time. Everything that depends on the protocol is in a subclass (``http/connection.py``; ``examples/``
+has two that are not HTTP). Everything else is here: the queue of output, timeouts, and the lingering close.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from httpmini.protocol.body import Piece
+from httpmini.server.core.turn import NO_TURN
+from httpmini.server.limits.admission import Refusal
 from httpmini.server.limits.bandwidth import Throttle
+from httpmini.server.listeners.peer import Peer
 
 
 class Interest(Enum):
@@ -28,40 +30,18 @@ class Interest(Enum):
     CLOSED = "nothing any more"
 
 
-class Refusal(Enum):
-    """Why a client is turned away before it has said a word."""
-
-    BUSY = "max_clients are being served"
-    DENIED = "its address is not allowed"
-    CROWDED = "its address has all the places that it may have"
-    RESOURCES = "the machine has no process, thread or descriptor for it"
-
-
-LOCAL = "unix:"  # for the address of who has come in by a unix socket
-
-
-class Peer(NamedTuple):
-    """Who is at the other end.
-
-    Attributes:
-        host: the address, as accept() gave it; ``LOCAL`` for a unix socket.
-        port: the same.
-        number: how many clients this process had accepted with this one.
-    """
-
-    host: str
-    port: int
-    number: int = 0
+# A member of an enumeration takes longer to look up than a name of the module: seven times, in each small response.
+READ, LINGER, CLOSED = Interest.READ, Interest.LINGER, Interest.CLOSED
 
 
 class Timeouts(msgspec.Struct, frozen=True):
     """How long a client is waited for.
 
     Attributes:
-        idle_s: seconds without any byte while nothing is asked or answered.
+        idle_s: seconds without any byte while nothing is being answered.
         send_stall_s: seconds in which a client that is being sent to takes nothing.
-        linger_s: seconds that we wait for the peer's end after ours.
-        linger_bytes: how much we throw away meanwhile.
+        linger_s: seconds to wait for the peer's end after ours.
+        linger_bytes: how many bytes are thrown away meanwhile.
     """
 
     idle_s: float
@@ -74,41 +54,45 @@ class Connection(ABC):
     """One client's conversation, without I/O. Times are seconds of one monotonic clock.
 
     Attributes:
-        patience: how long the peer is waited for.
-        begun: when it was made.
-        output: the pieces that are to be sent.
-        position: how much of the first of them is out.
-        sent_bytes: how much has gone out in all.
+        timeouts: how long the peer is waited for; a subclass may exchange them.
+        begun: when the connection was made.
+        turn: the token of the turn in which bytes are being received (``turn.py``).
+        output: the pieces to send.
+        position: how many bytes of the first piece have been sent.
+        next_interest: what to wait for when the output has been sent.
+        sent_bytes: how many bytes have been sent in all.
         expects_more: whether the peer is likely to send more although we have ended.
-        deadline: when ``expire`` is to be called unless something happens before. Every byte received or sent winds it
-            up again; a subclass that is stricter sets it in ``on_data``.
-        throttle: how fast it may send; None is as fast as it can.
-        aborted: whether the peer must see that the connection broke (RST), because an answer is incomplete.
+        deadline: when to call ``expire`` unless something happens before. Every byte received or sent extends it; a
+            subclass that is stricter sets it in ``on_data``.
+        throttle: how fast it may send; None for as fast as possible.
+        aborted: whether the peer must see that the connection broke (RST), because a response is incomplete.
     """
 
-    # Slots: with 10,000 clients that wait, each byte of these counts.
+    # Slots: with 10,000 idle clients, each byte of these counts.
     __slots__ = (
         "_lingered_bytes",
         "_peer_ended",
-        "_then",
         "aborted",
         "begun",
         "deadline",
         "expects_more",
+        "next_interest",
         "output",
         "position",
         "sent_bytes",
         "throttle",
         "timeouts",
+        "turn",
     )
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
         self.timeouts = timeouts
         self.begun = now
+        self.turn = NO_TURN
         self.output: list[Piece] = []
         self.position = 0
         self.sent_bytes = 0
-        self._then = Interest.READ  # what follows when the output is out
+        self.next_interest = Interest.READ
         self._lingered_bytes = 0
         self._peer_ended = False
         self.deadline = now + timeouts.idle_s
@@ -120,19 +104,19 @@ class Connection(ABC):
     def interest(self) -> Interest:
         """What to wait for now."""
         if not self.output:
-            return self._then
+            return self.next_interest
         return Interest.PAUSE if self.throttle is not None and self.throttle.is_waiting else Interest.WRITE
 
     @property
     def is_ending(self) -> bool:
-        """Whether nothing more will be said than what is queued."""
-        return self._then is not Interest.READ
+        """Whether nothing more will be sent than what is queued."""
+        return self.next_interest is not READ
 
     # What the owner of the socket reports.
 
     def receive(self, data: bytes, now: float) -> None:
-        """Bytes have come; ``b""`` is the peer's end of sending. It may still read, so what it asked is answered."""
-        if self._then is Interest.LINGER:
+        """Take bytes of the peer; ``b""`` is its end of sending. It may still read, so its requests are answered."""
+        if self.next_interest is LINGER:
             self._lingered_bytes += len(data)
             if not data or self._lingered_bytes > self.timeouts.linger_bytes:
                 self.abandon()
@@ -143,19 +127,8 @@ class Connection(ABC):
             self._peer_ended = True
             self.on_end(now)
 
-    def find_ready(self, data: bytes, now: float) -> bytes | None:  # noqa: ARG002
-        """The answer to ``data``, which has just come, if all of it lies ready; then ``sent_ready`` is called next.
-
-        None says nothing: then ``receive`` finds out.
-        """
-        return None
-
-    def sent_ready(self, answer: bytes, count: int, now: float) -> bool:
-        """``count`` bytes of what ``find_ready`` found have gone out. Whether nothing is left to do but to wait."""
-        raise NotImplementedError
-
     def ask_to_send(self, throttle: Throttle, now: float) -> int:
-        """How many bytes of the piece may go out now. When that is none, its ``interest`` is to pause."""
+        """Return how many bytes of the first piece may be sent now; if none, the interest is to pause."""
         count, moment = throttle.ask(len(self.output[0]) - self.position, now)
         if moment <= now:
             return count
@@ -163,20 +136,27 @@ class Connection(ABC):
         return 0
 
     def sent(self, count: int, now: float) -> None:
-        """``count`` bytes of the piece have gone out."""
+        """Note that ``count`` bytes of the first piece have been sent."""
         if self.throttle is not None:
             self.throttle.spend(count)
-        self.position += count
         self.sent_bytes += count
-        self.deadline = now + self.timeouts.send_stall_s
+        self.position += count
         if self.position == len(self.output[0]):
             del self.output[0]
             self.position = 0
             if not self.output:
                 self.on_flushed(now)
+                return
+        self.deadline = now + self.timeouts.send_stall_s
+
+    def sent_all(self, now: float) -> None:
+        """Note that all output, which was one piece, has been sent at once; as ``sent`` for all its bytes."""
+        self.sent_bytes += len(self.output[0])
+        self.output.clear()
+        self.on_flushed(now)
 
     def expire(self, now: float) -> None:
-        """The deadline has passed."""
+        """React to the deadline: it has passed."""
         match self.interest:
             case Interest.WRITE:
                 self.lose(now)
@@ -188,23 +168,23 @@ class Connection(ABC):
                 self.abandon()
 
     def resume(self, now: float) -> None:
-        """It may send again, at once."""
+        """End a pause: it may send again at once."""
         if self.throttle is not None:
             self.throttle.is_waiting = False
         self.deadline = now + self.timeouts.send_stall_s
 
     def progress(self, now: float) -> None:
-        """The peer has taken bytes that the kernel held for it: it is alive."""
+        """Note that the peer has taken bytes that the kernel held for it: it is alive."""
         stalled_s = self.timeouts.linger_s if self.interest is Interest.LINGER else self.timeouts.send_stall_s
         self.deadline = now + stalled_s
 
     def lose(self, now: float) -> None:
-        """The connection is broken, or given up."""
+        """Give up the connection: it is broken, or has timed out."""
         if self.interest is not Interest.CLOSED:
             self.aborted = bool(self.output)
             self.on_lost(now)
             self.output.clear()
-            self._then = Interest.CLOSED
+            self.next_interest = Interest.CLOSED
 
     # What a subclass says.
 
@@ -214,7 +194,7 @@ class Connection(ABC):
         self.deadline = now + self.timeouts.send_stall_s
 
     def end(self, now: float, *, expects_more: bool) -> None:
-        """Say nothing more; when the output is out, wait for the peer's end.
+        """Send nothing more than what is queued; then wait for the peer's end.
 
         A close while the peer is sending would make the kernels throw away what it has not read yet (RFC 9112 §9.6).
 
@@ -223,54 +203,54 @@ class Connection(ABC):
             expects_more: whether the peer is likely to be sending.
         """
         self.expects_more = expects_more
-        self._then = Interest.CLOSED if self._peer_ended else Interest.LINGER
+        self.next_interest = Interest.CLOSED if self._peer_ended else Interest.LINGER
         if not self.output:
             self.deadline = now + self.timeouts.linger_s
 
     def abandon(self) -> None:
-        """Wait for nothing more: close when the output is out."""
-        self._then = Interest.CLOSED
+        """Wait for nothing more: close when the output has been sent."""
+        self.next_interest = Interest.CLOSED
 
     # What a subclass does.
 
     @abstractmethod
     def on_data(self, data: bytes, now: float) -> None:
-        """Some bytes of the conversation have come."""
+        """React to bytes of the conversation."""
 
     def on_end(self, now: float) -> None:
-        """The peer sends nothing more; by default that ends the conversation."""
+        """React to the peer's end of sending; by default that ends the conversation."""
         self.end(now, expects_more=False)
 
     def on_flushed(self, now: float) -> None:
-        """All output is out; by default the conversation goes on, or ends if ``end`` was called."""
+        """React to the last byte of output having been sent; by default wait for more, or end if ``end`` was called."""
         self.deadline = now + (self.timeouts.linger_s if self.is_ending else self.timeouts.idle_s)
 
     def on_timeout(self, now: float) -> None:  # noqa: ARG002
-        """The peer was silent for too long; by default that ends the conversation."""
+        """React to a silence of the peer that was too long; by default that ends the conversation."""
         self.abandon()
 
     def on_lost(self, now: float) -> None:  # noqa: B027  (nothing to do is a fine default)
-        """The connection broke; ``output`` is what could not be sent."""
+        """React to the end of a broken connection; ``output`` is what could not be sent."""
 
     def drain(self, now: float) -> None:
-        """The server is stopping: finish what is being answered, begin nothing new."""
+        """Finish what is being answered and begin nothing new: the server is stopping."""
         if not self.is_ending:
             self.end(now, expects_more=True)
 
 
 class Service(Protocol):
-    """What is spoken on the connections of a server; the modes know no more of it than this."""
+    """The protocol that a server speaks; the modes know no more of it than this."""
 
     def connect(self, peer: Peer, now: float) -> Connection:
-        """A conversation with a client that was let in."""
+        """Return a conversation with a client that was admitted."""
         ...
 
     def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:
-        """A short conversation with one that was not: what to say, then goodbye; room is likely in ``retry_s``."""
+        """Return a short conversation with a client that was not admitted; there may be room in ``retry_s``."""
         ...
 
     def tick(self) -> None:
-        """Do what was put off: write a log that waits, load what is needed later only.
+        """Do what was put off: write log lines that wait, load what is needed later only.
 
         Called for the first time soon after the start, then a few times a second while there are clients, and when the
         last of them has left.

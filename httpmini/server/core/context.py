@@ -1,4 +1,4 @@
-"""What a mode is handed: everything it works with, and nothing of what is spoken."""
+"""What a mode works with, and nothing of the protocol that is spoken."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from httpmini.server.logs.error import Log
 
 
 class Context(msgspec.Struct, frozen=True):
-    """The work of one mode.
+    """The parts of the server that one mode uses.
 
     Attributes:
-        listeners: listening sockets that do not block; lent, not given: a mode never closes them.
+        listeners: listening sockets that do not block; a mode never closes them.
         service: makes the conversations.
         admission: gives the slots.
-        control: says when to finish; the mode of a process has a Control, that of a worker follows one.
-        reactor: the poll set of this process; whoever ran before may have left clients in it, who stay.
-        children: those of this process, of whichever mode.
-        log: takes one line about the server itself.
-        board: what all processes can see of each other.
-        workers: how many processes serve, in prefork mode.
+        shutdown: says when to finish; in the main process a Shutdown, in a worker the Follower of one.
+        reactor: the poll set of this process; clients of an earlier mode may be in it, and stay.
+        children: the child processes of this process, of whichever mode.
+        log: takes lines about the server itself.
+        board: shows all processes to each other.
+        workers: how many processes serve, in modes that have workers.
     """
 
     listeners: Sequence[socket.socket]
@@ -43,7 +43,7 @@ class Context(msgspec.Struct, frozen=True):
 
     @property
     def main_shutdown(self) -> Shutdown:
-        """The control, for a mode that has threads or processes of its own."""
+        """The shutdown, for a mode that has threads or processes of its own."""
         if not isinstance(self.shutdown, Shutdown):
             raise TypeError("this mode does not run in a worker")
         return self.shutdown

@@ -123,7 +123,7 @@ def _be_the_child(
     """Never returns into the parent's code."""
     try:
         for client in not_ours():
-            client.forget()
+            client.close_copy()
         follower = shutdown.follow_in_child()
         # Ctrl-C and systemd signal all processes, but it is the parent who tells us what to do.
         signal.set_wakeup_fd(-1)

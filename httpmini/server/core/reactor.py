@@ -4,7 +4,7 @@ Select mode has all its clients in here. Iterative mode lets them wait in here u
 and threading keep only those here that are being refused.
 
 ``epoll`` where there is one, else ``poll``: so descriptors beyond 1023 are like any others (``select()`` itself cannot
-name them). Not by ``selectors``, which makes an object for each event: a sixth of what answering costs.
+name them). Not ``selectors``, which makes an object for each event: a sixth of what a response costs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Protocol
 
 from httpmini.server.core.connection import Interest
 from httpmini.server.core.counters import Counters
-from httpmini.server.core.transfer import HANG_UP, Client, drain, expire
+from httpmini.server.core.transfer import HANG_UP, Client, Step, drain, expire
+from httpmini.server.core.turn import next_turn
 from httpmini.server.logs.error import Level, Log, describe
 
 # Deadlines are looked at this often, over all clients: one pass costs less than keeping them in order at every event.
@@ -28,10 +29,10 @@ _EXCLUSIVE = getattr(select, "EPOLLEXCLUSIVE", 0)
 
 
 class HasFileno(Protocol):
-    """What can be watched."""
+    """Something that can be watched."""
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
         ...
 
 
@@ -39,12 +40,12 @@ class Reactor:
     """Waits for many sockets at once and moves what is ready.
 
     Args:
-        log: takes a line for a fault of ours; it costs that client its connection, and nobody else anything.
+        log: takes a line for a fault of ours.
         tick: called ``SWEEP_S`` after the start, and after anything that was done for a client.
-        tally: counts what those who have left were sent.
+        counters: count the bytes sent to clients that have left.
 
     Attributes:
-        longest_wait_s: how long a turn may take when nothing happens; None is for ever.
+        longest_wait_s: how long a turn may take when nothing happens; None for ever.
     """
 
     def __init__(
@@ -62,59 +63,59 @@ class Reactor:
         self._paused: dict[int, Client] = {}
         self._handlers: dict[int, Callable[[], None]] = {}
         self._next_sweep = time.monotonic() + SWEEP_S
-        self._put_off = True
+        self._tick_is_due = True
         self._look_s = SWEEP_S  # how long a turn may take when there are clients
         self.longest_wait_s: float | None = None
 
     @property
     def clients(self) -> Collection[Client]:
-        """Those in the poll set."""
+        """The clients in the poll set."""
         return self._clients.values()
 
     def watch(self, what: HasFileno, handler: Callable[[], None], *, exclusively: bool = False) -> None:
-        """Call ``handler`` when ``what`` can be read; of several processes that wait ``exclusively``, in one only."""
+        """Call ``handler`` when ``what`` is readable; of several processes that wait ``exclusively``, in one only."""
         self._poll.register(what.fileno(), _READ | _EXCLUSIVE if exclusively else _READ)
         self._handlers[what.fileno()] = handler
 
     def unwatch(self, what: HasFileno) -> None:
-        """No longer."""
+        """Stop watching ``what``."""
         self._poll.unregister(what.fileno())
         del self._handlers[what.fileno()]
 
-    def add(self, client: Client, now: float) -> None:
+    def add(self, client: Client, now: float, turn: int) -> None:
         """Take ``client`` in; its socket must not block. What can be moved is moved at once."""
-        self._attend(client, client.step, now)
+        self._attend(client, client.step, now, turn)
 
     def turn(self, timeout: float | None = None) -> None:
-        """Wait for something to happen, at most ``timeout`` seconds, and do what it asks for."""
+        """Wait for something to happen, at most ``timeout`` seconds, and react to it."""
         clients = self._clients
-        if clients or self._put_off:
+        if clients or self._tick_is_due:
             timeout = self._look_s if timeout is None else min(timeout, self._look_s)
         elif self.longest_wait_s is not None:
             timeout = self.longest_wait_s if timeout is None else min(timeout, self.longest_wait_s)
         ready = self._poll.poll(None if timeout is None else timeout * self._unit)
-        at_the_door = []
-        now = time.monotonic()
-        for fd, _ in ready:  # clients first: one that leaves makes room for one that is at the door
+        others = []
+        now, turn = time.monotonic(), next_turn()
+        for fd, _ in ready:  # clients first: one that leaves makes room for one that wants to connect
             client = clients.get(fd)
             if client is None:
-                at_the_door.append(fd)
+                others.append(fd)
                 continue
-            try:  # what ``_attend`` does, written out: a call costs as much as a twentieth of an answer
-                if client.step(client, now):
+            try:  # what ``_attend`` does, written out: a call costs a twentieth of a small response
+                if client.step(client, now, turn):
                     continue
             except Exception as fault:
                 self._lose(client, fault, now)
             self._settle(client)
         if ready:
-            self._put_off = True
-        for fd in at_the_door:
+            self._tick_is_due = True
+        for fd in others:
             self._handlers[fd]()
         if now >= self._next_sweep or self._paused:
             self._sweep()
 
     def look(self) -> None:
-        """For who serves a client outside of ``turn`` for long: do what was put off, when it is time."""
+        """Tick when it is time; for a mode that serves one client for long, outside of ``turn``."""
         if (now := time.monotonic()) >= self._next_sweep:
             self._next_sweep = now + SWEEP_S
             self._tick()
@@ -122,7 +123,7 @@ class Reactor:
     def finish(self, deadline: Callable[[], float]) -> None:
         """Let every client come to its end; those that have not by ``deadline()`` are cut off."""
         for client in list(self.clients):
-            self._attend(client, drain, time.monotonic())
+            self._attend(client, drain, time.monotonic(), next_turn())
         while self._clients and time.monotonic() < deadline():
             self.turn(max(0.0, deadline() - time.monotonic()))
         for client in list(self.clients):
@@ -131,26 +132,26 @@ class Reactor:
         self._tick()
 
     def close(self) -> None:
-        """Give back the descriptor of the poll set. Clients in it are the caller's to close."""
+        """Close the descriptor of the poll set. Clients in it are the caller's to close."""
         if isinstance(self._poll, select.epoll):
             self._poll.close()
 
-    def _attend(self, client: Client, step: Callable[[Client, float], bool], now: float) -> None:
-        """Move the bytes of one client, contain what goes wrong, and watch for what it waits for then."""
-        self._put_off = True
+    def _attend(self, client: Client, step: Step, now: float, turn: int) -> None:
+        """Move the bytes of one client, contain faults, and watch for what it waits for then."""
+        self._tick_is_due = True
         try:
-            step(client, now)
+            step(client, now, turn)
         except Exception as fault:
             self._lose(client, fault, now)
         self._settle(client)
 
     def _lose(self, client: Client, fault: Exception, now: float) -> None:
-        """A fault of ours costs this client its connection, and nobody else anything."""
+        """Contain a fault of ours: it costs this client its connection, and the others nothing."""
         self._log(f"fault while serving a client: {describe(fault)}", Level.ERROR)
         client.connection.lose(now)
 
     def _settle(self, client: Client) -> None:
-        """Watch for what the client waits for now, or see it out."""
+        """Watch for what the client waits for now, or close it."""
         interest = client.connection.interest
         if interest is Interest.PAUSE:
             self._paused[client.fd] = client
@@ -174,18 +175,19 @@ class Reactor:
         client.watched = wanted
 
     def _resume(self) -> None:
-        """Those that have paused for long enough; the one that has waited longest first."""
-        now = time.monotonic()
+        """Go on with the clients that have paused for long enough; the one that has waited longest first."""
+        now, turn = time.monotonic(), next_turn()
         due = [client for client in self._paused.values() if client.connection.deadline <= now]
         for client in sorted(due, key=lambda client: client.connection.deadline):
-            self._attend(client, expire, now)
+            self._attend(client, expire, now, turn)
         soon = min((client.connection.deadline for client in self._paused.values()), default=now + SWEEP_S)
         self._look_s = max(0.0, min(SWEEP_S, soon - time.monotonic()))
 
     def _register(self, client: Client, wanted: int) -> bool:
+        """Add the client to the poll set; return False, with the client closed, when the kernel has no room."""
         try:
             self._poll.register(client.fd, wanted)
-        except OSError as error:  # the kernel has no room for one more
+        except OSError as error:
             self._log(f"cannot watch a client: {error.strerror}", Level.ERROR)
             client.connection.lose(time.monotonic())
             client.close()
@@ -194,14 +196,14 @@ class Reactor:
         return True
 
     def _sweep(self) -> None:
-        """Look at the deadlines of all, and do what was put off; of those that pause, at each turn."""
+        """Look at all deadlines and tick, when it is time; clients that pause are looked at in each turn."""
         if self._paused:
             self._resume()
         now = time.monotonic()
         if now < self._next_sweep:
             return
         self._next_sweep = now + SWEEP_S
-        self._put_off = False
+        self._tick_is_due = False
         for client in [client for client in self._clients.values() if client.connection.deadline <= now]:
-            self._attend(client, expire, time.monotonic())
+            self._attend(client, expire, time.monotonic(), next_turn())
         self._tick()

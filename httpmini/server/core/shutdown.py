@@ -2,7 +2,7 @@
 
 Two pipes, because a pipe can be polled together with sockets:
 
-- the wake-up pipe (``Bell``) is the main loop's own, as long as the process lives. Signals write into it
+- the wake-up pipe (``WakeUpPipe``) is the main loop's own, as long as the process lives. Signals write into it
   (``signal.set_wakeup_fd``), so that one that arrives just before the poll is not slept through; threads write into it
   when they free a slot.
 - the drain pipe belongs to one running mode and is never written. When draining begins its write end is closed, and all
@@ -17,7 +17,7 @@ from math import inf
 from typing import Protocol
 
 
-class Signal(Protocol):
+class StopSignal(Protocol):
     """What somebody who serves clients has to look at between two waits."""
 
     deadline: float  # when to give up what is not finished; inf while nobody asked to stop

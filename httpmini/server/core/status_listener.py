@@ -14,7 +14,9 @@ from functools import partial
 from httpmini.server.core.connection import Service
 from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.transfer import Client
-from httpmini.server.limits.admission import AddressRules, Admission, Slot
+from httpmini.server.core.turn import next_turn
+from httpmini.server.limits.admission import Admission, Slot
+from httpmini.server.limits.slots import Slots
 from httpmini.server.listeners.tcp import accept
 from httpmini.server.logs.error import Log
 
@@ -33,7 +35,7 @@ class StatusListener:
     def __init__(self, service: Service, reactor: Reactor, log: Log) -> None:
         self._service = service
         self._reactor = reactor
-        self._admission = Admission(PLACES, "refuse", AddressRules(), log)
+        self._admission = Admission(Slots(PLACES, log), "refuse")
         self._listeners: list[socket.socket] = []
         self._spare = _open_spare()
 
@@ -60,7 +62,7 @@ class StatusListener:
         place = self._admission.admit(peer.host)
         now = time.monotonic()
         if isinstance(place, Slot):
-            self._reactor.add(Client(fd, peer, self._service.connect(peer, now), place), now)
+            self._reactor.add(Client(fd, peer, self._service.connect(peer, now), place), now, next_turn())
         else:
             os.close(fd)
 

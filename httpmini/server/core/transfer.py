@@ -1,10 +1,10 @@
 """One read step, one write step, and the blocking pump made of them.
 
 TCP is a pipe of bytes: one send of the peer is not one recv here, and what we send may be taken in part. So a step
-moves what can be moved and tells the connection how much that was.
+moves what can be moved and tells the connection how many bytes that was.
 
-Descriptors, not socket objects: making one for each client costs more than accepting it. ``read`` and ``write`` are
-``recv`` and ``send`` without flags; for what needs more there is ``Client.sock``.
+Descriptors, not socket objects: making an object for each client costs more than accepting it. ``read`` and ``write``
+are ``recv`` and ``send`` without flags; for what needs more there is ``Client.sock``.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ import time
 from collections.abc import Callable, Collection
 from errno import EINVAL, ENOSYS, ENOTSUP
 
-from httpmini.protocol.body import FileSlice
-from httpmini.server.core.connection import LOCAL, Connection, Interest, Peer
-from httpmini.server.core.shutdown import Signal
+from httpmini.protocol.body import FileSlice, Piece
+from httpmini.server.core.connection import LINGER, READ, Connection, Interest
+from httpmini.server.core.shutdown import StopSignal
+from httpmini.server.core.turn import next_turn
 from httpmini.server.limits.admission import Slot
+from httpmini.server.listeners.peer import LOCAL, Peer
 from httpmini.server.logs.error import Level, Log, describe
 
 RECEIVE_BYTES = 16 * 1024
@@ -34,25 +36,28 @@ DRAIN_LOOK_S = 0.25
 WRITES_PER_TURN = 8  # so that one fast reader does not keep the reactor from the others
 
 OPEN = frozenset({Interest.READ, Interest.WRITE, Interest.PAUSE, Interest.LINGER})
-HANG_UP = select.POLLERR  # what poll and epoll report in any case: all that who pauses wants to hear of
+HANG_UP = select.POLLERR  # reported by poll and epoll in any case: all that a paused client needs to hear of
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, for 0 seconds
 _CORK = getattr(socket, "TCP_CORK", None)  # Linux
 
+Step = Callable[["Client", float, int], bool]
+"""Moves a client's bytes at a time and in a turn; returns whether it certainly waits for the same as before."""
+
 
 class Client:
-    """A connected socket, its conversation, and its place.
+    """A connected socket, its conversation, and its slot.
 
     Args:
         fd: the socket's descriptor, which belongs to this client from now on; it does not block.
         peer: whose it is.
-        connection: what is said on it.
-        slot: its place among max_clients, or among those that are being refused; None when another process counts it.
+        connection: the conversation on it.
+        slot: its slot among max_clients, or among the clients being refused; None when another process counts it.
 
     Attributes:
-        has_said_goodbye: whether our half of the connection is shut down.
-        is_corked: whether the kernel holds back what is no full segment.
+        has_shut_down: whether our half of the connection is shut down.
+        is_corked: whether the kernel holds back partial segments.
         unacknowledged: how many bytes the kernel held for the peer when it last took no more, or when we last looked.
-        step: moves its bytes when it is ready; true when it is certain that it waits for the same as before.
+        step: moves its bytes when it is ready.
         watched: the events that a reactor waits for on it, as ``poll`` knows them; 0 while it is in none.
     """
 
@@ -60,7 +65,7 @@ class Client:
         "_sock",
         "connection",
         "fd",
-        "has_said_goodbye",
+        "has_shut_down",
         "is_corked",
         "peer",
         "slot",
@@ -74,22 +79,22 @@ class Client:
         self.peer = peer
         self.connection = connection
         self.slot = slot
-        self.has_said_goodbye = False
+        self.has_shut_down = False
         self.is_corked = False
         self.unacknowledged = 0
         self.watched = 0
-        self.step: Callable[[Client, float], bool] = advance
+        self.step: Step = advance
         self._sock: socket.socket | None = None
 
     @property
     def sock(self) -> socket.socket:
-        """The same socket as an object, made when it is first asked for."""
+        """The socket as an object, made when it is first asked for."""
         if self._sock is None:
             self._sock = socket.socket(fileno=self.fd)
         return self._sock
 
     def describe(self, now: float) -> str:
-        """Where it is, in one line: state, bytes, seconds."""
+        """Say in one line where the client is: state, bytes, seconds."""
         connection = self.connection
         return (
             f"client {self.peer.host}:{self.peer.port}: {connection.interest.name}, "
@@ -102,7 +107,7 @@ class Client:
             self.slot.release()
 
     def close(self) -> None:
-        """Give back the slot, then close: who sees the close may come in again at once."""
+        """Give back the slot, then close: a client that sees the close may connect again at once."""
         try:
             self.release()
             if self.connection.aborted:
@@ -112,12 +117,12 @@ class Client:
             self.close_descriptor()
 
     def hang_up(self) -> None:
-        """End the connection also when another process has a copy of the socket."""
+        """End the connection even if another process has a copy of the socket."""
         with contextlib.suppress(OSError):  # it has ended
             self.sock.shutdown(socket.SHUT_RDWR)
 
-    def forget(self) -> None:
-        """In a child: close its copy of the socket of a client that a thread of the parent serves.
+    def close_copy(self) -> None:
+        """Close a child's copy of the socket of a client that a thread of the parent serves.
 
         The thread may have closed it, and something else may have got its number since.
         """
@@ -144,7 +149,7 @@ class Client:
 
 
 def contained(client: Client, log: Log, step: Callable[[Client], None]) -> None:
-    """Do ``step`` for ``client``: a fault of ours in it costs this client its connection, and nobody else anything."""
+    """Call ``step``: a fault of ours in it costs this client its connection, and the others nothing."""
     try:
         step(client)
     except Exception as fault:
@@ -152,83 +157,134 @@ def contained(client: Client, log: Log, step: Callable[[Client], None]) -> None:
         client.connection.lose(time.monotonic())
 
 
-def advance(client: Client, now: float) -> bool:
-    """Move what can be moved without waiting: one read, then as many writes as the kernel takes (in bounds).
+def advance(client: Client, now: float, turn: int) -> bool:
+    """Move what can be moved without waiting: one read, then as many writes as the kernel takes, within bounds.
 
     The connection is not CLOSED.
 
+    Args:
+        client: whose bytes to move.
+        now: the time.
+        turn: the token of this turn.
+
     Returns:
-        Whether it is certain that the client waits for the same as before.
+        Whether the client certainly waits for the same as before.
     """
     connection = client.connection
-    if not connection.output:
-        if _read(client, connection, now):
-            return True
-    elif connection.interest is Interest.PAUSE:  # nothing is waited for, so what is ready is the connection's end
+    if connection.output:
+        if connection.interest is Interest.PAUSE:  # no event is waited for, so this one is the connection's end
+            connection.lose(now)
+        else:
+            _flush(client, connection, now)
+        return False
+    try:
+        data = os.read(client.fd, RECEIVE_BYTES)
+    except BlockingIOError:
+        return False
+    except OSError:
         connection.lose(now)
         return False
-    if len(connection.output) > 1 and not client.is_corked:
-        _cork(client, True)
-    writes = 0
-    while connection.output and writes < WRITES_PER_TURN:
-        if not _write(client, connection, now):
-            client.unacknowledged = _unacknowledged(client.fd)
-            break
-        writes += 1
-    if client.is_corked and not connection.output:
-        _cork(client, False)
-    if connection.interest is Interest.LINGER and not client.has_said_goodbye:
-        _say_goodbye(client)
+    connection.turn = turn
+    connection.receive(data, now)
+    output = connection.output
+    if len(output) == 1 and type(output[0]) is bytes and connection.throttle is None:
+        # A small response, as most are: what ``_flush`` does, in half the time.
+        try:
+            count = os.write(client.fd, output[0])
+        except OSError:
+            count = 0  # what is wrong is seen when it is tried again
+        if count == len(output[0]):
+            connection.sent_all(now)
+            if connection.next_interest is READ and not output:
+                return True
+        elif count:
+            connection.sent(count, now)
+    _flush(client, connection, now)
     return False
 
 
-def expire(client: Client, now: float) -> bool:
-    """The deadline has passed; but perhaps it is us who are late: what has arrived is taken first.
+def _flush(client: Client, connection: Connection, now: float) -> None:
+    """Send what the kernel takes, within bounds; when all is sent and nothing follows, end our half."""
+    output = connection.output
+    if len(output) > 1 and not client.is_corked:
+        _cork(client, True)
+    writes = 0
+    while output and writes < WRITES_PER_TURN:
+        most = SEND_BYTES if connection.throttle is None else connection.ask_to_send(connection.throttle, now)
+        piece = output[0]
+        try:
+            if type(piece) is bytes and not connection.position and len(piece) <= most:  # a whole small response
+                count = os.write(client.fd, piece)
+            else:
+                count = _send_some(client.fd, piece, connection.position, most)
+        except BlockingIOError:
+            client.unacknowledged = _unacknowledged(client.fd)
+            break
+        except OSError:
+            count = 0
+        if count == 0:
+            connection.lose(now)
+            break
+        connection.sent(count, now)
+        writes += 1
+    if client.is_corked and not output:
+        _cork(client, False)
+    if connection.next_interest is LINGER and not output and not client.has_shut_down:
+        _shut_down(client)
 
-    And a peer that takes what the kernel holds for it is slow, not gone. The kernel says that there is room again only
-    when a good part of its buffer is empty, which takes a slow reader longer than any patience. So ask it how much the
-    peer has taken since.
+
+def expire(client: Client, now: float, turn: int) -> bool:
+    """React to a deadline that has passed; but perhaps we are late ourselves: what has arrived is taken first.
+
+    A peer that takes what the kernel holds for it is slow, not gone. The kernel says that there is room again only when
+    a good part of its buffer is empty, which takes a slow reader longer than any timeout. So ask it how much the peer
+    has taken since.
     """
     connection = client.connection
     if connection.interest is Interest.PAUSE:
         connection.resume(now)
-        advance(client, now)
+        advance(client, now, turn)
         return False
     left = _unacknowledged(client.fd)
     if connection.interest in (Interest.WRITE, Interest.LINGER) and left < client.unacknowledged:
         client.unacknowledged = left
         connection.progress(now)
         return False
-    advance(client, now)
+    advance(client, now, turn)
     if connection.interest is not Interest.CLOSED and connection.deadline <= now:
         connection.expire(now)
-        _advance_if_open(client, now)
+        _advance_if_open(client, now, turn)
     return False
 
 
-def drain(client: Client, now: float) -> bool:
-    """The server is stopping: take what has arrived already, then let the connection come to its end."""
-    _advance_if_open(client, now)
+def drain(client: Client, now: float, turn: int) -> bool:
+    """Take what has arrived already, then let the connection come to its end: the server is stopping."""
+    _advance_if_open(client, now, turn)
     client.connection.drain(now)
-    _advance_if_open(client, now)
+    _advance_if_open(client, now, turn)
     return False
 
 
-def _advance_if_open(client: Client, now: float) -> None:
+def _advance_if_open(client: Client, now: float, turn: int) -> None:
     if client.connection.interest not in (Interest.CLOSED, Interest.PAUSE):
-        advance(client, now)
+        advance(client, now, turn)
 
 
 def pump(
     client: Client,
-    signal: Signal,
+    signal: StopSignal,
     during: Collection[Interest] = OPEN,
     look: Callable[[], None] = lambda: None,
     longest_wait_s: float | None = None,
 ) -> None:
     """Move bytes, waiting where there is nothing to move, as long as the connection's interest is in ``during``.
 
-    ``look`` is called after each wait, which takes no longer than ``longest_wait_s``.
+    Args:
+        client: whose bytes to move.
+        signal: says when to drain, and by when to end.
+        during: the interests to serve.
+        look: called after each wait.
+        longest_wait_s: how long a wait may take; None for as long as the deadlines allow.
     """
     connection = client.connection
     drained = False
@@ -236,19 +292,19 @@ def pump(
         now = time.monotonic()
         if signal.draining and not drained:
             drained = True
-            drain(client, now)
+            drain(client, now, next_turn())
         elif now >= signal.deadline:
             connection.lose(now)
         elif now >= connection.deadline:
-            expire(client, now)
+            expire(client, now, next_turn())
         else:
             if _wait(client, signal, now, longest_wait_s):
-                advance(client, time.monotonic())
+                advance(client, time.monotonic(), next_turn())
             look()
 
 
-def _wait(client: Client, signal: Signal, now: float, longest_s: float | None) -> bool:
-    """Whether the socket became ready before the deadline, and before ``signal`` had something to say."""
+def _wait(client: Client, signal: StopSignal, now: float, longest_s: float | None) -> bool:
+    """Return whether the socket became ready before the deadline, and before ``signal`` had something to say."""
     poll = select.poll()
     interest = client.connection.interest
     wanted = select.POLLOUT if interest is Interest.WRITE else HANG_UP if interest is Interest.PAUSE else select.POLLIN
@@ -266,7 +322,7 @@ def _wait(client: Client, signal: Signal, now: float, longest_s: float | None) -
     return client.fd in ready
 
 
-def _say_goodbye(client: Client) -> None:
+def _shut_down(client: Client) -> None:
     """End our half and go on to linger; or close at once when nothing can be lost by it.
 
     That is so when the peer is not likely to send more, its kernel has acknowledged everything, and nothing unread from
@@ -276,7 +332,7 @@ def _say_goodbye(client: Client) -> None:
         client.connection.abandon()
         return
     client.unacknowledged = _unacknowledged(client.fd)
-    client.has_said_goodbye = True
+    client.has_shut_down = True
     with contextlib.suppress(OSError):  # the peer has ended before us
         client.sock.shutdown(socket.SHUT_WR)
 
@@ -287,43 +343,24 @@ def _is_settled(fd: int) -> bool:
 
 
 def _unacknowledged(fd: int) -> int:
-    """Bytes that were sent and not acknowledged yet."""
+    """Return how many bytes were sent and are not acknowledged yet."""
     return _ask_kernel(fd, termios.TIOCOUTQ)
 
 
-def _ask_kernel(fd: int, what: int) -> int:
-    """A number of bytes; 0 when this system cannot say, or the connection is gone."""
-    answer = bytearray(4)  # one that can be written into makes it two and a half times as fast
+def _ask_kernel(fd: int, request: int) -> int:
+    """Return a number of bytes; 0 when this system cannot say, or the connection is gone."""
+    answer = bytearray(4)  # a mutable buffer makes it two and a half times as fast
     try:
-        fcntl.ioctl(fd, what, answer)
+        fcntl.ioctl(fd, request, answer)
     except OSError:
         return 0
     return int.from_bytes(answer, sys.byteorder)
 
 
-def _read(client: Client, connection: Connection, now: float) -> bool:
-    """Take what is there. True when an answer to it lay ready, is sent, and nothing is left to do."""
-    try:
-        data = os.read(client.fd, RECEIVE_BYTES)
-    except BlockingIOError:
-        return False
-    except OSError:
-        connection.lose(now)
-        return False
-    answer = connection.find_ready(data, now)
-    if answer is None:
-        connection.receive(data, now)
-        return False
-    try:
-        count = os.write(client.fd, answer)
-    except OSError:
-        count = 0  # what is wrong is seen when it is tried again
-    return connection.sent_ready(answer, count, now)
-
-
 def _cork(client: Client, on: bool) -> None:
-    """Have only full segments leave, so that a head goes with its file, and the file's pages together: a large one
-    arrives in two thirds of the time. What is left leaves when that is over.
+    """Have only full segments leave, so that a head goes with its file, and the file's pages together.
+
+    A large file arrives in two thirds of the time. What is left leaves when the cork is taken off.
     """
     client.is_corked = on
     if _CORK is not None:
@@ -331,33 +368,24 @@ def _cork(client: Client, on: bool) -> None:
             client.sock.setsockopt(socket.IPPROTO_TCP, _CORK, on)
 
 
-def _write(client: Client, connection: Connection, now: float) -> bool:
-    """Whether anything went out."""
-    piece, position = connection.output[0], connection.position
-    most = SEND_BYTES
-    if connection.throttle is not None:
-        most = connection.ask_to_send(connection.throttle, now)
-        if not most:
-            return False
-    try:
-        if isinstance(piece, FileSlice):
-            count = _send_file(client.fd, piece, position, most)
-        else:
-            whole = not position and len(piece) <= most
-            count = os.write(client.fd, piece if whole else memoryview(piece)[position : position + most])
-    except BlockingIOError:
-        return False
-    except OSError:
-        connection.lose(now)
-        return False
-    if count == 0:  # the file has shrunk: the announced length cannot be kept, and the peer must see that
-        connection.lose(now)
-        return False
-    connection.sent(count, now)
-    return True
+def _send_some(fd: int, piece: Piece, position: int, most: int) -> int:
+    """Send at most ``most`` bytes of a piece; return how many the kernel took, 0 when the piece has shrunk.
+
+    A file that has become shorter than was announced must not end as if it were whole.
+
+    Raises:
+        BlockingIOError: the kernel takes none, or the rate allows none, now.
+        OSError: the connection is broken, or the disk.
+    """
+    if not most:
+        raise BlockingIOError
+    if isinstance(piece, FileSlice):
+        return _send_file(fd, piece, position, most)
+    return os.write(fd, memoryview(piece)[position : position + most])
 
 
 def _send_file(fd: int, piece: FileSlice, position: int, most: int) -> int:
+    """Send at most ``most`` bytes of a file; return how many the kernel took."""
     offset, count = piece.offset + position, min(piece.length - position, most)
     try:
         return os.sendfile(fd, piece.fd, offset, count)

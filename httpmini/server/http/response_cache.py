@@ -1,16 +1,16 @@
-"""Answers that are kept, ready to be sent again.
+"""The response cache: whole responses in memory, checked before every use.
 
-Three quarters of what a small answer costs is finding out what it is: reading the head, walking to the file, spelling
-fields. Clients ask for the same things again and again, with heads that are the same octet for octet. So:
+Three quarters of what a small response costs is finding out what it is: walking to the file, spelling fields. So:
 
-- An answer is kept when the site says how to know, at any later time, that it is still right
+- A response is cached when the site says how to know, at any later time, that it is still right
   (``Response.is_current``), and when it is small.
-- It is found by the exact octets of a head; or, when a head is new, by its *question*: the method and the path of a
-  request that has no conditions and no ranges, and the site that it is for.
-- Before every use it is asked whether it is still right. If not, it is dropped and made anew.
+- Its key is what it depends on: the site, the method, the path, whether the connection stays open; for a request with
+  conditions, the exact octets of its head.
+- Before every use it is checked. A response that is no longer right is dropped.
 
-Nothing is kept that depends on anything but the head and the files that ``is_current`` looks at: no listing, no
-refusal, no redirection, nothing behind a password, no part of a file.
+Nothing is cached that depends on anything but the head and the files that ``is_current`` looks at: no listing, no
+refusal, no redirection, nothing protected by a password, no part of a file. (nginx's open_file_cache keeps descriptors
+and trusts them for seconds; this one keeps octets and trusts them for one turn.)
 """
 
 from __future__ import annotations
@@ -27,220 +27,147 @@ from httpmini.protocol.dates import format_date
 from httpmini.protocol.message import Response
 
 MAX_BODY_BYTES = 256 * 1024  # larger ones leave by sendfile, which needs no memory
-MAX_HEADS = 4096
-MAX_HEAD_BYTES = 2048
-# What an answer costs beside its octets, roughly; also what bounds the number of answers.
+# What a response costs beside its octets, roughly; this also bounds the number of responses.
 ENTRY_BYTES = 1024
 _DATE = b"Date: "
-_NEVER = -1.0
 
-# Held to change what is kept; not to find something, nor to look at files. One for all, so that a child process can be
-# begun while threads are there: nobody holds it then.
+# Held to change the cache; not to find something, nor to look at files. One for all caches, so that a child process can
+# be forked while threads run: nobody holds it then.
 _lock = allocate_lock()
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
-Question = tuple[str, str, str, bool, str] | bytes
+Key = str | bytes
+"""What ``key_of`` returns; or the octets of a conditional request."""
+
+
+def key_of(site: str, method: str, path: str, keep_alive: bool) -> Key:
+    """Return the key of a request without conditions: one string, because a string remembers its hash."""
+    return f"{method} {site}{' ' if keep_alive else '/'}{path}"  # there is neither a blank nor a slash in a site
 
 
 class CachedResponse(msgspec.Struct, eq=False):
-    """One answer as octets.
+    """One response as octets.
 
     Attributes:
         octets: head and body, with the Date of ``second``.
-        second: since the epoch.
+        second: the time in the head's Date, since the epoch.
         head_bytes: the length of the head.
         status: its status code.
-        is_current: whether it is still right.
-        looked_at: when it was last found to be right, by the monotonic clock.
-        was_used: since it was last asked whether it may go.
-        heads: those that lead to it.
-        is_forgotten: whether it is kept no longer. Who has found it before may still send it.
+        is_current: whether it is still right; takes the token of a turn.
+        checked_in: the turn in which it was last found to be right.
+        was_used: whether it was used since it was last considered for eviction.
     """
 
     octets: bytes
     second: int
     head_bytes: int
     status: int
-    is_current: Callable[[float], bool]
-    looked_at: float = _NEVER
+    is_current: Callable[[int], bool]
+    checked_in: int = 0
     was_used: bool = False
-    heads: set[bytes] = msgspec.field(default_factory=set)
-    is_forgotten: bool = False
-
-    @property
-    def body_bytes(self) -> int:
-        """The length of what comes behind the head."""
-        return len(self.octets) - self.head_bytes
 
     def set_date(self, second: int) -> None:
-        """Let the answer have the Date of ``second``."""
+        """Let the response have the Date of ``second``."""
         date = format_date(second).encode("ascii")
-        at = self.octets.index(_DATE) + len(_DATE)
-        self.octets = b"".join((self.octets[:at], date, self.octets[at + len(date) :]))
+        octets = self.octets
+        at = octets.index(_DATE) + len(_DATE)
+        self.octets = b"".join((octets[:at], date, octets[at + len(date) :]))
         self.second = second
 
 
-class Known(msgspec.Struct, eq=False):
-    """A head whose answer is kept.
-
-    Attributes:
-        kept: the answer.
-        keep_alive: whether the connection goes on behind it.
-        expects_more: whether the client is likely to send more although it does not.
-        around: what the access log says before and behind the number of bytes.
-        line: the same, when all of it was sent.
-        host: that was asked for; "" where that makes no difference.
-    """
-
-    kept: CachedResponse
-    keep_alive: bool
-    expects_more: bool
-    around: tuple[str, str]
-    line: str
-    host: str = ""
-
-
 class ResponseCache:
-    """What is kept. When there is no more room, what has not been used for a while is forgotten.
+    """The cached responses of one generation. When there is no room, those not used for a while are evicted.
 
-    Threads may share it. While one looks at a file, others go on, and may forget the very answer that it is about.
+    Threads may share it. While one looks at a file others go on, and may evict the very response that it is checking;
+    a response that was found may be sent even if it was evicted since.
 
     Args:
-        most_bytes: how much memory the answers may take, roughly; 0 keeps nothing.
-        now: the present, in seconds since the epoch.
+        max_bytes: how much memory the responses may take, roughly; 0 caches nothing.
+        wall: the time of day, in seconds since the epoch.
 
     Attributes:
-        bytes_used: how much they take.
+        bytes_used: how much memory they take.
     """
 
-    def __init__(self, most_bytes: int, now: Callable[[], float]) -> None:
-        self._most_bytes = most_bytes
-        self._now = now
+    def __init__(self, max_bytes: int, wall: Callable[[], float]) -> None:
+        self._max_bytes = max_bytes
+        self._wall = wall
         self.bytes_used = 0
-        self._known: OrderedDict[bytes, Known] = OrderedDict()
-        self._kept: OrderedDict[Question, CachedResponse] = OrderedDict()
-        self._seen: set[int] = set()  # hashes of heads
+        self._entries: OrderedDict[Key, CachedResponse] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
-    def find_head(self, head: bytes, now: float) -> Known | None:
-        """What is known of these exact octets, when their answer is still right.
+    def find(self, key: Key, turn: int) -> CachedResponse | None:
+        """Return the response for ``key`` if it is still right, with the present Date.
 
         Args:
-            head: a request head.
-            now: a moment after it had begun to come, by the monotonic clock. What has been looked at then is not looked
-                at twice: a reactor has one such moment for all that was there before its turn.
+            key: what was asked.
+            turn: the token of a turn that began after the request had begun to arrive. What was checked in it is not
+                checked again; ``NO_TURN`` always checks.
         """
-        known = self._known.get(head)
-        if known is None:
+        entry = self._entries.get(key)
+        if entry is None:
             return None
-        kept = known.kept
-        if kept.looked_at != now:
-            if not self._refresh(kept, now):
-                self._known.pop(head, None)
-                kept.heads.discard(head)
-                return None
-            kept.looked_at = now
-        return known
-
-    def find(self, question: Question, now: float) -> CachedResponse | None:
-        """The answer to a question, when it is still right; ``now`` as for ``find_head``."""
-        kept = self._kept.get(question)
-        if kept is None:
-            return None
-        if kept.looked_at != now:
-            if not self._refresh(kept, now):
+        if entry.checked_in != turn or not turn:
+            if not entry.is_current(turn):
                 with _lock:
-                    self._forget(question)
+                    self._drop(key)
                 return None
-            kept.looked_at = now
-        return kept
+            entry.was_used = True
+            entry.checked_in = turn
+        second = int(self._wall())
+        if second != entry.second:
+            entry.set_date(second)
+        return entry
 
-    def _refresh(self, kept: CachedResponse, moment: float) -> bool:
-        """Whether ``kept`` is still right; then its Date is too."""
-        if not kept.is_current(moment):
-            return False
-        kept.was_used = True
-        second = int(self._now())
-        if second != kept.second:
-            kept.set_date(second)
-        return True
-
-    def takes(self, response: Response, body: Body) -> bool:
-        """Whether an answer may be kept: it can be known to be right later, and is small."""
-        return response.is_current is not None and body_length(body) <= min(self._most_bytes, MAX_BODY_BYTES)
-
-    def keep(
-        self, question: Question, response: Response, head: bytes, body: Body, now: float
-    ) -> CachedResponse | None:
-        """Keep an answer that ``takes`` takes; None when it cannot be read, or has changed meanwhile.
+    def add(self, key: Key, response: Response, head: bytes, body: Body, wall: float) -> CachedResponse | None:
+        """Cache a response; return None when it must not be cached, cannot be read, or has changed meanwhile.
 
         Args:
-            question: what was asked.
-            response: the answer.
+            key: what was asked.
+            response: the response.
             head: the head that was spelled for it.
-            body: what is to be sent behind it.
-            now: the Date in the head, in seconds since the epoch.
+            body: what is to be sent after the head.
+            wall: the Date in the head, in seconds since the epoch.
         """
+        is_current = response.is_current
+        cost = len(head) + body_length(body) + ENTRY_BYTES
+        if is_current is None or body_length(body) > MAX_BODY_BYTES or cost > self._max_bytes:
+            return None
         try:
             octets = _read((head, *body))
-        except OSError:  # the disk failed: who sends it will see that too, and knows what to do then
+        except OSError:  # the disk failed: the caller sends the file, meets that too, and knows what to do then
             return None
         # What was read is what was promised only if nothing has changed meanwhile.
-        if octets is None or response.is_current is None or not response.is_current(now):
+        if octets is None or not is_current(0):
             return None
-        cost = len(octets) + ENTRY_BYTES
-        if cost > self._most_bytes:
-            return None
-        kept = CachedResponse(octets, int(now), len(head), response.status, response.is_current)
+        entry = CachedResponse(octets, int(wall), len(head), response.status, is_current)
         with _lock:
-            self._forget(question)
+            self._drop(key)
             self._make_room(cost)
-            self._kept[question] = kept
+            self._entries[key] = entry
             self.bytes_used += cost
-        return kept
-
-    def remember_head(self, head: bytes, known: Known) -> None:
-        """Find ``known`` by these octets from now on, if they come for the second time: most clients repeat theirs,
-        but there are heads that never come again. The oldest ones are forgotten.
-        """
-        trace = hash(head)
-        if trace not in self._seen:
-            if len(self._seen) >= MAX_HEADS:
-                self._seen.clear()
-            self._seen.add(trace)
-        elif len(head) <= MAX_HEAD_BYTES:
-            with _lock:
-                if known.kept.is_forgotten:
-                    return
-                self._known[head] = known
-                known.kept.heads.add(head)
-                if len(self._known) > MAX_HEADS:
-                    oldest, its = self._known.popitem(last=False)
-                    its.kept.heads.discard(oldest)
+        return entry
 
     def _make_room(self, cost: int) -> None:
-        """Forget the oldest answers; one that was used meanwhile gets a second chance."""
-        while self.bytes_used + cost > self._most_bytes:
-            question, kept = next(iter(self._kept.items()))
-            if kept.was_used:
-                kept.was_used = False
-                self._kept.move_to_end(question)
+        """Evict the oldest responses; one that was used meanwhile gets a second chance."""
+        while self.bytes_used + cost > self._max_bytes:
+            key, entry = next(iter(self._entries.items()))
+            if entry.was_used:
+                entry.was_used = False
+                self._entries.move_to_end(key)
             else:
-                self._forget(question)
+                self._drop(key)
 
-    def _forget(self, question: Question) -> None:
-        kept = self._kept.pop(question, None)
-        if kept is not None:
-            self.bytes_used -= len(kept.octets) + ENTRY_BYTES
-            kept.is_forgotten = True
-            for head in tuple(kept.heads):  # find_head may take one away meanwhile
-                self._known.pop(head, None)
+    def _drop(self, key: Key) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self.bytes_used -= len(entry.octets) + ENTRY_BYTES
 
 
 def _read(body: Body) -> bytes | None:
-    """All of ``body`` in memory; None when a file has become shorter."""
+    """Return all of ``body``; None when a file has become shorter."""
     pieces = [
         os.pread(piece.fd, piece.length, piece.offset) if isinstance(piece, FileSlice) else piece for piece in body
     ]

@@ -1,8 +1,7 @@
-"""How fast bytes may go out: token buckets for each connection, and one for all of them.
+"""How fast bytes leave: token buckets for single connections, and one for all of them together.
 
-A bucket is kept as one number: the moment at which everything that was promised so far is paid for (the generic cell
-rate algorithm). So who asks is told when its turn is, and those who share a bucket get theirs in the order in which
-they asked.
+A connection that wants to send reserves a piece and learns when its turn is, so connections that share a bucket take
+turns without knowing of each other.
 """
 
 from __future__ import annotations
@@ -11,66 +10,76 @@ import mmap
 from typing import Protocol
 
 from httpmini.server.limits.shared_lock import SharedLock
+from httpmini.token_bucket import TokenBucket
 
 BURST_S = 0.5  # of silence that may be made up for
-TURNS_PER_S = 16  # so often a single client gets a piece, at the least
+TURNS_PER_S = 16  # how often a single client gets a piece, at the least
 SMALLEST_TURN, LARGEST_TURN = 1024, 256 * 1024  # bytes
 
 
 class Bucket(Protocol):
-    """Promises bytes."""
+    """Something that bytes are reserved in."""
 
     def reserve(self, count: int, now: float) -> float:
-        """When ``count`` bytes may go out; they are promised to who asks."""
+        """Reserve ``count`` bytes; return the moment at which they may leave."""
         ...
 
 
 class LocalBucket:
-    """One client's.
+    """The bucket of one connection.
 
     Args:
         rate: bytes per second.
     """
 
     def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._paid = 0.0
+        self._bucket = TokenBucket(rate, BURST_S)
+        self._paid_until = 0.0
 
     def reserve(self, count: int, now: float) -> float:
-        """See ``Bucket``."""
-        self._paid = max(self._paid, now - BURST_S) + count / self._rate
-        return self._paid
+        """Reserve ``count`` bytes; return the moment at which they may leave."""
+        self._paid_until = self._bucket.reserve(self._paid_until, count, now)
+        return self._paid_until
+
+
+class SharedBytes:
+    """The state of a bucket that all processes share; it outlives reloads."""
+
+    def __init__(self) -> None:
+        self.lock = SharedLock()
+        self.paid_until = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("d")
 
 
 class SharedBucket:
-    """That of all processes.
+    """The bucket of all connections.
 
     Args:
         rate: bytes per second.
+        shared: its state.
     """
 
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._lock = SharedLock()
-        self._paid = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("d")
+    def __init__(self, rate: int, shared: SharedBytes) -> None:
+        self._bucket = TokenBucket(rate, BURST_S)
+        self._shared = shared
 
     def reserve(self, count: int, now: float) -> float:
-        """See ``Bucket``."""
-        with self._lock:
-            self._paid[0] = paid = max(self._paid[0], now - BURST_S) + count / self._rate
-        return paid
+        """Reserve ``count`` bytes; return the moment at which they may leave."""
+        paid_until = self._shared.paid_until
+        with self._shared.lock:
+            paid_until[0] = moment = self._bucket.reserve(paid_until[0], count, now)
+        return moment
 
 
 class Throttle:
-    """What one connection may send.
+    """What one connection may send, piece by piece.
 
     Args:
-        owner: whose limits these are.
-        buckets: those that all have to agree.
-        rate: of the slowest of them, bytes per second.
+        owner: the limits that this was made for; after a reload there are others.
+        buckets: all of them have to agree.
+        rate: that of the slowest bucket, in bytes per second.
 
     Attributes:
-        owner: the same.
+        owner: the limits that this was made for.
         is_waiting: whether the connection waits for its turn.
     """
 
@@ -85,7 +94,7 @@ class Throttle:
         self.is_waiting = False
 
     def ask(self, count: int, now: float) -> tuple[int, float]:
-        """How many of ``count`` bytes may go out next, and from when on."""
+        """Return how many of ``count`` bytes may leave next, and from which moment on."""
         if not self._promised:
             self._promised = min(count, self._turn)
             self._from = max(bucket.reserve(self._promised, now) for bucket in self._buckets)
@@ -93,5 +102,5 @@ class Throttle:
         return min(count, self._promised), self._from
 
     def spend(self, count: int) -> None:
-        """So many have gone out."""
+        """Note that ``count`` bytes have left."""
         self._promised = max(0, self._promised - count)

@@ -1,6 +1,8 @@
-"""What single addresses take up: places and requests, counted over all processes.
+"""What single addresses use: slots and requests, counted over all processes.
 
 An IPv6 client can choose among all addresses of its /64, so these count as one.
+
+The tables outlive reloads; how much one address may use is said at each call, by the generation that asks.
 """
 
 from __future__ import annotations
@@ -8,24 +10,21 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import NamedTuple
+from ipaddress import IPv6Address
 
-from httpmini.server.core.connection import LOCAL
+from httpmini.server.limits.address_rules import plain_address
 from httpmini.server.limits.shared_lock import SharedLock
+from httpmini.server.limits.slots import MAX_PROCESSES
+from httpmini.server.listeners.peer import LOCAL
+from httpmini.token_bucket import TokenBucket
 
 ROWS = 8192  # addresses that are remembered
 PROBES = 16  # rows in which one may be
-
-
-def plain_address(host: str) -> IPv4Address | IPv6Address:
-    """Without an IPv6 zone, and IPv4 seen through an IPv6 socket as IPv4."""
-    address = ip_address(host.partition("%")[0])
-    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+NOT_COUNTED = -1  # the row of an address for which there is no room
 
 
 def _key_of(host: str) -> int:
-    """64 bits, never 0: a /64, or an IPv4 address where no /64 is (::/16 is reserved)."""
+    """Return 64 bits, never 0: a /64, or an IPv4 address where no /64 is (::/16 is reserved)."""
     if host == LOCAL:
         return 1
     address = plain_address(host)
@@ -33,7 +32,7 @@ def _key_of(host: str) -> int:
 
 
 class _Rows:
-    """A hash table in memory that processes share: numbers by address. Whoever uses it holds its lock.
+    """A hash table in memory that processes share: a few numbers per address. Hold ``lock`` while using it.
 
     Args:
         width: how many numbers an address has.
@@ -45,14 +44,14 @@ class _Rows:
         self._is_free = is_free
         self._width = width
         self._secret = os.urandom(8)  # so that nobody can choose addresses that share a row
-        self._keys = memoryview(mmap.mmap(-1, 8 * ROWS)).cast("Q")  # pages that nobody touches cost nothing
+        self._keys = memoryview(mmap.mmap(-1, 8 * ROWS)).cast("Q")  # untouched pages cost nothing
         self._numbers = memoryview(mmap.mmap(-1, 8 * ROWS * width)).cast("d")
 
     def __getitem__(self, row: int) -> memoryview[float]:
         return self._numbers[row * self._width : (row + 1) * self._width]
 
     def find(self, host: str) -> int | None:
-        """The row of ``host``, perhaps a new one with zeros; None when there is no room for it."""
+        """Return the row of ``host``, perhaps a new one with zeros; None when there is no room for it."""
         key = _key_of(host)
         first = hash((key, self._secret)) % ROWS
         free = None
@@ -69,94 +68,84 @@ class _Rows:
         return free
 
 
+_CLIENTS, _MEAN_S, _LEFT = range(3)  # the numbers of a row
+
+
 class AddressSlots:
-    """How many clients of one address there may be at the same time.
+    """How many clients each address has at this moment.
 
-    Each process counts in a column of its own: what one held that was killed is given back by its parent.
-
-    Args:
-        most: clients of one address.
-        processes: that accept clients.
+    What each process holds is also written in a ledger of its own, so that its parent can give that back when it has
+    been killed.
     """
 
-    def __init__(self, most: int, processes: int = 1) -> None:
-        self._most = most
-        self._processes = processes
+    def __init__(self) -> None:
+        self._rows = _Rows(3, lambda numbers: not numbers[_CLIENTS])
+        self._ledgers = memoryview(mmap.mmap(-1, 4 * ROWS * MAX_PROCESSES)).cast("I")
         self._own = 0
-        self._rows = _Rows(processes + 2, lambda numbers: not any(numbers[:processes]))
-        self._mean_s, self._left = processes, processes + 1  # columns: how long clients stay, how many have left
 
     def belong_to(self, process: int) -> None:
-        """From now on this is the process of that number, from 0."""
-        self._own = process
+        """Count for the process of that number (``Slots.new_process``) from now on."""
+        self._own = process * ROWS
 
-    def take(self, host: str) -> int | None:
-        """A place for ``host``; None when it has all it may have. -1 is one that is not counted: there is no room."""
+    def take(self, host: str, limit: int) -> int | None:
+        """Take a slot for ``host``; return its row, or None when the address has ``limit`` already."""
         with self._rows.lock:
             row = self._rows.find(host)
             if row is None:
-                return -1
+                return NOT_COUNTED
             numbers = self._rows[row]
-            if sum(numbers[: self._processes]) >= self._most:
+            if numbers[_CLIENTS] >= limit:
                 return None
-            numbers[self._own] += 1
+            numbers[_CLIENTS] += 1
+            self._ledgers[self._own + row] += 1
             return row
 
-    def give(self, place: int, stayed_s: float) -> None:
-        """Give it back, after so many seconds."""
-        if place < 0:
+    def give(self, row: int, stayed_s: float) -> None:
+        """Give a slot back after ``stayed_s`` seconds."""
+        if row == NOT_COUNTED:
             return
         with self._rows.lock:
-            numbers = self._rows[place]
-            numbers[self._own] = max(0.0, numbers[self._own] - 1)
-            numbers[self._left] = left = min(numbers[self._left] + 1, 8)
-            numbers[self._mean_s] += (stayed_s - numbers[self._mean_s]) / left
+            numbers = self._rows[row]
+            numbers[_CLIENTS] = max(0.0, numbers[_CLIENTS] - 1)
+            self._ledgers[self._own + row] -= 1
+            numbers[_LEFT] = left = min(numbers[_LEFT] + 1, 8)
+            numbers[_MEAN_S] += (stayed_s - numbers[_MEAN_S]) / left
 
-    def retry_s(self, host: str) -> float:
-        """Seconds until one of its places is likely to be free: its clients stayed so long, and there are so many."""
+    def retry_s(self, host: str, limit: int) -> float:
+        """Estimate in how many seconds one of the ``limit`` slots of ``host`` will be free: its clients' mean stay."""
         with self._rows.lock:
             row = self._rows.find(host)
-            return 0.0 if row is None else self._rows[row][self._mean_s] / self._most
+            return 0.0 if row is None else self._rows[row][_MEAN_S] / max(1, limit)
 
     def give_back(self, process: int) -> None:
         """Give back what a process held that has ended."""
+        first = process * ROWS
         with self._rows.lock:
-            for row in range(ROWS):
-                numbers = self._rows[row]
-                if numbers[process]:
-                    numbers[process] = 0.0
-
-
-class Rate(NamedTuple):
-    """Requests that one address may make.
-
-    Attributes:
-        per_s: for long.
-        burst: at once.
-    """
-
-    per_s: float
-    burst: int
+            for row, held in enumerate(self._ledgers[first : first + ROWS]):
+                if held:
+                    numbers = self._rows[row]
+                    numbers[_CLIENTS] = max(0.0, numbers[_CLIENTS] - held)
+                    self._ledgers[first + row] = 0
 
 
 class AddressRates:
-    """A token bucket for each address, kept as in ``throttle.py``."""
+    """A token bucket for each address."""
 
-    def __init__(self, rate: Rate, now: Callable[[], float]) -> None:
-        self._cost_s = 1 / rate.per_s
-        self._burst_s = burst_s = rate.burst / rate.per_s
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._rows = _Rows(1, lambda numbers: not numbers[0] or numbers[0] <= now() - burst_s)
+        self._burst_s = 0.0
+        self._rows = _Rows(1, lambda numbers: numbers[0] <= now() - self._burst_s)  # a bucket that is full again
 
-    def take(self, host: str) -> float:
-        """0 when ``host`` may ask now; else the seconds until it may. Who is refused pays nothing."""
+    def take(self, host: str, bucket: TokenBucket) -> float:
+        """Return 0 when ``host`` may make a request now, else in how many seconds; a refused request costs nothing."""
+        self._burst_s = bucket.burst_s
         with self._rows.lock:
             row = self._rows.find(host)
             if row is None:
                 return 0.0
             numbers, now = self._rows[row], self._now()
-            paid = max(numbers[0], now - self._burst_s) + self._cost_s
-            if paid > now:
-                return paid - now
-            numbers[0] = paid
+            paid_until = bucket.reserve(numbers[0], 1, now)
+            if paid_until > now:
+                return paid_until - now
+            numbers[0] = paid_until
             return 0.0

@@ -15,7 +15,7 @@ from itertools import count
 import msgspec
 
 from httpmini.errors import CannotRun
-from httpmini.server.core.connection import LOCAL, Peer
+from httpmini.server.listeners.peer import LOCAL, Peer
 
 # A number, or a service name: letters, digits and hyphens with a letter among them (RFC 6335 §5.1).
 _PORT = re.compile(r"[0-9]+|(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*")

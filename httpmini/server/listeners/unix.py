@@ -10,7 +10,7 @@ from errno import ECONNREFUSED
 from pathlib import Path
 
 from httpmini.errors import CannotRun
-from httpmini.server.core.connection import LOCAL
+from httpmini.server.listeners.peer import LOCAL
 
 
 class UnixListener(socket.socket):

@@ -38,6 +38,10 @@ class LogWriter(Protocol):
         """Write the lines that wait."""
         ...
 
+    def stop_batching(self) -> None:
+        """Write the lines that wait, and from now on each line at once."""
+        ...
+
     def reopen(self) -> None:
         """Open the place anew, if it can be opened; else go on with the old one."""
         ...
@@ -62,13 +66,13 @@ class LogFile:
     def __init__(
         self, target: str, *, batched: bool = False, count: Callable[[int], None] = lambda _lines: None
     ) -> None:
+        self._fd: int | None = None
         self._path = "" if target in (STDOUT, OFF) else target
         self._waiting: list[str] = []
         self._batched = batched
         self._lost = 0
         self._is_torn = False
         self._count = count
-        self._fd: int | None = None
         if self._path:
             try:
                 self._fd = _open(self._path)
@@ -93,6 +97,14 @@ class LogFile:
         lines, self._waiting = self._waiting, []
         if lines:
             self._write(lines)
+
+    def stop_batching(self) -> None:
+        """Write the lines that wait, and from now on each line at once."""
+        self._batched = False
+        self.flush()
+
+    def __del__(self) -> None:
+        self.close()
 
     def _write(self, lines: list[str]) -> None:
         self._count(len(lines))

@@ -1,15 +1,15 @@
-"""The access log as JSON: one object for each answer, on a line of its own.
+"""The access log as JSON: one object for each response, on a line of its own.
 
 | time | when the last byte was with the kernel: RFC 3339, UTC, milliseconds |
 | client, port | the address |
-| connection, process | number of the connection among those that the process has accepted; children are the parent's |
-| mode | the architecture |
-| user | who was let in with a password; not there for anybody |
+| connection, process | number of the connection in the process that accepted it; children have the parent's |
+| mode | the mode of the server |
+| user | the authenticated user; absent without one |
 | duration | seconds from the complete request to the last byte |
 | request, method, target, protocol | the request line; the three parts when it could be read |
-| status, bytes | of the answer; bytes of its body that the kernel took |
-| referer, user_agent | as the client said; not there when it did not |
-| reason, section, offset | why it was refused (``reasons.py``), and at which byte of the message |
+| status, bytes | of the response; bytes of its body that the kernel took |
+| referer, user_agent | as the client sent them; absent when it did not |
+| reason, section, offset | why the request was refused (``reasons.py``), and at which byte of the message |
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Request
-from httpmini.protocol.reader import PlainHead
-from httpmini.server.core.connection import Peer
-from httpmini.server.http.response_cache import Known
-from httpmini.server.logs.access import AccessLog, Around, Exchange, without_userinfo
+from httpmini.server.listeners.peer import Peer
+from httpmini.server.logs.access import AccessLog, LogEntry, without_userinfo
 
-# Octets of what a client says, escaped. With these a line stays below log_file.MAX_LINE_BYTES.
+# Octets of what a client says, escaped. With these a line stays below MAX_LINE_BYTES of ``file.py``.
 _MAX_LINE = 1000
 _MAX_FIELD = 500
 _MAX_USER = 300
@@ -40,68 +38,53 @@ class JsonLog(AccessLog):
     """Writes an object for each exchange.
 
     Args:
-        mode: the architecture.
+        mode: the mode of the server.
         write: takes a line without its end.
-        clock: the monotonic one.
+        now: the monotonic clock.
+        wall: the time of day, in seconds since the epoch.
     """
 
-    def __init__(self, mode: str, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__("combined", write)
+    def __init__(
+        self,
+        mode: str,
+        write: Callable[[str], None],
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._mode = mode
-        self._clock = clock
+        self._write = write
+        self._now = now
+        self._wall = wall
 
-    def add(self, exchange: Exchange) -> None:
-        """See ``AccessLog``."""
-        response = exchange.response
-        around = _around(exchange.line, exchange.request, response.status, response.error)
-        user = f'"user":{_quote(response.user, _MAX_USER)},' if response.user else ""
-        beginning = self._begin(exchange.peer, exchange.begun, exchange.finished)
-        self._write(beginning + user + self.fill(around, exchange.body_bytes))
+    def entry(
+        self, line: str, request: Request | None, status: int, error: ProtocolError | None = None, user: str = ""
+    ) -> LogEntry:
+        """Return the members of an object that do not depend on the client and the time."""
+        named_user = f'"user":{_quote(user, _MAX_USER)},' if user else ""
+        parts = zip(("method", "target", "protocol"), line.split(" ") if request else (), strict=False)
+        split = "".join(f'"{name}":{_quote(part)},' for name, part in parts)
+        before = f'"request":{_quote(line)},{split}"status":{status},"bytes":'
+        return named_user, before, _fields(request) + _explain(error) + "}"
 
-    def add_ready(self, peer: Peer, known: Known) -> None:
-        """See ``AccessLog``. It was looked for when its request had come."""
-        self._write(self._begin(peer, known.kept.looked_at, time.time()) + known.line)
+    def text(self, entry: LogEntry, body_bytes: int) -> str:
+        """Return the members after the user."""
+        _, before, after = entry
+        return f"{before}{body_bytes}{after}"
 
-    def add_kept(self, peer: Peer, known: Known, body_bytes: int, begun: float, finished: float) -> None:
-        """See ``AccessLog``."""
-        self._write(self._begin(peer, begun, finished) + self.fill(known.around, body_bytes))
-
-    def around(self, line: str, request: Request | None, status: int) -> Around:
-        """See ``AccessLog``."""
-        return _around(line, request, status, None)
-
-    def around_plain(self, head: PlainHead, status: int) -> Around:
-        """See ``AccessLog``."""
-        return _fields(head.line, head.line.split(" "), status), _said(head.referer, head.user_agent) + "}"
-
-    def fill(self, around: Around, body_bytes: int) -> str:
-        """See ``AccessLog``."""
-        before, behind = around
-        return f"{before}{body_bytes}{behind}"
-
-    def _begin(self, peer: Peer, begun: float, finished: float) -> str:
-        whole, part = divmod(int(finished * 1000), 1000)
-        return (
-            f'{{"time":"{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))}.{part:03}Z",'
+    def write(self, peer: Peer, user: str, text: str, begun: float) -> None:
+        """Write the object on a line."""
+        second, millisecond = divmod(int(self._wall() * 1000), 1000)
+        self._write(
+            f'{{"time":"{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))}.{millisecond:03}Z",'
             f'"client":{_quote(peer.host)},"port":{peer.port},"connection":{peer.number},"process":{os.getpid()},'
-            f'"mode":"{self._mode}","duration":{max(0.0, self._clock() - begun):.6f},'
+            f'"mode":"{self._mode}","duration":{max(0.0, self._now() - begun):.6f},{user}{text}'
         )
 
 
-def _around(line: str, request: Request | None, status: int, error: ProtocolError | None) -> Around:
-    headers = request.headers if request else None
-    said = _said(headers.get("Referer"), headers.get("User-Agent")) if headers else ""
-    return _fields(line, line.split(" ") if request else [], status), said + _explain(error) + "}"
-
-
-def _fields(line: str, parts: list[str], status: int) -> str:
-    names = zip(("method", "target", "protocol"), parts, strict=False)
-    split = "".join(f'"{name}":{_quote(part, _MAX_LINE)},' for name, part in names)
-    return f'"request":{_quote(line, _MAX_LINE)},{split}"status":{status},"bytes":'
-
-
-def _said(referer: str | None, user_agent: str | None) -> str:
-    values = {"referer": referer, "user_agent": user_agent}
+def _fields(request: Request | None) -> str:
+    if request is None:
+        return ""
+    values = {"referer": request.headers.get("Referer"), "user_agent": request.headers.get("User-Agent")}
     return "".join(f',"{name}":{_quote(value, _MAX_FIELD)}' for name, value in values.items() if value)
 
 
@@ -114,7 +97,7 @@ def _explain(error: ProtocolError | None) -> str:
 
 
 def _quote(text: str, limit: int = _MAX_LINE) -> str:
-    """A JSON string. Characters are octets here; what is not ASCII stands for itself in ISO-8859-1."""
+    """Return a JSON string of at most ``limit`` bytes. Characters are octets; others than ASCII mean ISO-8859-1."""
     if "@" in text:
         text = without_userinfo(text)
     for most in (len(text), limit - len('"..."'), limit // _ESCAPED_BYTES - 1):

@@ -60,6 +60,13 @@ class SystemLog:
     def flush(self) -> None:
         """No line waits."""
 
+    def stop_batching(self) -> None:
+        """No line waits."""
+
+    def __del__(self) -> None:
+        if hasattr(self, "_sock"):
+            self._sock.close()
+
     def reopen(self) -> None:
         """See ``LogWriter``."""
         try:

@@ -10,56 +10,54 @@ they do).
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
-from httpmini.server.core.connection import Refusal
 from httpmini.server.core.context import Context
 from httpmini.server.core.processes import report_when_asked
 from httpmini.server.core.scoreboard import SOLO, Segment
 from httpmini.server.core.shutdown import Follower
 from httpmini.server.core.transfer import Client, contained, pump
+from httpmini.server.limits.admission import Refusal
 from httpmini.server.logs.error import Level
+from httpmini.server.modes.base import Mode
 
 
-class Forking:
+class Forking(Mode):
     """The parent keeps the listeners and the slots, a child its client. Runs in the main thread only (signals)."""
 
-    descriptors_per_client: ClassVar[int] = 2  # while it is being accepted or refused
+    name: ClassVar[str] = "forking"
+    batches_logs: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:
-        self._listeners = context.listeners
+        super().__init__(context)
         self._shutdown = context.main_shutdown
-        self._log = context.log
         self._children = context.children
-        self._reactor = context.reactor
         self._acceptor = Acceptor(context)
-        self._board = context.board
-        self._board.reserve(context.admission.max_clients, SOLO)
 
-    @property
-    def clients(self) -> list[Client]:
-        """See ``Mode``."""
-        return []
+    def start(self) -> None:
+        """Reserve what the children write in."""
+        self._context.board.reserve(self._context.admission.slots.limit, SOLO)
 
     def serve(self) -> None:
-        """See ``Mode``."""
+        """Accept, and fork a child for each client."""
         self._children.prepare()
         while self._shutdown.serving:
             self._take(self._acceptor.wait())
         self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
-        """Wait for the children; they have seen that draining began. End those that are not done in time."""
-        self._children.finish(self._shutdown, self._reactor.turn)
+        """Wait for the children, which have seen that draining began; end those that are not done in time."""
+        self._children.finish(self._shutdown, self._context.reactor.turn)
 
     def retire(self) -> None:
-        """The children finish what they are sending; they know the old settings only."""
+        """Have the children finish what they are sending; they know the old settings only."""
         self._shutdown.retire()
 
     @property
     def is_done(self) -> bool:
-        """See ``Mode``."""
+        """Whether all children have ended."""
         return not self._children.of(self._shutdown)
 
     def _take(self, clients: list[Client]) -> None:
@@ -67,31 +65,30 @@ class Forking:
             self._fork(clients.pop(0))
 
     def _fork(self, client: Client) -> None:
-        segment = self._board.take(SOLO)
+        board, log = self._context.board, self._context.log
+        segment = board.take(SOLO)
 
         def ended() -> None:
-            self._board.give_back(segment)
+            board.give_back(segment)
             client.release()
 
         try:
-            self._children.start(
-                self._shutdown, lambda follower: self._serve_in_child(client, segment, follower), ended
-            )
+            self._children.start(self._shutdown, partial(self._serve_in_child, client, segment), ended)
         except OSError as error:
-            self._board.give_back(segment)
-            self._log(f"cannot fork: {error.strerror}; a client was refused", Level.ERROR)
+            board.give_back(segment)
+            log(f"cannot fork: {error.strerror}; a client was refused", Level.ERROR)
             self._acceptor.refuse(client, Refusal.RESOURCES)
             return
         client.close_descriptor()  # the child's copy is the connection now
 
     def _serve_in_child(self, client: Client, segment: Segment | None, follower: Follower) -> None:
         client.slot = None  # counted by the parent
-        for fd in (*(listener.fileno() for listener in self._listeners), *self._acceptor.at_the_door):
+        context, board, log = self._context, self._context.board, self._context.log
+        for fd in (*(listener.fileno() for listener in context.listeners), *self._acceptor.descriptors):
             os.close(fd)  # a copy left open would hold back that client's end, or the port
-        self._reactor.close()
-        report_when_asked(lambda: [client], self._log)
-        board = self._board
+        context.reactor.close()
+        report_when_asked(lambda: [client], log)
         board.move_to(segment, lambda: [client])
-        contained(client, self._log, lambda client: pump(client, follower, look=board.publish))
+        contained(client, log, lambda client: pump(client, follower, look=board.publish))
         board.publish()
         client.close()

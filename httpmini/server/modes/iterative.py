@@ -1,7 +1,7 @@
 """Iterative mode: one exchange at a time, served to its end; the others wait.
 
-The first server of the textbook accepts a client, serves it, closes, and accepts the next. Meeting a real browser, it
-stops: Chrome opens spare connections that say nothing, and the server would wait for their requests while the page
+The first server of the textbook accepts a client, serves it, closes, and accepts the next. When it meets a real browser
+it stops: Chrome opens spare connections that say nothing, and the server would wait for their requests while the page
 hangs. So clients wait in a poll set until a whole request is there; only then are they served, and while one is,
 nothing else happens.
 
@@ -17,53 +17,45 @@ from httpmini.server.core.acceptor import Acceptor
 from httpmini.server.core.connection import Interest
 from httpmini.server.core.context import Context
 from httpmini.server.core.transfer import Client, advance, pump
+from httpmini.server.core.turn import next_turn
+from httpmini.server.modes.base import Mode
 
 _ANSWERING = frozenset({Interest.WRITE, Interest.PAUSE})
 
 
-class Iterative:
+class Iterative(Mode):
     """Waiting is shared, serving is not."""
 
-    descriptors_per_client: ClassVar[int] = 2  # a socket and a file
+    name: ClassVar[str] = "iterative"
 
     def __init__(self, context: Context) -> None:
-        self._shutdown = context.shutdown
+        super().__init__(context)
         self._waiting_room = context.reactor
         self._acceptor = Acceptor(context)
 
-    @property
-    def clients(self) -> list[Client]:
-        """See ``Mode``."""
-        return []
-
     def serve(self) -> None:
-        """See ``Mode``."""
-        while self._shutdown.serving:
+        """Accept clients into the poll set; serve each to its end as soon as it has sent a request."""
+        while self._context.shutdown.serving:
             self._take(self._acceptor.wait())
         self._take(self._acceptor.last_call())
 
-    def finish(self) -> None:
-        """All its clients are in the poll set."""
-
     def retire(self) -> None:
-        """Those who wait are served as whoever turns the poll set serves."""
+        """Have clients that wait served in the way of the mode that turns the poll set."""
         for client in self._waiting_room.clients:
             client.step = advance
-
-    @property
-    def is_done(self) -> bool:
-        """See ``Mode``."""
-        return True
 
     def _take(self, clients: list[Client]) -> None:
         for client in clients:
             client.step = self._serve_to_the_end
-            self._waiting_room.add(client, time.monotonic())
+            self._waiting_room.add(client, time.monotonic(), next_turn())
 
-    def _serve_to_the_end(self, client: Client, _now: float) -> bool:
-        """Take what has come; when that completes a request, answer it, however long that takes."""
-        if advance(client, time.monotonic()):  # it is later than when the turn began: others were served to their end
+    def _serve_to_the_end(self, client: Client, _now: float, _turn: int) -> bool:
+        """Take what has come; if that completes a request, answer it, however long that takes.
+
+        The client's moment and turn are its own: others were served to their end since the reactor's turn began.
+        """
+        if advance(client, time.monotonic(), next_turn()):
             return True
         room = self._waiting_room
-        pump(client, self._shutdown, _ANSWERING, room.look, room.longest_wait_s)
+        pump(client, self._context.shutdown, _ANSWERING, room.look, room.longest_wait_s)
         return False

@@ -1,8 +1,8 @@
 """Prefork mode: a master that never touches a client, and worker processes that each serve as select mode does.
 
 The pattern of the servers that people run: as many reactors as there are cores, all waiting at the same listeners. The
-kernel wakes one of them for each client (EPOLLEXCLUSIVE). The master watches its workers, and begins another one when
-one has died; connections in the backlog are lost to nobody, because the listeners are everybody's.
+kernel wakes one of them for each client (EPOLLEXCLUSIVE). The master watches its workers and replaces one that has
+died; no connection in the backlog is lost, because the listeners belong to all of them.
 
 Good at: using every core, and surviving a crash. Bad at: nothing in particular, but it is the most to understand.
 """
@@ -15,6 +15,7 @@ import time
 from functools import partial
 from typing import ClassVar
 
+import msgspec
 from msgspec.structs import replace
 
 from httpmini.errors import CannotRun
@@ -23,170 +24,168 @@ from httpmini.server.core.processes import report_when_asked
 from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.scoreboard import CROWD, Segment
 from httpmini.server.core.shutdown import Follower
-from httpmini.server.core.transfer import Client
-from httpmini.server.limits.slots import SharedSlots
 from httpmini.server.logs.error import Level, describe
+from httpmini.server.modes.base import Mode
 from httpmini.server.modes.select import Select
 
-# A worker that dies again soon is begun again later each time: dying as fast as it can, it would take a whole core.
+# A worker that keeps dying is replaced later each time: dying as fast as it can, it would take a whole core.
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 _READY = b"ready\n"
-LEAVING_S = 5.0  # how long a worker that retires is waited for to leave the door
+LEAVING_S = 5.0  # how long to wait for a retiring worker to stop accepting
 
 
-class Prefork:
-    """The master. Its workers are begun at once. Runs in the main thread only (signals).
+class _Worker(msgspec.Struct, eq=False):
+    """A worker that lives.
 
-    Raises:
-        CannotRun: a worker cannot be begun, and why.
+    Attributes:
+        process: its number in the tables of slots.
+        segment: where it publishes its counters.
+        started: when it was forked.
+        accepting: a pipe that ends when the worker has stopped accepting.
     """
 
-    descriptors_per_client: ClassVar[int] = 2  # one worker may have all of them
+    process: int
+    segment: Segment | None
+    started: float
+    accepting: int
+
+
+class Prefork(Mode):
+    """The master. Runs in the main thread only (signals)."""
+
+    name: ClassVar[str] = "prefork"
+    uses_workers: ClassVar[bool] = True
 
     def __init__(self, context: Context) -> None:
-        slots = context.admission.slots
-        if not isinstance(slots, SharedSlots):
-            raise TypeError("workers need slots that are counted over all of them")
-        self._slots = slots
-        self._addresses = context.admission.addresses
-        self._context = context
+        super().__init__(context)
         self._shutdown = context.main_shutdown
-        self._log = context.log
+        self._slots = context.admission.slots
+        self._addresses = context.admission.addresses
         self._children = context.children
-        self._begun: dict[int, float] = {}  # when each worker was begun, by its number
-        self._pauses: dict[int, float] = {}  # how long it was paused before it was begun
-        self._doors: dict[int, int] = {}  # pipes that end when a worker has stopped accepting
-        self._due: dict[int, float] = {}  # when to begin those that have died
-        self._reactor = context.reactor
         self._board = context.board
-        self._segments: dict[int, Segment | None] = {}  # by the number of the worker that writes it
-        self._board.reserve(context.workers, CROWD)
-        context.service.tick()  # what the workers would load each for itself
+        self._workers: dict[int, _Worker] = {}  # by their place, from 0
+        self._pauses: dict[int, float] = {}  # how long the worker in that place was waited with
+        self._due: dict[int, float] = {}  # when to start those that have died
+
+    def start(self) -> None:
+        """Fork the workers.
+
+        Raises:
+            CannotRun: one of them cannot start, and why; then none is left.
+        """
+        self._slots.share()
+        self._board.reserve(self._context.workers, CROWD)
+        self._context.service.tick()  # what each worker would load for itself
         self._children.prepare()
         try:
-            for number in range(context.workers):
-                self._begin(number)
+            for place in range(self._context.workers):
+                self._start_worker(place)
         except CannotRun:
             self._shutdown.drain(time.monotonic())
             self.finish()
             raise
 
-    @property
-    def clients(self) -> list[Client]:
-        """See ``Mode``."""
-        return []
-
     def serve(self) -> None:
-        """See ``Mode``: the workers accept and serve, and are watched."""
+        """Watch the workers, which accept and serve; replace those that die."""
         while self._shutdown.serving:
             moment = min(self._due.values(), default=None)
-            self._reactor.turn(None if moment is None else max(0.0, moment - time.monotonic()))
-            for number in [number for number, moment in self._due.items() if moment <= time.monotonic()]:
-                self._begin_again(number)
+            self._context.reactor.turn(None if moment is None else max(0.0, moment - time.monotonic()))
+            for place in [place for place, moment in self._due.items() if moment <= time.monotonic()]:
+                self._restart_worker(place)
         if self._shutdown.draining:
-            self._wait_at_the_doors()
+            self._wait_until_nobody_accepts()
 
     def finish(self) -> None:
-        """Wait for the workers; they have seen that draining began."""
-        self._children.finish(self._shutdown, self._reactor.turn)
-        self._slots.close()
-        for hear in self._doors.values():
-            os.close(hear)
-        self._doors.clear()
+        """Wait for the workers, which have seen that draining began; end those that are not done in time."""
+        self._children.finish(self._shutdown, self._context.reactor.turn)
+        for place in list(self._workers):  # those that had to be killed
+            self._forget(place)
 
     def retire(self) -> None:
-        """The workers finish what they are sending; they know the old settings only."""
+        """Have the workers finish what they are sending; they know the old settings only."""
         self._shutdown.retire()
-        self._wait_at_the_doors()
+        self._wait_until_nobody_accepts()
 
     @property
     def is_done(self) -> bool:
-        """See ``Mode``."""
+        """Whether all workers have ended."""
         return not self._children.of(self._shutdown)
 
-    def _wait_at_the_doors(self) -> None:
-        """Until the workers, which are draining, have stopped accepting: then the listeners are free."""
-        for hear in self._doors.values():
-            door = select.poll()
-            door.register(hear, select.POLLIN)
-            door.poll(LEAVING_S * 1000)
+    def _wait_until_nobody_accepts(self) -> None:
+        """Wait for the workers, which are draining, to give up the listeners."""
+        for worker in self._workers.values():
+            poll = select.poll()
+            poll.register(worker.accepting, select.POLLIN)
+            poll.poll(LEAVING_S * 1000)
 
-    def _begin(self, number: int) -> None:
-        """Begin a worker, and wait until it says that it is ready.
+    def _start_worker(self, place: int) -> None:
+        """Fork a worker, and wait until it says that it is ready.
 
         Raises:
-            CannotRun: it does not.
+            CannotRun: it cannot start, and why.
         """
         hear, say = os.pipe()
-        segment = self._segments[number] = self._board.take(CROWD)
+        process = self._slots.new_process()
+        segment = self._board.take(CROWD)
+        worker = self._workers[place] = _Worker(process, segment, time.monotonic(), hear)
         try:
             self._children.start(
                 self._shutdown,
-                lambda follower: self._work(number, segment, follower, hear, say),
-                lambda: self._bury(number),
+                lambda follower: self._work(worker, follower, say),
+                lambda: self._replace(place),
             )
         except OSError as error:
             os.close(say)
-            os.close(hear)
-            self._board.give_back(self._segments.pop(number))
+            self._forget(place)
             raise CannotRun(f"cannot begin a worker: {error.strerror}") from error
-        self._begun[number] = time.monotonic()
         os.close(say)
         said = b""
         while said != _READY and (piece := os.read(hear, 4096)):  # until it has closed its end, or has died
             said += piece
-        self._doors[number] = hear
         if said != _READY:
             reason = said.decode(errors="replace") or "it ended without a word"
-            raise CannotRun(f"worker {number} cannot begin: {reason}")
+            raise CannotRun(f"worker {place} cannot begin: {reason}")
 
-    def _begin_again(self, number: int) -> None:
-        del self._due[number]
+    def _restart_worker(self, place: int) -> None:
+        del self._due[place]
         try:
-            self._begin(number)
+            self._start_worker(place)
         except CannotRun as error:
-            self._log(f"{error}; trying again later", Level.ERROR)
-            if number not in self._due and number not in self._begun:
-                self._pause(number, LONGEST_PAUSE_S)
+            self._context.log(f"{error}; trying again later", Level.ERROR)
+            if place not in self._due and place not in self._workers:
+                self._schedule(place, LONGEST_PAUSE_S)
 
-    def _bury(self, number: int) -> None:
-        """A worker has ended. Others take over what it held; soon there is another one."""
-        self._slots.give_back(number)
+    def _forget(self, place: int) -> _Worker:
+        """Take back what a worker held that has ended, or was never there."""
+        worker = self._workers.pop(place)
+        self._slots.give_back(worker.process)
         if self._addresses:
-            self._addresses.give_back(number)
-        self._board.give_back(self._segments.pop(number))
-        os.close(self._doors.pop(number))
+            self._addresses.give_back(worker.process)
+        self._board.give_back(worker.segment)
+        os.close(worker.accepting)
+        return worker
+
+    def _replace(self, place: int) -> None:
+        """React to the end of a worker: schedule another one, unless the server is draining."""
+        worker = self._forget(place)
         if self._shutdown.draining:
             return
-        lived = time.monotonic() - self._begun.pop(number)
-        before = self._pauses.get(number, 0.0)
+        lived = time.monotonic() - worker.started
+        before = self._pauses.get(place, 0.0)
         pause = 0.0 if lived > LONGEST_PAUSE_S else min(max(FIRST_PAUSE_S, 2 * before), LONGEST_PAUSE_S)
-        self._log(f"worker {number} has ended; another one begins in {pause:g} s", Level.WARNING)
-        self._pause(number, pause)
+        self._context.log(f"worker {place} has ended; another one begins in {pause:g} s", Level.WARNING)
+        self._schedule(place, pause)
 
-    def _pause(self, number: int, pause: float) -> None:
-        self._pauses[number] = pause
-        self._due[number] = time.monotonic() + pause
+    def _schedule(self, place: int, pause: float) -> None:
+        self._pauses[place] = pause
+        self._due[place] = time.monotonic() + pause
 
-    def _tick(self) -> None:
-        self._context.service.tick()
-        self._board.publish()
-
-    def _work(self, number: int, segment: Segment | None, follower: Follower, hear: int, say: int) -> None:
-        """What a worker does with its life; ``hear`` is the master's end of the pipe."""
+    def _work(self, worker: _Worker, follower: Follower, say: int) -> None:
+        """Serve as select mode does, in a worker; ``say`` is its end of the pipe to the master."""
         try:
-            os.close(hear)
-            for client in self._reactor.clients:  # of a mode that ran before this one
-                client.close_descriptor()
-            self._reactor.close()
-            self._slots.belong_to(number)
-            if self._addresses:
-                self._addresses.belong_to(number)
-            reactor = Reactor(self._log, self._tick, self._board.counters)
-            self._board.move_to(segment, lambda: reactor.clients)
-            reactor.watch(follower, partial(_hear, follower, reactor))
-            report_when_asked(lambda: reactor.clients, self._log)
+            os.close(worker.accepting)  # the master's end
+            reactor = self._become_worker(worker, follower)
             server = Select(replace(self._context, shutdown=follower, reactor=reactor))
         except Exception as fault:
             os.write(say, describe(fault).encode()[:4096])
@@ -196,7 +195,28 @@ class Prefork:
         os.close(say)
         reactor.finish(lambda: follower.deadline)
 
+    def _become_worker(self, worker: _Worker, follower: Follower) -> Reactor:
+        """Give up what is the master's, and return a poll set of our own."""
+        context, board = self._context, self._board
+        for client in context.reactor.clients:  # of a mode that ran before this one
+            client.close_descriptor()
+        context.reactor.close()
+        self._slots.belong_to(worker.process)
+        if self._addresses:
+            self._addresses.belong_to(worker.process)
+
+        def tick() -> None:
+            context.service.tick()
+            board.publish()
+
+        reactor = Reactor(context.log, tick, board.counters)
+        board.move_to(worker.segment, lambda: reactor.clients)
+        reactor.watch(follower, partial(_hear, follower, reactor))
+        report_when_asked(lambda: reactor.clients, context.log)
+        return reactor
+
 
 def _hear(follower: Follower, reactor: Reactor) -> None:
+    """Note that draining has begun."""
     follower.clear(time.monotonic())
     reactor.unwatch(follower)

@@ -14,41 +14,26 @@ from typing import ClassVar
 from httpmini.server.core.acceptor import Acceptor
 from httpmini.server.core.context import Context
 from httpmini.server.core.transfer import Client
+from httpmini.server.core.turn import next_turn
+from httpmini.server.modes.base import Mode
 
 
-class Select:
-    """All clients are in the poll set from their accept to their end."""
+class Select(Mode):
+    """All clients are in the poll set from their accept to their end, even when another mode takes over."""
 
-    descriptors_per_client: ClassVar[int] = 2  # a socket and a file
+    name: ClassVar[str] = "select"
 
     def __init__(self, context: Context) -> None:
-        self._shutdown = context.shutdown
-        self._reactor = context.reactor
+        super().__init__(context)
         self._acceptor = Acceptor(context)
 
-    @property
-    def clients(self) -> list[Client]:
-        """See ``Mode``."""
-        return []
-
     def serve(self) -> None:
-        """See ``Mode``."""
-        while self._shutdown.serving:
+        """Accept clients into the poll set, and turn it."""
+        while self._context.shutdown.serving:
             self._take(self._acceptor.wait())
         self._take(self._acceptor.last_call())
 
-    def finish(self) -> None:
-        """All its clients are in the poll set."""
-
-    def retire(self) -> None:
-        """The clients stay in the poll set, whoever turns it."""
-
-    @property
-    def is_done(self) -> bool:
-        """See ``Mode``."""
-        return True
-
     def _take(self, clients: list[Client]) -> None:
-        now = time.monotonic()
+        now, turn = time.monotonic(), next_turn()
         for client in clients:
-            self._reactor.add(client, now)
+            self._context.reactor.add(client, now, turn)

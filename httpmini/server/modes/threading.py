@@ -18,44 +18,45 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
-from httpmini.server.core.connection import Refusal
 from httpmini.server.core.context import Context
 from httpmini.server.core.shutdown import Follower
 from httpmini.server.core.transfer import Client, contained, pump
+from httpmini.server.limits.admission import Refusal
 from httpmini.server.logs.error import Level
+from httpmini.server.modes.base import Mode
 
 # The threads know the deadline too: for this long after it they may cut their clients off by themselves.
 GRACE_S = 0.5
 
 
-class Threading:
-    """The main thread accepts; each client has its own."""
+class Threading(Mode):
+    """The main thread accepts; each client has a thread of its own."""
 
+    name: ClassVar[str] = "threading"
+    batches_logs: ClassVar[bool] = False
     descriptors_per_client: ClassVar[int] = 4  # a socket, and up to three on the way to a file: all walk at once
 
     def __init__(self, context: Context) -> None:
+        super().__init__(context)
         self._shutdown = context.main_shutdown
-        self._log = context.log
-        self._counters = context.board.counters
         self._threads: dict[threading.Thread, tuple[Client, Follower]] = {}
         self._ended: deque[threading.Thread] = deque()
-        self._reactor = context.reactor
         self._acceptor = Acceptor(context)
 
     @property
     def clients(self) -> list[Client]:
-        """See ``Mode``."""
+        """The clients of all threads."""
         return [client for client, _ in list(self._threads.values())]
 
     def serve(self) -> None:
-        """See ``Mode``."""
+        """Accept, and start a thread for each client."""
         while self._shutdown.serving:
             self._take(self._acceptor.wait())
             self._join_ended()
         self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
-        """Wait for the threads; they have seen that draining began. Cut off those that are not done in time."""
+        """Wait for the threads, which have seen that draining began; cut off those that are not done in time."""
         self._wait(lambda: self._shutdown.deadline)
         for _, follower in self._threads.values():
             follower.give_up()
@@ -66,12 +67,9 @@ class Threading:
                 client.sock.shutdown(socket.SHUT_RDWR)
             thread.join(GRACE_S)  # one that hangs in the kernel (a dead disk) is left behind
 
-    def retire(self) -> None:
-        """The threads go on until their clients leave."""
-
     @property
     def is_done(self) -> bool:
-        """See ``Mode``."""
+        """Whether all threads have ended; after ``retire`` they go on until their clients leave."""
         self._join_ended()
         return not self._threads
 
@@ -87,15 +85,15 @@ class Threading:
             thread.start()
         except RuntimeError as error:
             del self._threads[thread]
-            self._log(f"cannot start a thread: {error}; a client was refused", Level.ERROR)
+            self._context.log(f"cannot start a thread: {error}; a client was refused", Level.ERROR)
             self._acceptor.refuse(client, Refusal.RESOURCES)
 
     def _serve_client(self, client: Client, follower: Follower) -> None:
         try:
-            contained(client, self._log, lambda client: pump(client, follower))
+            contained(client, self._context.log, lambda client: pump(client, follower))
         finally:
             if not client.connection.aborted:
-                client.hang_up()  # a child that was begun meanwhile may have a copy
+                client.hang_up()  # a child that was forked meanwhile may have a copy
             client.close()
             self._ended.append(threading.current_thread())
             self._shutdown.wake()  # a slot is free, or the last thread has ended
@@ -103,7 +101,7 @@ class Threading:
     def _wait(self, until: Callable[[], float]) -> None:
         self._join_ended()
         while self._threads and time.monotonic() < until():
-            self._reactor.turn(max(0.0, until() - time.monotonic()))
+            self._context.reactor.turn(max(0.0, until() - time.monotonic()))
             self._join_ended()
 
     def _join_ended(self) -> None:
@@ -111,4 +109,4 @@ class Threading:
             thread = self._ended.popleft()
             thread.join()
             client, _ = self._threads.pop(thread)
-            self._counters.sent_bytes += client.connection.sent_bytes
+            self._context.board.counters.sent_bytes += client.connection.sent_bytes

@@ -1,0 +1,138 @@
+"""A Config becomes what HTTP needs: sites with their logs, limits, caches, and the status pages on top."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from ipaddress import ip_network
+
+from msgspec.structs import replace
+
+from httpmini.config import Config
+from httpmini.daemon.root_watch import RootWatch
+from httpmini.daemon.status import Facts, Nothing, StatusPages
+from httpmini.protocol.message import bare_host
+from httpmini.protocol.reader import HeadLimits
+from httpmini.server.core.connection import Timeouts
+from httpmini.server.core.scoreboard import Scoreboard
+from httpmini.server.http.forwarded import TrustedProxies
+from httpmini.server.http.generation import HttpGeneration
+from httpmini.server.http.heads import HeadReader
+from httpmini.server.http.response_cache import ResponseCache
+from httpmini.server.http.virtual_hosts import Respond, VirtualHost, VirtualHosts
+from httpmini.server.limits.address_rules import AddressRules
+from httpmini.server.limits.client_limits import ClientLimits
+from httpmini.server.listeners.peer import LOCAL
+from httpmini.server.logs.access import AccessLog, TextLog
+from httpmini.server.logs.error import Log
+from httpmini.site import pages
+
+OpenLog = Callable[[str], Callable[[str], None]]
+"""Returns what takes lines of the access log, by the place that a setting names."""
+
+
+def build_http(
+    config: Config,
+    sites: Sequence[Respond],
+    open_log: OpenLog,
+    log: Log,
+    flush_logs: Callable[[], None] = lambda: None,
+    client_limits: ClientLimits | None = None,
+) -> HttpGeneration:
+    """Return HTTP for ``sites``, within the limits of ``config``.
+
+    Args:
+        config: the settings.
+        sites: one for each of ``config.all_sites``.
+        open_log: opens the access logs.
+        log: takes lines about the server itself.
+        flush_logs: writes the lines of access logs that wait.
+        client_limits: what one client may use.
+    """
+    limits = config.limits
+    hosts = build_hosts(config, sites, open_log)
+    head_limits = HeadLimits(limits.head_bytes, limits.target_bytes, limits.fields)
+    return HttpGeneration(
+        hosts=hosts,
+        heads=HeadReader(head_limits, hosts),
+        cache=ResponseCache(limits.recall_bytes, time.time),
+        head_limits=head_limits,
+        head_s=limits.head_s,
+        timeouts=Timeouts(limits.idle_s, limits.send_stall_s, limits.linger_s, limits.linger_bytes),
+        server_name=config.server.product,
+        log=log,
+        wall=time.time,
+        tick=_make_tick(config, flush_logs, log),
+        client_limits=client_limits,
+        proxies=_build_proxies(config),
+    )
+
+
+def build_hosts(config: Config, sites: Sequence[Respond], open_log: OpenLog) -> VirtualHosts:
+    """Return the sites, each with its name and access log, by the hosts that ask for them."""
+    default, *others = [
+        VirtualHost(bare_host(one.site.hosts[0]) if one is not config else "", site, _access_log(config, one, open_log))
+        for one, site in zip(config.all_sites, sites, strict=True)
+    ]
+    by_host = {
+        bare_host(host): other for other, one in zip(others, config.others, strict=True) for host in one.site.hosts
+    }
+    return VirtualHosts(default, by_host)
+
+
+def _access_log(config: Config, site: Config, open_log: OpenLog) -> AccessLog:
+    """Return what writes the lines of one site; the format is the same for all."""
+    write = open_log(site.log.access)
+    if config.log.format == "json":
+        from httpmini.server.logs.json_lines import JsonLog  # others need not wait for this import
+
+        return JsonLog(config.server.mode, write)
+    return TextLog("common" if config.log.format == "common" else "combined", write)
+
+
+def add_status_pages(config: Config, sites: Sequence[Respond], board: Scoreboard, facts: Facts) -> list[Respond]:
+    """Lay the status pages over ``sites``, for the clients that may see them."""
+    if not config.status.enabled:
+        return list(sites)
+    allowed = AddressRules([ip_network(entry) for entry in config.status.allow])
+    return [StatusPages(site, board, facts, allowed) for site in sites]
+
+
+def build_status(http: HttpGeneration, site: Respond, board: Scoreboard, facts: Facts) -> HttpGeneration:
+    """Return HTTP for the status listener: the status pages and nothing else, without limits and proxies.
+
+    ``site`` draws the refusals.
+    """
+    pages_only = StatusPages(Nothing(site), board, facts, None)
+    hosts = VirtualHosts(VirtualHost("", pages_only, http.hosts.default.log))
+    heads = HeadReader(http.head_limits, hosts)
+    return replace(http, hosts=hosts, heads=heads, client_limits=None, proxies=None)
+
+
+def address_rules(config: Config, proxies: Sequence[str] = ()) -> AddressRules:
+    """Return the rules for addresses; those in ``proxies`` may always connect."""
+    server = config.server
+    networks = [entry for entry in proxies if entry != LOCAL]
+    return AddressRules(
+        *([ip_network(entry) for entry in entries] for entries in (server.allow, server.deny, networks))
+    )
+
+
+def _build_proxies(config: Config) -> TrustedProxies | None:
+    trusted = config.proxies.trusted
+    if not trusted:
+        return None
+    networks = [ip_network(entry) for entry in trusted if entry != LOCAL]
+    return TrustedProxies(networks, LOCAL in trusted, config.proxies.protocol, address_rules(config))
+
+
+def _make_tick(config: Config, flush_logs: Callable[[], None], log: Log) -> Callable[[], None]:
+    roots = [RootWatch(root, log) for root in sorted({one.site.root for one in config.all_sites})]
+
+    def tick() -> None:
+        flush_logs()
+        for root in roots:
+            root.look()
+        pages.prepare()
+
+    return tick

@@ -1,0 +1,62 @@
+"""A Config becomes a site: a folder and how it is shown."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from httpmini.config import Config
+from httpmini.errors import CannotRun
+from httpmini.site.authorise import Realm
+from httpmini.site.freshness import PathStamps
+from httpmini.site.media_types import MediaTypes
+from httpmini.site.refusals import ErrorPages
+from httpmini.site.resolve import Resolver
+from httpmini.site.respond import Site
+from httpmini.site.rules import FieldRule, Glob, Redirect
+
+if TYPE_CHECKING:
+    from httpmini.site.users import Users
+
+
+def build_site(config: Config) -> Site:
+    """Return the site that ``config`` describes.
+
+    Raises:
+        CannotRun: a users file cannot be read.
+    """
+    site = config.site
+    root = os.fsencode(Path(site.root).absolute())
+    media_types = MediaTypes(site.default_charset, site.media_types)
+    # Pages for refusals may be hidden from everybody who asks for them by name.
+    pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
+    return Site(
+        resolver=Resolver(root, site.hidden, site.symlinks == "inside"),
+        stamps=PathStamps(root),
+        index=tuple(os.fsencode(name) for name in site.index),
+        listing=site.listing,
+        media_types=media_types,
+        codings=tuple(site.precompressed),
+        error_pages=ErrorPages(
+            pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
+        ),
+        realms=tuple(Realm(_names(realm.path), realm.name, _open_users(realm.users)) for realm in config.realms),
+        redirects=tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
+        rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
+        now=time.time,
+    )
+
+
+def _names(path: str) -> tuple[bytes, ...]:
+    return tuple(os.fsencode(name) for name in path.split("/") if name)
+
+
+def _open_users(path: str) -> Users:
+    from httpmini.site.users import Users  # and with it bcrypt, only where there is a realm
+
+    try:
+        return Users(path)
+    except OSError as error:
+        raise CannotRun(f"cannot read {path}: {error.strerror}") from error

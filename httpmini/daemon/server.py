@@ -1,0 +1,192 @@
+"""A server over all its generations: how it starts, what it keeps, and how a reload becomes the next generation."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+
+from httpmini.config import Config, differences
+from httpmini.daemon import sandbox
+from httpmini.daemon.build import Lasting, Opened, build_generation, open_logs
+from httpmini.daemon.confinement import become_somebody, read_folders, refuse_outside, written_folders
+from httpmini.daemon.generation import Generation
+from httpmini.daemon.lifecycle import Lifecycle
+from httpmini.daemon.limits import Tables
+from httpmini.daemon.listeners import close_all, open_all, set_backlog, url_of
+from httpmini.daemon.pid_file import PidFile
+from httpmini.daemon.running_config import RunningConfig
+from httpmini.daemon.systemd import ServiceManager
+from httpmini.errors import CannotRun
+from httpmini.server.core.counters import Counters
+from httpmini.server.core.scoreboard import Scoreboard
+from httpmini.server.http.service import HttpService, StatusService
+from httpmini.server.listeners.activation import InheritedSockets
+from httpmini.server.logs.error import Level
+from httpmini.server.modes import MODES
+
+
+def serve(read: Callable[[], Config], announce: Callable[[str], None], file: str | None = None) -> None:
+    """Serve as the settings say until told to stop.
+
+    Args:
+        read: reads the settings; a reload reads them again.
+        announce: takes the one line that says where, as soon as clients can connect.
+        file: what SIGHUP reads again; without one, SIGHUP ends the server.
+
+    Raises:
+        ConfigError: the settings are wrong.
+        CannotRun: a port is taken, a log cannot be written, a limit is too low.
+    """
+    server = Server(read, file)
+    try:
+        server.run(announce)
+    finally:
+        server.close()
+
+
+class Server:
+    """What outlives generations, and the one place that makes a generation current.
+
+    Args:
+        read: reads the settings.
+        file: where they are read from; None when they are only flags.
+
+    Raises:
+        ConfigError: the settings are wrong.
+        CannotRun: they cannot be followed on this machine, now.
+    """
+
+    def __init__(self, read: Callable[[], Config], file: str | None) -> None:
+        self._read = read
+        self._file = file
+        self._confined_by = ""
+        self._writable: set[str] = set()
+        inherited = InheritedSockets(os.environ)
+        self._lasting = Lasting(Scoreboard(Counters()), Tables(self.log), inherited, time.time())
+        self._running_config = RunningConfig()
+        generation = self._first_generation(read())
+        counters = self._lasting.board.counters
+        self._service = HttpService(generation, counters)
+        self._status_service = StatusService(lambda: self._service.generation.status, counters)
+        self._running_config.show(generation.config)
+
+    def _first_generation(self, config: Config) -> Generation:
+        """Open everything in the order that giving up root's privileges asks for, and build."""
+        with ExitStack() as undo:
+            pid_file = PidFile(config.daemon.pid_file)
+            undo.callback(pid_file.close)
+            listeners = open_all(config, {}, self._lasting.inherited)
+            undo.callback(close_all, chain(*listeners.values()))
+            self._user = become_somebody(config, pid_file)
+            logs = open_logs(config, self._lasting.board)
+            undo.callback(logs.close)
+            generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
+            undo.pop_all()
+            return generation
+
+    def run(self, announce: Callable[[str], None]) -> None:
+        """Serve until a signal says stop.
+
+        Raises:
+            CannotRun: max_clients needs more descriptors than this process may have, or a worker cannot start.
+        """
+        self._confine()
+        life = Lifecycle(
+            self._service,
+            self.log,
+            source=self if self._file is not None else None,
+            reopen_logs=lambda: self._service.generation.logs.reopen(),
+            board=self._lasting.board,
+            status_service=self._status_service,
+            manager=ServiceManager(os.environ),
+        )
+        life.run(self._service.generation, lambda: announce(self._banner()))
+
+    def log(self, text: str, level: Level = Level.NOTICE, /) -> None:
+        """Write a line about the server itself to the log of the current generation."""
+        self._service.generation.log(text, level)
+
+    def close(self) -> None:
+        """Write lines that wait, close the logs, and remove the pid file."""
+        self._service.generation.logs.close()
+        self._service.generation.pid_file.close()
+        self._running_config.close()
+
+    # What a reload consists of; ``Lifecycle`` calls these in order.
+
+    def prepare(self) -> Generation:
+        """Read the settings again and build a generation; nothing changes for the current one.
+
+        Raises:
+            HttpminiError: the settings are wrong, or cannot be followed.
+        """
+        config, before = self._read(), self._service.generation
+        self._refuse_what_needs_a_restart(config)
+        with ExitStack() as undo:
+            logs = open_logs(config, self._lasting.board)
+            undo.callback(logs.close)
+            pid_file = before.pid_file
+            if config.daemon.pid_file != pid_file.path:
+                pid_file = PidFile(config.daemon.pid_file)
+                undo.callback(pid_file.close)
+            listeners = open_all(config, before.listeners, self._lasting.inherited)
+            for entry in listeners.keys() - before.listeners.keys():
+                undo.callback(close_all, listeners[entry])
+            generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
+            undo.pop_all()
+            return generation
+
+    def adopt(self, generation: Generation) -> None:
+        """Make ``generation`` the current one: requests that begin from now on use it."""
+        self._service.generation = generation
+        server = generation.config.server
+        generation.admission.slots.resize(server.max_clients)
+        set_backlog(generation.listeners, server.backlog)
+        self._running_config.show(generation.config)
+
+    def discard(self, generation: Generation) -> None:
+        """Give up a generation that is not current; requests that began in it go on using its logs."""
+        generation.logs.stop_batching()
+        if generation.pid_file is not self._service.generation.pid_file:
+            generation.pid_file.close()
+
+    def news(self, before: Generation, after: Generation) -> str:
+        """Say in a few words what has changed."""
+        return "; ".join(differences(before.config, after.config)) or "nothing has changed"
+
+    def _refuse_what_needs_a_restart(self, config: Config) -> None:
+        before, after = self._service.generation.config.daemon, config.daemon
+        for key in ("user", "group", "sandbox", "readable"):
+            if getattr(before, key) != getattr(after, key):
+                raise CannotRun(f"daemon.{key} has changed; that needs a new start")
+        if self._confined_by:
+            for folder in sorted(written_folders(config) - self._writable):
+                raise CannotRun(f"the sandbox does not let this server write to {folder}; that needs a new start")
+            for folder in sorted(read_folders(config)):
+                refuse_outside(folder)
+
+    def _confine(self) -> None:
+        """Keep this process, and those that it starts, to the folders that the settings name."""
+        config = self._service.generation.config
+        if config.daemon.sandbox == "off":
+            return
+        folders = read_folders(config) | ({str(Path(self._file).absolute().parent)} if self._file else set())
+        if sandbox.enter(folders, written_folders(config)):
+            self._confined_by, self._writable = "Landlock", written_folders(config)
+        else:
+            self.log("no sandbox: this kernel has no Landlock, or does not let us use it")
+
+    def _banner(self) -> str:
+        """Say where and how, in one line."""
+        generation = self._service.generation
+        urls = ", ".join(url_of(one) for one in generation.public_listeners)
+        workers = f", {generation.workers} workers" if MODES[generation.mode].uses_workers else ""
+        return (
+            f"httpmini serving {generation.site_names} at {urls} "
+            f"(mode {generation.mode}{workers}, at most {generation.config.server.max_clients} clients"
+            f"{self._user and f', user {self._user}'}{self._confined_by and f', sandbox {self._confined_by}'})"
+        )

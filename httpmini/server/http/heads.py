@@ -1,0 +1,124 @@
+"""Reads whole request heads, and remembers those that come again.
+
+Clients send the same heads again and again, octet for octet. A head that was read before needs no parser; a new one is
+almost always plain, and is read by one regular expression. What is neither is left to the careful reader, which takes
+it piece by piece.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+
+import msgspec
+
+from httpmini.protocol.message import Request, Response
+from httpmini.protocol.reader import HeadLimits, read_plain_head
+from httpmini.server.http.response_cache import CachedResponse, Key, key_of
+from httpmini.server.http.virtual_hosts import VirtualHost, VirtualHosts
+from httpmini.server.logs.access import AccessLog, LogEntry
+
+MAX_HEADS = 4096
+MAX_HEAD_BYTES = 2048
+
+
+class Reply(msgspec.Struct, frozen=True, eq=False):
+    """A response as a connection sees it: what its line in the log says, and what to close afterwards.
+
+    Attributes:
+        log: where its line goes.
+        entry: what the line says.
+        user: the user in it.
+        whole: the end of the line when all of the body was sent.
+        head_bytes: the length of the head.
+        cached: the cached response that it is; None for any other.
+        response: any other response.
+    """
+
+    log: AccessLog
+    entry: LogEntry
+    user: str
+    whole: str
+    head_bytes: int
+    cached: CachedResponse | None = None
+    response: Response | None = None
+
+
+class Head(msgspec.Struct, eq=False):
+    """A request, and what one generation makes of it.
+
+    Attributes:
+        request: the request.
+        host: whose site it is for.
+        keep_alive: whether the connection may stay open after the response.
+        key: what the response depends on; None when it must not be cached.
+        reply: the last cached response to it, as a reply.
+    """
+
+    request: Request
+    host: VirtualHost
+    keep_alive: bool
+    key: Key | None
+    reply: Reply | None = None
+
+    def reply_with(self, cached: CachedResponse) -> Reply:
+        """Return the reply that a cached response is to this request."""
+        log = self.host.log
+        entry = log.entry(self.request.line, self.request, cached.status)
+        whole = log.text(entry, len(cached.octets) - cached.head_bytes)
+        self.reply = reply = Reply(log, entry, entry[0], whole, cached.head_bytes, cached)
+        return reply
+
+
+class HeadReader:
+    """Makes heads of octets. Threads may share it.
+
+    Args:
+        limits: how large a head may be.
+        hosts: the sites, by the host that is asked for.
+    """
+
+    def __init__(self, limits: HeadLimits, hosts: VirtualHosts) -> None:
+        self._limits = limits
+        self._hosts = hosts
+        self._heads: dict[bytes, Head] = {}
+        self._seen: set[int] = set()  # hashes of heads that came once
+        self._lock = allocate_lock()
+
+    def read(self, octets: bytes) -> Head | None:
+        """Return the head that ``octets`` are, if they are exactly one whole head that is plain or known."""
+        head = self._heads.get(octets)
+        if head is not None:
+            return head
+        request = read_plain_head(octets, self._limits)
+        return self.make(request, octets) if request is not None else None
+
+    def make(self, request: Request, octets: bytes | None) -> Head:
+        """Make the head of a request; ``octets`` are None when others came with it.
+
+        The connection may stay open if the client asks for that (RFC 9112 §9.3, §C.2.2). A body that was announced is
+        not read, so it must not stand before another request.
+        """
+        host = self._hosts.of(request.host)
+        if request.version < (1, 0) or request.content_length:
+            return Head(request, host, False, None)
+        keep_alive = request.persistence.wants_keep_alive
+        if request.is_conditional:
+            return Head(request, host, keep_alive, octets)
+        path = request.target.partition("?")[0]
+        return Head(request, host, keep_alive, key_of(host.name, request.method, path, keep_alive))
+
+    def remember(self, octets: bytes, head: Head) -> None:
+        """Find ``head`` by its octets if they come a second time; the oldest heads are forgotten.
+
+        Not the first time: there are heads that never come again.
+        """
+        trace = hash(octets)
+        if trace not in self._seen:
+            if len(self._seen) >= MAX_HEADS:
+                self._seen = set()
+            self._seen.add(trace)
+        elif len(octets) <= MAX_HEAD_BYTES:
+            with self._lock:
+                self._heads[octets] = head
+                if len(self._heads) > MAX_HEADS:
+                    del self._heads[next(iter(self._heads))]

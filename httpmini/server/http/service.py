@@ -1,0 +1,94 @@
+"""HTTP as the modes see it: a service that makes connections and points to the current generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from httpmini.errors import ProtocolError
+from httpmini.reasons import REASONS
+from httpmini.server.core.connection import Connection
+from httpmini.server.core.counters import Counters
+from httpmini.server.http.connection import HttpConnection
+from httpmini.server.http.generation import Generations, HttpGeneration
+from httpmini.server.http.proxied import ProxiedConnection
+from httpmini.server.http.retry_after import retry_after
+from httpmini.server.limits.admission import Refusal
+from httpmini.server.listeners.peer import Peer
+
+_REASONS = {
+    Refusal.BUSY: "too-many-clients",
+    Refusal.CROWDED: "address-clients",
+    Refusal.DENIED: "address-denied",
+    Refusal.RESOURCES: "out-of-resources",
+}
+
+G = TypeVar("G", bound=HttpGeneration)
+
+
+class HttpService(Generic[G]):
+    """HTTP for everybody. A reload assigns ``generation``, and each request takes it once.
+
+    Args:
+        generation: the first one.
+        counters: count the refusals, over all generations.
+
+    Attributes:
+        generation: the current one.
+        counters: the same counters.
+    """
+
+    def __init__(self, generation: G, counters: Counters | None = None) -> None:
+        self.generation: G = generation
+        self.counters = counters or Counters()
+
+    def connect(self, peer: Peer, now: float) -> Connection:
+        """Return a conversation with a client that was admitted."""
+        proxies = self.generation.proxies
+        if proxies is not None and proxies.trusts(peer.host):
+            return ProxiedConnection(self, proxies, peer, now)
+        return HttpConnection(self, peer, now)
+
+    def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:
+        """Return a conversation that says 403, 429 or 503 without having been asked, and ends."""
+        return _refuse(self, peer, refusal, now, retry_s)
+
+    def tick(self) -> None:
+        """Do what was put off (``Service.tick``)."""
+        self.generation.tick()
+
+
+class StatusService:
+    """HTTP for the status listener: it uses the part of the current generation that has the status pages.
+
+    Args:
+        current: returns that part.
+        counters: count the refusals.
+    """
+
+    def __init__(self, current: Callable[[], HttpGeneration], counters: Counters) -> None:
+        self._current = current
+        self.counters = counters
+
+    @property
+    def generation(self) -> HttpGeneration:
+        """The part of the current generation that has the status pages."""
+        return self._current()
+
+    def connect(self, peer: Peer, now: float) -> Connection:
+        """Return a conversation with an operator."""
+        return HttpConnection(self, peer, now)
+
+    def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:
+        """Return a conversation that says 503 without having been asked, and ends."""
+        return _refuse(self, peer, refusal, now, retry_s)
+
+    def tick(self) -> None:
+        """Do nothing: the service for everybody ticks."""
+
+
+def _refuse(service: Generations, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:
+    connection = HttpConnection(service, peer, now)
+    fields = () if refusal is Refusal.DENIED else (retry_after(retry_s),)
+    connection.refuse(ProtocolError(REASONS[_REASONS[refusal]], fields=fields), now)
+    return connection
