@@ -19,7 +19,7 @@ from httpmini.config import Config
 from httpmini.daemon.pid_file import find_owner
 from httpmini.daemon.status import Report
 from httpmini.errors import CannotRun, FetchError
-from httpmini.server.listeners.tcp import UNIX, Endpoint, parse_endpoint
+from httpmini.server.listeners.endpoint import UNIX, Endpoint, parse_endpoint
 
 _LOOK_S = 0.05
 _BESIDES_S = 10.0  # beyond drain_s: for what is not waited for in there

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from httpmini.errors import CannotRun
-from httpmini.server.listeners.tcp import Endpoint, endpoint_of, open_listeners, parse_endpoint
+from httpmini.server.listeners.endpoint import Endpoint, parse_endpoint
+from httpmini.server.listeners.tcp import endpoint_of, open_listeners
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from httpmini.protocol.body import Piece
 from httpmini.server.limits.bandwidth import Throttle
+from httpmini.server.listeners.peer import LOCAL, Peer
+
+__all__ = ["LOCAL", "Connection", "Interest", "Peer", "Refusal", "Service", "Timeouts"]
 
 
 class Interest(Enum):
@@ -35,23 +38,6 @@ class Refusal(Enum):
     DENIED = "its address is not allowed"
     CROWDED = "its address has all the places that it may have"
     RESOURCES = "the machine has no process, thread or descriptor for it"
-
-
-LOCAL = "unix:"  # for the address of who has come in by a unix socket
-
-
-class Peer(NamedTuple):
-    """Who is at the other end.
-
-    Attributes:
-        host: the address, as accept() gave it; ``LOCAL`` for a unix socket.
-        port: the same.
-        number: how many clients this process had accepted with this one.
-    """
-
-    host: str
-    port: int
-    number: int = 0
 
 
 class Timeouts(msgspec.Struct, frozen=True):
