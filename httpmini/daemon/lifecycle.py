@@ -208,14 +208,14 @@ class Lifecycle:
             running.shutdown.close()
 
     def _hear(self) -> None:
-        self._bell.silence()
+        self._bell.clear()
         self._children.reap()
         if not self._stops:
             self._forget_those_done()
 
     def _attend_to_calls(self) -> None:
         """Do what signals have asked for."""
-        self._bell.is_called = False
+        self._bell.interrupted = False
         while self._calls and not self._stops:
             self._calls.popleft()()
 
@@ -223,7 +223,7 @@ class Lifecycle:
         """Have ``what`` done soon, once; from a signal handler."""
         if what not in self._calls:
             self._calls.append(what)
-        self._bell.is_called = True
+        self._bell.interrupted = True
 
     def _reload(self) -> None:
         """The present settings, if they are right; else everything goes on as it is."""

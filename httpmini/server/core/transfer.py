@@ -23,7 +23,7 @@ from errno import EINVAL, ENOSYS, ENOTSUP
 
 from httpmini.protocol.body import FileSlice
 from httpmini.server.core.connection import LOCAL, Connection, Interest, Peer
-from httpmini.server.core.shutdown import Signal
+from httpmini.server.core.shutdown import StopSignal
 from httpmini.server.limits.admission import Slot
 from httpmini.server.logs.error import Level, Log, describe
 
@@ -221,7 +221,7 @@ def _advance_if_open(client: Client, now: float) -> None:
 
 def pump(
     client: Client,
-    signal: Signal,
+    signal: StopSignal,
     during: Collection[Interest] = OPEN,
     look: Callable[[], None] = lambda: None,
     longest_wait_s: float | None = None,
@@ -247,7 +247,7 @@ def pump(
             look()
 
 
-def _wait(client: Client, signal: Signal, now: float, longest_s: float | None) -> bool:
+def _wait(client: Client, signal: StopSignal, now: float, longest_s: float | None) -> bool:
     """Whether the socket became ready before the deadline, and before ``signal`` had something to say."""
     poll = select.poll()
     interest = client.connection.interest
