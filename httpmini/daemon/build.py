@@ -15,13 +15,14 @@ from msgspec.structs import replace
 
 from httpmini.config import Config, differences
 from httpmini.daemon import lifecycle, sandbox
-from httpmini.daemon.confinement import become_somebody, read_folders, refuse_outside, written_folders
 from httpmini.daemon.limits import make_addresses, make_limiter
 from httpmini.daemon.listeners import Listeners, listen, those_of, url_of
 from httpmini.daemon.logs import Logs, make_access_log
 from httpmini.daemon.pid_file import PidFile
+from httpmini.daemon.privileges import switch_user
 from httpmini.daemon.root_watch import RootWatch
 from httpmini.daemon.running_config import RunningConfig
+from httpmini.daemon.sandbox import read_folders, refuse_outside, written_folders
 from httpmini.daemon.status import Facts, Nothing, StatusPages
 from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, visible
@@ -107,7 +108,7 @@ class _Server:
         self._listeners: Listeners = {}
         try:
             self._listeners = listen(self._config, {}, self._inherited)
-            self._identity = become_somebody(self._config, self._pid_file)
+            self._identity = switch_user(self._config, self._pid_file)
             self._logs = self._open_logs(self._config)
         except BaseException:
             self._pid_file.close()

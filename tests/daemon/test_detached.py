@@ -157,7 +157,7 @@ WRONG: dict[str, tuple[dict[str, str], int, str]] = {
     "a wrong setting": ({"limits": "idle_s = -1\n"}, 2, "limits.idle_s = -1"),
     "a port that is taken": ({}, 1, "another program has this port"),
     "a log that cannot be written": ({"log": ""}, 2, "error.log"),
-    "a pid file that is something else": ({}, 1, "is no pid file"),
+    "a pid file that is something else": ({}, 1, "is not a pid file"),
     "a pid file that cannot be written": ({}, 2, "daemon.pid_file"),
 }
 
@@ -190,7 +190,7 @@ def test_a_second_one_is_refused(place: Place) -> None:
     process = place.begin()
     status, _, errors = place.run("serve", "--daemon")
     assert status == 1
-    assert f"is locked: process {process} serves with it" in errors
+    assert f"is locked by process {process};" in errors
     assert place.pid_file.read_text() == f"{process}\n"
     assert place.run("ctl", "stop")[0] == 0
 
@@ -231,7 +231,7 @@ def test_who_holds_the_lock_is_who_counts(place: Place) -> None:
         assert place.run("ctl", "stop")[0] == 1
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         status, _, errors = place.run("serve", "--daemon")
-        assert (status, f"process {os.getpid()} serves with it" in errors) == (1, True)
+        assert (status, f"is locked by process {os.getpid()};" in errors) == (1, True)
 
 
 def test_ctl_without_a_pid_file(place: Place) -> None:
@@ -240,7 +240,7 @@ def test_ctl_without_a_pid_file(place: Place) -> None:
         status, _, errors = place.run("ctl", command)
         assert (status, "daemon.pid_file is not set" in errors) == (1, True), errors
     status, _, errors = place.run("ctl", "status")
-    assert (status, "no status to be had" in errors) == (1, True), errors
+    assert (status, "no status available" in errors) == (1, True), errors
 
 
 def test_a_reload_that_fails_is_heard_of(place: Place) -> None:
