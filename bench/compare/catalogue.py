@@ -1,4 +1,4 @@
-"""All workloads in their order. The eleventh, growth, is not one cell for each server: see growth.py."""
+"""All workloads in order, except the eleventh: growth.py measures curves instead of cells."""
 
 from __future__ import annotations
 
