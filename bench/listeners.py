@@ -141,12 +141,12 @@ def lost(root: Path, scheme: str) -> int:
             victim.listener.close()  # the real master keeps none of these open
         os.kill(victim.pid, signal.SIGKILL)
         os.kill(workers[1].pid, signal.SIGCONT)
-        return sum(not _answered(client) for client in clients)
+        return sum(not _got_response(client) for client in clients)
     finally:
         end(workers)
 
 
-def _answered(client: socket.socket) -> bool:
+def _got_response(client: socket.socket) -> bool:
     try:
         return client.recv(16) != b""
     except OSError:

@@ -74,7 +74,7 @@ class Soak:
         self.mode = self.modes[0]
         self.port = _free_port()
         self.counts = dict.fromkeys(
-            ("answers", "large", "asked again", "resets", "reloads", "rotations", "kills", "lines"), 0
+            ("responses", "large", "retried", "resets", "reloads", "rotations", "kills", "lines"), 0
         )
         self.explained: list[str] = []
         self.unexplained: list[str] = []
@@ -138,35 +138,35 @@ class Soak:
             try:
                 with self._connect() as sock:
                     sock.sendall(b"GET /small.txt HTTP/1.0\r\n\r\n")
-                    answer = b"".join(iter(lambda sock=sock: sock.recv(65536), b""))  # type: ignore[misc]
-                if not answer.endswith(b"\r\n\r\n" + SMALL):
-                    self._failed(f"a wrong response: {answer[:60]!r}", begun)
-                self._count("answers")
+                    response = b"".join(iter(lambda sock=sock: sock.recv(65536), b""))  # type: ignore[misc]
+                if not response.endswith(b"\r\n\r\n" + SMALL):
+                    self._failed(f"a wrong response: {response[:60]!r}", begun)
+                self._count("responses")
             except OSError as error:
                 self._failed(f"{error!r} on a new connection", begun)
 
     def _ask_kept(self) -> None:
         while not self._over.is_set():
             begun = time.monotonic()
-            answer, done = b"", 0
+            response, done = b"", 0
             try:
                 with self._connect() as sock:
                     for done in range(200):  # noqa: B007
-                        answer, begun = b"", time.monotonic()
+                        response, begun = b"", time.monotonic()
                         sock.sendall(b"GET /small.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-                        while not answer.endswith(SMALL):
+                        while not response.endswith(SMALL):
                             data = sock.recv(65536)
                             if not data:
                                 raise ConnectionResetError("the connection has ended")
-                            answer += data
-                        self._count("answers")
-                        if b"\r\nConnection: keep-alive\r\n" not in answer:
+                            response += data
+                        self._count("responses")
+                        if b"\r\nConnection: keep-alive\r\n" not in response:
                             break
             except OSError as error:
-                if done and not answer:
-                    self._count("asked again")
+                if done and not response:
+                    self._count("retried")
                 else:
-                    self._failed(f"{error!r} with {len(answer)} bytes of response {done} on a connection", begun)
+                    self._failed(f"{error!r} with {len(response)} bytes of response {done} on a connection", begun)
 
     def _fetch_large(self) -> None:
         while not self._over.is_set():
@@ -286,9 +286,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         soak = Soak(Path(name), arguments.minutes * 60)
         soak.run()
-        answered = soak.counts["answers"]
-        if soak.counts["lines"] + soak.counts["kills"] * BATCH_LINES < answered:
-            soak.unexplained.append(f"{answered} responses, but {soak.counts['lines']} lines in the log")
+        responses = soak.counts["responses"]
+        if soak.counts["lines"] + soak.counts["kills"] * BATCH_LINES < responses:
+            soak.unexplained.append(f"{responses} responses, but {soak.counts['lines']} lines in the log")
     growth = {name: round(soak.growth(name), 3) for name in ("memory_mib", "descriptors", "processes")}
     for what, factor in growth.items():
         if factor > MAY_GROW:

@@ -73,12 +73,12 @@ def start_up(running: Running, effort: Effort) -> Outcome:
         folder = running.place.folder / f"start-{time.monotonic_ns()}-{number}"
         begin = time.monotonic()
         with started(running.server, folder, running.place.root, wait=False) as fresh:
-            _first_answer(fresh, begin + 20)
+            _wait_for_response(fresh, begin + 20)
             times.append((time.monotonic() - begin) * 1000)
     return Outcome({"start_ms": statistics.median(times)})
 
 
-def _first_answer(running: Running, ends: float) -> None:
+def _wait_for_response(running: Running, ends: float) -> None:
     while time.monotonic() < ends:
         with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
             if running.get(site.SMALL).status == 200:

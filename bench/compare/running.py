@@ -25,7 +25,7 @@ class Failed(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """The response to one request; ``kept`` says whether the server keeps the connection."""
 
     status: int
@@ -59,15 +59,15 @@ class Running:
         """Return the path of a target on this server."""
         return self.server.prefix + target
 
-    def get(self, target: str, fields: dict[str, str] | None = None) -> Answer:
+    def get(self, target: str, fields: dict[str, str] | None = None) -> Response:
         """Request a target."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("GET", self.path(target), headers={"Connection": "keep-alive", **(fields or {})})
             response = connection.getresponse()
             kept = not response.will_close
-            answer_fields = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, answer_fields, response.read(), kept)
+            response_fields = {name.lower(): value for name, value in response.getheaders()}
+            return Response(response.status, response_fields, response.read(), kept)
         finally:
             connection.close()
 

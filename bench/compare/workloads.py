@@ -72,12 +72,12 @@ def checked(running: Running, target: str) -> str:
     Raises:
         Failed: the response is not the file.
     """
-    answer = running.get(target)
-    if answer.status != 200:
-        raise Failed(f"responds with {answer.status}")
-    if answer.body != site.content(running.place.root, target):
+    response = running.get(target)
+    if response.status != 200:
+        raise Failed(f"responds with {response.status}")
+    if response.body != site.content(running.place.root, target):
         raise Failed("responds with other bytes")
-    return "" if answer.kept else "keeps no connection"
+    return "" if response.kept else "keeps no connection"
 
 
 def load(
@@ -158,10 +158,10 @@ def not_modified(running: Running, effort: Effort) -> Outcome:
     given = running.get(site.SMALL).fields
     names = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
     fields = {names[name]: given[name] for name in names if name in given}
-    answer = running.get(site.SMALL, fields)
-    if answer.status != 304:
-        raise Failed(f"responds with {answer.status} instead of 304")
-    if answer.body:
+    response = running.get(site.SMALL, fields)
+    if response.status != 304:
+        raise Failed(f"responds with {response.status} instead of 304")
+    if response.body:
         raise Failed("a 304 with a body")
     spelled = [f"{name}: {value}" for name, value in fields.items()]
     return _with(note, load(running, site.SMALL, effort, [KEPT, *spelled]))

@@ -69,7 +69,7 @@ def refuse_outside(folder: str) -> None:
         if os.access(folder, os.R_OK):  # which asks about permissions, not about the sandbox
             remedy = "name it in daemon.readable and restart the server"
             raise CannotRun(f"{folder} is outside the sandbox that this server was started with; {remedy}") from error
-    except OSError:  # whoever uses the folder reports any other problem
+    except OSError:  # any other problem is reported where the folder is used
         return
 
 

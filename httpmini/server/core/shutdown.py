@@ -21,8 +21,8 @@ class StopSignal(Protocol):
     """What code that serves clients checks between two waits: ``Shutdown`` or ``Follower``.
 
     Attributes:
-        deadline: When to give up whatever is unfinished, in monotonic seconds; ``inf`` until a stop is requested.
-        stays_readable: Whether ``fileno()`` stays readable for good after ``clear`` has seen it.
+        deadline: when to give up whatever is unfinished, in monotonic seconds; ``inf`` until a stop is requested.
+        stays_readable: whether ``fileno()`` stays readable for good after ``clear`` has seen it.
     """
 
     deadline: float
@@ -46,10 +46,10 @@ class WakeUpPipe:
     """A pipe that wakes the main loop from its poll.
 
     Attributes:
-        interrupted: Whether ``serve()`` of the running mode has to return, so that its owner can act on a signal.
+        interrupted: whether ``serve()`` of the running mode has to return, so that its owner can act on a signal.
         shutdowns: every ``Shutdown`` that is not closed yet. A child process closes the write ends of their pipes:
-            while one is open anywhere, nobody sees the drain begin.
-        wake_fd: The write end, for ``signal.set_wakeup_fd``.
+            while one is open anywhere, the drain stays invisible.
+        wake_fd: the write end, for ``signal.set_wakeup_fd``.
     """
 
     def __init__(self) -> None:
@@ -84,12 +84,12 @@ class Shutdown:
     """The main loop's side of one running mode.
 
     Args:
-        wake_up: Wakes the main loop.
-        drain_s: How many seconds a drain leaves for responses that are being sent.
+        wake_up: wakes the main loop.
+        drain_s: how many seconds a drain leaves for responses that are being sent.
 
     Attributes:
-        deadline: When to give up whatever is unfinished, in monotonic seconds; ``inf`` until a stop is requested.
-        drain_s: How many seconds a drain leaves for responses that are being sent.
+        deadline: when to give up whatever is unfinished, in monotonic seconds; ``inf`` until a stop is requested.
+        drain_s: how many seconds a drain leaves for responses that are being sent.
     """
 
     stays_readable = False
@@ -164,13 +164,13 @@ class Follower:
     """The side of a thread or a child process: the drain pipe tells it to finish, its owner tells it to give up.
 
     Args:
-        drain_fd: The read end of the drain pipe.
-        drain_s: How many seconds are left for responses that are being sent when the owner has died.
-        parent: The process number of the owner; 0 for a thread, which dies with its owner.
+        drain_fd: the read end of the drain pipe.
+        drain_s: how many seconds are left for responses that are being sent when the owner has died.
+        parent: the process number of the owner; 0 for a thread, which dies with its owner.
 
     Attributes:
-        draining: Whether to finish what has begun and begin nothing new.
-        deadline: When to give up whatever is unfinished, in monotonic seconds; ``inf`` until there is a hurry.
+        draining: whether to finish what has begun and begin nothing new.
+        deadline: when to give up whatever is unfinished, in monotonic seconds; ``inf`` until there is a hurry.
     """
 
     stays_readable = True

@@ -25,9 +25,9 @@ class StatusListener:
     """Accepts the clients of the status pages.
 
     Args:
-        service: Makes the connections of these clients.
-        reactor: The poll set of the main process.
-        log: Takes lines about the server itself.
+        service: makes the connections of these clients.
+        reactor: the poll set of the main process.
+        log: takes lines about the server itself.
     """
 
     def __init__(self, service: Service, reactor: Reactor, log: Log) -> None:

@@ -24,11 +24,11 @@ class InheritedSockets:
     """The listening sockets that this process inherited.
 
     Args:
-        environ: The environment. The variables of socket activation are removed from it: they are meant for this
+        environ: the environment. The variables of socket activation are removed from it: they are meant for this
             process alone.
 
     Attributes:
-        names: The names of the sockets, each once.
+        names: the names of the sockets, each once.
     """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
@@ -48,7 +48,7 @@ class InheritedSockets:
         The inherited descriptors stay open beside them, because a later reload may ask for them again.
 
         Raises:
-            CannotRun: No socket has this name, or one that has it is not a listening TCP socket.
+            CannotRun: no socket has this name, or one that has it is not a listening TCP socket.
         """
         if name not in self._sockets:
             given = ", ".join(f'"systemd:{known}"' for known in self.names) or "none at all"

@@ -22,8 +22,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """An address to listen on, before any name in it is resolved.
 
     Attributes:
-        host: A host name or an address; "" for every address of the machine; ``UNIX`` or ``INHERITED`` for the rest.
-        port: A number or a service name; the path of a Unix socket; the name of an inherited socket.
+        host: a host name or an address; "" for every address of the machine; ``UNIX`` or ``INHERITED`` for the rest.
+        port: a number or a service name; the path of a Unix socket; the name of an inherited socket.
     """
 
     host: str
@@ -41,7 +41,7 @@ def parse_endpoint(text: str) -> Endpoint:
             socket.
 
     Raises:
-        ValueError: The text is none of these; the message says what would be right.
+        ValueError: the text is none of these; the message says what would be right.
     """
     if text.startswith((f"{UNIX}:", f"{INHERITED}:")):
         return _parse_named(text)

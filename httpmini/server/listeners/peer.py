@@ -11,9 +11,9 @@ class Peer(NamedTuple):
     """The client at the other end of a connection.
 
     Attributes:
-        host: The client's address as accept() returned it; ``LOCAL`` for a Unix socket.
-        port: The client's port; 0 for a Unix socket.
-        number: The serial number of the connection within the process that accepted it, from 1.
+        host: the client's address as accept() returned it; ``LOCAL`` for a Unix socket.
+        port: the client's port; 0 for a Unix socket.
+        number: the serial number of the connection within the process that accepted it, from 1.
     """
 
     host: str

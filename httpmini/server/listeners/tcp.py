@@ -22,16 +22,16 @@ def open_listeners(endpoints: list[Endpoint], backlog: int, *, peers_begin: bool
     """Bind and listen on every address that the endpoints resolve to.
 
     Args:
-        endpoints: Where to listen.
-        backlog: How many connections the kernel queues until they are accepted. This does not limit clients: admission
+        endpoints: where to listen.
+        backlog: how many connections the kernel queues until they are accepted. This does not limit clients: admission
             counts those after accept().
-        peers_begin: Whether clients speak first, so that the kernel may hold a connection back until its first byte.
+        peers_begin: whether clients speak first, so that the kernel may hold a connection back until its first byte.
 
     Returns:
         Non-blocking sockets, at least one for each endpoint.
 
     Raises:
-        CannotRun: A name does not resolve, or a port is taken or not permitted. Nothing stays open then.
+        CannotRun: a name does not resolve, or a port is taken or not permitted. Nothing stays open then.
     """
     listeners: list[socket.socket] = []
     try:
@@ -59,8 +59,8 @@ def accept(listener: socket.socket) -> tuple[int, Peer]:
         A non-blocking descriptor, which the caller has to close, and the client's address.
 
     Raises:
-        BlockingIOError: No client is waiting.
-        OSError: The client is gone already, or cannot be accepted (accept(2)).
+        BlockingIOError: no client is waiting.
+        OSError: the client is gone already, or cannot be accepted (accept(2)).
     """
     # This is what socket.accept() calls itself. A socket object around the descriptor would cost more than the system
     # call does.

@@ -17,15 +17,15 @@ class UnixListener(socket.socket):
     """A listening Unix socket that removes its file when the process that created it closes it.
 
     Args:
-        path: The path of the socket.
-        mode: The permissions of the file.
-        backlog: How many connections the kernel queues until they are accepted.
+        path: the path of the socket.
+        mode: the permissions of the file.
+        backlog: how many connections the kernel queues until they are accepted.
 
     Attributes:
-        path: The path of the socket.
+        path: the path of the socket.
 
     Raises:
-        OSError: The socket cannot be created at ``path``.
+        OSError: the socket cannot be created at ``path``.
     """
 
     def __init__(self, path: str, mode: int, backlog: int) -> None:
@@ -64,12 +64,12 @@ def open_unix_listener(path: str, mode: int, backlog: int) -> UnixListener:
     """Listen at ``path``. A socket without a listener is replaced; any other file is left alone.
 
     Args:
-        path: The path of the socket.
-        mode: The permissions of the file.
-        backlog: How many connections the kernel queues until they are accepted.
+        path: the path of the socket.
+        mode: the permissions of the file.
+        backlog: how many connections the kernel queues until they are accepted.
 
     Raises:
-        CannotRun: Another program listens there, another kind of file is there, or the path cannot be used.
+        CannotRun: another program listens there, another kind of file is there, or the path cannot be used.
     """
     try:
         _refuse_what_is_there(path)
