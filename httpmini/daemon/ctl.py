@@ -25,6 +25,7 @@ _POLL_S = 0.05
 _MARGIN_S = 10.0  # beyond drain_s, for the steps of a shutdown that drain_s does not cover
 _RELOAD_S = 10.0
 _SHOWN = 20  # clients at most
+_MAX_REPORT_BYTES = 16 * 1024 * 1024
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (all addresses include this one)
 
 
@@ -106,25 +107,26 @@ def fetch_report(config: Config) -> Report:
     Raises:
         CannotRun: none of them does.
     """
-    said: list[str] = []
+    problems: list[str] = []
     for routing, url in _sources(config):
         try:
-            with Client(timeouts=Timeouts(5, 5, 5, 10), routing=routing) as client:
-                response = client.fetch(url)
-                body = response.read(16 * 1024 * 1024)
-        except FetchError as error:
-            said.append(str(error))
-            continue
-        if response.status != 200:
-            said.append(f"{url}: status {response.status}")
-            continue
-        try:
-            return msgspec.json.decode(body, type=Report)
-        except msgspec.DecodeError as error:
-            said.append(f"{url}: not a report of httpmini: {error}")
-    raise CannotRun(
-        "no status available: " + ("; ".join(said) or "no listener of this server has a fixed port or a path")
-    )
+            return _fetch_from(routing, url)
+        except (FetchError, CannotRun) as error:
+            problems.append(str(error))
+    said = "; ".join(problems) or "no listener of this server has a fixed port or a path"
+    raise CannotRun(f"no status available: {said}")
+
+
+def _fetch_from(routing: Routing, url: str) -> Report:
+    with Client(timeouts=Timeouts(5, 5, 5, 10), routing=routing) as client:
+        response = client.fetch(url)
+        body = response.read(_MAX_REPORT_BYTES)
+    if response.status != 200:
+        raise CannotRun(f"{url}: status {response.status}")
+    try:
+        return msgspec.json.decode(body, type=Report)
+    except msgspec.DecodeError as error:
+        raise CannotRun(f"{url}: not a report of httpmini: {error}") from error
 
 
 def _sources(config: Config) -> Iterator[tuple[Routing, str]]:

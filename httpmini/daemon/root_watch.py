@@ -13,7 +13,7 @@ _State = tuple[int, int] | Literal["gone", "unreadable"]
 
 
 class RootWatch:
-    """Notices when the folder at a path vanishes, becomes unreadable or is another one.
+    """A watch on a root: it logs when the folder vanishes, becomes unreadable or is replaced.
 
     Args:
         root: the path of the root.
@@ -35,7 +35,7 @@ class RootWatch:
         if state == "gone":
             self._log(f"the root {shown} is gone; requests get a 404 until it is back", Level.ERROR)
         elif state == "unreadable":
-            remedy = "restart it, or name the parent folder in daemon.readable next time"
+            remedy = "restart the server, or name the parent folder in daemon.readable next time"
             said = f"the root {shown} is another folder now, which the sandbox does not let this server read"
             self._log(f"{said}; {remedy}", Level.ERROR)
         else:

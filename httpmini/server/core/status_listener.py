@@ -22,7 +22,7 @@ SLOTS = 8
 
 
 class StatusListener:
-    """Accepts the clients of the status pages.
+    """The listener of the status pages.
 
     Args:
         service: makes the connections of these clients.
