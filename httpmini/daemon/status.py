@@ -21,11 +21,11 @@ from httpmini.errors import ProtocolError
 from httpmini.protocol.dates import format_date
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
-from httpmini.server.core.connection import LOCAL
 from httpmini.server.core.counters import ProcessRow
 from httpmini.server.core.scoreboard import ClientRow, Scoreboard, Snapshot
 from httpmini.server.http.connection import Respond
 from httpmini.server.limits.admission import AddressRules
+from httpmini.server.listeners.peer import LOCAL
 from httpmini.site import pages
 from httpmini.version import __version__
 
