@@ -1,1 +1,1 @@
-"""Benchmarks: figures, never tests. ``make bench`` compares the modes with other servers."""
+"""Benchmarks: they measure and never test. ``make bench`` compares the modes with other servers."""

@@ -1,9 +1,9 @@
-"""How workers best share a port: one listener that all wait at (EPOLLEXCLUSIVE), or one each (SO_REUSEPORT).
+"""Compare two ways to share a port among workers: one common listener (EPOLLEXCLUSIVE), or one each (SO_REUSEPORT).
 
     python -m bench.listeners [ROUNDS] [SECONDS]
 
-Two workers of select mode on one core, wrk on the other. What is compared, beside what an answer costs: how evenly
-connections are spread, and what becomes of those that a worker had not accepted yet when it was killed.
+Two workers in select mode run on one core, wrk on the other. Beside the cost of a response, this shows how evenly
+connections are spread, and how many are lost that a worker had not accepted yet when it was killed.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ SCHEMES = ("EPOLLEXCLUSIVE", "SO_REUSEPORT")
 
 @dataclass
 class Worker:
-    """One process, and its listener."""
+    """A worker process and its listener."""
 
     pid: int
     listener: socket.socket
 
     def cpu_us(self) -> float:
-        """Microseconds of processor time so far."""
+        """Return the processor time used so far, in microseconds."""
         return processor_ns(self.pid) / 1000
 
 
 def listen(port: int = 0) -> socket.socket:
-    """As the server does, and with SO_REUSEPORT, which does no harm where there is one listener only."""
+    """Listen as the server does, with SO_REUSEPORT as well, which does no harm to a single listener."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -65,7 +65,7 @@ def listen(port: int = 0) -> socket.socket:
 
 
 def begin(root: Path, scheme: str) -> list[Worker]:
-    """The workers, each with a listener of its own or all with the same."""
+    """Start the workers, each with its own listener or all with the same."""
     first = listen()
     port = first.getsockname()[1]
     own = scheme == "SO_REUSEPORT"
@@ -99,7 +99,7 @@ def _work(root: Path, listener: socket.socket, listeners: list[socket.socket]) -
 
 
 def end(workers: list[Worker]) -> None:
-    """End them, and wait."""
+    """Kill the workers and wait for them."""
     for worker in workers:
         os.kill(worker.pid, signal.SIGKILL)
         os.waitpid(worker.pid, 0)
@@ -107,7 +107,12 @@ def end(workers: list[Worker]) -> None:
 
 
 def cost(root: Path, scheme: str, seconds: int, field: str) -> tuple[float, float, float]:
-    """Microseconds of processor time for each answer, the 99th percentile, and the share of the busier worker."""
+    """Measure one scheme.
+
+    Returns:
+        Microseconds of processor time for each response, the 99th percentile of the latency in microseconds, and the
+        share of the busier worker.
+    """
     workers = begin(root, scheme)
     try:
         time.sleep(0.5)
@@ -121,7 +126,7 @@ def cost(root: Path, scheme: str, seconds: int, field: str) -> tuple[float, floa
 
 
 def lost(root: Path, scheme: str) -> int:
-    """How many of the connections that wait are lost when one of the workers is killed while it does not accept."""
+    """Return how many of the waiting connections are lost when a worker that does not accept is killed."""
     workers = begin(root, scheme)
     try:
         time.sleep(0.5)
@@ -133,15 +138,15 @@ def lost(root: Path, scheme: str) -> int:
             client.sendall(b"GET /small.bin HTTP/1.0\r\n\r\n")
         victim = workers[0]
         if scheme == "SO_REUSEPORT":
-            victim.listener.close()  # the master keeps none of these open
+            victim.listener.close()  # the real master keeps none of these open
         os.kill(victim.pid, signal.SIGKILL)
         os.kill(workers[1].pid, signal.SIGCONT)
-        return sum(not _answered(client) for client in clients)
+        return sum(not _got_response(client) for client in clients)
     finally:
         end(workers)
 
 
-def _answered(client: socket.socket) -> bool:
+def _got_response(client: socket.socket) -> bool:
     try:
         return client.recv(16) != b""
     except OSError:
@@ -151,7 +156,7 @@ def _answered(client: socket.socket) -> bool:
 
 
 def main() -> None:
-    """Print a table."""
+    """Measure both schemes and print the figures."""
     rounds, seconds = (int(argument) for argument in (sys.argv[1:] + ["5", "2"][len(sys.argv) - 1 :])[:2])
     pin_to(LOAD_CORE)
     with tempfile.TemporaryDirectory() as folder:
@@ -159,7 +164,7 @@ def main() -> None:
         (root / "small.bin").write_bytes(bytes(1024))
         os.utime(root / "small.bin", (1e9, 1e9))
         (root / "httpmini.toml").write_text(f'[site]\nroot = "{root}"\n')
-        time.sleep(2.1)  # until the file counts as settled, and answers about it are kept
+        time.sleep(2.1)  # until the file counts as settled, and its responses are cached
         for field in ("Connection: close", "Connection: keep-alive"):
             found: dict[str, list[tuple[float, float, float]]] = {scheme: [] for scheme in SCHEMES}
             for _ in range(rounds):

@@ -1,14 +1,14 @@
-"""One server for a long time: load, reloads through all modes, log rotations, workers killed, clients that reset.
+"""A soak test: one server under load, with reloads through all modes, log rotations, kills and connection resets.
 
     make soak                        # ten minutes
     make soak SOAK_ARGS='--minutes 2'
 
-What is looked for: failures that nothing explains, and memory, descriptors or processes that grow. The figures are
-printed, and drawn into bench/results/soak.svg. The exit status is 1 when there is anything to explain.
+It looks for failures without an explanation, and for growth of memory, descriptors or processes. The figures are
+printed and drawn into bench/results/soak.svg. The exit status is 1 if there is anything left to explain.
 
-A failure is explained when a process was killed meanwhile, and so are the lines of the log that it had not written yet,
-a batch at most. A kept connection that ends before the first byte of an answer is none: its client asks again (RFC 9112
-§9.3.1), and that is counted by itself.
+A kill explains the failures around it, and the log lines that the process had not written yet, one batch at most. It is
+no failure if a kept connection ends before the first byte of a response: the client retries (RFC 9112 §9.3.1), which
+is counted separately.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ SMALL, LARGE = b"small" * 50, 4 * 1024 * 1024
 RELOAD_S, ROTATE_S, KILL_S, SAMPLE_S = 4.0, 7.0, 9.0, 1.0
 AROUND_A_KILL_S = 1.0
 WAIT_S = 30.0
-MAY_GROW = 1.15  # the last quarter by the second one: the first one warms up
+MAY_GROW = 1.15  # the last quarter divided by the second; the first is for warming up
 
 
 class Sample:
-    """What the server's processes have, at one moment."""
+    """The resources of the server's processes at one moment."""
 
     def __init__(self, moment: float, session: int) -> None:
         self.moment = moment
         self.memory_mib = self.descriptors = self.processes = 0.0
         for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError, ValueError, IndexError):  # it has just ended
+            with suppress(OSError, ValueError, IndexError):  # the process has just ended
                 fields = (process / "stat").read_text().rpartition(")")[2].split()
                 if int(fields[3]) != session:
                     continue
@@ -59,7 +59,7 @@ class Sample:
 
 
 class Soak:
-    """The server, those who trouble it, and what they have seen."""
+    """The server, the threads that put it under stress, and what they have seen."""
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self.folder = folder
@@ -74,7 +74,7 @@ class Soak:
         self.mode = self.modes[0]
         self.port = _free_port()
         self.counts = dict.fromkeys(
-            ("answers", "large", "asked again", "resets", "reloads", "rotations", "kills", "lines"), 0
+            ("responses", "large", "retried", "resets", "reloads", "rotations", "kills", "lines"), 0
         )
         self.explained: list[str] = []
         self.unexplained: list[str] = []
@@ -90,14 +90,14 @@ class Soak:
         print(self.server.stdout.readline().decode().rstrip())
 
     def write(self, product: str) -> None:
-        """The settings, with ``product`` to tell them from those before."""
+        """Write the config file; ``product`` tells it from the previous one."""
         self.file.write_text(
             f'[server]\nmode = "{self.mode}"\nworkers = 3\nproduct = "{product}"\nlisten = ["127.0.0.1:{self.port}"]\n'
             f'[site]\nroot = "www"\n[limits]\nidle_s = 5\n[log]\naccess = "access.log"\nerror = "error.log"\n'
         )
 
     def run(self) -> int:
-        """All at once; the server's exit status."""
+        """Run all threads at once, then stop the server; return its exit status."""
         actors: list[Callable[[], None]] = [self._ask, self._ask_kept, self._ask_kept, self._fetch_large, self._reset]
         actors += [self._reload, self._rotate, self._kill, self._sample]
         threads = [threading.Thread(target=actor) for actor in actors]
@@ -113,7 +113,7 @@ class Soak:
         self.server.stdout.close()
         self._count_lines(self.log)
         if Sample(0.0, self.server.pid).processes:
-            self.unexplained.append("processes are left")
+            self.unexplained.append("processes are left over")
         if status:
             self.unexplained.append(f"exit status {status}")
         return status
@@ -123,7 +123,7 @@ class Soak:
             self.counts[what] += number
 
     def _failed(self, what: str, begun: float) -> None:
-        time.sleep(0.05)  # whoever kills says so just after
+        time.sleep(0.05)  # a kill is recorded just after it is done
         with self._lock:
             now = time.monotonic()
             explains = any(begun - AROUND_A_KILL_S < killed <= now for killed in self._killed)
@@ -138,35 +138,35 @@ class Soak:
             try:
                 with self._connect() as sock:
                     sock.sendall(b"GET /small.txt HTTP/1.0\r\n\r\n")
-                    answer = b"".join(iter(lambda sock=sock: sock.recv(65536), b""))  # type: ignore[misc]
-                if not answer.endswith(b"\r\n\r\n" + SMALL):
-                    self._failed(f"a wrong answer: {answer[:60]!r}", begun)
-                self._count("answers")
+                    response = b"".join(iter(lambda sock=sock: sock.recv(65536), b""))  # type: ignore[misc]
+                if not response.endswith(b"\r\n\r\n" + SMALL):
+                    self._failed(f"a wrong response: {response[:60]!r}", begun)
+                self._count("responses")
             except OSError as error:
                 self._failed(f"{error!r} on a new connection", begun)
 
     def _ask_kept(self) -> None:
         while not self._over.is_set():
             begun = time.monotonic()
-            answer, done = b"", 0
+            response, done = b"", 0
             try:
                 with self._connect() as sock:
                     for done in range(200):  # noqa: B007
-                        answer, begun = b"", time.monotonic()
+                        response, begun = b"", time.monotonic()
                         sock.sendall(b"GET /small.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-                        while not answer.endswith(SMALL):
+                        while not response.endswith(SMALL):
                             data = sock.recv(65536)
                             if not data:
-                                raise ConnectionResetError("it has ended")
-                            answer += data
-                        self._count("answers")
-                        if b"\r\nConnection: keep-alive\r\n" not in answer:
+                                raise ConnectionResetError("the connection has ended")
+                            response += data
+                        self._count("responses")
+                        if b"\r\nConnection: keep-alive\r\n" not in response:
                             break
             except OSError as error:
-                if done and not answer:
-                    self._count("asked again")
+                if done and not response:
+                    self._count("retried")
                 else:
-                    self._failed(f"{error!r} with {len(answer)} bytes of answer {done} on a connection", begun)
+                    self._failed(f"{error!r} with {len(response)} bytes of response {done} on a connection", begun)
 
     def _fetch_large(self) -> None:
         while not self._over.is_set():
@@ -214,7 +214,7 @@ class Soak:
             old = self.folder / "access.log.old"
             self.log.rename(old)
             self._count("rotations")
-            self._over.wait(2.0)  # by then everybody has the new one
+            self._over.wait(2.0)  # by then every process has opened the new file
             self._count_lines(old)
             old.unlink()
 
@@ -238,7 +238,7 @@ class Soak:
             self.samples.append(Sample(time.monotonic() - begun, self.server.pid))
 
     def growth(self, name: str) -> float:
-        """The median of the last quarter, as a multiple of that of the second one."""
+        """Return the median of the last quarter as a multiple of that of the second."""
         values = [float(getattr(sample, name)) for sample in self.samples]
         quarter = max(1, len(values) // 4)
         return median(values[-quarter:]) / max(1.0, median(values[quarter : 2 * quarter]))
@@ -250,7 +250,7 @@ def _free_port() -> int:
 
 
 def draw(soak: Soak) -> str:
-    """Three curves, one above the other, as SVG."""
+    """Return an SVG with three curves, one above the other."""
     width, height, gap = 900, 120, 40
     last = max(sample.moment for sample in soak.samples)
     parts = [
@@ -278,17 +278,17 @@ def draw(soak: Soak) -> str:
 
 
 def main() -> None:
-    """Run it, print what there was, draw it."""
-    parser = argparse.ArgumentParser(description="One server for a long time.")
+    """Run the soak test, print its report, and draw the curves."""
+    parser = argparse.ArgumentParser(description="Run one server under stress for a long time.")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--output", type=Path, default=RESULTS, help="the folder for soak.json and soak.svg")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         soak = Soak(Path(name), arguments.minutes * 60)
         soak.run()
-        answered = soak.counts["answers"]
-        if soak.counts["lines"] + soak.counts["kills"] * BATCH_LINES < answered:
-            soak.unexplained.append(f"{answered} answers, but {soak.counts['lines']} lines in the log")
+        responses = soak.counts["responses"]
+        if soak.counts["lines"] + soak.counts["kills"] * BATCH_LINES < responses:
+            soak.unexplained.append(f"{responses} responses, but {soak.counts['lines']} lines in the log")
     growth = {name: round(soak.growth(name), 3) for name in ("memory_mib", "descriptors", "processes")}
     for what, factor in growth.items():
         if factor > MAY_GROW:

@@ -12,7 +12,8 @@ from httpmini.errors import CannotRun
 from httpmini.server.core.connection import Service, Timeouts
 from httpmini.server.limits.admission import Admission, Overflow
 from httpmini.server.limits.slots import Slots
-from httpmini.server.listeners.tcp import Endpoint, endpoint_of, open_listeners
+from httpmini.server.listeners.endpoint import Endpoint
+from httpmini.server.listeners.tcp import endpoint_of, open_listeners
 from httpmini.server.logs.error import Level, error_log
 from httpmini.server.modes import MODES
 

@@ -1,1 +1,1 @@
-"""Our modes and other servers, side by side on one folder: ``python -m bench.compare --help``."""
+"""The bench: the modes of httpmini beside other servers, on one folder. ``python -m bench.compare --help``."""

@@ -19,10 +19,11 @@ from bench.compare.servers import BY_NAME, OURS, PATH, SERVERS, Server
 from bench.compare.workloads import Effort
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-PARTIAL = RESULTS / "partial"  # of runs that do not measure everything: they must not replace those that do
+PARTIAL = RESULTS / "partial"  # for runs that do not cover everything: they must not replace those that do
 DESCRIPTORS = 100_000
 FEW = ("select", "nginx", "nginx-cache", "lighttpd")
-# The only servers of some workloads: each variant of nginx says the same there, and frameworks that fail take long.
+# Some workloads run on these servers only: the variants of nginx do not differ there, and frameworks that fail take
+# long.
 LARGE = tuple(name for name in BY_NAME if name not in ("nginx-quiet", "nginx-cache-quiet"))
 CROWD = tuple(name for name in LARGE if name not in ("http.server", "uvicorn", "waitress", "granian"))
 FULL = {"5": LARGE, "7": CROWD, "8": CROWD, "9": LARGE, "10": LARGE}
@@ -31,16 +32,16 @@ KEYS = [*(workload.key for workload in WORKLOADS), growth.KEY, "calls"]
 
 
 def parsed() -> argparse.Namespace:
-    """The arguments."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round, some of it, under two minutes")
-    parser.add_argument("--full", action="store_true", help="everything (this is what happens without --quick)")
+    parser.add_argument("--quick", action="store_true", help="one short round of the most important, under two minutes")
+    parser.add_argument("--full", action="store_true", help="everything (the default)")
     parser.add_argument("--only", default="", help="workloads, such as 1,2,3: " + ", ".join(KEYS))
     parser.add_argument("--servers", default="", help="servers, such as select,nginx: " + ", ".join(BY_NAME))
-    parser.add_argument("--rounds", type=int, default=0, help="how often everything is repeated (3)")
-    parser.add_argument("--seconds", type=int, default=0, help="how long a cell is loaded (2)")
+    parser.add_argument("--rounds", type=int, default=0, help="number of rounds (3)")
+    parser.add_argument("--seconds", type=int, default=0, help="seconds of load for each cell (2)")
     parser.add_argument("--output", type=Path, help="the folder for latest.json, .md and .svg (bench/results/)")
-    parser.add_argument("--redraw", action="store_true", help="measure nothing: write tables and picture anew")
+    parser.add_argument("--redraw", action="store_true", help="measure nothing: redraw tables and chart")
     options = parser.parse_args()
     options.only = [key for key in options.only.split(",") if key]
     part = bool((options.quick or options.only or options.servers) and not options.redraw)
@@ -54,10 +55,10 @@ def parsed() -> argparse.Namespace:
 
 
 def planned(options: argparse.Namespace, servers: list[Server]) -> Plan:
-    """What to do about it."""
+    """Return what to measure."""
     quick = options.quick
     effort = Effort(options.seconds or (1 if quick else 2), warm=not quick)
-    wide = bool(options.servers)  # who names servers wants them
+    wide = bool(options.servers)  # servers that were named are measured everywhere
     return Plan(
         servers,
         [workload for workload in WORKLOADS if not options.only or workload.key in options.only],
@@ -68,7 +69,7 @@ def planned(options: argparse.Namespace, servers: list[Server]) -> Plan:
 
 
 def chosen(options: argparse.Namespace, scratch: Path, results: Results) -> list[Server]:
-    """The servers that can run here; the others are named."""
+    """Return the servers that can run here; report the others as missing."""
     found = []
     for server in SERVERS:
         if options.servers and server.name not in options.servers:
@@ -83,26 +84,26 @@ def chosen(options: argparse.Namespace, scratch: Path, results: Results) -> list
 
 
 def say(text: str) -> None:
-    """A line while it goes on."""
+    """Print a line of progress."""
     print(text, flush=True)
 
 
 def prepare() -> None:
-    """One core for the load, as many descriptors as we may have, and an end that cleans up."""
+    """Pin this process to the core of the load, raise the limit of descriptors, and make signals clean up."""
     processes.pin_to(processes.LOAD_CORE)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, DESCRIPTORS), max(hard, DESCRIPTORS)))
-    except (OSError, ValueError):  # only root may have more than the limit
+    except (OSError, ValueError):  # only root may raise the hard limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have set it to be ignored
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if shutil.which("wrk", path=PATH) is None:
         sys.exit("The bench needs wrk: bench/install-tools installs it.")
 
 
 def extras(options: argparse.Namespace, servers: list[Server], folder: Path, root: Path, results: Results) -> None:
-    """What is not measured in rounds: curves, and system calls."""
+    """Measure what is not part of the rounds: curves and system calls."""
     if growth.KEY in options.only or not (options.quick or options.only):
         growth.measure([server for server in servers if server.name in growth.SERVERS], folder, results, say)
     if "calls" in options.only or not (options.quick or options.only):
@@ -111,7 +112,7 @@ def extras(options: argparse.Namespace, servers: list[Server], folder: Path, roo
 
 
 def measure(options: argparse.Namespace) -> Results:
-    """All that was asked for, or what there is of it after Ctrl-C."""
+    """Measure everything that the options ask for. After Ctrl-C, return what there is so far."""
     begin = time.monotonic()
     results = Results()
     with processes.temporary_folder() as folder:
@@ -127,14 +128,14 @@ def measure(options: argparse.Namespace) -> Results:
                 rounds(plan, folder, root, results, say)
             extras(options, servers, folder, root, results)
         except KeyboardInterrupt:
-            say("stopped; what there is:")
+            say("stopped; results so far:")
             options.output = PARTIAL if options.output == RESULTS else options.output
     results.machine["took_s"] = round(time.monotonic() - begin)
     return results
 
 
 def write(results: Results, folder: Path) -> None:
-    """Figures, tables, picture."""
+    """Write figures, tables and chart into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "latest.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
     (folder / "latest.md").write_text(report.markdown(results))
@@ -142,7 +143,7 @@ def write(results: Results, folder: Path) -> None:
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure or load the results, print them, and write them to files."""
     options = parsed()
     if options.redraw:
         results = from_json(json.loads((options.output / "latest.json").read_text()))

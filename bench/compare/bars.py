@@ -1,7 +1,7 @@
-"""The bars that the project has set itself, and whether they were met.
+"""The bars: performance targets that the project has set itself, and whether a run meets them.
 
-All are ratios within one run: of processor time per request, of throughput, of time. "nginx" is nginx with
-open_file_cache and its access log on, its fastest way with a log; the ratio against its defaults is shown beside it.
+Most are ratios within one run: of processor time per request, of throughput, of time. "nginx" stands for nginx with
+open_file_cache and its access log on, its fastest configuration with a log. The ratio to its defaults is shown beside.
 """
 
 from __future__ import annotations
@@ -15,19 +15,28 @@ Side = tuple[str, str, str]  # workload, server, value
 
 @dataclass(frozen=True)
 class Bar:
-    """One line of the table."""
+    """One target.
+
+    Attributes:
+        text: its name in the table.
+        one: the value to judge.
+        other: the value to divide it by; None to judge the value itself.
+        limit: the bound.
+        at_least: whether the bound is a minimum.
+        beside: another value to divide by, for information.
+    """
 
     text: str
     one: Side
-    other: Side | None  # None: the value itself is what is compared
+    other: Side | None
     limit: float
     at_least: bool = False
-    beside: Side | None = None  # another to compare with, for information
+    beside: Side | None = None
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A bar, and what was measured."""
+    """A bar with the measured value."""
 
     bar: Bar
     value: float | None
@@ -35,7 +44,7 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """Met, missed, or not measured."""
+        """Return "met", "missed" or "not measured"."""
         if self.value is None:
             return "not measured"
         met = self.value >= self.bar.limit if self.bar.at_least else self.value <= self.bar.limit
@@ -78,7 +87,7 @@ BARS = (
 
 
 def judged(results: Results) -> list[Judged]:
-    """Every bar."""
+    """Judge every bar."""
     return [Judged(bar, _value(results, bar.one, bar.other), _beside(results, bar)) for bar in BARS]
 
 

@@ -1,4 +1,4 @@
-"""System calls per request of our modes: strace counts them in runs of their own, because it makes everything slow."""
+"""System calls per request of each mode. strace counts them in separate runs, because it slows everything down."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYS = ("1", "2", "3", "4")
 
 @contextlib.contextmanager
 def counting(running: Running, out: Path) -> Iterator[None]:
-    """Count the calls of a server, and of what it starts, into a file."""
+    """Write the number of system calls of a server, and of the processes it starts, into the file ``out``."""
     command = ["strace", "-f", "-c", "-U", "calls,name", "-o", str(out)]
     for pid in processes.tree(running.process.pid):
         command += ["-p", str(pid)]
@@ -31,7 +31,7 @@ def counting(running: Running, out: Path) -> Iterator[None]:
     try:
         time.sleep(ATTACH_S)
         if process.poll() is not None:
-            raise Failed("strace may not attach here")
+            raise Failed("strace is not permitted to attach here")
         yield
         process.send_signal(signal.SIGINT)
         process.wait(10)
@@ -41,13 +41,13 @@ def counting(running: Running, out: Path) -> Iterator[None]:
 
 
 def parsed(text: str) -> dict[str, int]:
-    """Calls by name."""
+    """Return the number of calls by name."""
     rows = (line.split() for line in text.splitlines())
     return {row[1]: int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit() and row[1] != "total"}
 
 
 def of(running: Running, key: str, out: Path) -> dict[str, float]:
-    """Calls per request under a workload, the most frequent first."""
+    """Return system calls per request under a workload, the most frequent first."""
     target = {"3": "/", "4": site.MEDIUM}.get(key, site.SMALL)
     fields = [] if key == "3" else [CLOSED if key == "2" else KEPT]
     arguments = (running.server.prefix, str(site.MANY), str(HEADS)) if key == "3" else ()
@@ -55,7 +55,7 @@ def of(running: Running, key: str, out: Path) -> dict[str, float]:
     with counting(running, out):
         done = wrk.run(running.url(target), SECONDS, CONNECTIONS, fields, script=script, arguments=arguments)
     if not done.requests:
-        raise Failed(done.errors or "no answers")
+        raise Failed(done.errors or "no responses")
     found = {name: count / done.requests for name, count in parsed(out.read_text()).items()}
     shown = {name: round(count, 2) for name, count in sorted(found.items(), key=lambda row: -row[1]) if count >= 0.005}
     return {"total": round(sum(found.values()), 2), **shown}
@@ -64,7 +64,7 @@ def of(running: Running, key: str, out: Path) -> dict[str, float]:
 def measure(
     servers: list[Server], keys: list[str], folder: Path, root: Path, results: Results, say: Callable[[str], None]
 ) -> None:
-    """All modes, each under the workloads that are of interest."""
+    """Count the system calls of each server under each of the workloads ``keys``."""
     if shutil.which("strace") is None:
         say("missing: strace; no system calls are counted")
         return

@@ -1,4 +1,4 @@
-"""All workloads in their order. The eleventh, growth, is not one cell for each server: see growth.py."""
+"""All workloads in order, except the eleventh: growth.py measures curves instead of cells."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ WORKLOADS = (
     Workload("7", "1 KiB, kept alive, beside 9,000 idle connections", crowds.idle, crowds.no_processes, once=True),
     Workload("8", "1 KiB, kept alive, beside 500 slow readers", crowds.slow, crowds.no_turns, once=True),
     Workload("9", "A page with 50 files in Chromium", others.browser),
-    Workload("10", "Start-up: process start to first answer", others.start_up),
+    Workload("10", "Start-up: process start to first response", others.start_up),
 )
 TITLES = {workload.key: workload.title for workload in WORKLOADS}

@@ -1,4 +1,4 @@
-"""Workloads 7 and 8: what is left of workload 1 while a crowd of other connections is there."""
+"""Workloads 7 and 8: the throughput of workload 1 beside a crowd of other connections."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bench.compare.workloads import KEPT, Effort, Outcome, checked, load
 SCRIPTS = Path(__file__).parent / "load"
 IDLE, SLOW = 9000, 500
 OPEN_S = 20.0
-ENOUGH = 0.99  # of a crowd has to be there, and still to be there at the end
+ENOUGH = 0.99  # the share of the crowd that has to be connected, and still connected at the end
 
 
 def _line(process: subprocess.Popen[bytes], word: str, seconds: float) -> tuple[int, str]:
-    """The number that a helper says, and what else."""
+    """Read a line of a helper; return the number after ``word``, and the rest."""
     assert process.stdout is not None
     if not select.select([process.stdout], [], [], seconds)[0]:
         raise Failed(f"the crowd is not {word} after {seconds:.0f} s")
@@ -31,7 +31,7 @@ def _line(process: subprocess.Popen[bytes], word: str, seconds: float) -> tuple[
 
 
 def _compared(running: Running, effort: Effort, script: str, target: str, count: int) -> Outcome:
-    """Workload 1 alone, then with the crowd; ratios of the two."""
+    """Measure workload 1 alone, then beside the crowd; return the ratios of the two."""
     alone = load(running, site.SMALL, effort, [KEPT])
     before = running.memory()
     command = [sys.executable, str(SCRIPTS / script), str(running.port), running.path(target), str(count)]
@@ -70,10 +70,10 @@ def slow(running: Running, effort: Effort) -> Outcome:
 
 
 def no_processes(server: Server) -> str:
-    """Why nobody is asked to have nine thousand of them."""
+    """Return why a server is not measured with nine thousand idle connections; "" if it is."""
     return "not asked: a process for each client" if server.per_client else ""
 
 
 def no_turns(server: Server) -> str:
-    """Why a mode cannot be measured with slow readers."""
+    """Return why a server is not measured with slow readers; "" if it is."""
     return "not asked: one after another, so a slow reader holds up all" if server.in_turn else ""

@@ -22,12 +22,12 @@ SIZES = (0, 2**10, 10 * 2**10, 100 * 2**10, 2**20, 10 * 2**20, 100 * 2**20, 2**3
 ENTRIES = (10, 100, 1000, 10_000, 100_000)
 FIELDS = (2, 5, 10, 20, 50, 100)
 KINDS = {"connections": CONNECTIONS, "bytes of content": SIZES, "entries of a folder": ENTRIES, "fields": FIELDS}
-BY_WRK = 2**20  # larger files are read by the reader
+BY_WRK = 2**20  # wrk requests files up to this size, ``reader`` larger ones
 BODY = 1024
 
 
 def make(root: Path) -> None:
-    """Files of every size, folders of every length."""
+    """Create a file of each size and a folder with each number of entries."""
     (root / "body.html").write_bytes(b"x" * BODY)
     for size in SIZES:
         with (root / f"size-{size}.bin").open("wb") as file:
@@ -41,12 +41,12 @@ def make(root: Path) -> None:
 
 
 def by_connections(running: Running, count: int) -> float:
-    """Workload 1 over that many connections."""
+    """Measure workload 1 over ``count`` connections; return microseconds for each request."""
     return _wrk(running, "/body.html", count, [KEPT], seconds=4 if count >= 1000 else 1)
 
 
 def by_size(running: Running, size: int) -> float:
-    """Files of that size over eight connections."""
+    """Measure files of ``size`` bytes over eight connections; return microseconds for each request."""
     target = f"/size-{size}.bin"
     if size <= BY_WRK:
         return _wrk(running, target, 8, [KEPT])
@@ -56,7 +56,7 @@ def by_size(running: Running, size: int) -> float:
 
 
 def by_entries(running: Running, count: int) -> float:
-    """Listings of that many entries, one after another."""
+    """Measure listings of ``count`` entries, one after another; return microseconds for each request."""
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)
     before = running.settled_ns()
     begin, done = time.monotonic(), 0
@@ -74,7 +74,11 @@ def by_entries(running: Running, count: int) -> float:
 
 
 def by_fields(running: Running, count: int) -> float:
-    """Workload 1 with that many fields in each head; Host and Connection are the first two."""
+    """Measure workload 1 with ``count`` fields in each head, two of them Host and Connection.
+
+    Returns:
+        Microseconds of processor time for each request.
+    """
     fields = [KEPT, *(f"X-Field-{number}: what stands in field {number}" for number in range(count - 2))]
     return _wrk(running, "/body.html", 32, fields)
 
@@ -83,7 +87,7 @@ def _wrk(running: Running, target: str, connections: int, fields: list[str], *, 
     before = running.settled_ns()
     done = wrk.run(running.url(target), seconds, connections, fields)
     if not done.requests or done.errors:
-        raise Failed(done.errors or "no answers")
+        raise Failed(done.errors or "no responses")
     return (running.settled_ns() - before) / 1000 / done.requests
 
 
@@ -96,7 +100,7 @@ POINTS: dict[str, Callable[[Running, int], float]] = {
 
 
 def measure(servers: list[Server], folder: Path, results: Results, say: Callable[[str], None]) -> None:
-    """All curves; the servers take turns at each point."""
+    """Measure all curves; the servers take turns at each point."""
     root = folder / "growth-www"
     root.mkdir()
     make(root)

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""A description of the machine that the figures were measured on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.compare.servers import Server
 
 
 def describe(servers: list[Server]) -> dict[str, Any]:
-    """The machine, and the versions of the servers; nothing that names it."""
+    """Return the properties of the machine and the versions of the servers, but nothing that identifies it."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
     return {
@@ -37,7 +37,7 @@ def _system() -> str:
 
 
 def in_words(machine: dict[str, Any]) -> str:
-    """One sentence of it."""
+    """Return the description in one line."""
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}, "
         f"Linux {machine['kernel']}, Python {machine['python']}, {machine['date']}"

@@ -29,7 +29,7 @@ def large(running: Running, effort: Effort) -> Outcome:
         got, took = reader.read(running, site.HUGE, site.HUGE_SIZE, connections, max(1.0, effort.seconds * 0.75))
         spent = running.settled_ns() - before
         if not got:
-            raise Failed("not a byte")
+            raise Failed("received no bytes")
         values[f"mib_per_second_{name}"] = got / took / MIB
         values[f"cpu_us_per_mib_{name}"] = spent / 1000 / (got / MIB)
     return Outcome(values)
@@ -40,10 +40,10 @@ def browser(running: Running, effort: Effort) -> Outcome:
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
-        raise Failed("no playwright here") from error
+        raise Failed("playwright is not installed") from error
     program = shutil.which("chromium")
     if program is None:
-        raise Failed("no chromium here")
+        raise Failed("chromium is not installed")
     times = []
     before = running.settled_ns()
     try:
@@ -67,18 +67,18 @@ def browser(running: Running, effort: Effort) -> Outcome:
 
 
 def start_up(running: Running, effort: Effort) -> Outcome:
-    """10: process start to the first answer; the server that runs already only says which one it is."""
+    """10: process start to first response. ``running`` only says which server; fresh ones are started."""
     times = []
     for number in range(effort.repeats):
         folder = running.place.folder / f"start-{time.monotonic_ns()}-{number}"
         begin = time.monotonic()
         with started(running.server, folder, running.place.root, wait=False) as fresh:
-            _first_answer(fresh, begin + 20)
+            _wait_for_response(fresh, begin + 20)
             times.append((time.monotonic() - begin) * 1000)
     return Outcome({"start_ms": statistics.median(times)})
 
 
-def _first_answer(running: Running, ends: float) -> None:
+def _wait_for_response(running: Running, ends: float) -> None:
     while time.monotonic() < ends:
         with contextlib.suppress(ConnectionError, http.client.BadStatusLine):
             if running.get(site.SMALL).status == 200:
@@ -86,4 +86,4 @@ def _first_answer(running: Running, ends: float) -> None:
         if running.process.poll() is not None:
             raise Failed(f"ended at once: {running.last_words()}")
         time.sleep(0.001)
-    raise Failed("no answer after 20 s")
+    raise Failed("no response after 20 s")

@@ -1,8 +1,8 @@
-"""Static files with the frameworks that need a program of their own to serve a folder.
+"""Serve static files with the frameworks that need a program to do so.
 
     python -m bench.compare.peer_apps aiohttp|waitress ROOT PORT
 
-uvicorn is started by its own command, with ``starlette_app`` from here; it reads the folder from the environment.
+uvicorn has its own command. It loads ``starlette_app``, which takes the folder from the environment.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ IDLE_S = 600
 
 
 def starlette_app() -> Any:
-    """For uvicorn."""
+    """Return the application for uvicorn."""
     from starlette.applications import Starlette
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
@@ -27,7 +27,7 @@ def starlette_app() -> Any:
 
 
 def serve_aiohttp(root: str, port: int) -> None:
-    """With add_static."""
+    """Serve ``root`` with aiohttp's add_static."""
     from aiohttp import web
 
     app = web.Application()
@@ -36,7 +36,7 @@ def serve_aiohttp(root: str, port: int) -> None:
 
 
 def serve_waitress(root: str, port: int) -> None:
-    """whitenoise in waitress."""
+    """Serve ``root`` with whitenoise in waitress."""
     import waitress
     from whitenoise import WhiteNoise
 
@@ -53,13 +53,13 @@ def serve_waitress(root: str, port: int) -> None:
 
 
 def nothing(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """What is not a file: 404."""
+    """Return 404, for any target that is not a file."""
     start_response("404 Not Found", [("Content-Length", "0")])
     return [b""]
 
 
 def main() -> None:
-    """Serve until the end."""
+    """Serve until killed."""
     which, root, port = sys.argv[1:]
     {"aiohttp": serve_aiohttp, "waitress": serve_waitress}[which](root, int(port))
 

@@ -1,4 +1,4 @@
-"""Processes that are started, pinned, measured, and always stopped."""
+"""Start, pin, measure and reliably stop processes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ STOP_S = 5.0
 
 
 def pin_to(core: str) -> None:
-    """Move this process to a core; what it starts inherits that. Nothing happens where there is only one."""
+    """Pin this process and its future children to a core. Do nothing on a machine with one core."""
     if (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {int(core)})
 
 
 def pinned(core: str, command: list[str]) -> list[str]:
-    """The command, run on that core."""
+    """Return ``command`` prefixed so that it runs on ``core``."""
     return ["taskset", "-c", core, *command] if (os.cpu_count() or 1) > 1 else command
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all below it, as far as they are still there."""
+    """Return the numbers of a process and all its descendants that still exist."""
     found = [pid]
     for task in _list(Path(f"/proc/{pid}/task")):
         with contextlib.suppress(OSError):
@@ -48,10 +48,10 @@ def _list(folder: Path) -> list[Path]:
 
 
 def processor_ns(pid: int) -> int:
-    """What a process tree has used, in user and kernel mode, with all threads and children that have ended.
+    """Return the processor time of a process tree in user and kernel mode, including ended threads and children.
 
-    A process has a clock of its own with nanoseconds (``clock_getcpuclockid`` spells its number like this). The
-    children that were waited for are only counted in ticks of 10 ms, but exactly: nothing is lost in between.
+    Each process has a clock with nanosecond resolution; ``clock_getcpuclockid`` computes its number in this way. The
+    time of children that were waited for comes in ticks of 10 ms, but no time is lost to rounding.
     """
     spent = 0
     for each in tree(pid):
@@ -64,14 +64,19 @@ def processor_ns(pid: int) -> int:
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident bytes of a process tree: pages counted once in each process, and pages shared out among sharers."""
+    """Resident memory of a process tree, in bytes.
+
+    Attributes:
+        rss: the sum over all processes; shared pages count in each.
+        pss: the same with shared pages divided among the processes that share them.
+    """
 
     rss: int = 0
     pss: int = 0
 
 
 def memory(pid: int) -> Memory:
-    """What a process tree holds now."""
+    """Return the memory that a process tree holds now."""
     rss = pss = 0
     for each in tree(pid):
         with contextlib.suppress(OSError):
@@ -85,26 +90,26 @@ def memory(pid: int) -> Memory:
 
 
 class Group:
-    """A control group: it counts the processor time even of children that nobody waits for."""
+    """A control group. It counts the processor time even of children that are never waited for."""
 
     def __init__(self, name: str) -> None:
         base = next((path for path in CGROUPS if (path / "cgroup.controllers").exists()), None)
         if base is None:
-            raise OSError("no cgroup v2 here")
+            raise OSError("this machine has no cgroup v2")
         self.path = base / name
         self.path.mkdir()
 
     def add(self, pid: int) -> None:
-        """Put a process, and what it starts from now on, into the group."""
+        """Move a process, and whatever it starts from now on, into the group."""
         (self.path / "cgroup.procs").write_text(str(pid))
 
     def processor_ns(self) -> int:
-        """What all of its processes have used."""
+        """Return the processor time that its processes have used."""
         words = (self.path / "cpu.stat").read_text().split()
         return int(words[words.index("usage_usec") + 1]) * 1000
 
     def remove(self) -> None:
-        """Take the group away, once it is empty."""
+        """Remove the group as soon as it is empty."""
         for _ in range(50):
             with contextlib.suppress(OSError):
                 self.path.rmdir()
@@ -113,7 +118,7 @@ class Group:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads a session of its own, and everything in it."""
+    """End a process that leads its own session, and everything in that session."""
     if process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -125,7 +130,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def helper(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process on the load's core that ends when its standard input does; stopped in any case."""
+    """Run a command on the core of the load inside a ``with`` block; stop it in any case."""
     process = subprocess.Popen(
         pinned(LOAD_CORE, command),
         stdin=subprocess.PIPE,
@@ -145,7 +150,7 @@ def helper(command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that is gone afterwards, readable by servers that change their user."""
+    """Create a folder that other users can read, for servers that change their user; remove it afterwards."""
     path = Path(tempfile.mkdtemp(prefix="httpmini-bench-"))
     path.chmod(0o755)
     try:

@@ -1,4 +1,4 @@
-"""A reader of large files that costs next to nothing: the kernel throws the bytes away (MSG_TRUNC)."""
+"""A reader of large files that costs next to nothing: the kernel discards the bytes (MSG_TRUNC)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,27 @@ PIECE = 2**20
 
 @dataclass
 class Reading:
-    """One connection and where it is in its answer."""
+    """One connection and its progress in the response.
+
+    Attributes:
+        sock: the connection.
+        head: the part of the head that has arrived.
+        missing: how many bytes of content are still to come; -1 until the head is complete.
+        started: when the request was sent, in monotonic seconds.
+    """
 
     sock: socket.socket
     head: bytes = b""
-    missing: int = -1  # -1: the head is not complete
+    missing: int = -1
     started: float = field(default_factory=time.monotonic)
 
 
 def read(running: Running, target: str, size: int, connections: int, seconds: float) -> tuple[int, float]:
-    """Ask for a file again and again on that many connections; bytes of content, and how long it took."""
+    """Request a file again and again on several connections.
+
+    Returns:
+        How many bytes of content arrived, and how many seconds that took.
+    """
     buffer = bytearray(PIECE)
     poll = select.epoll()
     readings: dict[int, Reading] = {}
@@ -57,24 +68,24 @@ def _open(running: Running, target: str, readings: dict[int, Reading], poll: sel
 
 
 def _take(reading: Reading, buffer: bytearray, size: int) -> int:
-    """What came of the content, or -1 when there is nothing more to come."""
+    """Return how many bytes of content arrived; -1 if the response is complete."""
     if reading.missing == 0:
         return -1
     if reading.missing > 0:
         got = reading.sock.recv_into(buffer, min(PIECE, reading.missing), socket.MSG_TRUNC)
         reading.missing -= got
         if not got:
-            raise Failed("an answer that ends too early")
+            raise Failed("a response that ends too early")
         return got
     data = reading.sock.recv(65536)
     if not data:
-        raise Failed("no answer")
+        raise Failed("no response")
     reading.head += data
     head, end, rest = reading.head.partition(b"\r\n\r\n")
     if not end:
         return 0
     length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
     if not re.match(rb"HTTP/1.. 200 ", head) or (length and int(length[1]) != size):
-        raise Failed("not the file that was asked for")
+        raise Failed("not the file that was requested")
     reading.missing = size - len(rest)
     return len(rest)

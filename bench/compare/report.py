@@ -1,4 +1,4 @@
-"""The results as tables: one list of tables, written for a terminal or as Markdown."""
+"""The results as a list of tables, for a terminal or as Markdown."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ SUMMARY = ("1", "2", "3", "4", "6")
 
 @dataclass
 class Table:
-    """Rows of words; the first column is to the left, the others to the right."""
+    """A table of strings. The first column is aligned left, the others right; the last one holds remarks."""
 
     title: str
     head: list[str]
     rows: list[list[str]]
 
     def for_terminal(self) -> str:
-        """In columns; the last one, of remarks, runs on."""
+        """Return the table in columns; remarks may be of any length."""
         widths = [max(len(row[at]) for row in [self.head, *self.rows]) for at in range(len(self.head))]
         lines = [self.title]
         for row in [self.head, *self.rows]:
@@ -62,7 +62,7 @@ class Table:
         return "\n".join(lines)
 
     def as_markdown(self) -> str:
-        """For a page; the column of remarks only where there are any."""
+        """Return the table as Markdown, with the column of remarks only if there are any."""
         keep = len(self.head) if any(row[-1] for row in self.rows) else len(self.head) - 1
         lines = ["| " + " | ".join(row[:keep]) + " |" for row in [self.head, *self.rows]]
         lines.insert(1, "|---|" + "---:|" * (keep - 2) + ("---|" if keep == len(self.head) else "---:|"))
@@ -70,12 +70,12 @@ class Table:
 
 
 def terminal(results: Results) -> str:
-    """Everything, to be read at once."""
+    """Return all results as text for a terminal."""
     return "\n\n".join(["", _about(results), *(table.for_terminal() for table in tables(results)), _missing(results)])
 
 
 def markdown(results: Results) -> str:
-    """The same as a page."""
+    """Return all results as a Markdown page."""
     parts = [f"<!-- Written by make bench. -->\n\n{_about(results)}"]
     parts += [table.as_markdown() for table in tables(results)]
     return "\n\n".join(filter(None, [*parts, _missing(results)])) + "\n"
@@ -83,14 +83,14 @@ def markdown(results: Results) -> str:
 
 def _about(results: Results) -> str:
     rounds = max((cell.round for cell in results.cells), default=0)
-    figures = f"medians of {rounds} rounds" if rounds > 1 else "one round only: try again before you believe it"
+    figures = f"medians of {rounds} rounds" if rounds > 1 else "one round only: repeat before relying on it"
     named = {_product(name): version for name, version in results.machine["versions"].items() if version}
     versions = "; ".join(f"{product} {version}" for product, version in named.items())
     return f"{machine.in_words(results.machine)}; {figures}.\n{versions}."
 
 
 def _product(name: str) -> str:
-    """What all modes, and all ways to run nginx, have in common."""
+    """Return the name of the product without the mode or the way it is run."""
     return BY_NAME[name].label.split(",")[0]
 
 
@@ -100,7 +100,7 @@ def _missing(results: Results) -> str:
 
 
 def tables(results: Results) -> list[Table]:
-    """All that has something in it."""
+    """Return every table that has rows."""
     found = [_summary(results), _bars(results)]
     found += [_workload(results, key) for key in TITLES]
     found += [_calls(results), *_curves(results)]
@@ -171,7 +171,7 @@ def _at(curve: list[list[float]], point: float) -> float | None:
 
 
 def figure(value: float | None) -> str:
-    """Three digits that count, or all before the point."""
+    """Return ``value`` with three significant digits, or as a whole number if that is longer."""
     if value is None:
         return "-"
     if abs(value) >= 1000:

@@ -1,4 +1,4 @@
-"""What was measured: cells, and what is made of the cells of several rounds."""
+"""The results: cells, and the figures derived from the cells of several rounds."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ class Results:
     calls: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
     def of(self, workload: str, server: str) -> list[Cell]:
-        """The rounds of a cell."""
+        """Return the cells of one server under one workload, one for each round."""
         return [cell for cell in self.cells if cell.workload == workload and cell.server == server]
 
     def median(self, workload: str, server: str, value: str) -> float | None:
-        """The median of the rounds that have it."""
+        """Return the median of a value over the rounds that have it."""
         found = [cell.values[value] for cell in self.of(workload, server) if value in cell.values]
         return statistics.median(found) if found else None
 
     def note(self, workload: str, server: str) -> str:
-        """What else there is to say, failures first; each thing once."""
+        """Return the remarks of all rounds, failures first, each once."""
         cells = self.of(workload, server)
         said = [cell.failed for cell in cells if cell.failed] + [cell.note for cell in cells if cell.note]
         return "; ".join(dict.fromkeys(said))
 
     def ratio(self, one: tuple[str, str, str], other: tuple[str, str, str]) -> float | None:
-        """The median of the ratios within the rounds; each side is a workload, a server and a value."""
+        """Return the median of the ratios within each round; each side is a workload, a server and a value."""
         found = [a / b for a, b in self._pairs(one, other) if b]
         return statistics.median(found) if found else None
 
@@ -59,11 +59,11 @@ class Results:
             yield sides[0][number], sides[1][number]
 
     def servers(self) -> list[str]:
-        """All that were measured, in the order in which they came."""
+        """Return the measured servers in the order of their first cells."""
         return list(dict.fromkeys(cell.server for cell in self.cells))
 
     def as_json(self) -> dict[str, Any]:
-        """For the file."""
+        """Return everything in the form of ``latest.json``, with the medians first."""
         medians: dict[str, dict[str, dict[str, float]]] = {}
         for cell in self.cells:
             row = medians.setdefault(cell.workload, {}).setdefault(cell.server, {})
@@ -73,6 +73,6 @@ class Results:
 
 
 def from_json(loaded: dict[str, Any]) -> Results:
-    """The results of a file."""
+    """Return the results that ``as_json`` has written."""
     cells = [Cell(**cell) for cell in loaded["cells"]]
     return Results(loaded["machine"], loaded["missing"], cells, loaded["curves"], loaded["calls"])

@@ -20,21 +20,29 @@ BROKEN = (OSError, Failed, http.client.HTTPException, subprocess.SubprocessError
 
 @dataclass
 class Plan:
-    """What is to be measured."""
+    """What to measure.
+
+    Attributes:
+        servers: the servers, in this order.
+        workloads: the workloads, in this order.
+        rounds: how often everything is repeated.
+        effort: how long a cell takes.
+        narrow: for some workloads, by key, the only servers to measure.
+    """
 
     servers: list[Server]
     workloads: list[Workload]
     rounds: int
     effort: Effort
-    narrow: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the only servers of a workload
+    narrow: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def meets(self, workload: Workload, server: Server) -> bool:
-        """Whether the plan has that cell."""
+        """Return whether this server is measured under this workload."""
         return server.name in self.narrow.get(workload.key, (server.name,))
 
 
 def rounds(plan: Plan, folder: Path, root: Path, results: Results, say: Callable[[str], None]) -> None:
-    """Fill the results; a cell that fails is said and does not stop the others."""
+    """Measure all rounds. A cell that fails is reported and does not stop the others."""
     for number in range(1, plan.rounds + 1):
         begin = time.monotonic()
         with contextlib.ExitStack() as stack:
@@ -56,12 +64,12 @@ def rounds(plan: Plan, folder: Path, root: Path, results: Results, say: Callable
 
 
 def hopeless(workload: Workload, server: Server, results: Results) -> bool:
-    """Whether it failed before, at something that is not tried twice."""
+    """Return whether the server has failed before, at a workload that is not tried twice."""
     return workload.once and any(cell.failed for cell in results.of(workload.key, server.name))
 
 
 def measured(workload: Workload, running: Running, number: int, effort: Effort) -> Cell:
-    """One cell."""
+    """Measure one cell."""
     cell = Cell(workload.key, running.server.name, number)
     cell.failed = workload.excuse(running.server)
     if cell.failed:
@@ -75,7 +83,7 @@ def measured(workload: Workload, running: Running, number: int, effort: Effort) 
 
 
 def line(cell: Cell) -> str:
-    """A cell while the bench runs."""
+    """Return the line of progress for a cell."""
     shown = ", ".join(f"{name} {value:.4g}" for name, value in cell.values.items() if name not in ("rss", "pss"))
     said = "; ".join(filter(None, (cell.failed, cell.note)))
     return f"  {cell.workload:>2} {cell.server:18} {shown}{' | ' if shown and said else ''}{said}"

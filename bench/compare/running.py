@@ -1,4 +1,4 @@
-"""A server that runs: started, ready, checked, measured, stopped."""
+"""Start a server, wait until it is ready, query and measure it, and stop it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from bench.compare.processes import SERVER_CORE, Group, Memory, pinned
 from bench.compare.servers import HERE, Place, Server, environment
 
 START_S = 20.0
-SETTLE_S = 0.05  # after the load: the last close, the last child
+SETTLE_S = 0.05  # after the load, for the last close and the last child
 
 
 class Failed(Exception):
-    """A cell that has no figures, and why."""
+    """A cell has no figures; the message says why."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a server says to one request."""
+class Response:
+    """The response to one request; ``kept`` says whether the server keeps the connection."""
 
     status: int
     fields: dict[str, str]
@@ -35,14 +35,14 @@ class Answer:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that no program listens on."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
 class Running:
-    """One server process and all below it."""
+    """A running server: its process and all processes below it."""
 
     def __init__(self, server: Server, place: Place, process: subprocess.Popen[bytes], group: Group | None) -> None:
         self.server = server
@@ -52,27 +52,31 @@ class Running:
         self.port = place.port
 
     def url(self, target: str) -> str:
-        """Where a file of the folder is."""
+        """Return the URL of a target."""
         return f"http://127.0.0.1:{self.port}{self.path(target)}"
 
     def path(self, target: str) -> str:
-        """The same without the host."""
+        """Return the path of a target on this server."""
         return self.server.prefix + target
 
-    def get(self, target: str, fields: dict[str, str] | None = None) -> Answer:
-        """Ask for a file of the folder."""
+    def get(self, target: str, fields: dict[str, str] | None = None) -> Response:
+        """Request a target."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("GET", self.path(target), headers={"Connection": "keep-alive", **(fields or {})})
             response = connection.getresponse()
             kept = not response.will_close
-            answer_fields = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, answer_fields, response.read(), kept)
+            response_fields = {name.lower(): value for name, value in response.getheaders()}
+            return Response(response.status, response_fields, response.read(), kept)
         finally:
             connection.close()
 
     def wait_ready(self) -> None:
-        """Until it takes connections."""
+        """Wait until the server accepts connections.
+
+        Raises:
+            Failed: it has ended, or does not listen in time.
+        """
         ends = time.monotonic() + START_S
         while time.monotonic() < ends:
             if self.process.poll() is not None:
@@ -83,27 +87,31 @@ class Running:
         raise Failed(f"does not listen after {START_S:.0f} s")
 
     def last_words(self) -> str:
-        """The end of what it wrote, without the folders of this run."""
+        """Return the last line of its output, without the paths of this run."""
         lines = (self.place.folder / "output").read_text(errors="replace").strip().splitlines() or [""]
         return lines[-1].replace(str(self.place.folder), "").replace(str(HERE), "")[:200]
 
     def processor_ns(self) -> int:
-        """What it has used so far."""
+        """Return the processor time that it has used so far."""
         return self.group.processor_ns() if self.group else processes.processor_ns(self.process.pid)
 
     def settled_ns(self) -> int:
-        """The same, a moment after the load is over."""
+        """Return the processor time that it has used, a moment after the load has ended."""
         time.sleep(SETTLE_S)
         return self.processor_ns()
 
     def memory(self) -> Memory:
-        """What it holds now."""
+        """Return the memory that it holds now."""
         return processes.memory(self.process.pid)
 
 
 @contextlib.contextmanager
 def started(server: Server, folder: Path, root: Path, *, wait: bool = True) -> Iterator[Running]:
-    """Run a server for a while."""
+    """Run a server inside a ``with`` block.
+
+    Raises:
+        Failed: it cannot be measured here, or does not become ready.
+    """
     folder.mkdir()
     place = Place(folder, root, free_port())
     command = pinned(SERVER_CORE, server.command(place))

@@ -1,4 +1,4 @@
-"""The servers: how each is configured and started. All with one worker, on one folder, at a port of this machine."""
+"""The servers: how each is configured and started, with one worker, on the same folder, on a port of this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,13 @@ PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 @dataclass(frozen=True)
 class Place:
-    """Where a server runs: a folder for its own files, the folder it serves, its port."""
+    """Where a server runs.
+
+    Attributes:
+        folder: the folder for its own files.
+        root: the folder it serves.
+        port: the port it listens on.
+    """
 
     folder: Path
     root: Path
@@ -30,30 +36,46 @@ class Place:
 
 @dataclass(frozen=True)
 class Server:
-    """How to run one."""
+    """How to run one server.
+
+    Attributes:
+        name: its name on the command line of the bench.
+        label: its name in tables.
+        command: returns the command that starts it, after writing its configuration.
+        needs: the programs it needs.
+        modules: the Python modules it needs.
+        logs: whether it writes an access log here.
+        mode: the mode, if it is httpmini.
+        prefix: what comes before every target.
+        unreaped: whether it never waits for its children, so that only a control group knows their time.
+        per_client: whether it starts a process for each client; it does not get thousands of idle ones.
+        in_turn: whether it serves one client at a time, so that a slow one holds up all others.
+        version: the command that prints its version.
+        environment: additional environment variables.
+    """
 
     name: str
     label: str
     command: Callable[[Place], list[str]]
-    needs: tuple[str, ...] = ()  # programs
-    modules: tuple[str, ...] = ()  # of Python
-    logs: bool = True  # whether it writes an access log here
-    mode: str = ""  # of ours
-    prefix: str = ""  # in front of each path
-    unreaped: bool = False  # its children are never waited for: only a control group knows their time
-    per_client: bool = False  # a process for each client: thousands of idle ones are not asked of it
-    in_turn: bool = False  # one client at a time: a slow one holds up all
+    needs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    logs: bool = True
+    mode: str = ""
+    prefix: str = ""
+    unreaped: bool = False
+    per_client: bool = False
+    in_turn: bool = False
     version: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
     def missing(self, scratch: Path) -> str | None:
-        """What keeps it from running here."""
+        """Return why it cannot run here, or None if it can."""
         for program in self.needs:
             if shutil.which(program, path=PATH) is None:
-                return f"no {program} here"
+                return f"{program} is not installed"
         for module in self.modules:
             if importlib.util.find_spec(module) is None:
-                return f"no Python module {module} here"
+                return f"the Python module {module} is not installed"
         if not self.mode:
             return None
         command = self.command(Place(scratch, scratch, 1))
@@ -62,7 +84,7 @@ class Server:
         return f"this httpmini does not know mode {self.mode}" if done.returncode else None
 
     def says(self) -> str:
-        """Its version."""
+        """Return its version; "" if it is unknown."""
         if not self.version:
             return ""
         done = subprocess.run(
@@ -76,7 +98,7 @@ def _ours(mode: str) -> Callable[[Place], list[str]]:
     def command(place: Place) -> list[str]:
         config = place.folder / "httpmini.toml"
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        each = 4 if mode == "threading" else 2  # descriptors that httpmini reckons with for a client, at most
+        each = 4 if mode == "threading" else 2  # descriptors that httpmini reserves for a client, at most
         clients = min(MANY_CLIENTS - 1000, descriptors // each - 100)
         workers = "workers = 1" if mode == "prefork" else ""
         config.write_text(f"""
@@ -104,7 +126,7 @@ def _nginx(*, cache: bool, log: bool) -> Callable[[Place], list[str]]:
         at = place.folder
         access = f"access_log {at}/access.log combined" if log else "access_log off"
         cached = f"open_file_cache max={MANY_CLIENTS} inactive=60s;" if cache else ""
-        user = "user root;" if os.getuid() == 0 else ""  # its default user cannot read everybody's folders
+        user = "user root;" if os.getuid() == 0 else ""  # its default user may not be able to read the folder
         (at / "nginx.conf").write_text(f"""
 daemon off; pid {at}/pid; error_log {at}/error.log; worker_processes 1; {user}
 worker_rlimit_nofile {MANY_CLIENTS};
@@ -270,7 +292,7 @@ OURS = tuple(server.name for server in SERVERS if server.mode)
 
 
 def environment(server: Server, place: Place) -> dict[str, str]:
-    """What it finds in its environment: no home of ours to write into."""
+    """Return the environment of a server, with a home folder of its own to write to."""
     mine = {"PATH": PATH, "HOME": str(place.folder), ROOT_VARIABLE: str(place.root)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PYTHON"))}
     return {**kept, **mine, **server.environment}

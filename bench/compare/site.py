@@ -1,4 +1,4 @@
-"""The folder that all servers serve, and what is asked of it."""
+"""The folder that all servers serve, and the targets that workloads request."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ HUGE_SIZE = 2**30
 MANY = 10_000
 MANY_SIZE = 4096
 PAGE_FILES = 50
-SETTLE_S = 3.0  # for two seconds we keep no answer of a file: folders that are served are older than that
-WRITTEN = 1_700_000_000  # long ago: a file that was written just now has no strong validators
+SETTLE_S = 3.0  # httpmini caches no response of a file younger than two seconds; a served folder is usually older
+WRITTEN = 1_700_000_000  # long ago: a file that was just written has no strong validators
 
 
 def make(root: Path) -> None:
-    """Fill the folder."""
-    source = random.Random(1)  # the same bytes each time
+    """Create the files."""
+    source = random.Random(1)  # the same bytes in every run
     for target, size in SIZES.items():
         (root / target[1:]).write_bytes(text(source, size))
     with (root / HUGE[1:]).open("wb") as file:
-        file.truncate(HUGE_SIZE)  # sparse: it takes memory, but no room on the disk
+        file.truncate(HUGE_SIZE)  # sparse: it takes memory but no disk space
     (root / "many").mkdir()
     filler = text(source, MANY_SIZE)
     for number in range(MANY):
@@ -35,9 +35,9 @@ def make(root: Path) -> None:
 
 
 def into_memory(path: Path) -> None:
-    """Read a file, so that the first server to send it does not pay for its pages.
+    """Read a file, so that the first server to send it does not pay for loading its pages.
 
-    Before each cell: pages that nobody has touched for minutes may cost ten times as much in a virtual machine.
+    Done before each cell: in a virtual machine, pages that were not touched for minutes may cost ten times as much.
     """
     with path.open("rb", buffering=0) as file:
         while file.read(2**24):
@@ -45,12 +45,12 @@ def into_memory(path: Path) -> None:
 
 
 def text(source: random.Random, size: int) -> bytes:
-    """That many bytes of letters."""
+    """Return ``size`` random letters."""
     return bytes(source.choices(b"abcdefghijklmnopqrstuvwxyz     \n", k=size))
 
 
 def _page(folder: Path, source: random.Random) -> None:
-    """A page that pulls in fifty files: styles, scripts and pictures."""
+    """Create a page that loads fifty files: style sheets, scripts and images."""
     folder.mkdir()
     lines = ["<!DOCTYPE html>", "<title>Fifty files</title>", '<link rel="icon" href="data:,">']
     for number in range(PAGE_FILES):
@@ -72,5 +72,5 @@ def _page(folder: Path, source: random.Random) -> None:
 
 
 def content(root: Path, target: str) -> bytes:
-    """What the answer has to hold."""
+    """Return the body that the response must have."""
     return (root / target[1:]).read_bytes()

@@ -1,6 +1,6 @@
-"""The picture: a panel of bars for each workload, shortest first, ours in colour.
+"""The chart: a panel of bars for each workload, shortest first, the modes of httpmini in colour.
 
-One file with its own style and no font, readable on a light and on a dark page.
+The file has its own style and embeds no font. It is readable on a light and on a dark page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WIDTH, GAP = 960, 32
 PANEL = (WIDTH - 3 * GAP) // 2
 ROW, TITLE_ROOM, LABEL_ROOM, VALUE_ROOM = 19, 34, 190, 46
 TOP = 58
-REFERENCE, TIMES = "nginx", 4  # bars end at so many times this one's; longer ones are cut, and say so
+REFERENCE, TIMES = "nginx", 4  # bars are cut at this many times the reference, and marked
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f }
 .name { text-anchor: end } .title { font-size: 14px; font-weight: 600 } .head { font-size: 17px; font-weight: 600 }
@@ -31,7 +31,7 @@ rect { fill: #8c959f } rect.ours { fill: #0969da } rect.cut { fill: #fff }
 
 
 def draw(results: Results) -> str:
-    """The whole picture."""
+    """Return the chart as SVG."""
     panels = [(key, _bars(results, key)) for key in SUMMARY]
     panels = [(key, found) for key, found in panels if found]
     parts, heights = [], [TOP, TOP]
@@ -53,13 +53,13 @@ def draw(results: Results) -> str:
 
 
 def _bars(results: Results, key: str) -> list[tuple[str, float]]:
-    """Servers and their figures, shortest first."""
+    """Return servers and their figures, smallest first."""
     found = ((server, results.median(key, server, "cpu_us")) for server in results.servers())
     return sorted(((server, value) for server, value in found if value is not None), key=lambda bar: bar[1])
 
 
 def _end(results: Results, key: str, found: list[tuple[str, float]]) -> float:
-    """The figure at which a bar is as long as a bar can be."""
+    """Return the figure that corresponds to the longest bar."""
     reference = results.median(key, REFERENCE, "cpu_us") or found[len(found) // 2][1]
     return min(found[-1][1], TIMES * reference)
 

@@ -1,4 +1,4 @@
-"""What a workload is, and those that wrk makes alone: 1, 2, 3, 4 and 6."""
+"""The type of a workload, and the workloads that need only wrk: 1, 2, 3, 4 and 6."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ KEPT = "Connection: keep-alive"
 CLOSED = "Connection: close"
 CONNECTIONS = 32
 HEADS = 30_000  # in the pool of workload 3
-WARM_S = 3  # workload 3 before it is measured: its pool of heads goes round once, and each file meets every cache
+WARM_S = 3  # before workload 3 is measured: the pool of heads is used once, and each file gets into every cache
 
 
 @dataclass
 class Effort:
-    """How long a cell may take, and how often single things are repeated."""
+    """How much time to spend on a cell.
+
+    Attributes:
+        seconds: how long the load lasts.
+        repeats: how often single operations, such as a start, are repeated.
+        warm: whether to warm up before workload 3.
+    """
 
     seconds: int = 2
     repeats: int = 3
@@ -28,35 +34,50 @@ class Effort:
 
 @dataclass
 class Outcome:
-    """What a workload found out about a server."""
+    """The values that a workload has measured, and a remark for the table."""
 
     values: dict[str, float]
     note: str = ""
 
 
-def _nobody(_server: Server) -> str:
+def _no_excuse(_server: Server) -> str:
     return ""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One of the issue's list."""
+    """A workload.
+
+    Attributes:
+        key: its number.
+        title: its title in tables.
+        run: measures one cell.
+        excuse: returns why a server is not measured under this workload; "" if it is.
+        once: whether a server that fails in the first round is not tried again, because failing takes long.
+    """
 
     key: str
     title: str
     run: Callable[[Running, Effort], Outcome]
-    excuse: Callable[[Server], str] = _nobody  # why a server is not asked to
-    once: bool = False  # who fails in the first round is not asked again: it takes long to find out
+    excuse: Callable[[Server], str] = _no_excuse
+    once: bool = False
 
 
 def checked(running: Running, target: str) -> str:
-    """One answer with the right bytes before anything is measured; says whether connections are kept."""
-    answer = running.get(target)
-    if answer.status != 200:
-        raise Failed(f"answers {answer.status}")
-    if answer.body != site.content(running.place.root, target):
-        raise Failed("answers with other bytes")
-    return "" if answer.kept else "keeps no connection"
+    """Check one response byte by byte before anything is measured.
+
+    Returns:
+        A remark if the server does not keep connections, else "".
+
+    Raises:
+        Failed: the response is not the file.
+    """
+    response = running.get(target)
+    if response.status != 200:
+        raise Failed(f"responds with {response.status}")
+    if response.body != site.content(running.place.root, target):
+        raise Failed("responds with other bytes")
+    return "" if response.kept else "keeps no connection"
 
 
 def load(
@@ -69,7 +90,7 @@ def load(
     script: str = "plain.lua",
     arguments: tuple[str, ...] = (),
 ) -> Outcome:
-    """wrk, and what it cost the server."""
+    """Run wrk against a server, and measure what that costs the server."""
     seen = [Memory()]
 
     def look() -> None:
@@ -87,7 +108,7 @@ def load(
     )
     spent = running.settled_ns() - before
     if not done.requests:
-        raise Failed(done.errors or "no answers")
+        raise Failed(done.errors or "no responses")
     values = {
         "cpu_us": spent / 1000 / done.requests,
         "per_second": done.per_second,
@@ -132,15 +153,15 @@ def medium_kept(running: Running, effort: Effort) -> Outcome:
 
 
 def not_modified(running: Running, effort: Effort) -> Outcome:
-    """6: conditional requests, with whatever the server itself gave to ask by."""
+    """6: conditional requests, with the validators that the server itself returned."""
     note = checked(running, site.SMALL)
     given = running.get(site.SMALL).fields
     names = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
     fields = {names[name]: given[name] for name in names if name in given}
-    answer = running.get(site.SMALL, fields)
-    if answer.status != 304:
-        raise Failed(f"answers {answer.status} instead of 304")
-    if answer.body:
+    response = running.get(site.SMALL, fields)
+    if response.status != 304:
+        raise Failed(f"responds with {response.status} instead of 304")
+    if response.body:
         raise Failed("a 304 with a body")
     spelled = [f"{name}: {value}" for name, value in fields.items()]
     return _with(note, load(running, site.SMALL, effort, [KEPT, *spelled]))

@@ -1,4 +1,4 @@
-"""wrk, and what it says."""
+"""Run wrk and parse its output."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ from pathlib import Path
 from bench.compare.processes import LOAD_CORE, pinned
 
 LUA = Path(__file__).parent / "load"
-TIMEOUT_S = 10  # one answer may take that long
+TIMEOUT_S = 10  # for one response
 
 
 @dataclass(frozen=True)
 class Load:
-    """One run of wrk."""
+    """The result of one run of wrk.
+
+    Attributes:
+        requests: how many responses arrived, without those that wrk counts as errors.
+        seconds: how long the run took.
+        p50_us: the median of the latency, in microseconds.
+        p99_us: its 99th percentile.
+        errors: the number and kinds of errors; "" if there were none.
+    """
 
     requests: int
     seconds: float
@@ -27,7 +35,7 @@ class Load:
 
     @property
     def per_second(self) -> float:
-        """Answers per second."""
+        """Return responses per second."""
         return self.requests / self.seconds if self.seconds else 0.0
 
 
@@ -41,7 +49,7 @@ def run(
     arguments: tuple[str, ...] = (),
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Load:
-    """Load a server, and look at it with ``meanwhile`` when half of the time is over."""
+    """Put a server under load; call ``meanwhile`` when half of the time is over."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", f"--timeout={TIMEOUT_S}s"]
     command += ["-s", str(LUA / script)]
     for field in fields:
@@ -59,7 +67,7 @@ def run(
 
 
 def parse(out: str) -> Load:
-    """The line that the scripts print."""
+    """Parse the line that the Lua scripts print."""
     line = re.search(r"^RESULT (.*)$", out, re.MULTILINE)
     if line is None:
         return Load(0, 0.0, 0.0, 0.0, f"wrk: {out.strip().splitlines()[-1] if out.strip() else 'no output'}")

@@ -121,7 +121,7 @@ def serve(
     A flag beats the config file, the file beats the default.
     """
     from httpmini.daemon import server  # the client and the checks need not wait for this import
-    from httpmini.daemon.confinement import change_root
+    from httpmini.daemon.chroot import change_root
 
     flags = config.Flags(root, mode, addresses, port, max_clients, overflow)
     _keep_standard_descriptors()

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from httpmini.config.identity import find_identity
 from httpmini.protocol.status import PHRASES
+from httpmini.server.listeners.endpoint import parse_endpoint
 from httpmini.server.listeners.peer import LOCAL
-from httpmini.server.listeners.tcp import parse_endpoint
 from httpmini.site.resolve import Fact, File, Resolver
 
 _MAPPED = IPv6Network("::ffff:0:0/96")

@@ -14,7 +14,7 @@ from httpmini.config.entry_checks import ENTRY_CHECKS, LIST_CHECKS
 from httpmini.config.render import expected, guess, nearest_section, nearest_setting, toml
 from httpmini.config.schema import DEFAULT, LISTS, REQUIRED, SECTIONS, Config, rows, rows_of
 from httpmini.errors import ConfigError, Problem
-from httpmini.server.listeners.tcp import INHERITED, UNIX, Endpoint, parse_endpoint
+from httpmini.server.listeners.endpoint import INHERITED, UNIX, Endpoint, parse_endpoint
 
 
 class Flags(msgspec.Struct, frozen=True):

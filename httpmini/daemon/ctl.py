@@ -1,6 +1,6 @@
-"""``httpmini ctl``: what a person at the same machine asks of a server that runs.
+"""``httpmini ctl``: control a running server from the same machine.
 
-Signals go to the process that has locked the pid file, and to no other; what can be seen comes from /-/status.json.
+Signals go only to the process that has locked the pid file. The state of the server comes from /-/status.json.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ from httpmini.config import Config
 from httpmini.daemon.pid_file import find_owner
 from httpmini.daemon.status import Report
 from httpmini.errors import CannotRun, FetchError
-from httpmini.server.listeners.tcp import UNIX, Endpoint, parse_endpoint
+from httpmini.server.listeners.endpoint import UNIX, Endpoint, parse_endpoint
 
-_LOOK_S = 0.05
-_BESIDES_S = 10.0  # beyond drain_s: for what is not waited for in there
+_POLL_S = 0.05
+_MARGIN_S = 10.0  # beyond drain_s, for the steps of a shutdown that drain_s does not cover
 _RELOAD_S = 10.0
-_SHOWN = 20  # clients
-_HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (where all addresses means this one)
+_SHOWN = 20  # clients at most
+_MAX_REPORT_BYTES = 16 * 1024 * 1024
+_LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (all addresses include this one)
 
 
 def process_of(config: Config) -> int:
-    """The server that runs with ``config``.
+    """Return the process number of the server that runs with ``config``.
 
     Raises:
-        CannotRun: there is none, or no pid file to find it by.
+        CannotRun: no such server runs, or ``config`` has no pid file to find it by.
     """
     path = config.daemon.pid_file
     if not path:
-        raise CannotRun(
-            "daemon.pid_file is not set, so nobody knows which process it is; set it and start the server anew"
-        )
+        raise CannotRun("daemon.pid_file is not set, so the server cannot be found; set it and restart the server")
     process = find_owner(path)
     if process is None:
         raise CannotRun(f"no server runs with the pid file {path}")
@@ -46,48 +45,52 @@ def process_of(config: Config) -> int:
 
 
 def stop(config: Config) -> int:
-    """Have the server finish what it is sending, and wait until it has ended. Its number.
+    """Make the server finish what it is sending and exit; wait until it has.
+
+    Returns:
+        Its process number.
 
     Raises:
-        CannotRun: none runs, it may not be signalled, or it does not end.
+        CannotRun: no server runs, it may not be signalled, or it does not exit in time.
     """
     process = process_of(config)
     _signal(process, signal.SIGTERM)
-    end = time.monotonic() + config.limits.drain_s + _BESIDES_S
+    end = time.monotonic() + config.limits.drain_s + _MARGIN_S
     while find_owner(config.daemon.pid_file) == process:
         if time.monotonic() > end:
             raise CannotRun(f"process {process} has not ended; kill -QUIT {process} ends it at once")
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
     return process
 
 
 def reload(config: Config) -> str:
-    """Have the server take the settings of its file, and wait until it has done so.
+    """Make the server reload its settings, and wait until it has.
 
     Returns:
-        What became of it, as far as that can be seen.
+        What happened, as far as the status pages show it.
 
     Raises:
-        CannotRun: none runs, it may not be signalled, or it has not taken them.
+        CannotRun: no server runs, it may not be signalled, or it keeps its old settings.
     """
     process = process_of(config)
+    asked = f"asked process {process} to reload; its error log has the result"
     try:
         before = fetch_report(config)
     except CannotRun:
         _signal(process, signal.SIGHUP)
-        return f"asked process {process} to reload; its error log says what came of it"
+        return asked
     _signal(process, signal.SIGHUP)
     end = time.monotonic() + _RELOAD_S
     while time.monotonic() < end:
         try:
             after = fetch_report(config)
-        except CannotRun:  # the pages have moved with the reload
-            return f"asked process {process} to reload; its error log says what came of it"
+        except CannotRun:  # the reload has moved the status pages
+            return asked
         if after.failed_reloads > before.failed_reloads:
             raise CannotRun("not reloaded: the old settings stay; the error log says why")
         if after.reloads > before.reloads:
             return f"process {process} has reloaded"
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
     raise CannotRun(f"process {process} has not reloaded within {_RELOAD_S:g} s; its error log may say why")
 
 
@@ -99,46 +102,50 @@ def _signal(process: int, number: signal.Signals) -> None:
 
 
 def fetch_report(config: Config) -> Report:
-    """What the server says of itself, at the first of its addresses where it says anything.
+    """Fetch the report of the server, from the first of its addresses that serves one.
 
     Raises:
-        CannotRun: it does not.
+        CannotRun: none of them does.
     """
-    said: list[str] = []
-    for routing, url in _places(config):
+    problems: list[str] = []
+    for routing, url in _sources(config):
         try:
-            with Client(timeouts=Timeouts(5, 5, 5, 10), routing=routing) as client:
-                response = client.fetch(url)
-                body = response.read(16 * 1024 * 1024)
-        except FetchError as error:
-            said.append(str(error))
-            continue
-        if response.status != 200:
-            said.append(f"{url}: status {response.status}")
-            continue
-        try:
-            return msgspec.json.decode(body, type=Report)
-        except msgspec.DecodeError as error:
-            said.append(f"{url}: not a report of httpmini: {error}")
-    raise CannotRun("no status to be had: " + ("; ".join(said) or "no address of this server has a number or a path"))
+            return _fetch_from(routing, url)
+        except (FetchError, CannotRun) as error:
+            problems.append(str(error))
+    said = "; ".join(problems) or "no listener of this server has a fixed port or a path"
+    raise CannotRun(f"no status available: {said}")
 
 
-def _places(config: Config) -> Iterator[tuple[Routing, str]]:
+def _fetch_from(routing: Routing, url: str) -> Report:
+    with Client(timeouts=Timeouts(5, 5, 5, 10), routing=routing) as client:
+        response = client.fetch(url)
+        body = response.read(_MAX_REPORT_BYTES)
+    if response.status != 200:
+        raise CannotRun(f"{url}: status {response.status}")
+    try:
+        return msgspec.json.decode(body, type=Report)
+    except msgspec.DecodeError as error:
+        raise CannotRun(f"{url}: not a report of httpmini: {error}") from error
+
+
+def _sources(config: Config) -> Iterator[tuple[Routing, str]]:
+    """Yield the URLs where the report may be, with the route to each; the status listener comes first."""
     for entry in (*config.status.listen, *(config.server.listen if config.status.enabled else ())):
         endpoint = parse_endpoint(entry)
         if endpoint.host == UNIX:
             yield Routing(unix_socket=endpoint.port), "http://localhost/-/status.json"
         elif endpoint.port.isdecimal() and endpoint.port != "0":
-            host = _HERE.get(endpoint.host, endpoint.host)
+            host = _LOOPBACK.get(endpoint.host, endpoint.host)
             yield Routing(), f"http://{Endpoint(host, endpoint.port)}/-/status.json"
 
 
 def lines_of(report: Report) -> Iterator[str]:
-    """``report`` for a terminal."""
+    """Yield the lines of ``report`` for a terminal."""
     up = _duration(report.uptime_s)
     yield f"httpmini {report.version}, mode {report.mode}, process {report.main_process}, up {up}"
     refused = ", ".join(f"{count} x {status}" for status, count in report.refusals.items()) or "none"
-    yield f"clients    {report.clients} of {report.max_clients} now, {report.admitted} let in since the start"
+    yield f"clients    {report.clients} of {report.max_clients} now, {report.admitted} admitted since the start"
     yield f"requests   {report.requests}, {report.sent_bytes:,} bytes sent; refusals: {refused}"
     yield f"reloads    {report.reloads}, {report.failed_reloads} failed"
     yield f"{'process':>9} {'clients':>8} {'requests':>10} {'bytes sent':>16}"
@@ -154,6 +161,7 @@ def lines_of(report: Report) -> Iterator[str]:
 
 
 def _duration(seconds: float) -> str:
+    """Return ``seconds`` as ``3 d 04:05:06``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

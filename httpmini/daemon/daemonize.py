@@ -1,8 +1,8 @@
-"""Away from the terminal: the server goes on in a child, and the parent waits to hear whether it has begun.
+"""``--daemon``: the server goes on in a child process, and the parent waits until the child says that it serves.
 
-Everything that can go wrong at the start goes wrong before that word, with its message on the terminal and its exit
-status; so the start scripts of a system, and people, learn of it. It is the parent who says it: a child, or a child of
-that, which kept the terminal's descriptors would keep whoever reads what the command prints waiting.
+Anything that can go wrong at the start goes wrong before that, with its message on the terminal and its exit status, so
+start scripts and operators notice it. The parent prints the messages of the child: a child that kept the descriptors of
+the terminal would keep a program that reads the command's output waiting for its end.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ import stat
 import sys
 from collections.abc import Callable
 
-_READY = b"\0"  # what comes before it is about errors, and after it is one line for standard output
+_READY = b"\0"  # ends the error messages; one line for standard output follows
 
 
 def detach(nothing: int) -> Callable[[str], None]:
-    """Go on in a child process, in a session of its own and in the root folder; the parent does not return.
+    """Go on in a child process, in its own session and in the root folder. The parent does not return.
 
-    Standard error is the parent's as long as that waits, then it is nothing.
+    While the parent waits, it relays standard error; after that, standard error is /dev/null.
 
     Args:
         nothing: a descriptor of /dev/null, which is closed.
 
     Returns:
-        What to call with one line when the server serves: then the parent prints it, and exits with 0. If this process
-        ends before, the parent exits with its status.
+        A function to call with one line as soon as the server serves. The parent then prints the line and exits with
+        status 0. If this process ends before, the parent exits with its status.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    hear, say = os.pipe()
+    relay_read, relay_write = os.pipe()
     child = os.fork()
     if child:
-        os.close(say)
-        os._exit(_relay(child, hear))
-    os.close(hear)
+        os.close(relay_write)
+        os._exit(_relay(child, relay_read))
+    os.close(relay_read)
     os.setsid()
-    os.chdir("/")  # what is mounted where it began can be unmounted
+    os.chdir("/")  # so that the file system it was started in can be unmounted
     _leave_terminal(nothing)
-    errors, sys.stderr = sys.stderr, os.fdopen(say, "w", buffering=1, errors="backslashreplace")
+    errors, sys.stderr = sys.stderr, os.fdopen(relay_write, "w", buffering=1, errors="backslashreplace")
 
-    def ready(said: str) -> None:
-        sys.stderr.write(f"{_READY.decode()}{said}\n")
+    def ready(line: str) -> None:
+        sys.stderr.write(f"{_READY.decode()}{line}\n")
         sys.stderr.close()
         sys.stderr = errors
 
@@ -50,7 +50,7 @@ def detach(nothing: int) -> Callable[[str], None]:
 
 
 def _leave_terminal(nothing: int) -> None:
-    """Nothing is read from it, and nothing written; a file that standard output was sent to stays."""
+    """Replace the standard descriptors with /dev/null, except for output that was redirected to a file."""
     for number in range(3):
         if number == 0 or not stat.S_ISREG(os.fstat(number).st_mode):
             os.dup2(nothing, number)
@@ -58,12 +58,15 @@ def _leave_terminal(nothing: int) -> None:
         os.close(nothing)
 
 
-def _relay(child: int, hear: int) -> int:
-    """Pass on what the child has to say; the exit status of the parent. Who interrupts it means the server."""
+def _relay(child: int, relay_read: int) -> int:
+    """Relay the messages of the child, and return the exit status for the parent.
+
+    Signals that would end the parent go to the child: they are meant for the server.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: os.kill(child, number))
     said = b""
-    while not (_READY in said and said.endswith(b"\n")) and (data := os.read(hear, 4096)):
+    while not (_READY in said and said.endswith(b"\n")) and (data := os.read(relay_read, 4096)):
         said += data
     errors, is_ready, line = said.partition(_READY)
     os.write(2, errors)

@@ -239,14 +239,14 @@ class Lifecycle(Generic[P]):
             running.shutdown.close()
 
     def _on_wake_up(self) -> None:
-        self._wake_up.silence()
+        self._wake_up.clear()
         self._children.reap()
         if not self._stops:
             self._forget_modes_that_are_done()
 
     def _handle_calls(self) -> None:
         """Do what signals have asked for."""
-        self._wake_up.is_called = False
+        self._wake_up.interrupted = False
         while self._calls and not self._stops:
             self._calls.popleft()()
 
@@ -254,7 +254,7 @@ class Lifecycle(Generic[P]):
         """Have ``what`` done soon, once; from a signal handler."""
         if what not in self._calls:
             self._calls.append(what)
-        self._wake_up.is_called = True
+        self._wake_up.interrupted = True
 
     def _reload(self) -> None:
         """Take the present settings, if they are right; else everything goes on as it is."""

@@ -9,7 +9,8 @@ from itertools import chain
 from httpmini.config import DEFAULT, Config, ServerSettings
 from httpmini.errors import CannotRun, visible
 from httpmini.server.listeners.activation import InheritedListener, InheritedSockets
-from httpmini.server.listeners.tcp import INHERITED, UNIX, endpoint_of, open_listeners, parse_endpoint
+from httpmini.server.listeners.endpoint import INHERITED, UNIX, parse_endpoint
+from httpmini.server.listeners.tcp import endpoint_of, open_listeners
 from httpmini.server.listeners.unix import open_unix_listener
 
 Listeners = dict[tuple[str, str], list[socket.socket]]

@@ -1,4 +1,4 @@
-"""A root that vanishes, or is another folder than it was, is worth a line in the log: requests only say 404 or 403."""
+"""Log a root that vanishes or becomes another folder; without that, an operator sees only 404 and 403."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _State = tuple[int, int] | Literal["gone", "unreadable"]
 
 
 class RootWatch:
-    """Looks at a root now and then.
+    """A watch on a root: it logs when the folder vanishes, becomes unreadable or is replaced.
 
     Args:
-        root: its path.
+        root: the path of the root.
         log: takes a line for each change.
     """
 
@@ -26,16 +26,16 @@ class RootWatch:
         self._state = _look(root)
 
     def look(self) -> None:
-        """Say what has changed since the last time."""
+        """Check the root, and log a change since the last check."""
         state = _look(self._root)
         if state == self._state:
             return
         self._state = state
         shown = visible(self._root)
         if state == "gone":
-            self._log(f"the root {shown} is gone; requests get a 404 until there is one again", Level.ERROR)
+            self._log(f"the root {shown} is gone; requests get a 404 until it is back", Level.ERROR)
         elif state == "unreadable":
-            remedy = "start it anew, or next time name the folder above in daemon.readable"
+            remedy = "restart the server, or name the parent folder in daemon.readable next time"
             said = f"the root {shown} is another folder now, which the sandbox does not let this server read"
             self._log(f"{said}; {remedy}", Level.ERROR)
         else:
@@ -43,10 +43,10 @@ class RootWatch:
 
 
 def _look(root: str) -> _State:
-    """Which folder it is, or what is wrong with it."""
+    """Return the device and inode of the folder, or what is wrong with it."""
     try:
         status = Path(root).stat()
-        if os.access(root, os.R_OK):  # which asks for permissions only, not for the sandbox
+        if os.access(root, os.R_OK):  # which asks about permissions, not about the sandbox
             os.close(os.open(root, os.O_RDONLY | os.O_DIRECTORY))
     except PermissionError:
         return "unreadable"

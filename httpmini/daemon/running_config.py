@@ -1,7 +1,7 @@
-"""The settings that a server runs with, where who may look at the process can read them: ``httpmini config diff FILE``.
+"""The settings that a server is running with, readable for ``httpmini config diff FILE``.
 
-They are kept in a file in memory, which has no name but the one in /proc, and which the kernel shows to the same user
-and to root only. So nothing has to be asked of the server, and nobody can see them through a socket.
+The server keeps them in an anonymous file in memory. The file can be reached only through /proc, where the kernel shows
+it to the same user and to root. So reading them takes no request to the server, and no socket exposes them.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _NAME = "httpmini-settings"
 
 
 class RunningConfig:
-    """What this process shows of its settings; where there are no files in memory (memfd_create(2)), nothing."""
+    """The settings that this process exposes; none where the system has no anonymous files (memfd_create(2))."""
 
     def __init__(self) -> None:
         self._fd: int | None = None
         if hasattr(os, "memfd_create"):
-            with contextlib.suppress(OSError):  # a filter of system calls may forbid it
+            with contextlib.suppress(OSError):  # a system call filter may forbid it
                 self._fd = os.memfd_create(_NAME)
 
     def show(self, config: Config) -> None:
-        """These are in force now."""
+        """Expose ``config`` as the running settings."""
         if self._fd is not None:
             try:
                 text = msgspec.json.encode(config)
-            except UnicodeEncodeError:  # a name that is not UTF-8 (PEP 383); others need not wait for this import
+            except UnicodeEncodeError:  # a name that is not UTF-8 (PEP 383); only then is the import needed
                 import json
 
                 text = json.dumps(msgspec.to_builtins(config)).encode()
@@ -40,34 +40,34 @@ class RunningConfig:
             os.pwrite(self._fd, text, 0)
 
     def close(self) -> None:
-        """Show nothing any more."""
+        """Stop exposing the settings."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
 
 def read_settings(process: int) -> Config:
-    """What the server ``process`` runs with.
+    """Return the settings that the server ``process`` is running with.
 
     Raises:
-        CannotRun: it may not be looked at, or shows nothing.
+        CannotRun: this user may not look at the process, or it exposes no settings that this version understands.
     """
     import json
 
     try:
         for descriptor in Path(f"/proc/{process}/fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            with contextlib.suppress(FileNotFoundError):  # closed in the meantime
                 if str(descriptor.readlink()).startswith(f"/memfd:{_NAME} "):
                     return msgspec.convert(json.loads(descriptor.read_bytes()), Config)
     except OSError as error:
-        raise CannotRun(f"cannot look at process {process}: {error.strerror}; its user and root can") from error
+        raise CannotRun(f"cannot look at process {process}: {error.strerror}; only its user and root can") from error
     except ValueError as error:  # ValidationError is one, too
         raise CannotRun(f"process {process} runs another version of httpmini, with other settings") from error
-    raise CannotRun(f"process {process} does not show its settings")
+    raise CannotRun(f"process {process} does not expose its settings")
 
 
 def with_flags_of(running: Config, file: Config) -> Config:
-    """The settings of a file, with those on top that ``running`` has from its command line: a reload keeps them."""
+    """Return the settings of a file, overridden by the command line of ``running``, as after a reload."""
     sections = {}
     for section in SECTIONS:
         said = getattr(running, section)

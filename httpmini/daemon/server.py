@@ -12,12 +12,12 @@ from pathlib import Path
 from httpmini.config import Config, differences
 from httpmini.daemon import sandbox
 from httpmini.daemon.build import Lasting, Opened, build_generation, open_logs
-from httpmini.daemon.confinement import become_somebody, read_folders, refuse_outside, written_folders
 from httpmini.daemon.generation import Generation
 from httpmini.daemon.lifecycle import Lifecycle
 from httpmini.daemon.limits import Tables
 from httpmini.daemon.listeners import close_all, open_all, set_backlog, url_of
 from httpmini.daemon.pid_file import PidFile
+from httpmini.daemon.privileges import switch_user
 from httpmini.daemon.running_config import RunningConfig
 from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun
@@ -81,7 +81,7 @@ class Server:
             undo.callback(pid_file.close)
             listeners = open_all(config, {}, self._lasting.inherited)
             undo.callback(close_all, chain(*listeners.values()))
-            self._user = become_somebody(config, pid_file)
+            self._user = switch_user(config, pid_file)
             logs = open_logs(config, self._lasting.board)
             undo.callback(logs.close)
             generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
@@ -164,19 +164,19 @@ class Server:
             if getattr(before, key) != getattr(after, key):
                 raise CannotRun(f"daemon.{key} has changed; that needs a new start")
         if self._confined_by:
-            for folder in sorted(written_folders(config) - self._writable):
+            for folder in sorted(sandbox.written_folders(config) - self._writable):
                 raise CannotRun(f"the sandbox does not let this server write to {folder}; that needs a new start")
-            for folder in sorted(read_folders(config)):
-                refuse_outside(folder)
+            for folder in sorted(sandbox.read_folders(config)):
+                sandbox.refuse_outside(folder)
 
     def _confine(self) -> None:
         """Keep this process, and those that it starts, to the folders that the settings name."""
         config = self._service.generation.config
         if config.daemon.sandbox == "off":
             return
-        folders = read_folders(config) | ({str(Path(self._file).absolute().parent)} if self._file else set())
-        if sandbox.enter(folders, written_folders(config)):
-            self._confined_by, self._writable = "Landlock", written_folders(config)
+        folders = sandbox.read_folders(config) | ({str(Path(self._file).absolute().parent)} if self._file else set())
+        if sandbox.enter(folders, sandbox.written_folders(config)):
+            self._confined_by, self._writable = "Landlock", sandbox.written_folders(config)
         else:
             self.log("no sandbox: this kernel has no Landlock, or does not let us use it")
 

@@ -1,11 +1,12 @@
-"""What can be seen of the server from outside: a page, the same as JSON, numbers for Prometheus, whether it is well.
+"""The status pages.
 
 | /-/status      | a page that keeps itself up to date |
-| /-/status.json | the same for programs; ``httpmini ctl status`` reads it |
-| /-/metrics     | Prometheus' text format, version 0.0.4 |
+| /-/status.json | the same report for programs; ``httpmini ctl status`` reads it |
+| /-/metrics     | metrics in Prometheus' text format, version 0.0.4 |
 | /-/health      | "ok" |
 
-They lie over the site, for those only who may see them; for everybody else there is what the site has there.
+They take precedence over the site for clients that may see them. Any other client gets what the site has at these
+paths.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ from httpmini.site import pages
 from httpmini.version import __version__
 
 BELOW = "/-/"
-_NOT_KEPT = ("Cache-Control", "no-store")
-# By these, one who asks through a proxy of this machine is told from one who is here.
+_NO_STORE = ("Cache-Control", "no-store")
+# Fields that a proxy adds. They tell a client on this machine from one that comes through a proxy on this machine.
 _THROUGH_A_PROXY = ("forwarded", "via:", "x-forwarded-", "x-real-ip")
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What does not change until the next reload.
+    """The parts of the report that change only with a reload.
 
     Attributes:
-        mode: the architecture.
-        max_clients: how many are served at the same time.
-        main_process: its number.
-        started: when the server began, in seconds since the epoch.
+        mode: the name of the mode.
+        max_clients: how many clients are served at the same time.
+        main_process: the process number of the main process.
+        started: when the server started, in seconds since the epoch.
     """
 
     mode: str
@@ -51,7 +52,25 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """``/-/status.json``."""
+    """The contents of ``/-/status.json``.
+
+    Attributes:
+        version: the version of httpmini.
+        mode: the name of the mode.
+        main_process: the process number of the main process.
+        started: when the server started, as an HTTP date.
+        uptime_s: seconds since then.
+        clients: how many clients are being served, idle ones included.
+        max_clients: how many can be served at the same time.
+        admitted: how many clients have been admitted since the start.
+        requests: how many requests have been answered since the start.
+        sent_bytes: how many bytes have been sent since the start, heads included.
+        refusals: how many responses had each status of 400 and above, by status.
+        reloads: how many reloads have succeeded.
+        failed_reloads: how many reloads have failed.
+        processes: one row for each process that serves.
+        connections: one row for each client that is shown.
+    """
 
     version: str
     mode: str
@@ -71,55 +90,55 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Nothing(msgspec.Struct, frozen=True):
-    """A site without anything, for the door that leads to these pages only.
+    """An empty site, for the status listener, which serves nothing but the status pages.
 
     Attributes:
-        other: draws its refusals.
+        other: renders its refusals.
     """
 
     other: Respond
 
     def respond(self, _request: Request, _host: str, /) -> Response:
-        """See ``Respond``."""
+        """Return a 404 for every request."""
         return self.refuse(ProtocolError(REASONS["not-found"]))
 
     def refuse(self, error: ProtocolError) -> Response:
-        """See ``Respond``."""
+        """Return the refusal as the other site renders it."""
         return self.other.refuse(error)
 
 
 class StatusPages(msgspec.Struct, frozen=True):
-    """The pages over a site.
+    """A site with the status pages laid over it.
 
     Attributes:
-        site: what is below.
-        board: what goes on in all processes.
-        facts: what does not change.
-        allowed: who may see them; None for everybody who comes in by this door.
-        now: the present, in seconds since the epoch.
+        site: the site below them.
+        board: the state of all processes.
+        facts: the parts of the report that change only with a reload.
+        allowed: the addresses that may see the pages; None for every client of this listener.
+        wall: returns the time of day, in seconds since the epoch.
     """
 
     site: Respond
     board: Scoreboard
     facts: Facts
     allowed: AddressRules | None
-    now: Callable[[], float] = time.time
+    wall: Callable[[], float] = time.time
 
     def respond(self, request: Request, host: str, /) -> Response:
-        """See ``Respond``."""
+        """Return the status page at the target, or what the site responds."""
         if request.target.startswith(BELOW) and request.method in ("GET", "HEAD"):
             draw = _PAGES.get(request.target.partition("?")[0].removeprefix(BELOW))
             if draw is not None and (self.allowed is None or _may_see(request, host, self.allowed)):
                 media_type, text = draw(self)
-                return Response(200, Headers((("Content-Type", media_type), _NOT_KEPT)), (text,))
+                return Response(200, Headers((("Content-Type", media_type), _NO_STORE)), (text,))
         return self.site.respond(request, host)
 
     def refuse(self, error: ProtocolError) -> Response:
-        """See ``Respond``."""
+        """Return the refusal as the site renders it."""
         return self.site.refuse(error)
 
     def report(self) -> Report:
-        """Everything at this moment."""
+        """Return the present state of the server."""
         seen = self.board.read()
         facts = self.facts
         return Report(
@@ -127,7 +146,7 @@ class StatusPages(msgspec.Struct, frozen=True):
             mode=facts.mode,
             main_process=facts.main_process,
             started=format_date(int(facts.started)),
-            uptime_s=round(self.now() - facts.started, 3),
+            uptime_s=round(self.wall() - facts.started, 3),
             clients=sum(row.clients for row in seen.processes),
             max_clients=facts.max_clients,
             admitted=sum(row.admitted for row in seen.processes),
@@ -142,9 +161,11 @@ class StatusPages(msgspec.Struct, frozen=True):
 
 
 def _may_see(request: Request, host: str, allowed: AddressRules) -> bool:
-    """Whether an address may; and whoever comes from this machine has to have asked this machine.
+    """Return whether the client at ``host`` may see the status pages.
 
-    A page of another site can make its name that of this machine (DNS rebinding), and a proxy here asks for everybody.
+    Its address has to be allowed, and the request must not come through a proxy, which would ask for any client. A
+    client on this machine also has to name this machine in Host: a browser here may be running a page of another site
+    whose name was pointed at this machine (DNS rebinding).
     """
     if not allowed.permits(host) or request.headers.has_any(*_THROUGH_A_PROXY):
         return False
@@ -153,6 +174,7 @@ def _may_see(request: Request, host: str, allowed: AddressRules) -> bool:
 
 
 def _names_this_machine(host: str) -> bool:
+    """Return whether a Host field is empty, "localhost" or an address, with or without a port."""
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
     if name in ("", "localhost"):
         return True
@@ -164,6 +186,7 @@ def _names_this_machine(host: str) -> bool:
 
 
 def _add_up(seen: Snapshot) -> dict[int, int]:
+    """Return how often each status occurred in all processes."""
     total: dict[int, int] = {}
     for row in seen.processes:
         for status, count in row.outcomes.items():
@@ -197,21 +220,24 @@ _PAGES: dict[str, Callable[[StatusPages], tuple[str, bytes]]] = {
 
 
 def _metrics(report: Report, started: float) -> Iterator[str]:
-    """See https://prometheus.io/docs/instrumenting/exposition_formats/."""
+    """Yield the lines of the report in the text format for Prometheus.
+
+    https://prometheus.io/docs/instrumenting/exposition_formats/
+    """
     for name, kind, text, value in (
-        ("requests_total", "counter", "Requests that were answered.", report.requests),
-        ("sent_bytes_total", "counter", "Bytes that were sent, heads included.", report.sent_bytes),
-        ("admitted_clients_total", "counter", "Clients that were let in.", report.admitted),
-        ("clients", "gauge", "Clients that are being served, idle ones too.", report.clients),
-        ("max_clients", "gauge", "How many can be served at the same time.", report.max_clients),
-        ("processes", "gauge", "Processes that serve.", len(report.processes)),
-        ("reloads_total", "counter", "How often other settings were taken.", report.reloads),
-        ("failed_reloads_total", "counter", "How often that failed, and the old ones stayed.", report.failed_reloads),
-        ("start_time_seconds", "gauge", "When the server began, in seconds since the epoch.", started),
+        ("requests_total", "counter", "Requests answered.", report.requests),
+        ("sent_bytes_total", "counter", "Bytes sent, heads included.", report.sent_bytes),
+        ("admitted_clients_total", "counter", "Clients admitted.", report.admitted),
+        ("clients", "gauge", "Clients being served, idle ones included.", report.clients),
+        ("max_clients", "gauge", "Clients that can be served at the same time.", report.max_clients),
+        ("processes", "gauge", "Processes serving clients.", len(report.processes)),
+        ("reloads_total", "counter", "Reloads that succeeded.", report.reloads),
+        ("failed_reloads_total", "counter", "Reloads that failed; the old settings stayed.", report.failed_reloads),
+        ("start_time_seconds", "gauge", "When the server started, in seconds since the epoch.", started),
     ):
         yield from _head(name, kind, text)
         yield f"httpmini_{name} {value}"
-    yield from _head("refusals_total", "counter", "Answers with a status of 400 and above.")
+    yield from _head("refusals_total", "counter", "Responses with a status of 400 or above.")
     for status, count in report.refusals.items():
         yield f'httpmini_refusals_total{{status="{status}"}} {count}'
     yield from _head("info", "gauge", "Always 1.")

@@ -1,7 +1,7 @@
-"""What a service manager is told: sd_notify(3), a datagram for each change at the socket it names.
+"""Notifications for a service manager: one datagram for each change of state, on the socket it names (sd_notify(3)).
 
-READY=1 when clients can connect, RELOADING=1 and READY=1 around a reload, STOPPING=1 when a drain begins, STATUS= in
-words for ``systemctl status``, WATCHDOG=1 from the main loop as long as that turns.
+READY=1 when clients can connect, RELOADING=1 and READY=1 around a reload, STOPPING=1 when a drain begins, STATUS= for
+``systemctl status``, and WATCHDOG=1 from the main loop as long as that runs.
 """
 
 from __future__ import annotations
@@ -14,58 +14,60 @@ from contextlib import suppress
 
 
 class ServiceManager:
-    """Who has started us, if it wants to hear of us; else nothing is sent.
+    """The service manager that started this process. If there is none, or it wants no notifications, none are sent.
 
     Args:
-        environ: the environment. What is meant for this process alone is taken out of it.
+        environ: the environment. The variables of the service manager are removed from it: they are meant for this
+            process alone.
 
     Attributes:
-        watchdog_s: how often the main loop has to show that it turns, in seconds; None when nobody asks for that.
+        watchdog_s: seconds between two signs of life from the main loop; None without a watchdog.
     """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
-        place = environ.pop("NOTIFY_SOCKET", "")
+        path = environ.pop("NOTIFY_SOCKET", "")
         micros, process = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")
-        self._sock = _connect(place) if place[:1] in ("/", "@") else None
+        self._sock = _connect(path) if path[:1] in ("/", "@") else None
         meant = self._sock is not None and micros.isdigit() and process in ("", str(os.getpid()))
-        self.watchdog_s = max(0.05, int(micros) / 2_000_000) if meant else None  # half of what it waits
+        # Half of the timeout, as sd_watchdog_enabled(3) recommends.
+        self.watchdog_s = max(0.05, int(micros) / 2_000_000) if meant else None
         self._next = 0.0
 
     def ready(self, status: str) -> None:
-        """Clients can connect; also after a reload."""
+        """Say that clients can connect; also at the end of a reload."""
         self._tell("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
-        """Other settings are being read."""
+        """Say that a reload has begun."""
         self._tell("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
-        """A drain has begun; from a signal handler."""
+        """Say that a drain has begun. Signal handlers may call this."""
         self._tell("STOPPING=1", "STATUS=finishing what is being sent")
 
     def look(self) -> None:
-        """The main loop turns."""
+        """Send a sign of life if one is due. The main loop calls this in every turn."""
         if self.watchdog_s is not None and (now := time.monotonic()) >= self._next:
-            self._next = now + self.watchdog_s * 0.9  # a tick that comes a little early counts
+            self._next = now + self.watchdog_s * 0.9  # a turn that comes a little early counts
             self._tell("WATCHDOG=1")
 
     def _tell(self, *lines: str) -> None:
         if self._sock is not None:
-            with suppress(OSError):  # who does not listen need not be waited for
+            with suppress(OSError):  # if the service manager does not listen, go on
                 self._sock.send("\n".join(lines).encode("utf-8", "replace"))
 
     def close(self) -> None:
-        """Give back the descriptor."""
+        """Close the socket."""
         if self._sock is not None:
             self._sock.close()
             self._sock = None
 
 
-def _connect(place: str) -> socket.socket | None:
+def _connect(path: str) -> socket.socket | None:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     sock.setblocking(False)
     try:
-        sock.connect("\0" + place[1:] if place.startswith("@") else place)
+        sock.connect("\0" + path[1:] if path.startswith("@") else path)  # "@" stands for an abstract name
     except OSError:
         sock.close()
         return None

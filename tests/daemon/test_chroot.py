@@ -1,4 +1,4 @@
-"""In a root of its own nothing of the program can be loaded any more, and everything has to work. Needs root."""
+"""``--chroot``: the program cannot load any of its files any more, and everything has to work. Needs root."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def settings(mode: str, port: int, more: str = "") -> str:
     )
 
 
-# What is asked for, with which field, and the status: each of them needs another part of the program.
-ASKED = [
+# Targets with a field and the expected status. Each needs another part of the program.
+REQUESTS = [
     ("/small.txt", "X: y", 200),
     ("/small.txt", "Range: bytes=0-1,3-4", 206),
     ("/small.txt", "Range: bytes=9-", 416),
@@ -78,7 +78,7 @@ def test_everything_works(jail: Path, mode: str) -> None:
         assert f", user {NOBODY}" in server.banner
         for process in processes_of_session(server.pid):
             assert os.readlink(f"/proc/{process}/root") == str(jail)
-        for target, field, status in ASKED:
+        for target, field, status in REQUESTS:
             assert get(port, target, field)[0] == status, target
         assert b" 400 " in converse(port, [b"rubbish\r\n\r\n"])
         server.process.send_signal(signal.SIGUSR2)
@@ -89,7 +89,7 @@ def test_everything_works(jail: Path, mode: str) -> None:
         file.write_text(settings(other, port).replace('"json"', '"common"'))
         server.process.send_signal(signal.SIGHUP)
         server.wait_for_line("(?<!not) reloaded: ")
-        for target, field, status in ASKED:
+        for target, field, status in REQUESTS:
             assert get(port, target, field)[0] == status, target
         assert server.stop(signal.SIGTERM) == 0
         assert not any("fault" in line for line in server.lines)
@@ -128,7 +128,7 @@ def test_in_the_background(jail: Path) -> None:
         ("{jail}/etc/httpmini.toml", "", 1, "Not a directory"),
     ],
 )  # fmt: skip
-def test_what_cannot_be(jail: Path, folder: str, text: str, status: int, said: str) -> None:
+def test_wrong_settings(jail: Path, folder: str, text: str, status: int, said: str) -> None:
     (jail / "etc" / "httpmini.toml").write_text(text)
     done = serve("--chroot", folder.format(jail=jail), "-c", "/etc/httpmini.toml")
     assert done.returncode == status

@@ -1,4 +1,4 @@
-"""``serve --daemon``, its pid file, and ``ctl``: what people and start scripts of a system do with it."""
+"""``serve --daemon``, its pid file, and ``ctl``, as operators and start scripts use them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Place:
         self.write()
 
     def write(self, **changed: str) -> None:
-        """The config file; ``changed`` are settings as TOML, by section."""
+        """Write the config file; ``changed`` holds more settings as TOML, by section."""
         sections = {
             "server": f'mode = "{self.mode}"\nlisten = ["127.0.0.1:{self.port}"]\nworkers = 2\n',
             "site": 'root = "www"\n',
@@ -50,11 +50,11 @@ class Place:
         self.file.write_text("".join(f"[{name}]\n{text}" for name, text in sections.items()))
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        """A command about this file."""
+        """Run a command with this config file."""
         return self.call(*arguments, "-c", "httpmini.toml")
 
     def call(self, *arguments: str) -> tuple[int, str, str]:
-        """Any command, with the folder as the current one."""
+        """Run any command with the folder as the current one."""
         done = subprocess.run(
             [*PROGRAM, *arguments],
             cwd=self.folder,
@@ -67,7 +67,7 @@ class Place:
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     def begin(self) -> int:
-        """Its process number, once it serves."""
+        """Start the daemon; return its process number as soon as it serves."""
         status, said, errors = self.run("serve", "--daemon")
         assert (status, errors) == (0, "")
         match = re.fullmatch(r"httpmini serving .*, in the background as process (\d+)\n", said)
@@ -75,7 +75,7 @@ class Place:
         return int(match[1])
 
     def kill(self) -> None:
-        """For a test that has failed."""
+        """Kill the daemon of a test that has failed."""
         try:
             process = int(self.pid_file.read_text())
         except (OSError, ValueError):
@@ -105,7 +105,7 @@ def place(make_place: Callable[[str], Place]) -> Place:
 
 
 def test_a_life(make_place: Callable[[str], Place], mode: str) -> None:
-    """Begun, looked at, reloaded, stopped; nothing is left of it."""
+    """It is started, inspected, reloaded and stopped, and leaves nothing behind."""
     place = make_place(mode)
     process = place.begin()
     # Clients can connect as soon as the command has ended, and the process belongs to no terminal.
@@ -151,19 +151,19 @@ def test_stop_waits_for_what_is_being_sent(place: Place) -> None:
     assert (stopping.returncode, said.decode()) == (0, f"process {process} has ended\n")
 
 
-# What goes wrong is said where it was begun, with an exit status, and nothing stays behind.
+# Errors appear where the daemon was started, with an exit status, and nothing is left over.
 
 WRONG: dict[str, tuple[dict[str, str], int, str]] = {
     "a wrong setting": ({"limits": "idle_s = -1\n"}, 2, "limits.idle_s = -1"),
     "a port that is taken": ({}, 1, "another program has this port"),
     "a log that cannot be written": ({"log": ""}, 2, "error.log"),
-    "a pid file that is something else": ({}, 1, "is no pid file"),
+    "a pid file that is something else": ({}, 1, "is not a pid file"),
     "a pid file that cannot be written": ({}, 2, "daemon.pid_file"),
 }
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_is_heard_of(place: Place, what: str) -> None:
+def test_errors_reach_the_terminal(place: Place, what: str) -> None:
     changed, expected, fragment = WRONG[what]
     place.write(**changed)
     taken = None
@@ -190,14 +190,14 @@ def test_a_second_one_is_refused(place: Place) -> None:
     process = place.begin()
     status, _, errors = place.run("serve", "--daemon")
     assert status == 1
-    assert f"is locked: process {process} serves with it" in errors
+    assert f"is locked by process {process};" in errors
     assert place.pid_file.read_text() == f"{process}\n"
     assert place.run("ctl", "stop")[0] == 0
 
 
 @pytest.mark.parametrize("left", ["", "1\n", "OURS\n", "999999999\n"])
 def test_a_stale_pid_file_is_recognised(place: Place, left: str) -> None:
-    """Whatever process has that number now, it is not signalled, and it does not hinder the next start."""
+    """A process that has this number now is not signalled, and does not prevent the next start."""
     place.pid_file.write_text(left.replace("OURS", str(os.getpid())))
     status, _, errors = place.run("ctl", "stop")
     assert (status, "no server runs" in errors) == (1, True)
@@ -206,8 +206,8 @@ def test_a_stale_pid_file_is_recognised(place: Place, left: str) -> None:
     assert place.run("ctl", "stop")[0] == 0
 
 
-def test_killed_without_a_word(make_place: Callable[[str], Place], mode: str) -> None:
-    """Its lock ends with it, although it could not take its pid file away; children do not hold it."""
+def test_the_server_is_killed(make_place: Callable[[str], Place], mode: str) -> None:
+    """The lock ends with the server, although the pid file stays. Children do not hold the lock."""
     place = make_place(mode)
     process = place.begin()
     with connect(place.port) as client:
@@ -223,15 +223,15 @@ def test_killed_without_a_word(make_place: Callable[[str], Place], mode: str) ->
     assert place.run("ctl", "stop")[0] == 0
 
 
-def test_who_holds_the_lock_is_who_counts(place: Place) -> None:
-    """Not the number in the file: another process may have written it there."""
+def test_the_holder_of_the_lock_counts(place: Place) -> None:
+    """The number in the file does not: another process may have written it."""
     with open(place.pid_file, "w+") as file:
         file.write(f"{os.getpid()}\n")
         file.flush()
         assert place.run("ctl", "stop")[0] == 1
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         status, _, errors = place.run("serve", "--daemon")
-        assert (status, f"process {os.getpid()} serves with it" in errors) == (1, True)
+        assert (status, f"is locked by process {os.getpid()};" in errors) == (1, True)
 
 
 def test_ctl_without_a_pid_file(place: Place) -> None:
@@ -240,16 +240,16 @@ def test_ctl_without_a_pid_file(place: Place) -> None:
         status, _, errors = place.run("ctl", command)
         assert (status, "daemon.pid_file is not set" in errors) == (1, True), errors
     status, _, errors = place.run("ctl", "status")
-    assert (status, "no status to be had" in errors) == (1, True), errors
+    assert (status, "no status available" in errors) == (1, True), errors
 
 
-def test_a_reload_that_fails_is_heard_of(place: Place) -> None:
+def test_a_reload_that_fails_is_reported(place: Place) -> None:
     process = place.begin()
     place.write(limits="idle_s = -1\n")
     status, _, errors = place.run("ctl", "reload")
     assert (status, "limits.idle_s = -1" in errors) == (2, True), errors
     place.write()
-    with socket.create_server(("127.0.0.1", 0)) as other:  # only the server finds that out
+    with socket.create_server(("127.0.0.1", 0)) as other:  # only the server can notice that
         taken = f'"127.0.0.1:{other.getsockname()[1]}"'
         place.file.write_text(place.file.read_text().replace("listen = [", f"listen = [{taken}, "))
         status, _, errors = place.run("ctl", "reload")
@@ -263,7 +263,7 @@ def test_a_reload_that_fails_is_heard_of(place: Place) -> None:
 
 
 def test_what_a_reload_would_change(make_place: Callable[[str], Place], mode: str) -> None:
-    """Of what runs, with what was said on its command line; not of what the file said when it began."""
+    """Compared with the running settings, command line included, not with the file at the start."""
     place = make_place(mode)
     status, said, _ = place.run("serve", "--daemon", "--max-clients", "99")
     assert status == 0, said
@@ -280,7 +280,7 @@ def test_what_a_reload_would_change(make_place: Callable[[str], Place], mode: st
     assert (status, errors) == (2, "httpmini: config diff takes one file or two, not 3\n")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch users")
 def test_what_runs_is_not_shown_to_others(place: Place) -> None:
     process = place.begin()
     folder = Path(f"/proc/{process}/fd")
@@ -300,13 +300,13 @@ def test_the_pid_file_moves_with_a_reload(place: Place) -> None:
     place.file.write_text(place.file.read_text().replace('"httpmini.pid"', '"other.pid"'))
     os.kill(process, signal.SIGHUP)
     other = place.folder / "other.pid"
-    eventually(lambda: other.exists() and other.read_text() == f"{process}\n", "it has the other one")
-    eventually(lambda: not place.pid_file.exists(), "it has left the first")
+    eventually(lambda: other.exists() and other.read_text() == f"{process}\n", "it has locked the other file")
+    eventually(lambda: not place.pid_file.exists(), "it has removed the first one")
     assert place.run("ctl", "stop") == (0, f"process {process} has ended\n", "")
     assert not other.exists()
 
 
-def test_status_by_a_unix_socket(place: Place) -> None:
+def test_status_through_a_unix_socket(place: Place) -> None:
     place.file.write_text(place.file.read_text().replace(f'"127.0.0.1:{place.port}"', '"unix:http"'))
     process = place.begin()
     status, said, errors = place.run("ctl", "status")
@@ -329,7 +329,7 @@ def test_status_is_shown_again_and_again(place: Place) -> None:
     assert place.run("ctl", "stop")[0] == 0
 
 
-def test_standard_output_that_nobody_sees(place: Place) -> None:
+def test_standard_output_goes_nowhere(place: Place) -> None:
     place.file.write_text(place.file.read_text().replace('"access.log"', '"stdout"'))
     status, _, errors = place.run("serve", "--daemon")
     assert status == 0
@@ -339,7 +339,7 @@ def test_standard_output_that_nobody_sees(place: Place) -> None:
 
 @pytest.mark.parametrize("name", ["café".encode("latin-1"), "mit Ümlaut".encode()])
 def test_what_runs_with_a_strange_name(place: Place, name: bytes) -> None:
-    """A root whose name is not UTF-8 can only be said on the command line."""
+    """A root whose name is not UTF-8 can be named on the command line only."""
     strange = os.fsdecode(name)
     (place.folder / strange).mkdir()
     status, said, _ = place.run("serve", strange, "--daemon")

@@ -1,4 +1,4 @@
-"""From root to somebody else, for good. These tests need root, as the thing itself does."""
+"""Switching from root to another user, for good. These tests need root, as the switch itself does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from tests.support.processes import WAIT_S, ServerProcess, processes_of_session
 from tests.support.wire import connect, get, read_head
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch users")
 
 PLANTED = ("-m", "tests.support.planted_build")
 NOBODY = 65534
@@ -23,7 +23,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that everybody may enter, with a site in it."""
+    """A folder that any user may enter, with a site in it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -67,12 +67,12 @@ def test_no_way_back(place: Path, mode: str) -> None:
     finally:
         server.kill()
     assert (place / "log" / "access.log").stat().st_uid == NOBODY
-    # It may not take the file away, but nothing is left in it.
+    # It may not remove the file, but has emptied it.
     assert (place / "run" / "pid").read_text() == ""
 
 
 def test_a_low_port(place: Path) -> None:
-    """It is taken first."""
+    """The port is bound before the switch."""
     port = next(port for port in range(1000, 1024) if _is_free(port))
     arguments = ["serve", str(place / "www"), "-c", str(place / "c.toml"), "--port", str(port)]
     (place / "c.toml").write_text('[daemon]\nuser = "65534"\n')
@@ -102,7 +102,7 @@ WRONG: dict[str, tuple[str, tuple[str, ...], int, str]] = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_cannot_be(place: Path, what: str) -> None:
+def test_wrong_identities(place: Path, what: str) -> None:
     text, arguments, status, fragment = WRONG[what]
     (place / "c.toml").write_text(f"[daemon]\n{text}\n")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The kernel keeps the server to its folders, whatever mistakes it has: here with a hole in it, on purpose."""
+"""The kernel keeps the server to its folders, whatever bugs it has: these tests run a build with a hole in it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def begin(root: Path) -> Iterator[Begin]:
-    """Start the planted build with these lines in its file."""
+    """Start the planted build with the given lines in its config file."""
     servers: list[ServerProcess] = []
-    # Not beside the secret: the folder of the file can be read, because the file is read again.
+    # Not beside the secret: the server may read the folder of its config file, because a reload reads that again.
     (root.parent / "etc").mkdir()
     file = root.parent / "etc" / "httpmini.toml"
 
@@ -54,7 +54,7 @@ def settings(mode: str, root: Path, more: str = "") -> str:
 
 @pytest.mark.parametrize("sandbox", ["auto", "off"])
 def test_a_hole_leads_nowhere(begin: Begin, root: Path, mode: str, sandbox: str) -> None:
-    """And without the sandbox it would, or this would show nothing."""
+    """Without the sandbox it does lead somewhere, or this would prove nothing."""
     server = begin(settings(mode, root, f'sandbox = "{sandbox}"\n'))
     assert ("sandbox Landlock" in server.banner) == (sandbox == "auto")
     status, _, body = get(server.port, f"/planted/read{root.parent}/secret")
@@ -70,8 +70,8 @@ def test_a_hole_leads_nowhere(begin: Begin, root: Path, mode: str, sandbox: str)
     assert get(server.port, "/small.txt")[0] == 200
 
 
-def test_everything_else_goes_on(begin: Begin, root: Path, mode: str) -> None:
-    """Logs are made anew, pages are drawn, the file is read again, passwords are checked."""
+def test_everything_else_works(begin: Begin, root: Path, mode: str) -> None:
+    """Logs are created again, pages are rendered, the config file is reloaded, passwords are checked."""
     log = root.parent / "log"
     log.mkdir()
     (root / "private").mkdir()
@@ -91,7 +91,7 @@ def test_everything_else_goes_on(begin: Begin, root: Path, mode: str) -> None:
 
 
 def test_a_later_root(begin: Begin, root: Path, mode: str) -> None:
-    """One outside is refused, with what would be right; one that was named at the start is taken."""
+    """A reload refuses a root outside the sandbox and says what to do; it accepts one that was named at the start."""
     other, named = root.parent / "other", root.parent / "named"
     for folder in (other, named):
         folder.mkdir()
@@ -115,7 +115,7 @@ def test_a_later_root(begin: Begin, root: Path, mode: str) -> None:
         assert "that needs a new start" in server.wait_for_line(" not reloaded: ", number)
 
 
-def test_a_root_that_is_gone_or_another(begin: Begin, root: Path, mode: str) -> None:
+def test_a_root_that_vanishes_or_is_replaced(begin: Begin, root: Path, mode: str) -> None:
     server = begin(settings(mode, root))
     root.rename(root.parent / "moved")
     assert get(server.port, "/small.txt")[0] == 404

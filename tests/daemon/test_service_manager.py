@@ -1,4 +1,4 @@
-"""What a service manager is told, and the sockets that it gives: sd_notify(3), systemd-socket-activate(1)."""
+"""Notifications for a service manager, and sockets inherited from it: sd_notify(3), systemd-socket-activate(1)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def manager(tmp_path: Path) -> Iterator[socket.socket]:
-    """Where the datagrams arrive."""
+    """The socket that receives the notifications."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.settimeout(WAIT_S)
         sock.bind(str(tmp_path / "notify"))
@@ -42,7 +42,7 @@ def heard(manager: socket.socket) -> dict[str, str]:
     return dict(line.split("=", 1) for line in manager.recv(4096).decode().splitlines())
 
 
-def test_each_step_is_told(start: StartServer, root: Path, mode: str, manager: socket.socket) -> None:
+def test_each_step_is_reported(start: StartServer, root: Path, mode: str, manager: socket.socket) -> None:
     wrapper = ("env", f"NOTIFY_SOCKET={manager.getsockname()}")
     config = f'[server]\nmode = "{mode}"\n'
     server = start(root, config=config, wrapper=wrapper)
@@ -56,7 +56,7 @@ def test_each_step_is_told(start: StartServer, root: Path, mode: str, manager: s
     assert heard(manager) == {"READY": "1", "STATUS": title}
 
     file = next(root.parent.glob("config-*.toml"))
-    file.write_text("[limits]\nidle_s = -1\n")  # refused: it is as ready as it was before
+    file.write_text("[limits]\nidle_s = -1\n")  # refused: the server is as ready as before
     server.process.send_signal(signal.SIGHUP)
     assert heard(manager)["RELOADING"] == "1"
     assert heard(manager) == {"READY": "1", "STATUS": title}
@@ -77,13 +77,13 @@ def test_the_name_may_be_abstract(start: StartServer, root: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["nowhere", "/nowhere/at/all", "", "vsock:1:2"])
-def test_nobody_listens(start: StartServer, root: Path, place: str) -> None:
+def test_without_a_service_manager(start: StartServer, root: Path, place: str) -> None:
     server = start(root, wrapper=("env", f"NOTIFY_SOCKET={place}"))
     assert get(server.port, "/small.txt")[2] == b"small"
 
 
 def test_the_watchdog_is_fed(start: StartServer, root: Path, mode: str, manager: socket.socket) -> None:
-    """While nothing happens, and while somebody is served for long."""
+    """Both while nothing happens and during a long transfer."""
     wrapper = ("env", f"NOTIFY_SOCKET={manager.getsockname()}", "WATCHDOG_USEC=400000")
     server = start(root, "--mode", mode, wrapper=wrapper)
     assert heard(manager)["READY"] == "1"
@@ -94,7 +94,7 @@ def test_the_watchdog_is_fed(start: StartServer, root: Path, mode: str, manager:
         read_head(client)
         for _ in range(5):
             assert heard(manager) == {"WATCHDOG": "1"}
-            client.recv(65536)  # slow, not gone
+            client.recv(65536)  # slow but alive
 
 
 def test_the_watchdog_of_another_process(start: StartServer, root: Path, manager: socket.socket) -> None:
@@ -105,11 +105,15 @@ def test_the_watchdog_of_another_process(start: StartServer, root: Path, manager
     assert heard(manager)["STOPPING"] == "1"
 
 
-# Sockets that somebody else has opened.
+# Sockets that another program has opened.
 
 
 def activate(names: list[str], *arguments: str) -> tuple[ServerProcess, list[int], bytes]:
-    """The server, its ports, and what the client received for whom systemd-socket-activate began it."""
+    """Start the server through socket activation.
+
+    Returns:
+        The server, its ports, and what the client received whose connection started it.
+    """
     ports = [free_port() for _ in names]
     listen = [word for port in ports for word in ("-l", f"127.0.0.1:{port}")]
     environment = ("-E", "PYTHONPATH", "-E", "PYTHONDONTWRITEBYTECODE")
@@ -129,7 +133,7 @@ def _joined(thread: threading.Thread, received: list[bytes]) -> bytes:
 
 
 def _wake(port: int) -> bytes:
-    eventually(lambda: accepts(port), "somebody listens")
+    eventually(lambda: accepts(port), "the port is open")
     with connect(port) as client:
         client.sendall(b"GET /small.txt HTTP/1.0\r\n\r\n")
         return read_all(client)
@@ -147,8 +151,8 @@ def activated(root: Path) -> Iterator[list[ServerProcess]]:
             server.kill()
 
 
-def test_sockets_that_are_given_are_used(activated: list[ServerProcess], root: Path, mode: str) -> None:
-    """All of them, where the settings name none; also the client that had connected before there was a server."""
+def test_inherited_sockets_are_used(activated: list[ServerProcess], root: Path, mode: str) -> None:
+    """All of them if the settings name none. A client that connected before the server ran is served too."""
     server, ports, received = activate(["one", "two"], str(root), "--mode", mode)
     activated.append(server)
     assert received.endswith(b"\r\n\r\nsmall")
@@ -168,7 +172,7 @@ def test_sockets_are_chosen_by_name(activated: list[ServerProcess], root: Path, 
     assert get(admin, "/small.txt")[0] == 404
     assert get(admin, "/-/health")[2] == b"ok\n"
 
-    # A reload keeps them; one that is no longer wanted is not ended for those who gave it.
+    # A reload keeps them. A socket that is no longer used is not shut down, because its owner still has it.
     file.write_text(text.format(more=f', "127.0.0.1:{other}"'))
     server.process.send_signal(signal.SIGHUP)
     server.wait_for_line(" reloaded: ")
@@ -176,7 +180,7 @@ def test_sockets_are_chosen_by_name(activated: list[ServerProcess], root: Path, 
     file.write_text(text.format(more=f', "127.0.0.1:{other}"').replace('"systemd:web", ', ""))
     server.process.send_signal(signal.SIGHUP)
     server.wait_for_line(" reloaded: ", 2)
-    with connect(web) as client:  # it waits there, as systemd wants it to
+    with connect(web) as client:  # the client waits, as systemd intends
         client.sendall(b"GET /small.txt HTTP/1.0\r\n\r\n")
         file.write_text(text.format(more=""))
         server.process.send_signal(signal.SIGHUP)
@@ -185,7 +189,7 @@ def test_sockets_are_chosen_by_name(activated: list[ServerProcess], root: Path, 
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_a_name_that_was_not_given(root: Path, given: bool) -> None:
+def test_an_unknown_socket_name(root: Path, given: bool) -> None:
     file = root.parent / "named.toml"
     file.write_text('[server]\nlisten = ["systemd:wbe"]\n')
     arguments = [sys.executable, "-m", "httpmini", "serve", str(root), "-c", str(file)]
@@ -195,7 +199,7 @@ def test_a_name_that_was_not_given(root: Path, given: bool) -> None:
         arguments = [*wrapper, "-E", "PYTHONPATH", *arguments]
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE)
     if given:
-        eventually(lambda: accepts(port), "somebody listens")
+        eventually(lambda: accepts(port), "the port is open")
     _, errors = process.communicate(timeout=WAIT_S)
     known = '"systemd:web"' if given else "none at all"
     assert (process.returncode, f"it was given: {known}" in errors.decode()) == (1, True), errors

@@ -1,4 +1,4 @@
-"""The files in conf/ that make a service of it."""
+"""The files in conf/ that run httpmini as a service."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.support.wire import get
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = "/opt/httpmini/bin/httpmini"
-# What systemd itself calls safe ends at 1.9; ours stays below this, in tenths (systemd.exec(5), systemd-analyze(1)).
+# In tenths. systemd calls a unit safe up to 1.9; ours stays below this (systemd.exec(5), systemd-analyze(1)).
 EXPOSURE_TENTHS = 4
 
 
 @pytest.fixture
 def units(tmp_path: Path) -> list[Path]:
-    """The units with a command that there is on this machine."""
+    """The units, with a command that exists on this machine."""
     command = Path(sys.executable).with_name("httpmini")
     assert command.exists()
     copies = []
@@ -54,7 +54,7 @@ def test_little_is_left_open(units: list[Path]) -> None:
 
 
 def _system_calls() -> dict[str, set[str]]:
-    """The groups of them that systemd knows, with what is in each."""
+    """Return systemd's groups of system calls with their members."""
     groups: dict[str, set[str]] = {}
     for line in analyse("syscall-filter").stdout.splitlines():
         if line.startswith("@"):
@@ -69,7 +69,7 @@ def _resolve(name: str, groups: dict[str, set[str]]) -> set[str]:
 
 
 def test_no_system_call_is_missing(start: StartServer, tmp_path: Path, mode: str) -> None:
-    """The unit allows all that the server uses: its sandbox, limits, a reload, pages, files that are large."""
+    """The unit allows every call that the server makes: for its sandbox, limits, a reload, pages and large files."""
     allowed: set[str] = set()
     groups = _system_calls()
     for line in re.findall(
@@ -91,7 +91,7 @@ def test_no_system_call_is_missing(start: StartServer, tmp_path: Path, mode: str
     os.kill(process, signal.SIGHUP)
     server.wait_for_line("(?<!not) reloaded: ")
     assert len(get(server.port, "/large.bin")[2]) == 3_000_000
-    os.kill(process, signal.SIGTERM)  # strace itself does not pass signals on
+    os.kill(process, signal.SIGTERM)  # strace does not pass signals on
     assert server.wait() == 0
     used = {line.split()[-1] for line in counts.read_text().splitlines()[2:-2]}
     assert {"landlock_restrict_self", "sendfile", "memfd_create"} <= used
@@ -99,7 +99,7 @@ def test_no_system_call_is_missing(start: StartServer, tmp_path: Path, mode: str
 
 
 def test_a_drain_ends_in_time() -> None:
-    """The service manager waits longer than ``drain_s``."""
+    """The service manager waits longer than ``drain_s`` before it kills the server."""
     drain_s = next(float(row.default) for row in rows() if row.key == "limits.drain_s")
     unit = (ROOT / "conf/systemd/httpmini.service").read_text()
     script = (ROOT / "conf/openrc/httpmini").read_text()
@@ -110,7 +110,7 @@ def test_a_drain_ends_in_time() -> None:
 
 
 def test_the_config_file_is_right(tmp_path: Path) -> None:
-    """But for its folders, which there are on a machine that it is made for."""
+    """Its folders exist only on the machine that it is made for, so they are created here."""
     text = (ROOT / "conf/systemd/httpmini.toml").read_text()
     for folder in ("/srv/www", "/var/log/httpmini", "/run/httpmini"):
         assert f'"{folder}' in text
@@ -123,22 +123,22 @@ def test_the_config_file_is_right(tmp_path: Path) -> None:
     assert subprocess.run(command, capture_output=True, timeout=WAIT_S, check=False).returncode == 0
 
 
-def test_the_script_is_one() -> None:
+def test_the_openrc_script_is_executable_and_parses() -> None:
     script = ROOT / "conf/openrc/httpmini"
     assert script.stat().st_mode & 0o111
     done = subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_goes_into_the_image_is_there() -> None:
+def test_files_that_go_into_the_image_exist() -> None:
     for line in (ROOT / "conf/docker/Dockerfile").read_text().splitlines():
         if line.startswith("COPY ") and "--from" not in line:
             for source in line.split()[1:-1]:
                 assert (ROOT / source).exists(), source
 
 
-def test_what_kubernetes_is_told(tmp_path: Path) -> None:
-    """The settings are right, every port is listened on, and a drain ends before the process is killed."""
+def test_the_kubernetes_manifest(tmp_path: Path) -> None:
+    """Its settings are right, the server listens on every port, and a drain ends before the process is killed."""
     parts = {part["kind"]: part for part in yaml.safe_load_all((ROOT / "conf/kubernetes/httpmini.yaml").read_text())}
     text = parts["ConfigMap"]["data"]["httpmini.toml"]
     assert '"/srv/www"' in text

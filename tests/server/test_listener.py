@@ -1,4 +1,4 @@
-"""Where to listen, as people write it."""
+"""Endpoints as operators write them, and the TCP listeners opened for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from contextlib import ExitStack
 import pytest
 
 from httpmini.errors import CannotRun
-from httpmini.server.listeners.tcp import Endpoint, endpoint_of, open_listeners, parse_endpoint
+from httpmini.server.listeners.endpoint import Endpoint, parse_endpoint
+from httpmini.server.listeners.tcp import endpoint_of, open_listeners
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_endpoints(text: str, host: str, port: str, spelt: str) -> None:
         ("local\0host:8080", "."),
     ],
 )
-def test_what_is_no_endpoint(text: str, remedy: str) -> None:
+def test_wrong_endpoints(text: str, remedy: str) -> None:
     with pytest.raises(ValueError, match=remedy):
         parse_endpoint(text)
 
@@ -96,7 +97,7 @@ def test_a_listener_listens(text: str, family: socket.AddressFamily, host: str) 
         stack.enter_context(socket.create_connection((host, port), 20))  # 0.0.0.0 connects to this machine
 
 
-def test_no_host_is_every_address_with_a_socket_for_each_family() -> None:
+def test_no_host_means_every_address_with_a_socket_for_each_family() -> None:
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in open_all(":0")]
         hosts = {listener.getsockname()[0] for listener in listeners}
@@ -118,7 +119,7 @@ def test_no_host_is_every_address_with_a_socket_for_each_family() -> None:
         ("a..invalid:0", ["not a host name"]),
     ],
 )
-def test_where_one_cannot_listen(text: str, fragments: list[str]) -> None:
+def test_endpoints_that_cannot_be_listened_on(text: str, fragments: list[str]) -> None:
     before = os.listdir("/proc/self/fd")
     with pytest.raises(CannotRun) as caught:
         open_all("127.0.0.1:0", text)

@@ -1,4 +1,4 @@
-"""Lines of the access log wait for each other: none is lost, none is late, and they are in order; in every mode."""
+"""Lines of the access log are written in batches: none is lost or late, and they are in order, in every mode."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.wire import connect, read_answer
 KEEP = b"GET /ten.txt HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
 TEN = b"0123456789"
 ROUNDS = 250
-SIZE = 200 * 1024  # small enough to be kept
-PIPELINED = 100  # 20 MB: more than any socket buffers
+SIZE = 200 * 1024  # small enough to be cached
+PIPELINED = 100  # 20 MB: more than any socket buffer holds
 
 
-def test_every_answer_has_its_line(start: StartServer, old_site: Path, mode: str, tmp_path: Path) -> None:
-    """Connections are told apart by the query, every other request is octet for octet the same, none is a full batch.
+def test_every_response_has_its_line(start: StartServer, old_site: Path, mode: str, tmp_path: Path) -> None:
+    """The query tells connections apart, every other request is the same octet for octet, and no batch is full.
 
-    They are still open when the server is told to stop.
+    The connections are still open when the server is told to stop.
     """
     log = tmp_path / "access.log"
     server = start(old_site, "--mode", mode, config=f'[log]\naccess = "{log}"\n')
@@ -49,7 +49,7 @@ def test_every_answer_has_its_line(start: StartServer, old_site: Path, mode: str
     assert all(line.endswith(' HTTP/1.1" 200 10 "-" "-"') for line in lines)
 
 
-def test_pipelined_answers_have_their_lines(start: StartServer, old_site: Path, mode: str) -> None:
+def test_pipelined_responses_have_their_lines(start: StartServer, old_site: Path, mode: str) -> None:
     server = start(old_site, "--mode", mode)
     with connect(server.port) as sock:
         for number in range(20):
@@ -63,7 +63,7 @@ def test_pipelined_answers_have_their_lines(start: StartServer, old_site: Path, 
 
 
 def test_lines_come_without_further_requests(start: StartServer, old_site: Path, mode: str) -> None:
-    """Of answers that were made, and of those that lay ready; the connection stays open and says nothing."""
+    """Both for built and for cached responses, while the connection stays open and silent."""
     server = start(old_site, "--mode", mode)
     with connect(server.port) as sock:
         for count in range(1, 6):
@@ -74,15 +74,15 @@ def test_lines_come_without_further_requests(start: StartServer, old_site: Path,
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root with a page that is large, and old enough to be kept."""
+    """A root with a page that is large, and old enough to be cached."""
     root = write_tree(tmp_path_factory.mktemp("large"), {"page": b"x" * SIZE})
     written = (root / "page").stat().st_ctime
     eventually(lambda: time.time() > written + SETTLED_S, "the page is old")
     return root
 
 
-def test_an_answer_that_is_cut_off_has_a_line_with_what_was_sent(start: StartServer, large: Path, mode: str) -> None:
-    """A client asks for much, reads one answer and a bit, and is gone."""
+def test_a_response_that_is_cut_off_has_a_line_with_the_bytes_sent(start: StartServer, large: Path, mode: str) -> None:
+    """A client requests a lot, reads one response and a bit, and disconnects."""
     server = start(large, "--mode", mode)
     with connect(server.port) as sock:
         sock.sendall(KEEP.replace(b"ten.txt", b"page") * PIPELINED)

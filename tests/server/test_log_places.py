@@ -1,4 +1,4 @@
-"""Where logs go: files that are moved away, logrotate, syslog, the journal; and who reads them: goaccess, lnav."""
+"""Destinations of logs (files that are moved away, logrotate, syslog, the journal) and readers (goaccess, lnav)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PER_CLIENT = 400
 
 
 def ask_much(port: int, begin: int) -> None:
-    """Requests with a number each: half of them on kept connections, half on connections of their own."""
+    """Send numbered requests: half of them on kept connections, half on new ones."""
     for number in range(begin, begin + PER_CLIENT, 2):
         get(port, f"/ten.txt?n={number}")
         with connect(port) as sock:
@@ -43,13 +43,13 @@ def _has_grown(log: Path, size: int, clients: list[threading.Thread]) -> bool:
 
 
 def under_load(port: int, log: Path, rotate: Callable[[], object], times: int) -> None:
-    """Call ``rotate`` so often while clients ask, or until they have done; each time ``log`` has new lines."""
+    """Call ``rotate`` up to ``times`` times while clients send requests, each time after ``log`` has got new lines."""
     clients = [threading.Thread(target=ask_much, args=(port, n * PER_CLIENT)) for n in range(CLIENTS)]
     for client in clients:
         client.start()
     for _ in range(times):
         size = log.stat().st_size if log.exists() else 0
-        eventually(partial(_has_grown, log, size, clients), "there are lines, or the clients have done")
+        eventually(partial(_has_grown, log, size, clients), "there are lines, or the clients are done")
         if log.exists():
             rotate()
     for client in clients:
@@ -58,16 +58,16 @@ def under_load(port: int, log: Path, rotate: Callable[[], object], times: int) -
 
 
 def assert_each_once(folder: Path) -> None:
-    """Every request has one line, in whichever of the files."""
+    """Check that every request has exactly one line in all files together."""
     files = [path for path in folder.iterdir() if path.name.startswith("access")]
     assert len(files) > 1, "it was rotated"
-    assert "-" not in "".join(path.name for path in files), "logrotate had nothing to clear away"
+    assert "-" not in "".join(path.name for path in files), "logrotate had no leftovers to move away"
     numbers = Counter(re.findall(r"n=(\d+)", "".join(path.read_text() for path in files)))
     assert numbers == dict.fromkeys(map(str, range(CLIENTS * PER_CLIENT)), 1)
 
 
 @pytest.mark.parametrize("signalled", [False, True], ids=["by itself", "SIGUSR1"])
-def test_a_log_that_is_moved_away_is_made_anew(
+def test_a_log_that_is_moved_away_is_created_again(
     start: StartServer, old_site: Path, mode: str, tmp_path: Path, signalled: bool
 ) -> None:
     log = tmp_path / "logs" / "access.log"
@@ -108,12 +108,12 @@ def test_logrotate(start: StartServer, old_site: Path, mode: str, tmp_path: Path
     assert_each_once(folder)
 
 
-def test_a_folder_that_is_gone_costs_no_answer(start: StartServer, site: Path, mode: str, tmp_path: Path) -> None:
-    """The lines go on into the file that nobody sees any more, and into the new one once there can be one."""
+def test_a_folder_that_is_gone_costs_no_response(start: StartServer, site: Path, mode: str, tmp_path: Path) -> None:
+    """Lines still go to the file that was moved away, and to a new one as soon as it can be created."""
     folder = tmp_path / "logs"
     folder.mkdir()
     log = folder / "access.log"
-    # For the sandbox, the folder that comes later is another one.
+    # To the sandbox, the folder that is created later is another one.
     server = start(site, "--mode", mode, config=f'[log]\naccess = "{log}"\n[daemon]\nsandbox = "off"\n')
     folder.rename(tmp_path / "moved")
     for number in range(3):
@@ -140,7 +140,7 @@ JOURNAL = re.compile(r"MESSAGE=(.*)\nPRIORITY=(\d)\nSYSLOG_IDENTIFIER=httpmini\n
 def test_the_systems_log(
     start: StartServer, site: Path, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """A line for an answer has priority 6 (info), and one that says that all slots are taken 4 (warning)."""
+    """A response is logged with priority 6 (info), "all slots are taken" with 4 (warning)."""
     monkeypatch.setenv(f"HTTPMINI_{place.upper()}", str(tmp_path / "log"))
     settings = (
         f'[server]\nmax_clients = 1\nworkers = 1\nmode = "{mode}"\n[log]\naccess = "{place}"\nerror = "{place}"\n'
@@ -162,12 +162,12 @@ def test_the_systems_log(
                 found.append((int(fields[2]), fields[1]))
         texts = sorted((level, text.split(" - - [")[0].split(":")[0]) for level, text in found)
         assert texts == [(4, "max_clients reached"), (5, "max_clients left"), (6, "127.0.0.1")]
-    assert get(server.port, "/ten.txt")[0] == 200, "nobody listens there any more"
+    assert get(server.port, "/ten.txt")[0] == 200, "without a log daemon"
     (tmp_path / "log").unlink()
     with datagrams(tmp_path / "log") as listening:
         assert get(server.port, "/ten.txt")[0] == 200
         said = [listening.recv(65536).decode() for _ in range(2)]
-        if mode != "forking":  # where each child counts for itself, as each worker does: so there is one
+        if mode != "forking":  # there each child counts its own lost lines
             assert any("lines were lost here" in text for text in said), said
 
 
@@ -184,7 +184,7 @@ def test_no_system_log(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def documented(beginning: str, log: Path) -> list[str]:
-    """The command of docs/logs.md that begins so, for ``log``."""
+    """Return the command in docs/logs.md that starts with ``beginning``, applied to ``log``."""
     lines = (REPOSITORY / "docs/logs.md").read_text().splitlines()
     [line] = [line.strip() for line in lines if line.strip().startswith(beginning)]
     return [str(log) if word == "access.log" else word for word in shlex.split(line, comments=True)]
@@ -192,7 +192,7 @@ def documented(beginning: str, log: Path) -> list[str]:
 
 @pytest.fixture(params=["common", "combined", "json"])
 def written(request: pytest.FixtureRequest, start: StartServer, site: Path, tmp_path: Path) -> tuple[str, Path]:
-    """A log in one of the formats: three answers, a file that is not there, three that are refused."""
+    """A log in one of the formats: three responses, a missing file, three refused requests."""
     log = tmp_path / "access.log"
     server = start(site, config=f'[log]\naccess = "{log}"\nformat = "{request.param}"\n')
     for target in ("/ten.txt", "/ten.txt?query", "/", "/nothing"):
@@ -214,7 +214,7 @@ def test_goaccess_reads_it(written: tuple[str, Path], tmp_path: Path) -> None:
         [*command, "--no-global-config", "-o", str(report)], capture_output=True, timeout=WAIT_S, check=True
     )
     general = json.loads(report.read_text())["general"]
-    # What is not HTTP has no method and no target: goaccess counts such lines as failed. It reads all others.
+    # A line for bytes that are not HTTP has no method and no target. goaccess counts it as failed; it reads the others.
     assert (general["total_requests"], general["unique_not_found"]) == (7, 1), done
     assert general["valid_requests"] >= 5
     assert general["bandwidth"] > 20
@@ -233,13 +233,13 @@ def test_lnav_reads_it(written: tuple[str, Path], tmp_path: Path) -> None:
     done = subprocess.run([lnav, *command[1:]], env=home, capture_output=True, text=True, timeout=WAIT_S, check=True)
     counts = dict(line.split()[:2] for line in done.stdout.splitlines()[1:])
     expected = {"200": "3", "400": "2", "404": "1", "405": "1"}
-    if form != "json":  # what is not HTTP is a line in which lnav finds no method, and leaves the fields empty
+    if form != "json":  # lnav finds no method in a line for bytes that are not HTTP, and leaves its fields empty
         expected |= {"400": "1", "<NULL>": "1"}
     assert counts == expected, done.stdout
 
 
-def test_a_full_disk_costs_lines_and_no_answer(site: Path, mode: str, tmp_path: Path) -> None:
-    """A file system of its own, of a few pages: how many lines are missing is said as soon as there is room."""
+def test_a_full_disk_costs_lines_and_no_response(site: Path, mode: str, tmp_path: Path) -> None:
+    """On a file system of a few pages, the number of missing lines is logged as soon as there is room again."""
     folder = tmp_path / "logs"
     folder.mkdir()
     (tmp_path / "httpmini.toml").write_text(
@@ -267,7 +267,7 @@ def test_a_full_disk_costs_lines_and_no_answer(site: Path, mode: str, tmp_path: 
         server.kill()
     lost = sum(int(count) for count in re.findall(r"^\((\d+) lines were lost here\)$", text, re.MULTILINE))
     written = len(re.findall(r'^\S+ - - .*"GET /ten\.txt\?\d+ HTTP/1\.0" 200 10 .*$', text, re.MULTILINE))
-    if mode == "forking":  # each child has its own, and ends with it
+    if mode == "forking":  # each child counts its own, and the count dies with it
         assert written < asked
     else:
         assert lost > 0

@@ -1,4 +1,4 @@
-"""The access log of a running server: real byte counts, lines that cannot be forged, every refusal, any place."""
+"""The access log of a running server: real byte counts, lines that cannot be forged, every refusal, any destination."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_one_line_for_each(start: StartServer, site: Path, mode: str, data: byte
         server.wait_for_line(r'"GET /ten.txt HTTP/1.0" 200 10 ', count=2)
     server.wait_for_line(re.escape(f'"{line}" {status} '))
     lines = server.access_lines()
-    if mode == "prefork":  # each worker writes when it has time, so the first request may be in the second line
+    if mode == "prefork":  # each worker writes when it is idle, so the first request may be in the second line
         lines.sort(key=lambda entry: f'"{line}" {status} ' not in entry)
     combined, _, why = lines[0].partition(" reason=")
     assert bool(why) == (status >= "400")
@@ -87,21 +87,21 @@ def test_into_a_file(start: StartServer, site: Path, mode: str, tmp_path: Path) 
     assert server.lines == [server.banner]
 
 
-def test_nowhere(start: StartServer, site: Path, mode: str) -> None:
+def test_off(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, config=f'[server]\nmode = "{mode}"\n[log]\naccess = "off"\n')
     assert get(server.port, "/ten.txt")[0] == 200
     assert server.stop() == 0
     assert server.lines == [server.banner]
 
 
-def test_a_full_disk_costs_no_answer(start: StartServer, site: Path, mode: str) -> None:
+def test_a_full_disk_costs_no_response(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, config=f'[server]\nmode = "{mode}"\n[log]\naccess = "/dev/full"\n')
     for _ in range(3):
         assert get(server.port, "/ten.txt")[2] == b"0123456789"
 
 
-def test_a_reader_that_went_away_costs_no_answer(start: StartServer, site: Path, mode: str, tmp_path: Path) -> None:
-    """``httpmini serve | head -1``"""
+def test_a_reader_that_is_gone_costs_no_response(start: StartServer, site: Path, mode: str, tmp_path: Path) -> None:
+    """As with ``httpmini serve | head -1``."""
     server = start(site, "--mode", mode)
     assert server.process.stdout is not None
     server.stop_reading()
@@ -110,12 +110,12 @@ def test_a_reader_that_went_away_costs_no_answer(start: StartServer, site: Path,
 
 
 def _waiting_in(pipe: int) -> int:
-    """How many bytes can be read from it."""
+    """Return how many bytes can be read from a pipe."""
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-def test_a_reader_that_sleeps_costs_no_answer_and_no_end(site: Path, mode: str) -> None:
-    """A pipe that is full: lines are lost and counted, clients are answered, signals are heard."""
+def test_a_reader_that_sleeps_costs_no_response_and_no_shutdown(site: Path, mode: str) -> None:
+    """When the pipe is full, lines are lost and counted, clients get responses, and signals still work."""
     read_end, write_end = os.pipe()
     fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
     command = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini", "serve", str(site), "-p", "0"]
@@ -128,7 +128,7 @@ def test_a_reader_that_sleeps_costs_no_answer_and_no_end(site: Path, mode: str) 
         for _ in range(200):
             assert get(int(match[1]), "/ten.txt")[2] == b"0123456789"
         rest = b""
-        for _ in range(8):  # what was lost is said when there is room again
+        for _ in range(8):  # the number of lost lines is written when there is room again
             eventually(lambda: _waiting_in(read_end) > 0, "something is written")
             rest += os.read(read_end, 4096)
             for _ in range(5):
@@ -138,7 +138,7 @@ def test_a_reader_that_sleeps_costs_no_answer_and_no_end(site: Path, mode: str) 
         assert (process.returncode, errors) == (0, b"")
         while data := os.read(read_end, 4096):
             rest += data
-        if mode not in ("forking", "prefork"):  # each child counts its own
+        if mode not in ("forking", "prefork"):  # there each process counts its own
             assert re.search(rb"^\(\d+ lines were lost here\)$", rest, re.MULTILINE)
     finally:
         process.kill()
@@ -155,8 +155,8 @@ def test_standard_output_that_cannot_be_written(site: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_closed_standard_descriptors_are_nobody_elses(site: Path, tmp_path: Path) -> None:
-    """With 1 closed, the next file opened would get its number, and the access log would be written into it."""
+def test_closed_standard_descriptors_are_not_reused(site: Path, tmp_path: Path) -> None:
+    """With descriptor 1 closed, the next file opened would get its number, and the access log would end up in it."""
     config = tmp_path / "config.toml"
     config.write_text('[log]\nerror = "error.log"\n')
     port = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Many clients, one after the other and at once: nothing grows, nothing is limited to 1024 descriptors."""
+"""Many clients, in sequence and at once: nothing grows, and nothing is limited to 1024 descriptors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 
 @pytest.fixture
 def many_descriptors() -> Iterator[None]:
-    """Let this process have as many as the test needs."""
+    """Raise the limit of this process to what the test needs."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     yield
@@ -37,7 +37,7 @@ def _ask(port: int, count: int) -> None:
 
 def test_flat_after_10_000_requests(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode, config='[log]\naccess = "off"\n')
-    assert get(server.port, "/missing")[0] == 404  # so that what draws pages is loaded
+    assert get(server.port, "/missing")[0] == 404  # loads jinja2
     _ask(server.port, 1_000)
     threads, memory, descriptors = server.threads(), server.memory_kib(), server.descriptors()
     _ask(server.port, 9_000)
@@ -63,11 +63,11 @@ def test_descriptors_beyond_1023(start: StartServer, site: Path, many_descriptor
         ("EMFILE", "Too many open files"),
         ("ENOBUFS", "No buffer space available"),
         ("EPERM", "Operation not permitted"),  # a firewall
-        ("ENETDOWN", "Network is down"),  # accept(2) hands on what happened to the connection
+        ("ENETDOWN", "Network is down"),  # accept(2) passes on errors of the connection
         ("EPROTO", "Protocol error"),
     ],
 )
-def test_accept_that_fails_is_one_line_and_no_end(
+def test_accept_that_fails_costs_one_line_and_no_shutdown(
     start: StartServer, site: Path, tmp_path: Path, error: str, said: str
 ) -> None:
     inject = ("-e", "trace=accept4", "-e", f"inject=accept4:error={error}:when=1..3")
@@ -75,7 +75,7 @@ def test_accept_that_fails_is_one_line_and_no_end(
     assert get(server.port, "/ten.txt")[0] == 200
     server.wait_for_line(f"error: cannot accept: {said}; clients wait in the backlog until it is possible again")
     assert sum("cannot accept" in line for line in server.lines) == 1
-    os.kill(server.children()[0], signal.SIGTERM)  # strace itself does not pass signals on
+    os.kill(server.children()[0], signal.SIGTERM)  # strace does not pass signals on
     assert server.wait() == 0
 
 
@@ -97,7 +97,7 @@ def test_many_refused_do_not_take_the_descriptors_of_the_admitted(start: StartSe
 
 
 def test_deep_folders_and_many_threads(start: StartServer, tmp_path: Path) -> None:
-    """Threads walk at the same time; a walk must not hold a descriptor for each level."""
+    """Threads resolve paths at the same time; that must not take a descriptor for each level."""
     folder = tmp_path / "root" / "/".join("d" * 30)
     folder.mkdir(parents=True)
     (folder / "file.txt").write_text("deep")

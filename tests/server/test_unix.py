@@ -1,4 +1,4 @@
-"""Unix sockets: the same bytes by a path, whose permissions say who may connect."""
+"""Unix sockets: the same bytes through a path, whose permissions decide which clients may connect."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ def test_the_same_bytes(begin: Begin, root: Path, path: Path, mode: str) -> None
     assert sorted(os.listdir(path.parent)) == ["httpmini.toml", "root"]
 
 
-def test_the_permissions_are_as_they_are_said(begin: Begin, path: Path) -> None:
+def test_the_permissions_are_those_of_the_settings(begin: Begin, path: Path) -> None:
     server = begin(settings("select", path, 'socket_mode = "600"\n'))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert server.stop() == 0
 
 
-def test_one_that_was_left_behind_is_replaced(begin: Begin, path: Path, mode: str) -> None:
+def test_a_socket_without_a_listener_is_replaced(begin: Begin, path: Path, mode: str) -> None:
     server = begin(settings(mode, path))
     server.kill()
     assert path.exists()
@@ -106,7 +106,7 @@ def test_one_that_was_left_behind_is_replaced(begin: Begin, path: Path, mode: st
 
 
 @pytest.mark.parametrize("what", ["another server", "a full queue", "a file", "a link to a socket"])
-def test_what_is_not_ours_is_left_alone(root: Path, path: Path, what: str) -> None:
+def test_other_files_are_left_alone(root: Path, path: Path, what: str) -> None:
     other = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     waiting = []
     if what == "a file":
@@ -135,7 +135,7 @@ def test_what_is_not_ours_is_left_alone(root: Path, path: Path, what: str) -> No
         sock.close()
 
 
-def test_it_comes_and_goes_with_a_reload(begin: Begin, root: Path, path: Path, mode: str) -> None:
+def test_a_reload_adds_and_removes_it(begin: Begin, root: Path, path: Path, mode: str) -> None:
     file = root.parent / "httpmini.toml"
     server = begin(settings(mode, path))
     port = int(server.urls[0].rstrip("/").rpartition(":")[2])
@@ -150,7 +150,7 @@ def test_it_comes_and_goes_with_a_reload(begin: Begin, root: Path, path: Path, m
     file.write_text(settings(mode, path).replace(f'"unix:{path.name}", ', ""))
     server.process.send_signal(signal.SIGHUP)
     server.wait_for_line("(?<!not) reloaded: ", 2)
-    eventually(lambda: not path.exists(), "it is taken away")
+    eventually(lambda: not path.exists(), "it is removed")
     assert get(port, "/small.txt")[0] == 200
     file.write_text(settings(mode, path))
     server.process.send_signal(signal.SIGHUP)
@@ -161,8 +161,8 @@ def test_it_comes_and_goes_with_a_reload(begin: Begin, root: Path, path: Path, m
     server.assert_clean_end()
 
 
-def test_a_proxy_may_be_there(begin: Begin, path: Path, mode: str) -> None:
-    """Then what it says counts; without that, rules about addresses say nothing of who comes in here."""
+def test_a_proxy_may_connect_through_it(begin: Begin, path: Path, mode: str) -> None:
+    """The client is then the one in its forwarding header; address rules apply to that one, not to the proxy."""
     server = begin(settings(mode, path, 'deny = ["192.0.2.0/24"]\n[proxies]\ntrusted = ["unix:"]\n'))
     for host, status in (("198.51.100.1", 200), ("192.0.2.7", 403)):
         with connect(path) as sock:
@@ -184,8 +184,8 @@ def test_wrong_paths(root: Path, entry: str) -> None:
     assert (done.returncode, "server.listen" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
-def test_it_is_no_port(start: StartServer, root: Path) -> None:
-    """--port counts for addresses only; a socket without any beside it is enough."""
+def test_it_has_no_port(start: StartServer, root: Path) -> None:
+    """--port applies to addresses only; a Unix socket alone is enough to serve."""
     file = root.parent / "httpmini.toml"
     file.write_text('[server]\nlisten = ["unix:only"]\n')
     server = ServerProcess([str(root), "-c", str(file), "--port", "8080"])

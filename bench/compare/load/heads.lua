@@ -1,6 +1,6 @@
--- wrk: 10,000 files, some asked for far more often than others, by browsers that all differ. No head comes twice: a pool
--- of heads is made before the clock starts, and a number that only grows is put into the cookie of each.
--- Arguments after "--": prefix, how many files, how many heads in the pool.
+-- A script for wrk: request 10,000 files, some far more often than others, with the heads of many different browsers. No
+-- head occurs twice: a pool of heads is built before the clock starts, and the cookie of each request gets a new number.
+-- Arguments after "--": prefix, number of files, number of heads in the pool.
 
 local directory = string.match(debug.getinfo(1, "S").source, "^@(.*/)") or ""
 dofile(directory .. "plain.lua")
@@ -10,7 +10,7 @@ local pool, size, sent = {}, 0, 0
 local systems = { "X11; Linux x86_64", "Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7" }
 local languages = { "en-US,en;q=0.9", "de-DE,de;q=0.8,en;q=0.5", "fr,fr-FR;q=0.8,en-US;q=0.5,en;q=0.3", "pt-BR,pt;q=0.9" }
 
-local function skewed(files) -- Zipf's law, nearly: the hundredth file is asked for a hundredth as often as the first
+local function skewed(files) -- nearly Zipf's law: the hundredth file is requested a hundredth as often as the first
   return math.floor(math.exp(math.random() * math.log(files + 1))) - 1
 end
 

@@ -1,7 +1,7 @@
-"""Connections that are kept and silent: ``idle.py PORT PATH COUNT``.
+"""Hold many idle connections open: ``idle.py PORT PATH COUNT``.
 
-One request on each, then nothing. Says "ready N" when they stand, and "alive N" when its standard input ends. Several
-source addresses, because one has only 28,000 ports, and others may use them too.
+Each connection sends one request and then nothing. Prints "ready N" when all are open, and "alive N" when standard
+input ends. Uses several source addresses, because one has only 28,000 ports, and other programs may be using them too.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import socket
 import sys
 
 PER_ADDRESS = 4000
-IP_BIND_ADDRESS_NO_PORT = 24  # choose the port at connect, when the other end is known
+IP_BIND_ADDRESS_NO_PORT = 24  # choose the port at connect(), when the other end is known
 
 
 def opened(port: int, path: str, number: int) -> socket.socket:
-    """A connection on which one request was answered."""
+    """Open a connection, and read the response to one request on it."""
     sock = socket.socket()
     sock.settimeout(5)
     sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
@@ -36,7 +36,7 @@ def opened(port: int, path: str, number: int) -> socket.socket:
 
 
 def received(sock: socket.socket) -> bytes:
-    """What is there; an end is an error here."""
+    """Return the next bytes. The end of the connection is an error here."""
     data = sock.recv(65536)
     if not data:
         raise ConnectionError("closed")
@@ -44,7 +44,7 @@ def received(sock: socket.socket) -> bytes:
 
 
 def alive(sock: socket.socket) -> bool:
-    """Whether the server still keeps it."""
+    """Return whether the server still keeps the connection open."""
     try:
         return bool(sock.recv(1, socket.MSG_PEEK))
     except BlockingIOError:
@@ -54,7 +54,7 @@ def alive(sock: socket.socket) -> bool:
 
 
 def main() -> None:
-    """Open, wait, count."""
+    """Open the connections, wait, and count those that are left."""
     port, path, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
--- wrk: the same request each time; at the end one line that a program can read.
+-- A script for wrk: send the same request each time, and print one line for programs at the end.
 function done(summary, latency)
   local e = summary.errors
   io.write(string.format(

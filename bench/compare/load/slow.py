@@ -1,7 +1,7 @@
-"""Readers that take a large file slowly: ``slow.py PORT PATH COUNT``.
+"""Read a large file slowly over many connections: ``slow.py PORT PATH COUNT``.
 
-Each reads a little twice a second. Says "ready N" when all have their first bytes, and "alive N" (how many still get
-bytes) when its standard input ends.
+Each connection reads a little twice a second. Prints "ready N" when all have their first bytes, and "alive N", the
+number that still get bytes, when standard input ends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PAUSE_S = 0.5
 
 
 def opened(port: int, path: str) -> socket.socket:
-    """A connection on which the file has begun to come."""
+    """Open a connection and request the file."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * PIECE)
     sock.settimeout(5)
@@ -27,7 +27,7 @@ def opened(port: int, path: str) -> socket.socket:
 
 
 def read(socks: list[socket.socket]) -> int:
-    """A little from each; how many gave something."""
+    """Read a little from each connection; return how many had data."""
     got = 0
     for sock in socks:
         with contextlib.suppress(OSError):
@@ -36,12 +36,12 @@ def read(socks: list[socket.socket]) -> int:
 
 
 def ended() -> bool:
-    """Whether our standard input has ended."""
+    """Wait for a pause; return whether standard input has ended."""
     return bool(select.select([sys.stdin], [], [], PAUSE_S)[0])
 
 
 def main() -> None:
-    """Open, read slowly, count."""
+    """Open the connections, read slowly, and count those that still get data."""
     port, path, count = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     socks = []
     error = ""

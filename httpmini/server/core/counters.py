@@ -8,7 +8,18 @@ import msgspec
 
 
 class ProcessRow(msgspec.Struct, frozen=True):
-    """What one process has counted; the main process has the counts of all that have ended, too."""
+    """The counts of one process at one moment. The main process includes those of the processes that have ended.
+
+    Attributes:
+        process: the process number.
+        clients: how many it is serving.
+        requests: how many it has answered.
+        sent_bytes: how many bytes it has sent, heads included.
+        admitted: how many clients it has admitted.
+        outcomes: how often each exceptional outcome occurred, by status.
+        reloads: how many reloads have succeeded; only the main process reloads.
+        failed_reloads: how many reloads have failed.
+    """
 
     process: int
     clients: int
@@ -24,36 +35,36 @@ class Counters:
     """The counts of one process.
 
     Attributes:
-        admitted: clients that were let in.
-        requests: that were answered.
-        sent_bytes: to clients that have left.
-        reloads: how often other settings were taken; the main process alone does that.
-        failed_reloads: how often that was asked for in vain.
-        outcomes: answers by a number that says what came of the request; not those that are the rule.
+        admitted: how many clients were admitted.
+        requests: how many requests were answered.
+        sent_bytes: how many bytes were sent to clients that have left.
+        reloads: how many reloads have succeeded; only the main process reloads.
+        failed_reloads: how many reloads have failed.
+        outcomes: how often each exceptional outcome occurred, by a number that the service chooses (HTTP: the status).
     """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Count from nothing; in a child, where the lock may have been a thread's of the parent."""
+        """Reset every count. In a new child also replace the lock, which a thread of the parent may have held."""
         self._lock = threading.Lock()
         self.admitted = self.requests = self.sent_bytes = 0
         self.reloads = self.failed_reloads = 0
         self.outcomes: dict[int, int] = {}
 
     def count_requests(self, count: int) -> None:
-        """So many more were answered."""
+        """Count ``count`` answered requests."""
         with self._lock:
             self.requests += count
 
     def count_outcome(self, outcome: int) -> None:
-        """One of these came out of the rule."""
+        """Count one exceptional outcome."""
         with self._lock:
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
     def add(self, row: ProcessRow) -> None:
-        """Take over what a process has counted."""
+        """Add the counts of a process that has ended."""
         with self._lock:
             self.requests += row.requests
             self.sent_bytes += row.sent_bytes

@@ -1,7 +1,7 @@
-"""Child processes: begun, counted, waited for. Ended in time when the server stops.
+"""Child processes: started, counted, reaped, and ended in time when the server stops.
 
-A child that has ended is a zombie until its parent asks for its status; the parent learns of it by SIGCHLD, which wakes
-it also when nobody connects any more. Only the main thread hears signals, so this is for the main thread.
+A child that has ended is a zombie until its parent collects its status. SIGCHLD tells the parent, and wakes it even if
+no client connects any more. Python handles signals in the main thread only, so only that thread may use this module.
 """
 
 from __future__ import annotations
@@ -20,24 +20,29 @@ from httpmini.server.core.shutdown import Follower, Shutdown
 from httpmini.server.core.transfer import Client
 from httpmini.server.logs.error import Log
 
-# The children know the deadline too: for this long after it they may cut their clients off by themselves, and log that.
+# The children know the deadline too: for this long after it they may cut off their clients themselves, and log that.
 GRACE_S = 0.5
-# What a terminal or a service manager may send to all processes of a group.
+# A terminal or a service manager may send these to every process of the group, but the parent alone acts on them.
 PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2)
 
 
 class _Child(msgspec.Struct, frozen=True):
-    """Whom it follows, and what to do when it has ended."""
+    """A running child.
+
+    Attributes:
+        shutdown: what it follows.
+        ended: called in the parent when the child has been reaped.
+    """
 
     shutdown: Shutdown
     ended: Callable[[], None]
 
 
 class ChildProcesses:
-    """All children of this process, of whichever mode.
+    """All children of this process, whichever mode started them.
 
     Args:
-        threads_clients: those that threads of this process serve; children have nothing to do with them.
+        threads_clients: returns the clients that threads of this process serve; a child closes its copies of them.
     """
 
     def __init__(self, threads_clients: Callable[[], Iterable[Client]] = tuple) -> None:
@@ -45,22 +50,25 @@ class ChildProcesses:
         self._living: dict[int, _Child] = {}
 
     def of(self, shutdown: Shutdown) -> list[int]:
-        """The process numbers of those that follow ``control``."""
+        """Return the process numbers of the children that follow ``shutdown``."""
         return [pid for pid, child in self._living.items() if child.shutdown is shutdown]
 
     @staticmethod
     def prepare() -> None:
-        """Have memory shared with the children as far as possible."""
+        """Share as much memory with the children as possible. Call it before the first ``start``."""
         gc.collect()
-        gc.freeze()  # the collector would write into every page it looks at, and so copy it into each child
+        gc.freeze()  # or the collector would write to every page it visits, and each child would copy it
 
     def start(self, shutdown: Shutdown, run: Callable[[Follower], object], ended: Callable[[], None]) -> None:
-        """Begin a child that does ``run`` and nothing else, until ``control`` says to finish.
+        """Fork a child that calls ``run`` and then exits.
 
-        Here, ``ended`` is called when it is no more.
+        Args:
+            shutdown: what the child follows; ``run`` gets the child's side of it.
+            run: what the child does.
+            ended: called in the parent when the child has been reaped.
 
         Raises:
-            OSError: the system does not give another process.
+            OSError: the system does not allow another process.
         """
         pid = os.fork()
         if pid == 0:
@@ -68,24 +76,24 @@ class ChildProcesses:
         self._living[pid] = _Child(shutdown, ended)
 
     def reap(self) -> None:
-        """Ask for the status of every child that has ended."""
-        with contextlib.suppress(ChildProcessError):  # there are none at all
+        """Collect the status of every child that has ended."""
+        with contextlib.suppress(ChildProcessError):  # there is no child at all
             while self._living and (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
                 child = self._living.pop(pid, None)
                 if child is not None:
                     child.ended()
 
     def ask_for_reports(self) -> None:
-        """Have every child say where its clients are."""
+        """Make every child log the state of its clients."""
         for pid in self._living:
             os.kill(pid, signal.SIGUSR2)
 
     def finish(self, shutdown: Shutdown, wait: Callable[[float], None]) -> None:
-        """Wait for the children of ``control``, which is draining. End those that are not done in time.
+        """Wait for the children that follow ``shutdown``, which is draining; end those that miss its deadline.
 
         Args:
-            control: what they follow.
-            wait: waits for anything to happen, at most so many seconds.
+            shutdown: what they follow.
+            wait: waits until something happens, for at most the given number of seconds.
         """
         self._wait(shutdown, wait, until=lambda: shutdown.deadline)
         self._signal(shutdown, signal.SIGUSR1)
@@ -97,18 +105,18 @@ class ChildProcesses:
             del self._living[pid]
 
     def _signal(self, shutdown: Shutdown, number: signal.Signals) -> None:
-        for pid in self.of(shutdown):  # none of them has been waited for, so the number is still theirs
+        for pid in self.of(shutdown):  # none of these has been reaped, so no other process has its number
             os.kill(pid, number)
 
     def _wait(self, shutdown: Shutdown, wait: Callable[[float], None], until: Callable[[], float]) -> None:
-        self.reap()  # their signals may have come while something else was waited for
+        self.reap()  # SIGCHLD may have arrived during another wait
         while self.of(shutdown) and time.monotonic() < until():
             wait(max(0.0, until() - time.monotonic()))
             self.reap()
 
 
 def report_when_asked(clients: Callable[[], Iterable[Client]], log: Log) -> None:
-    """In a child: one line for each of ``clients`` when it is asked for."""
+    """Log one line for each of ``clients`` on SIGUSR2. Call it in a child."""
 
     def report(_number: int, _frame: object) -> None:
         for client in clients():
@@ -120,12 +128,12 @@ def report_when_asked(clients: Callable[[], Iterable[Client]], log: Log) -> None
 def _be_the_child(
     shutdown: Shutdown, run: Callable[[Follower], object], not_ours: Callable[[], Iterable[Client]]
 ) -> NoReturn:
-    """Never returns into the parent's code."""
+    """Run the child; never return into the parent's code."""
     try:
         for client in not_ours():
             client.close_copy()
         follower = shutdown.follow_in_child()
-        # Ctrl-C and systemd signal all processes, but it is the parent who tells us what to do.
+        # Ctrl-C and systemd signal every process, but the parent decides what its children do.
         signal.set_wakeup_fd(-1)
         for number in PARENTS_SIGNALS:
             signal.signal(number, signal.SIG_IGN)

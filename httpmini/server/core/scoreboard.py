@@ -1,8 +1,8 @@
-"""What goes on in all processes of the server, for everybody to see: counts, and where each client is.
+"""The state of all processes of the server in shared memory: their counts, and the state of each client.
 
-Each process counts for itself in plain numbers (``Tally``). A few times a second it writes them into a segment of
-memory that all processes share, where it alone writes; so nothing is locked, and answers cost nothing more. When a
-process has ended, the main process adds what is in its segment to its own counts: totals only grow.
+Each process counts in plain numbers (``Counters``). A few times a second it copies them into its own segment of shared
+memory. No other process writes there, so no lock is needed, and a response costs nothing extra. When a process has
+ended, the main process adds the counts in its segment to its own, so that totals only grow.
 
     segment = header of 64 numbers | client | client | ...
 """
@@ -23,12 +23,13 @@ from httpmini.server.core.connection import Interest
 from httpmini.server.core.counters import Counters, ProcessRow
 from httpmini.server.core.transfer import Client
 
-# A child serves one client, a worker many: of these the first are shown, and all are counted.
+# How many clients a segment has room for. A child serves one client; a worker serves many, of whom the first 256 are
+# shown and all are counted.
 SOLO = 1
 CROWD = 256
 
 _HEADER_BYTES = 64 * 8
-# In a header; behind them pairs of an outcome and how often it was.
+# Positions in the header. After them come pairs of an outcome and how often it occurred.
 _PID, _REQUESTS, _SENT_BYTES, _ADMITTED, _CLIENTS, _RELOADS, _FAILED_RELOADS = range(7)
 _OUTCOMES = 8
 _CLIENT = struct.Struct("<46sBxHxxxxQQd")  # address, state, port, number, bytes sent, begun
@@ -36,16 +37,16 @@ _STATES = tuple(Interest)
 
 
 class ClientRow(msgspec.Struct, frozen=True):
-    """Where one client is.
+    """The state of one client.
 
     Attributes:
-        process: who serves it.
+        process: the number of the process that serves it.
         host: its address.
-        port: the same.
-        number: of the connection in the process that accepted it.
-        state: what is waited for (``Interest``).
-        sent_bytes: so far.
-        seconds: since it was let in.
+        port: its port.
+        number: the serial number of the connection in the process that accepted it.
+        state: the name of the ``Interest`` of its connection.
+        sent_bytes: how many bytes it has been sent so far.
+        seconds: how long ago it was admitted.
     """
 
     process: int
@@ -58,14 +59,23 @@ class ClientRow(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """Everything at one moment."""
+    """The state of all processes and clients at one moment.
+
+    Attributes:
+        processes: one row for each process that serves.
+        clients: one row for each client that a segment has room for.
+    """
 
     processes: list[ProcessRow]
     clients: list[ClientRow]
 
 
 class Segment:
-    """The memory that one process writes and all may read."""
+    """The part of the shared memory that one process writes and all may read.
+
+    Attributes:
+        capacity: how many clients it has room for.
+    """
 
     def __init__(self, memory: memoryview, capacity: int) -> None:
         self._header = memory[:_HEADER_BYTES].cast("Q")
@@ -73,7 +83,7 @@ class Segment:
         self.capacity = capacity
 
     def write(self, counters: Counters, clients: list[Client]) -> None:
-        """What is so now, in this process."""
+        """Write the present state of this process."""
         header = self._header
         header[_REQUESTS] = counters.requests
         header[_SENT_BYTES] = counters.sent_bytes + sum(client.connection.sent_bytes for client in clients)
@@ -91,12 +101,12 @@ class Segment:
         header[_PID] = os.getpid()
 
     def clear(self) -> None:
-        """Nobody's."""
+        """Mark the segment as unused."""
         for at in range(len(self._header)):
             self._header[at] = 0
 
     def read(self) -> ProcessRow | None:
-        """The counts; None when it is nobody's."""
+        """Return the counts, or None if no process uses the segment."""
         header = self._header
         if not header[_PID]:
             return None
@@ -114,7 +124,7 @@ class Segment:
         )
 
     def read_clients(self, now: float) -> Iterable[ClientRow]:
-        """Where each of its clients is."""
+        """Yield the state of each client that the segment has room for; ``now`` is monotonic time."""
         for at in range(min(self._header[_CLIENTS], self.capacity)):
             host, state, port, number, sent, begun = _CLIENT.unpack_from(self._clients, at * _CLIENT.size)
             name = host.rstrip(b"\0").decode("utf-8", "replace")
@@ -125,10 +135,10 @@ class Scoreboard:
     """All segments, as one process sees them.
 
     Args:
-        tally: the counts of this process.
+        counters: the counts of this process.
 
     Attributes:
-        tally: the same.
+        counters: the counts of this process.
     """
 
     def __init__(self, counters: Counters) -> None:
@@ -141,22 +151,22 @@ class Scoreboard:
         self._own: Segment | None = self.take(CROWD)
 
     def reserve(self, count: int, capacity: int) -> None:
-        """See to it that so many segments are free for children that begin from now on."""
+        """Make sure that ``count`` segments of this capacity are free for the children to come."""
         missing = count - len(self._free[capacity])
         if missing > 0:
             size = _HEADER_BYTES + capacity * _CLIENT.size
-            memory = memoryview(mmap.mmap(-1, missing * size))  # pages that nobody touches cost nothing
+            memory = memoryview(mmap.mmap(-1, missing * size))  # untouched pages cost nothing
             fresh = [Segment(memory[at * size : (at + 1) * size], capacity) for at in range(missing)]
             self._segments += fresh
             self._free[capacity] += reversed(fresh)
 
     def take(self, capacity: int) -> Segment | None:
-        """A segment for a child that is about to begin; None when there is none left: then it is not seen."""
+        """Return a segment for a child about to start, or None if none is left: then the child is not shown."""
         free = self._free[capacity]
         return free.pop() if free else None
 
     def give_back(self, segment: Segment | None) -> None:
-        """Its process has ended: what it counted is ours now."""
+        """Add the counts of a process that has ended to ours, and free its segment."""
         if segment is None:
             return
         row = segment.read()
@@ -166,11 +176,11 @@ class Scoreboard:
         self._free[segment.capacity].append(segment)
 
     def watch(self, clients: Callable[[], Iterable[Client]]) -> None:
-        """These are the clients of this process."""
+        """Set the function that returns the clients of this process."""
         self._clients = clients
 
     def move_to(self, segment: Segment | None, clients: Callable[[], Iterable[Client]]) -> None:
-        """In a child: count from nothing, in a segment of its own."""
+        """Start counting from zero in ``segment``. Call it in a new child."""
         self._own = segment
         self._lock = threading.Lock()
         self.counters.clear()
@@ -178,13 +188,13 @@ class Scoreboard:
         self.publish()
 
     def publish(self) -> None:
-        """Let the others see what is so now."""
+        """Write the present state of this process, for the others to read."""
         if self._own is not None:
             with self._lock:
                 self._own.write(self.counters, list(self._clients()))
 
     def read(self) -> Snapshot:
-        """What all have published; what this process knows is published first."""
+        """Publish the state of this process, then return what every process has published."""
         self.publish()
         now = time.monotonic()
         busy = [(segment, row) for segment in self._segments if (row := segment.read()) is not None]

@@ -1,5 +1,5 @@
-"""A door beside the others, for those who look after the server: with places of its own, so that they get in when all
-places are taken. Whoever comes in here is in the poll set of the main process, whatever the mode.
+"""A separate listener for the status pages, with its own slots, so that operators can connect even when the server is
+full. In every mode, its clients are in the poll set of the main process.
 """
 
 from __future__ import annotations
@@ -20,60 +20,64 @@ from httpmini.server.limits.slots import Slots
 from httpmini.server.listeners.tcp import accept
 from httpmini.server.logs.error import Log
 
-PLACES = 8
+SLOTS = 8
 
 
 class StatusListener:
-    """Lets clients in.
+    """The listener of the status pages.
 
     Args:
-        service: what is spoken with them.
-        reactor: the poll set.
+        service: makes the connections of these clients.
+        reactor: the poll set of the main process.
         log: takes lines about the server itself.
     """
 
     def __init__(self, service: Service, reactor: Reactor, log: Log) -> None:
         self._service = service
         self._reactor = reactor
-        self._admission = Admission(Slots(PLACES, log), "refuse")
+        self._admission = Admission(Slots(SLOTS, log), "refuse")
         self._listeners: list[socket.socket] = []
         self._spare = _open_spare()
 
     def open(self, listeners: Sequence[socket.socket]) -> None:
-        """Stand at these listeners, and at no others."""
+        """Accept clients on ``listeners`` from now on, and on no others."""
         for gone in [one for one in self._listeners if one not in listeners]:
             self._reactor.unwatch(gone)
             self._listeners.remove(gone)
         for new in [one for one in listeners if one not in self._listeners]:
-            self._reactor.watch(new, partial(self._let_in, new))
+            self._reactor.watch(new, partial(self._accept, new))
             self._listeners.append(new)
 
-    def _let_in(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         try:
             fd, peer = accept(listener)
-        except (BlockingIOError, ConnectionError):  # it came and went
+        except (BlockingIOError, ConnectionError):  # the client has gone again
             return
-        except OSError:  # out of descriptors: with the one that is kept for this, it can at least be sent away
-            os.close(self._spare)
-            with contextlib.suppress(OSError):
-                os.close(accept(listener)[0])
-            self._spare = _open_spare()
+        except OSError:  # out of descriptors
+            self._turn_away(listener)
             return
-        place = self._admission.admit(peer.host)
+        slot = self._admission.admit(peer.host)
         now = time.monotonic()
-        if isinstance(place, Slot):
-            self._reactor.add(Client(fd, peer, self._service.connect(peer, now), place), now, next_turn())
+        if isinstance(slot, Slot):
+            self._reactor.add(Client(fd, peer, self._service.connect(peer, now), slot), now, next_turn())
         else:
             os.close(fd)
 
+    def _turn_away(self, listener: socket.socket) -> None:
+        """Close one waiting connection with the help of the spare descriptor, or the poll would report it for ever."""
+        os.close(self._spare)
+        with contextlib.suppress(OSError):
+            os.close(accept(listener)[0])
+        self._spare = _open_spare()
+
     def close(self) -> None:
-        """Leave the listeners, and give back what was kept."""
+        """Stop accepting, and close the spare descriptor."""
         self.open(())
         os.close(self._spare)
 
 
 def _open_spare() -> int:
-    """Of a pipe, which needs no file, and so is there in any root."""
+    """Return a descriptor to give up when no other is left. A pipe needs no file, so it works after a chroot."""
     spare, other = os.pipe()
     os.close(other)
     return spare

@@ -1,4 +1,4 @@
-"""A lock that processes share, and their threads."""
+"""A lock shared by processes and their threads."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from _thread import allocate_lock
 
 from httpmini.errors import CannotRun
 
-# One for all threads of this process: the kernel's lock is the process's. Nobody holds it across a fork.
+# The kernel's lock belongs to the whole process, so threads need one of their own. No thread holds it across a fork.
 _threads = allocate_lock()
 os.register_at_fork(before=_threads.acquire, after_in_parent=_threads.release, after_in_child=_threads.release)
 
 
 class SharedLock:
-    """Held for a moment by one thread of one process; a process that is killed lets it go (fcntl(2)).
+    """A context manager that one thread of one process holds at a time. The kernel frees it if its holder is killed.
 
-    It is made before the processes are.
+    It is a POSIX record lock (fcntl(2)) on an anonymous file. Create it before forking the processes that share it.
 
     Raises:
-        CannotRun: this system has no file in memory to lock.
+        CannotRun: this system has no anonymous files (memfd_create(2)).
     """
 
     def __init__(self) -> None:
         if not hasattr(os, "memfd_create"):
-            raise CannotRun("limits by address or in total need memfd_create(2), which Linux has")
+            raise CannotRun("limits by address or in total need memfd_create(2), which only Linux has")
         try:
             self._fd = os.memfd_create("httpmini")
         except OSError as error:

@@ -1,1 +1,1 @@
-"""Listening sockets: where clients connect. Knows no HTTP."""
+"""Listening sockets and the clients that connect to them. Knows no HTTP."""

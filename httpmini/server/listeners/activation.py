@@ -1,7 +1,7 @@
-"""Listening sockets that somebody else has opened for us: socket activation, as systemd does it (sd_listen_fds(3)).
+"""Inherited listening sockets: socket activation, as systemd does it (sd_listen_fds(3)).
 
-They are descriptors from 3 on; LISTEN_FDS says how many, LISTEN_PID for whom, LISTEN_FDNAMES what they are called. Who
-opened them goes on to own them: a client that connects while nobody serves waits there for the next server.
+The descriptors start at 3. LISTEN_FDS is their number, LISTEN_PID the process they are meant for, LISTEN_FDNAMES their
+names. The program that opened them keeps them: a client that connects while no server runs waits for the next one.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from collections.abc import MutableMapping
 from httpmini.errors import CannotRun
 
 _FIRST = 3
-_UNNAMED = "unknown"  # what systemd itself calls it
+_UNNAMED = "unknown"  # systemd's own name for a socket without one
 
 
 class InheritedListener(socket.socket):
-    """A listening socket that others have, too: it may be closed here, and never shut down."""
+    """A listening socket that other processes share. It may be closed here, but never shut down."""
 
 
 class InheritedSockets:
-    """The sockets that this process was given.
+    """The listening sockets that this process inherited.
 
     Args:
-        environ: the environment. What is meant for this process alone is taken out of it.
+        environ: the environment. The variables of socket activation are removed from it: they are meant for this
+            process alone.
 
     Attributes:
-        names: what they are called, each once.
+        names: the names of the sockets, each once.
     """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
@@ -42,10 +43,12 @@ class InheritedSockets:
         self.names = list(self._sockets)
 
     def open(self, name: str) -> list[socket.socket]:
-        """Those of this name. The descriptors that we were given stay open: a reload may want them again.
+        """Open the sockets called ``name``, non-blocking.
+
+        The inherited descriptors stay open beside them, because a later reload may ask for them again.
 
         Raises:
-            CannotRun: there is none, or it is no listening TCP socket.
+            CannotRun: no socket has this name, or one that has it is not a listening TCP socket.
         """
         if name not in self._sockets:
             given = ", ".join(f'"systemd:{known}"' for known in self.names) or "none at all"
@@ -57,7 +60,7 @@ def _open(fd: int, name: str) -> socket.socket:
     try:
         listener = InheritedListener(fileno=os.dup(fd))
     except OSError as error:
-        raise CannotRun(f'the socket "{name}" that was given to this process: {error.strerror}') from error
+        raise CannotRun(f'cannot use the socket "{name}" that was given to this process: {error.strerror}') from error
     is_tcp = listener.family in (socket.AF_INET, socket.AF_INET6) and listener.type == socket.SOCK_STREAM
     if not is_tcp or not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         listener.close()

@@ -1,19 +1,19 @@
-"""Who is at the other end of a connection."""
+"""The other end of an accepted connection."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-LOCAL = "unix:"  # stands for the address of a client that has connected by a unix socket
+LOCAL = "unix:"  # the host of a client that connected through a Unix socket, and the prefix of such an endpoint
 
 
 class Peer(NamedTuple):
-    """The other end of a connection.
+    """The client at the other end of a connection.
 
     Attributes:
-        host: the address, as accept() gave it; ``LOCAL`` for a unix socket.
-        port: the port; 0 for a unix socket.
-        number: how many clients this process had accepted when it accepted this one.
+        host: the client's address as accept() returned it; ``LOCAL`` for a Unix socket.
+        port: the client's port; 0 for a Unix socket.
+        number: the serial number of the connection within the process that accepted it, from 1.
     """
 
     host: str

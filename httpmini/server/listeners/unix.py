@@ -1,4 +1,4 @@
-"""Listening sockets that are files: for who is on this machine, by the permissions of a path (unix(7))."""
+"""Listening Unix sockets: for clients on this machine, guarded by the permissions of a path (unix(7))."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from httpmini.server.listeners.peer import LOCAL
 
 
 class UnixListener(socket.socket):
-    """One that takes its file away when it is closed, if it is still there, by the process that has made it.
+    """A listening Unix socket that removes its file when the process that created it closes it.
 
     Args:
-        path: where.
+        path: the path of the socket.
         mode: the permissions of the file.
-        backlog: as for any listener.
+        backlog: how many connections the kernel queues until they are accepted.
 
     Attributes:
-        path: the same.
+        path: the path of the socket.
 
     Raises:
-        OSError: the path is not possible.
+        OSError: the socket cannot be created at ``path``.
     """
 
     def __init__(self, path: str, mode: int, backlog: int) -> None:
@@ -33,7 +33,8 @@ class UnixListener(socket.socket):
         self.path = path
         self._process = os.getpid()
         self._identity: tuple[int, int] | None = None
-        # Under another name until it listens: nobody meets one that does not, and an old file is never missing.
+        # The socket has a temporary name until it listens. So no client meets one that does not listen yet, and a
+        # file that it replaces is never missing in between.
         draft = f"{path}.{self._process}"
         try:
             with contextlib.suppress(FileNotFoundError):
@@ -51,19 +52,24 @@ class UnixListener(socket.socket):
             raise
 
     def close(self) -> None:
-        """See ``socket.socket``."""
+        """Close the socket, and remove its file unless another process created it or another file has replaced it."""
         super().close()
         if self._process == os.getpid() and self._identity is not None and _identify(self.path) == self._identity:
-            with contextlib.suppress(OSError):  # the folder is not ours any more
+            with contextlib.suppress(OSError):  # the folder may not be writable any more
                 Path(self.path).unlink()
         self._identity = None
 
 
 def open_unix_listener(path: str, mode: int, backlog: int) -> UnixListener:
-    """Listen at ``path``; a socket that nobody listens at is replaced, anything else is left alone.
+    """Listen at ``path``. A socket without a listener is replaced; any other file is left alone.
+
+    Args:
+        path: the path of the socket.
+        mode: the permissions of the file.
+        backlog: how many connections the kernel queues until they are accepted.
 
     Raises:
-        CannotRun: somebody listens there, there is something else, or the path is not possible.
+        CannotRun: another program listens there, another kind of file is there, or the path cannot be used.
     """
     try:
         _refuse_what_is_there(path)
@@ -73,18 +79,19 @@ def open_unix_listener(path: str, mode: int, backlog: int) -> UnixListener:
 
 
 def _refuse_what_is_there(path: str) -> None:
+    """Raise CannotRun if there is anything at ``path`` but a socket without a listener."""
     try:
         kind = Path(path).lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(kind):
-        raise CannotRun(f"cannot listen on {LOCAL}{path}: what is there is no socket; choose another path")
+        raise CannotRun(f"cannot listen on {LOCAL}{path}: there is a file that is not a socket; choose another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)  # one whose queue is full is there, too
+        probe.setblocking(False)  # BlockingIOError means that the queue of a listener is full
         try:
             probe.connect(path)
         except OSError as error:
-            if error.errno == ECONNREFUSED:  # left behind by one that was killed
+            if error.errno == ECONNREFUSED:  # a server that was killed has left it
                 return
             if not isinstance(error, BlockingIOError):
                 raise
@@ -92,6 +99,7 @@ def _refuse_what_is_there(path: str) -> None:
 
 
 def _identify(path: str) -> tuple[int, int] | None:
+    """Return the device and inode of the file at ``path``, or None if there is none."""
     try:
         status = Path(path).lstat()
     except OSError:

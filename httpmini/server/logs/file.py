@@ -1,13 +1,13 @@
-"""Where lines of a log go: standard output, a file, or nowhere; the system's log is in ``system_log.py``.
+"""Logs on standard output, in a file, or off; ``syslog.py`` has the system log.
 
-A log that cannot be written (a full disk, a pipe whose reader went away or has fallen asleep) never costs a client its
-answer: the lines are lost, and how many were is said when there is room again.
+A log that cannot be written (a full disk, a pipe whose reader is gone or asleep) never costs a client its response: the
+lines are lost, and their number is logged as soon as there is room again.
 
-Lines of several processes do not get mixed: what goes into a pipe is written in pieces of whole lines that are at most
-PIPE_BUF long, and a file that is appended to takes every write as a whole.
+Lines of several processes do not get mixed up: a pipe gets writes of whole lines, each at most PIPE_BUF long, and a
+file opened for appending takes every write as a whole.
 
-A file that was moved away is left to whoever did that (logrotate), and its path opened anew. Every process sees that
-for itself before it writes, so none needs to be told, and a line is in the old file or in the new one, never in both.
+When the file has been moved away (by logrotate, say), its path is opened again. Every process checks that itself before
+it writes, so none needs a signal, and each line is in the old file or in the new one, never in both.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from httpmini.errors import CannotRun
 from httpmini.server.logs.error import Level
 
 MAX_LINE_BYTES = 4096  # PIPE_BUF on Linux; POSIX promises 512
-BATCH_LINES = 256  # that wait for the next tick at most
+BATCH_LINES = 256  # at most this many wait for the next tick
 STDOUT = "stdout"
 OFF = "off"
 
 
 class LogWriter(Protocol):
-    """Takes lines."""
+    """The destination of a log."""
 
     def write(self, line: str, level: Level = Level.INFO, /) -> None:
-        """Take a line, which has no line end yet."""
+        """Write ``line``, which does not end in a line break yet."""
         ...
 
     def flush(self) -> None:
-        """Write the lines that wait."""
+        """Write the lines that are waiting."""
         ...
 
     def stop_batching(self) -> None:
@@ -43,21 +43,22 @@ class LogWriter(Protocol):
         ...
 
     def reopen(self) -> None:
-        """Open the place anew, if it can be opened; else go on with the old one."""
+        """Open the destination again; keep the old one if that fails."""
         ...
 
     def close(self) -> None:
-        """Write what waits, and give the descriptor back."""
+        """Write the lines that are waiting, and close the destination."""
         ...
 
 
 class LogFile:
-    """An open log.
+    """A log on standard output, in a file, or off.
 
     Args:
-        target: "stdout", "off", or a file's path; the file is appended to.
-        batched: keep lines until ``flush``, or until there are many: a write costs as much as half an answer.
-        count: told how many lines there were, when they are written.
+        target: "stdout", "off", or the path of a file to append to.
+        batched: whether to collect lines until ``flush``, at most ``BATCH_LINES`` of them: a write costs half as
+            much as a response.
+        count: called with the number of lines when they are written.
 
     Raises:
         CannotRun: the file cannot be opened.
@@ -84,16 +85,16 @@ class LogFile:
         self._is_file = self._fd is not None and _is_regular(self._fd)
 
     def write(self, line: str, _level: Level = Level.INFO, /) -> None:
-        """Take ``line``, which has no line end yet; in a pipe it is cut to ``MAX_LINE_BYTES``."""
+        """Write ``line``, which does not end in a line break yet. In a pipe it is cut to ``MAX_LINE_BYTES``."""
         if self._batched:
             self._waiting.append(line)
             if len(self._waiting) >= BATCH_LINES:
                 self.flush()
-        else:  # by threads too, who must not share a list
+        else:  # threads may call this, and must not share a list
             self._write([line])
 
     def flush(self) -> None:
-        """Write the lines that wait; what cannot be written is lost, and counted."""
+        """Write the lines that are waiting. Those that cannot be written are lost, and counted."""
         lines, self._waiting = self._waiting, []
         if lines:
             self._write(lines)
@@ -125,32 +126,32 @@ class LogFile:
                 self._lost += piece[self._put(piece) :].count(b"\n")
 
     def _put_note(self, lost: int) -> bool:
-        """Say how many lines are missing, on a line of its own also when the last one is torn."""
+        """Write how many lines are missing, on its own line even if the last one was cut off."""
         note = b"\n" * self._is_torn + f"({lost} lines were lost here)\n".encode()
         return self._put(note) == len(note)
 
     def _put(self, piece: bytes) -> int:
-        """How many bytes of ``piece`` could be written; of a disk that becomes full, some."""
+        """Return how many bytes of ``piece`` were written: only some if the disk fills up."""
         count = _put(self._fd, piece) if self._fd is not None else 0
         if count:
             self._is_torn = piece[count - 1 : count] != b"\n"
         return count
 
     def reopen(self) -> None:
-        """Open the path anew; while that is not possible, the file that was moved away gets the lines."""
+        """Open the path again. If that fails, lines still go to the file that was moved away."""
         if self._fd is None or not self._path:
             return
         try:
             fd = _open(self._path)
         except OSError:
             return
-        os.dup2(fd, self._fd, inheritable=False)  # at once: threads write meanwhile
+        os.dup2(fd, self._fd, inheritable=False)  # atomic: other threads may be writing
         os.close(fd)
         self._identity = _identify(self._fd)
         self._is_file = _is_regular(self._fd)
 
     def close(self) -> None:
-        """Write what waits, and close the file if it is ours."""
+        """Write the lines that are waiting, and close the file; standard output stays open."""
         self.flush()
         if self._path and self._fd is not None:
             os.close(self._fd)
@@ -162,7 +163,7 @@ def _open(path: str) -> int:
 
 
 def _identify(file: str | int) -> tuple[int, int] | None:
-    """Which file it is; None when there is none."""
+    """Return the device and inode of a file, or None if there is none."""
     try:
         status = os.stat(file)
     except OSError:
@@ -171,12 +172,12 @@ def _identify(file: str | int) -> tuple[int, int] | None:
 
 
 def _put(fd: int, piece: bytes) -> int:
-    """How many bytes of ``piece`` were written, without waiting."""
+    """Write ``piece`` without blocking; return how many bytes were written."""
     try:
-        # A pipe says that it can be written when it has room for PIPE_BUF bytes, and so does not make us wait.
+        # A pipe counts as writable when it has room for PIPE_BUF bytes, so the write does not block.
         if not select.select([], [fd], [], 0)[1]:
             return 0
-    except (OSError, ValueError):  # not open any more, or too high a number for select(): then try
+    except (OSError, ValueError):  # closed, or too high a number for select(): try anyway
         pass
     try:
         return os.write(fd, piece)

@@ -1,6 +1,6 @@
-"""HTML pages that the server draws itself: jinja2 templates, everything escaped.
+"""HTML pages that the server renders itself, from jinja2 templates with autoescaping.
 
-jinja2 takes longer to import than all of the rest, so it is imported after the server has begun to listen
+jinja2 takes longer to import than everything else together. So it is imported after the server has started to listen
 (``prepare``), or with the first page.
 """
 
@@ -30,11 +30,19 @@ def _environment() -> Environment:
 
 @cache
 def prepare() -> None:
-    """Load everything now; the second time there is nothing left to do."""
+    """Import jinja2 and load every template. Calls after the first do nothing."""
     for name in ("page.html", "message.html", "listing.html", "status.html"):
         _environment().get_template(name)
 
 
 def draw(template: str, **values: object) -> bytes:
-    """The page ``template`` filled with ``values``, in UTF-8."""
+    """Render a template.
+
+    Args:
+        template: its file name.
+        values: its variables.
+
+    Returns:
+        The page in UTF-8.
+    """
     return _environment().get_template(template).render(values).encode("utf-8", "replace")

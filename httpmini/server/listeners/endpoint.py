@@ -1,0 +1,88 @@
+"""Endpoints: where to listen, as an operator writes it in the settings or on the command line."""
+
+from __future__ import annotations
+
+import os
+import re
+from ipaddress import IPv6Address
+
+import msgspec
+
+INHERITED = "systemd"  # the host of an endpoint that names an inherited socket
+UNIX = "unix"  # the host of an endpoint that is a path
+
+# A number, or a service name: letters, digits and hyphens, at least one of them a letter (RFC 6335 §5.1).
+_PORT = re.compile(r"[0-9]+|(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*")
+_HOST = re.compile(r"[^\[\]/:@?#\x00-\x1f]*")
+_MAX_PATH_BYTES = 90  # of the 107 that unix(7) allows: leaves room for the suffix of the temporary name
+_SOCKET_NAME = re.compile(r"[!-9;-~]{1,255}")  # of an inherited socket: sd_listen_fds_with_names(3)
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """An address to listen on, before any name in it is resolved.
+
+    Attributes:
+        host: a host name or an address; "" for every address of the machine; ``UNIX`` or ``INHERITED`` for the rest.
+        port: a number or a service name; the path of a Unix socket; the name of an inherited socket.
+    """
+
+    host: str
+    port: str
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Parse one endpoint.
+
+    Args:
+        text: ``host:port``, ``[v6]:port``, ``:port``, ``*:port``, ``unix:path``, or ``systemd:name`` for an inherited
+            socket.
+
+    Raises:
+        ValueError: the text is none of these; the message says what would be right.
+    """
+    if text.startswith((f"{UNIX}:", f"{INHERITED}:")):
+        return _parse_named(text)
+    if any(character.isspace() for character in text):
+        raise ValueError("contains white space")
+    if text.endswith("]"):
+        raise ValueError('has no port after the brackets; write it, for example "[::1]:8080"')
+    host, colon, port = text.rpartition(":")
+    if not colon or not port:
+        raise ValueError('has no port; write "host:port", for example "127.0.0.1:8080"')
+    if not _PORT.fullmatch(port):
+        raise ValueError('a port is a number or a service name, for example "127.0.0.1:8080" or "localhost:http-alt"')
+    if port.isdecimal() and (len(port) > 5 or int(port) > 65535):
+        raise ValueError("a port is at most 65535")
+    return Endpoint(_parse_host(host), port)
+
+
+def _parse_host(text: str) -> str:
+    """Return the host without brackets, "" for every address."""
+    if text.startswith("[") and text.endswith("]"):
+        return _parse_ipv6(text[1:-1])
+    if ":" in text:
+        raise ValueError('an IPv6 address needs brackets, for example "[::1]:8080"')
+    if not _HOST.fullmatch(text):
+        raise ValueError('is not a host and a port; write "host:port", for example "127.0.0.1:8080"')
+    return "" if text == "*" else text
+
+
+def _parse_ipv6(text: str) -> str:
+    try:
+        IPv6Address(text)
+    except ValueError as error:
+        raise ValueError('brackets may hold only an IPv6 address, for example "[::1]:8080"') from error
+    return text
+
+
+def _parse_named(text: str) -> Endpoint:
+    """Parse an endpoint with a path or a name in place of an address."""
+    kind, _, name = text.partition(":")
+    if kind == UNIX and (not 0 < len(os.fsencode(name)) <= _MAX_PATH_BYTES or "\0" in name):
+        raise ValueError(f'needs a path of at most {_MAX_PATH_BYTES} bytes, for example "unix:/run/httpmini/http"')
+    if kind == INHERITED and not _SOCKET_NAME.fullmatch(name):
+        raise ValueError('needs a name of printable ASCII characters, for example "systemd:web"')
+    return Endpoint(kind, name)
