@@ -252,6 +252,27 @@ def test_help_names_choices_and_defaults() -> None:
         assert text in said
 
 
+@pytest.mark.parametrize(
+    ("command", "needed", "unwanted"),
+    [
+        ("serve", "httpmini.config", ("httpmini.cli.client", "httpmini.client", "httpmini.daemon.build", "bcrypt")),
+        ("get", "httpmini.cli.client", ("httpmini.cli.serve", "httpmini.config", "httpmini.daemon", "httpmini.server")),
+        ("htpasswd", "httpmini.cli.htpasswd", ("httpmini.cli.client", "httpmini.config", "httpmini.daemon", "bcrypt")),
+    ],
+)
+def test_a_command_loads_its_own_modules_only(command: str, needed: str, unwanted: tuple[str, ...]) -> None:
+    program = f"""
+import sys
+from httpmini.cli.main import main
+main(["{command}", "--help"], standalone_mode=False)
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=WAIT_S, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert needed in loaded
+    assert not [module for module in loaded if module.startswith(unwanted)]
+
+
 def test_version() -> None:
     status, said, errors = run("--version")
     assert (status, errors) == (0, "")
