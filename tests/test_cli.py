@@ -195,6 +195,19 @@ def test_check_says_all_problems() -> None:
     ]
 
 
+def test_check_advises_on_old_names(folder: Path) -> None:
+    (folder / "old.toml").write_text("[limits]\nrecall_bytes = 0\n")
+    status, said, errors = run("config", "check", "-c", "old.toml")
+    assert (status, said) == (0, "ok\n")
+    assert errors == (
+        "httpmini: old.toml: limits.recall_bytes is now limits.response_cache_bytes; the old name still works\n"
+    )
+    status, said, errors = run("config", "show", "-c", "old.toml")
+    assert (status, errors) == (0, "")
+    assert "response_cache_bytes = 0  # old.toml\n" in said
+    assert "recall_bytes" not in said
+
+
 @pytest.mark.parametrize("arguments", [[], ["-c", "good.toml"]])
 def test_show_is_toml_with_origins(folder: Path, arguments: list[str]) -> None:
     status, said, errors = run("config", "show", *arguments)

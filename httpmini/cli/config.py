@@ -6,7 +6,7 @@ import click
 
 from httpmini.cli.options import config_option
 from httpmini.config import differences, load, show
-from httpmini.errors import UsageError
+from httpmini.errors import UsageError, visible
 
 
 @click.group(short_help="Check, show or compare config files.")
@@ -17,8 +17,12 @@ def config() -> None:
 @config.command("check")
 @config_option
 def check_file(file: str | None) -> None:
-    """Print "ok", or everything that is wrong with FILE (exit status 2)."""
-    load(file)
+    """Print "ok", or everything that is wrong with FILE (exit status 2).
+
+    Advice about a valid file, such as a setting under its old name, goes to standard error.
+    """
+    for notice in load(file).notices:
+        click.echo(f"httpmini: {visible(notice)}", err=True)
     click.echo("ok")
 
 

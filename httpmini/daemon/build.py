@@ -382,7 +382,7 @@ def make_service(
         head_s=limits.head_s,
         server_name=config.server.product,
         log=make_access_log(config.log.format, config.server.mode, write_access),
-        recall=ResponseCache(limits.recall_bytes, time.time),
+        recall=ResponseCache(limits.response_cache_bytes, time.time),
         negotiates=bool(config.site.precompressed),
         log_error=log,
         now=time.time,

@@ -166,7 +166,7 @@ class Redirect(msgspec.Struct, frozen=True):
         return to + query + mark + fragment
 
 
-def is_circle(redirects: Sequence[Redirect], pattern: str) -> bool:
+def is_loop(redirects: Sequence[Redirect], pattern: str) -> bool:
     """Whether one who asks for a path like ``pattern``, a glob, would be sent on by ``redirects`` for ever."""
     sample = pattern.replace("**", "x").replace("*", "x").replace("?", "x")
     location: str | None = sample if sample.startswith("/") else f"/{sample}"
