@@ -384,7 +384,7 @@ class HttpConnection(Connection):
             self.on_flushed(now)
 
     def _spell(self, response: Response, now: float, *, keep_alive: bool) -> bytes:
-        return response_head(response, keep_alive=keep_alive, server=self._service.server_name, now=now)
+        return response_head(response, keep_alive=keep_alive, server=self._service.server_name, wall=now)
 
     def _begin(self, answer: _Answer | Known, now: float) -> None:
         self._answer = answer
