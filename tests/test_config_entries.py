@@ -93,7 +93,7 @@ RULES = [
     ),
     (
         '[[rules]]\npath = "a/b"\nfields = {}',
-        ['[[rules]] no. 1: path = "a/b": must begin with a slash, or have none at all'],
+        ['[[rules]] no. 1: path = "a/b": must begin with a slash, or contain none'],
     ),
     (
         '[[rules]]\npath = "/"\nfields = { "X" = "a\\r\\nSet-Cookie: b" }',
@@ -135,7 +135,7 @@ RULES = [
         '[[rules]]\npath = 5\nfields = {}\n[[rules]]\npath = "a/b"\nfields = {}',
         [
             "[[rules]] no. 1: path = 5: must be a string",
-            '[[rules]] no. 2: path = "a/b": must begin with a slash, or have none at all',
+            '[[rules]] no. 2: path = "a/b": must begin with a slash, or contain none',
         ],
     ),
     (
@@ -276,10 +276,10 @@ REALMS = [
     (
         '[[realms]]\npath = "/p/"\nusers = "bad-users"',
         [
-            '[[realms]] no. 1: users = "bad-users": line 1 has no bcrypt hash behind the colon; make one with '
+            '[[realms]] no. 1: users = "bad-users": line 1 has no bcrypt hash after the colon; make one with '
             "`httpmini htpasswd` or `htpasswd -B`",
-            '[[realms]] no. 1: users = "bad-users": line 2 must be a name, a colon, and a bcrypt hash, '
-            "without blanks or a byte order mark",
+            '[[realms]] no. 1: users = "bad-users": line 2 must be a name, a colon and a bcrypt hash, '
+            "without spaces or a byte order mark",
         ],
     ),
     ('[[realms]]\npath = "/p/"\nusers = "www/users"', [f'[[realms]] no. 1: users = "www/users": {SERVED}']),

@@ -306,10 +306,10 @@ def test_all_kinds_of_bcrypt(tmp_path: Path, prefix: bytes) -> None:
         (b"ada:$2b$04$" + b"." * 54, "has no bcrypt hash"),
         (b"ada:$2b$03$" + b"." * 53, "cost 3; from 4 to 14"),
         (b"ada:$2b$15$" + b"." * 53, "cost 15; from 4 to 14"),
-        (b"bob:$2b$04$" + b"." * 53, "was there before"),
+        (b"bob:$2b$04$" + b"." * 53, "repeats the name of an earlier line"),
         (b"\xff\xfe", "must be a name"),
         (b"\xef\xbb\xbfada:$2b$04$" + b"." * 53, "byte order mark"),
-        (b"ada :$2b$04$" + b"." * 53, "without blanks"),
+        (b"ada :$2b$04$" + b"." * 53, "without spaces"),
         (b"ada:$2b$04$" + b"." * 21 + b"9" + b"." * 31, "has no bcrypt hash"),
     ],
 )
@@ -326,13 +326,13 @@ def test_a_line_that_nobody_can_log_in_with(tmp_path: Path, line: bytes, what: s
 
 def test_a_file_without_users_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "users").write_text("# nobody\n")
-    assert [text for _, text in problems(str(tmp_path / "users"))] == ["has no user in it; nobody could log in"]
+    assert [text for _, text in problems(str(tmp_path / "users"))] == ["has no users: nobody could log in"]
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path, tmp_path / "fifo"):
-        with pytest.raises(OSError, match=r"not a file|directory"):
+        with pytest.raises(OSError, match=r"not a regular file|directory"):
             Users(str(path))
 
 

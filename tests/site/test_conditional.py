@@ -10,7 +10,7 @@ import pytest
 
 from httpmini.protocol.dates import format_date
 from httpmini.protocol.message import Headers
-from httpmini.site.conditional import Validators, Verdict, judge, range_counts, validators
+from httpmini.site.conditional import Validators, Verdict, judge, range_applies, validators
 
 NOW = 1_700_000_000.0
 OURS = Validators('"a-b-c"', 784111777)
@@ -71,7 +71,7 @@ def test_order(lines: list[str], strong: Verdict, weak: Verdict) -> None:
     ],
 )
 def test_if_range(value: str, ours: Validators, counts: bool) -> None:
-    assert range_counts(_headers(f"If-Range: {value}"), ours, NOW, negotiated=False) is counts
+    assert range_applies(_headers(f"If-Range: {value}"), ours, NOW, negotiated=False) is counts
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_the_date_of_this_second_is_not_told(tmp_path: Path, age_s: float, told:
 
 def test_a_date_of_this_second_is_not_strong() -> None:
     fresh = Validators('"a"', int(NOW))
-    assert not range_counts(_headers(f"If-Range: {format_date(fresh.modified)}"), fresh, NOW, negotiated=False)
-    assert range_counts(_headers(f"If-Range: {format_date(fresh.modified)}"), fresh, NOW + 5, negotiated=False)
+    assert not range_applies(_headers(f"If-Range: {format_date(fresh.modified)}"), fresh, NOW, negotiated=False)
+    assert range_applies(_headers(f"If-Range: {format_date(fresh.modified)}"), fresh, NOW + 5, negotiated=False)
 
 
 def test_the_tag_changes_with_every_rewrite(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""HTML pages that the server draws itself: jinja2 templates, everything escaped.
+"""The server's own HTML pages: jinja2 templates, with everything escaped.
 
-jinja2 takes longer to import than all of the rest, so it is imported after the server has begun to listen
-(``prepare``), or with the first page.
+jinja2 takes longer to import than everything else together. It is imported after the server has started listening
+(``prepare``), or for the first page.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def _environment() -> Environment:
 
 @cache
 def prepare() -> None:
-    """Load everything now; the second time there is nothing left to do."""
+    """Load all templates now. Later calls do nothing."""
     for name in ("page.html", "message.html", "listing.html", "status.html"):
         _environment().get_template(name)
 
 
 def draw(template: str, **values: object) -> bytes:
-    """The page ``template`` filled with ``values``, in UTF-8."""
+    """Render a template with ``values``, in UTF-8."""
     return _environment().get_template(template).render(values).encode("utf-8", "replace")
