@@ -22,7 +22,7 @@ from tests.support.wire import WAIT_S, connect, converse, read_all
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NAMES = ("echo", "calculator")
 CONCURRENT = sorted(MODES.keys() - {"iterative"})
-BUSY = {"echo": b"echo: busy, come again later\n", "calculator": b"error: busy, come again later\n"}
+BUSY = {"echo": b"echo: busy, try again later\n", "calculator": b"error: busy, try again later\n"}
 HELLO, READY = b"CALC 1\n", b"CALC 1 ready\n"
 STRANGER = b'error: this is a calculator; a client begins with the line "CALC 1"\n'
 WRONG = b"error: neither a decimal number nor one of + - * /\n"

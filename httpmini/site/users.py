@@ -207,7 +207,9 @@ def _encode(name: str, password: str) -> tuple[bytes, bytes]:
     """
     user, secret = name.encode("utf-8", "surrogateescape"), password.encode("utf-8", "surrogateescape")
     if not user or b":" in user or user.startswith(b"#") or not name.isprintable() or user != user.strip():
-        raise ValueError("a name has no colon, no control characters and no spaces around it, and does not begin with #")
+        raise ValueError(
+            "a name has no colon, no control characters and no spaces around it, and does not begin with #"
+        )
     if not secret or len(secret) > MAX_PASSWORD_BYTES or _CONTROL.search(password):
         raise ValueError(f"a password has 1 to {MAX_PASSWORD_BYTES} bytes and no control characters")
     return user, secret
