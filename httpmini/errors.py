@@ -1,4 +1,4 @@
-"""The tree of errors: each class says who is at fault, and with which exit status or response it ends.
+"""The tree of errors: each class stands for a party at fault, and for an exit status or a response.
 
     HttpminiError
       UsageError          a wrong command line: exit status 2

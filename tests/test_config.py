@@ -1,4 +1,4 @@
-"""Settings: what is taken, what is refused and in which words, and which of several sayings wins."""
+"""Settings: which values are accepted, which are refused with which message, and which source takes precedence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ root = "www"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a ``www`` in it; the present directory is another one beside it, with a ``www`` too."""
+    """A folder with a ``www`` in it. The current directory is another one next to it, which has a ``www`` too."""
     for name in ("here/www/deeper", "elsewhere/www"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "here/file").write_text("")
@@ -119,7 +119,7 @@ def test_only_a_literal_has_choices(row: Row) -> None:
     assert config.declared_choices(row.type) == (list(get_args(plain)) if is_literal else [])
 
 
-# The files that come with it.
+# The files in conf/.
 
 
 def test_the_annotated_file_is_the_table() -> None:
@@ -248,7 +248,7 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "listen: negative": ('[server]\nlisten = ["a:-1"]', "server.listen", '"a:-1"', "port"),
     "listen: slash": ('[server]\nlisten = ["a:80/"]', "server.listen", '"a:80/"', "port"),
     "listen: NUL": ('[server]\nlisten = ["a\\u0000:80"]', "server.listen", '"a\\u0000:80"', ""),
-    # Who may come in.
+    # Who may connect.
     **{
         f"{key}: {entry}": (f'[server]\n{key} = ["::1", "{entry}"]', f"server.{key}", f'"{entry}"', fragment)
         for key in ("allow", "deny")
@@ -524,7 +524,7 @@ def test_a_misspelt_old_name_leads_to_the_new_one(folder: Path, text: str) -> No
     assert problem.remedy == f"unknown; did you mean {NEW}?"
 
 
-# Values that are taken.
+# Values that are accepted.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""[[rules]], [[redirects]] and [[realms]]: what is taken, and what is said of what is not."""
+"""[[rules]], [[redirects]] and [[realms]]: what is accepted, and the messages for what is not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RULE = '[[rules]]\npath = "/a/**"\nfields = { X = "y" }\n'
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a site in www, a file of users beside it and one inside it."""
+    """A folder with a site in www, a file of users next to it and one inside it."""
     write_tree(
         tmp_path / "www", {"404.html": b"x", "sub/x": b"", "p/x": b"", "P/x": b"", "private/x": b"", "sp ace/x": b""}
     )

@@ -44,7 +44,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=lambda: ["127.0.0.1:8080"])
     socket_mode: Annotated[
         str,
-        _says("""The permissions of unix sockets, in octal: whoever may write to the socket may connect. The socket
+        _says("""The permissions of unix sockets, in octal: write permission lets a user connect. The socket
         belongs to the user who started the server, or to daemon.user and daemon.group."""),
     ] = "660"
     max_clients: Annotated[
@@ -365,7 +365,7 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
     user: Annotated[
         str,
         _says("""The user to switch to after binding, by name or number; the server must be started as root. All other
-        groups are dropped, and there is no way back. "" stays the user who started the server."""),
+        groups are dropped, and there is no way back. "" keeps the user who started the server."""),
     ] = ""
     group: Annotated[
         str,

@@ -17,7 +17,7 @@ from httpmini.site.resolve import Directory, File, Resolver
 
 HTML = ("Content-Type", "text/html; charset=utf-8")
 
-# After these the connection is closed: whoever guesses passwords must connect and queue again for each guess.
+# After these the connection is closed, so that guessing passwords takes a new connection for each guess.
 _LAST = {"credentials-wrong"}
 
 

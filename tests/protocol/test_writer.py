@@ -1,4 +1,4 @@
-"""Heads as they are spelt, and what is never spelt."""
+"""Heads as they are written, and what is never written."""
 
 from __future__ import annotations
 
