@@ -1,4 +1,4 @@
-"""A calculator: operands, then an operator; and a handshake, so that nobody calculates by accident.
+"""A calculator: operands, then an operator; with a handshake, so that nobody calculates by accident.
 
     $ python examples/calculator.py --mode threading &
     $ printf 'CALC 1\\n2\\n3.5\\n+\\n' | nc -N 127.0.0.1 51216
@@ -10,21 +10,21 @@ The protocol, CALC 1, over TCP, by convention on port 51216:
 - Both sides send lines of ASCII that end in LF. The client may end its lines in CRLF. A client's line has at most
   64 bytes before the LF.
 - The client begins: ``CALC 1``. The server answers ``CALC 1 ready``. At the first byte that cannot belong to this
-  line it knows that the client speaks something else, says so, and closes.
-- Then every line of the client is an operand or an operator.
+  line, it knows that the client speaks another protocol, says so, and closes.
+- Then every line from the client is an operand or an operator.
 - An operand is a decimal number: an optional sign, digits, and optionally a point and more digits; 28 significant
-  digits at most. It is not answered. Up to 32 operands wait for their operator.
+  digits at most. It gets no answer. Up to 32 operands wait for their operator.
 - An operator is one of ``+ - * /``. It is applied from left to right to all operands since the last operator, and
   uses them up: 8, 4, 2, ``/`` is (8 / 4) / 2. A single operand is its own result. The answer is ``= RESULT``: 28
-  significant digits, the last one rounded half to even, with an exponent (``1E-7``) where plain digits would be long.
-- A line that cannot be obeyed is answered ``error: REASON`` and changes nothing, except that an operator uses up its
-  operands even when it fails (division by zero).
-- The server says ``error: REASON`` and closes when the client speaks something else, when a line is too long, when
-  the server is stopping or busy, and when the client's last line has no LF: it may have been cut. The client ends the
-  conversation by ending its side.
+  significant digits, the last one rounded half to even, with an exponent (``1E-7``) if plain digits would be long.
+- The answer to an invalid line is ``error: REASON``. The line has no effect, except that an operator uses up its
+  operands even if it fails (division by zero).
+- The server says ``error: REASON`` and closes if the client speaks another protocol, if a line is too long, if the
+  server is stopping or busy, and if the client's last line has no LF: it may be incomplete. The client ends the
+  conversation by closing its side.
 
-Answers come in the order of the lines, so a client may send many without waiting. One that does not read its answers
-is not read from.
+Answers come in the order of the lines, so a client may send many lines without waiting. If a client does not read its
+answers, the server stops reading from it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ from functools import reduce
 
 from run import TIMEOUTS, main
 
-from httpmini.server.core.connection import Connection, Interest, Peer, Refusal, Timeouts
+from httpmini.server.core.connection import Connection, Interest, Timeouts
+from httpmini.server.limits.admission import Refusal
+from httpmini.server.listeners.peer import Peer
 
 PORT = 51216
 HELLO = b"CALC 1"
@@ -55,7 +57,7 @@ _OPERATORS: dict[bytes, Callable[[Decimal, Decimal], Decimal]] = {
 
 
 class CalculatorConnection(Connection):
-    """One client's calculations. Holds one read's bytes, ``OPERANDS`` numbers and one answer, never more."""
+    """The calculations of one client: at most the bytes of one read, ``OPERANDS`` numbers and one answer."""
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
         super().__init__(timeouts, now)
@@ -64,34 +66,34 @@ class CalculatorConnection(Connection):
         self._operands: list[Decimal] = []
 
     def on_data(self, data: bytes, now: float) -> None:
-        """Some lines, or a piece of one."""
+        """Process some lines, or a part of one."""
         self._received += data
         self._take_lines(now)
 
     def on_flushed(self, now: float) -> None:
-        """An answer is out: on to the lines that came together with the one it answers."""
+        """Go on with the lines that came in the same read as the one just answered."""
         super().on_flushed(now)
         self._take_lines(now)
 
     def on_end(self, now: float) -> None:
-        """The client is done; half a line is not obeyed, for half a number is another number."""
+        """Close. An incomplete last line is an error, because half a number is another number."""
         if self._received:
             self.leave("the last line has no end", now)
         else:
             super().on_end(now)
 
     def drain(self, now: float) -> None:
-        """The server is stopping: say so, after the answer that is on its way."""
+        """Say that the server is stopping, after the answer under way, and close."""
         if not self.is_ending:
             self.leave("the server is stopping", now)
 
     def leave(self, reason: str, now: float) -> None:
-        """Say why, and close. The client may be in the middle of a sentence, so linger."""
+        """Say why, and close. The client may still be sending, so linger."""
         self.send(b"error: %b\n" % reason.encode(), now=now)
         self.end(now, expects_more=True)
 
     def _take_lines(self, now: float) -> None:
-        """Take lines until one is answered, or no whole one is left."""
+        """Process lines until one has an answer, or no complete line is left."""
         while self.interest is Interest.READ:
             line, end, _ = bytes(self._received[: LINE_BYTES + 1]).partition(b"\n")
             if not self._greeted and not _may_be_hello(line, complete=bool(end)):
@@ -106,7 +108,7 @@ class CalculatorConnection(Connection):
                     self.send(answer.encode() + b"\n", now=now)
 
     def _answer(self, line: bytes) -> str:
-        """What to say to a line; nothing to an operand."""
+        """Return the answer to a line; empty for an operand."""
         if not self._greeted:
             self._greeted = True
             return "CALC 1 ready"
@@ -125,24 +127,24 @@ class CalculatorConnection(Connection):
 
 
 class CalculatorService:
-    """Every client gets a calculator; one too many gets a word."""
+    """A service that calculates for accepted clients, and tells the others that it is busy."""
 
-    def connect(self, peer: Peer, now: float) -> Connection:  # noqa: ARG002  (who it is does not matter)
-        """A conversation with a client that was let in."""
+    def connect(self, peer: Peer, now: float) -> Connection:  # noqa: ARG002  (all clients are equal)
+        """Return a connection for an accepted client."""
         return CalculatorConnection(TIMEOUTS, now)
 
-    def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:  # noqa: ARG002  (nor why)
-        """Say that we are busy, and goodbye."""
+    def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:  # noqa: ARG002  (so are all refusals)
+        """Return a connection that tells the client that the server is busy, and closes."""
         connection = CalculatorConnection(TIMEOUTS, now)
-        connection.leave("busy, come again later", now)
+        connection.leave("busy, try again later", now)
         return connection
 
     def tick(self) -> None:
-        """Nothing was put off."""
+        """Do nothing: no work was deferred."""
 
 
 def _may_be_hello(line: bytes, *, complete: bool) -> bool:
-    """Whether ``line`` is the handshake, or (not complete yet) its beginning."""
+    """Whether ``line`` is the handshake, or, if it is not complete yet, the beginning of it."""
     return line.removesuffix(b"\r") == HELLO if complete else (HELLO + b"\r").startswith(line)
 
 

@@ -1,12 +1,12 @@
-"""An echo server (RFC 862): what it receives it sends back, byte for byte, until the client ends.
+"""An echo server (RFC 862): it sends back what it receives, byte for byte, until the client closes.
 
     $ python examples/echo.py --mode forking &
     $ printf 'hello\\n' | nc -N 127.0.0.1 7007
     hello
 
-It has a listener, admission and four modes, and not a line about any of them. A client that sends without reading is
-not read from either: a Connection wants to READ only while it has no output, so the most that it ever holds is what
-one read brought.
+It has listeners, admission and all modes, without a line of code about any of them. If a client sends without reading,
+the server stops reading from it: a Connection wants to READ only while it has no output, so it never holds more than
+the bytes of one read.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from httpmini.server.core.connection import Connection
 from httpmini.server.limits.admission import Refusal
 from httpmini.server.listeners.peer import Peer
 
-PORT = 7007  # the RFC's own, 7, is for root
-BUSY = b"echo: busy, come again later\n"
+PORT = 7007  # the RFC's port, 7, needs root
+BUSY = b"echo: busy, try again later\n"
 
 
 class EchoConnection(Connection):
-    """Says what it hears. The client's end of sending ends the conversation, once everything is out."""
+    """A connection that echoes. It closes after the client has closed, once everything has been sent."""
 
     def on_data(self, data: bytes, now: float) -> None:
-        """Send it back."""
+        """Send the data back."""
         self.send(data, now=now)
 
 
 class EchoService:
-    """Every client gets an echo; one too many gets a word."""
+    """A service that echoes to accepted clients, and tells the others that it is busy."""
 
-    def connect(self, peer: Peer, now: float) -> Connection:  # noqa: ARG002  (who it is does not matter)
-        """A conversation with a client that was let in."""
+    def connect(self, peer: Peer, now: float) -> Connection:  # noqa: ARG002  (all clients are equal)
+        """Return a connection for an accepted client."""
         return EchoConnection(TIMEOUTS, now)
 
-    def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:  # noqa: ARG002  (nor why)
-        """Say that we are busy, and goodbye."""
+    def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:  # noqa: ARG002  (so are all refusals)
+        """Return a connection that tells the client that the server is busy, and closes."""
         connection = EchoConnection(TIMEOUTS, now)
         connection.send(BUSY, now=now)
         connection.end(now, expects_more=True)
         return connection
 
     def tick(self) -> None:
-        """Nothing was put off."""
+        """Do nothing: no work was deferred."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the examples have in common: a small command line, and the way from a Service to a running server."""
+"""What the examples share: a small command line, and the steps from a Service to a running server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from httpmini.server.listeners.tcp import endpoint_of, open_listeners
 from httpmini.server.logs.error import Level, error_log
 from httpmini.server.modes import MODES
 
-HOST = "127.0.0.1"  # exercises are not for the network
+HOST = "127.0.0.1"  # the examples are not meant for a network
 BACKLOG = 128
 TIMEOUTS = Timeouts(idle_s=300.0, send_stall_s=30.0, linger_s=2.0, linger_bytes=1 << 20)
 
@@ -35,14 +35,19 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def main(name: str, service: Service, default_port: int) -> None:
-    """Read the command line and serve until SIGINT or SIGTERM; ends the process.
+    """Read the command line, serve until SIGINT or SIGTERM, and exit.
 
-    Exit status 0 after a signal, 1 when the machine says no (the port is taken), 2 for a wrong flag.
+    Exit status 0 after a signal, 1 if the machine refuses (the port is taken), 2 for a wrong flag.
+
+    Args:
+        name: the name of the server, for messages.
+        service: makes a connection for each client.
+        default_port: the port to listen on without ``--port``.
     """
 
     @click.command(help=f"Serve {name} at {HOST} until Ctrl-C.", context_settings={"show_default": True})
     @click.option("--mode", type=click.Choice(sorted(MODES)), default="select")
-    @click.option("--port", type=click.IntRange(0, 65535), default=default_port, help="0 for a free one.")
+    @click.option("--port", type=click.IntRange(0, 65535), default=default_port, help="0 picks a free one.")
     @click.option("--max-clients", type=click.IntRange(min=1), default=64)
     @click.option("--overflow", type=click.Choice(["queue", "refuse"]), default="queue")
     def command(mode: str, port: int, max_clients: int, overflow: Overflow) -> None:

@@ -1,10 +1,10 @@
 """httpmini: a minimal HTTP/1.0 file server and client, from scratch.
 
-Nothing is defined here; this is only what ``import httpmini`` offers. Each is loaded when it is first asked for, so
-that the server need not wait for the client, and ``python -m httpmini`` is ready for Ctrl-C almost at once.
+This module only names what ``import httpmini`` offers. Each name is loaded on first use, so the server does not wait
+for the client, and ``python -m httpmini`` handles Ctrl-C almost from the start.
 """
 
-TYPE_CHECKING = False  # typing's own costs 5 ms, and a program has to be ready for Ctrl-C soon
+TYPE_CHECKING = False  # importing typing's own takes 5 ms, in which Ctrl-C would show a traceback
 if TYPE_CHECKING:
     from httpmini.client.client import Client, fetch
     from httpmini.client.download.download import download
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "FetchError", "Limits", "Response", "Retries", "Timeouts", "__version__", "download", "fetch"]
 
-_HOMES = {
+_MODULES = {
     "Client": "httpmini.client.client",
     "FetchError": "httpmini.errors",
     "Limits": "httpmini.client.options",
@@ -29,8 +29,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'httpmini' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

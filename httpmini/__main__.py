@@ -2,15 +2,15 @@
 
 import gc
 
-# What ``signal`` wraps; that one takes 3.6 ms to load, in which Ctrl-C would still be Python's, with a traceback.
+# What ``signal`` wraps. ``signal`` itself takes 3.6 ms to load; until then Ctrl-C would be Python's, with a traceback.
 from _signal import SIG_DFL, SIGINT, signal  # type: ignore[import-not-found]
 
 
 def main() -> None:
-    """Run the command line. Ctrl-C ends the process quietly until somebody knows better what to do about it."""
+    """Run the command line. Until a command handles it, Ctrl-C ends the process quietly."""
     signal(SIGINT, SIG_DFL)
-    gc.disable()  # modules are no garbage: looking for some among them, time and again, takes some 4 ms
-    from httpmini.cli import main as commands
+    gc.disable()  # modules are not garbage; collecting again and again while they load takes some 4 ms
+    from httpmini.cli.main import main as commands
 
     gc.freeze()
     gc.enable()

@@ -1,15 +1,15 @@
-"""One tree of errors: who is at fault, and what becomes of it.
+"""The tree of errors: each class stands for a party at fault, and for an exit status or a response.
 
     HttpminiError
-      UsageError          the person at the keyboard: exit status 2
-        ConfigError       ... in a config file: all its problems at once
-      CannotRun           the machine says no (port taken, no permission): exit status 1
-      ProtocolError       the peer sent bytes that are not HTTP, or that we refuse; knows its status
-      FetchError          the client's errors, told apart by cause, each with an exit status of its own
+      UsageError          a wrong command line: exit status 2
+        ConfigError       a wrong config file: all its problems at once
+      CannotRun           the machine refuses (port taken, no permission): exit status 1
+      ProtocolError       the peer sent bytes that are not HTTP, or that are refused; knows its status
+      FetchError          the client's errors, distinguished by cause, each with an exit status of its own
         BadUrl 2  NotResolved 3  NotConnected (NoTunnel) 4  TlsFailed 5  TimedOut 6  BrokenResponse 7  Truncated 8
         BadRedirect 9  TooLarge 10  BadStatus 11  Corrupt 12
 
-Everything else that is raised is a fault of httpmini itself.
+Any other exception is a bug in httpmini.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 
 
 def visible(text: str) -> str:
-    """``text`` for a terminal or a log: control characters and what is not UTF-8 become ``\\xHH`` and the like.
+    """Return ``text`` for a terminal or a log, with control characters and octets that are not UTF-8 as ``\\xHH``.
 
-    What others sent or named may hold sequences that drive a terminal, or line ends that forge a line.
+    Text from others, such as a target or a file name, may contain escape sequences that control a terminal, or line
+    ends that forge a line.
     """
     return "".join(char if char.isprintable() else _escape(ord(char)) for char in text)
 
 
 def _escape(code: int) -> str:
-    if 0xDC80 <= code <= 0xDCFF:  # an octet that was not UTF-8 (PEP 383)
+    if 0xDC80 <= code <= 0xDCFF:  # an octet that is not UTF-8 (PEP 383)
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 class HttpminiError(Exception):
-    """The root of the tree; ``str()`` of any of them is a sentence fit for a person."""
+    """The root of the tree. ``str()`` of any of them is a message for the user."""
 
 
 class UsageError(HttpminiError):
@@ -45,13 +46,13 @@ class UsageError(HttpminiError):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One thing that is wrong with a setting.
+    """One problem with one setting.
 
     Attributes:
-        source: where it was said: a file's path, or a flag such as ``--mode``.
-        key: the dotted name, such as ``server.mode``; empty when the source as a whole is wrong.
-        value: what was said, as the person wrote it (as near as TOML lets us); empty when there is none.
-        remedy: what is wrong with it and what would be right.
+        source: where it was set: the path of a file, or a flag such as ``--mode``.
+        key: the dotted name, such as ``server.mode``; empty if the source as a whole is wrong.
+        value: the value, as close to how it was written as TOML allows; empty if there is none.
+        remedy: what is wrong, and what would be right.
     """
 
     source: str
@@ -66,7 +67,11 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class ConfigError(UsageError):
-    """A config file (or the flags on top of it) that cannot be used: every problem, not just the first."""
+    """A config file, or a combination of file and flags, that cannot be used.
+
+    Attributes:
+        problems: everything that is wrong, not just the first problem.
+    """
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -74,16 +79,16 @@ class ConfigError(UsageError):
 
 
 class CannotRun(HttpminiError):
-    """The settings are fine, but this machine cannot do it now. Exit status 1."""
+    """The settings are valid, but this machine cannot follow them now. Exit status 1."""
 
 
 class ProtocolError(HttpminiError):
     """A message that is refused.
 
     Attributes:
-        reason: the row of ``reasons.py``: token, status, RFC section.
-        offset: the byte of the message at which it went wrong, where one can be named.
-        fields: what the answer has to say beside it, such as WWW-Authenticate.
+        reason: why: token, status, RFC section and text.
+        offset: the byte of the message at which it went wrong, if there is one.
+        fields: header fields that the response needs, such as WWW-Authenticate.
     """
 
     def __init__(self, reason: Reason, offset: int | None = None, fields: tuple[tuple[str, str], ...] = ()) -> None:
@@ -94,13 +99,13 @@ class ProtocolError(HttpminiError):
 
 
 class FetchError(HttpminiError):
-    """The client could not bring what was asked for; each kind has an exit status of its own."""
+    """The client could not fetch the resource. Each subclass has an exit status of its own."""
 
     exit_status = 1
 
 
 class BadUrl(FetchError, UsageError):
-    """The URL is not one that we can ask for."""
+    """The URL is malformed, or of a kind that the client does not fetch."""
 
     exit_status = 2
 
@@ -112,16 +117,16 @@ class NotResolved(FetchError):
 
 
 class NotConnected(FetchError):
-    """No address of the host took the connection, or it was lost before the answer began."""
+    """No address of the host accepted the connection, or it was lost before the response began."""
 
     exit_status = 4
 
 
 class NoTunnel(NotConnected):
-    """A proxy answered, and does not connect to the server.
+    """A proxy refused to connect to the server.
 
     Attributes:
-        status: what it answered; most of them say the same when they are asked again.
+        status: the proxy's status code; for most codes, trying again gets the same one.
     """
 
     def __init__(self, text: str, status: int) -> None:
@@ -130,16 +135,16 @@ class NoTunnel(NotConnected):
 
 
 class TlsFailed(FetchError):
-    """The connection could not be made private: a certificate, a name, a version of TLS."""
+    """The connection could not be secured: a wrong certificate, name or version of TLS."""
 
     exit_status = 5
 
 
 class TimedOut(FetchError):
-    """The server was silent for too long.
+    """The server took too long.
 
     Attributes:
-        phase: what was waited for: "connect", "first byte", "silence" (between two pieces) or "total".
+        phase: what the client waited for: "connect", "first byte", "silence" (between two pieces) or "total".
         limit_s: the limit, in seconds.
     """
 
@@ -152,11 +157,11 @@ class TimedOut(FetchError):
 
 
 class BrokenResponse(FetchError):
-    """The answer is not HTTP as RFC 1945 or RFC 9112 know it.
+    """The response is not HTTP according to RFC 1945 or RFC 9112.
 
     Attributes:
         rule: the token of the rule that it breaks (``reasons.py``), or empty.
-        offset: the byte of the answer at which it does so, where one can be named.
+        offset: the byte of the response at which it does so, if there is one.
     """
 
     exit_status = 7
@@ -168,25 +173,25 @@ class BrokenResponse(FetchError):
 
 
 class Truncated(FetchError):
-    """The answer ended before its end."""
+    """The response ended too early."""
 
     exit_status = 8
 
 
 class BadRedirect(FetchError):
-    """Redirected too often, in a circle, or to where we do not follow."""
+    """Redirected too often, in a loop, or to a URL that the client does not follow."""
 
     exit_status = 9
 
 
 class TooLarge(FetchError):
-    """More than the limits allow: of the body, of what it decodes to, or of the ratio between the two."""
+    """The body, its decoded form, or the ratio of the two exceeds the limits."""
 
     exit_status = 10
 
 
 class BadStatus(FetchError):
-    """The answer came, and is not a success.
+    """The response is complete, and not a success.
 
     Attributes:
         status: its status code.
@@ -200,6 +205,6 @@ class BadStatus(FetchError):
 
 
 class Corrupt(FetchError):
-    """All of it came, and it is not what it should be: a digest, a length, a part of another version."""
+    """The response is complete, and wrong: another digest, another length, or a part of another version."""
 
     exit_status = 12

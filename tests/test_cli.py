@@ -1,4 +1,4 @@
-"""The commands as processes: exit statuses, what is said, and where."""
+"""The commands as processes: their exit statuses, and what they write where."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ V4, V6 = r"http://127\.0\.0\.1:[1-9]\d*/", r"http://\[::1\]:[1-9]\d*/"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The present directory, with a folder, a file and some config files."""
+    """The current directory, with a folder, a file and some config files."""
     (tmp_path / "www").mkdir()
     (tmp_path / "file").write_text("")
     (tmp_path / "good.toml").write_text('[server]\nbacklog = 5\n[site]\nroot = "www"\n')
@@ -51,7 +51,7 @@ def run(*arguments: str, wrapper: tuple[str, ...] = ()) -> tuple[int, str, str]:
 
 
 def first_line(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[bytes, int, str]:
-    """The first line of a server, its exit status after SIGTERM, and its standard error."""
+    """Return the first line of a server, its exit status after SIGTERM, and its standard error."""
     with subprocess.Popen(
         [*PROGRAM, *arguments],
         stdin=subprocess.DEVNULL,
@@ -124,7 +124,7 @@ def test_wrong_usage(arguments: list[str], fragments: list[str]) -> None:
         assert fragment in errors
 
 
-# What the machine does not allow: 1.
+# What the machine refuses: 1.
 
 
 def test_a_port_that_is_taken() -> None:
@@ -142,7 +142,7 @@ def test_a_service_name_is_looked_up(folder: Path) -> None:
     service_names()
     (folder / "service.toml").write_text('[server]\nlisten = ["127.0.0.1:http-alt"]')
     with ExitStack() as stack:
-        with suppress(OSError):  # somebody else has the port: as good
+        with suppress(OSError):  # if another program has the port, that serves as well
             stack.enter_context(socket.create_server(("127.0.0.1", 8080)))
         status, said, errors = run("serve", "-c", "service.toml")
     assert (status, said) == (1, "")
@@ -158,7 +158,7 @@ def test_a_service_name_is_looked_up(folder: Path) -> None:
         (["-p", "0", "-c", "log.toml"], ["cannot write the log /proc/no.log"]),
     ],
 )
-def test_what_the_machine_does_not_allow(folder: Path, arguments: list[str], fragments: list[str]) -> None:
+def test_what_the_machine_refuses(folder: Path, arguments: list[str], fragments: list[str]) -> None:
     (folder / "log.toml").write_text('[log]\naccess = "/proc/no.log"')
     status, said, errors = run("serve", *arguments)
     assert "Traceback" not in errors
@@ -193,6 +193,19 @@ def test_check_says_all_problems() -> None:
         "httpmini: wrong.toml: server.max_client = 1: unknown; did you mean server.max_clients?",
         "httpmini: wrong.toml: limits.idle_s = 0: must be a number of seconds from 0.05 to 86400.0",
     ]
+
+
+def test_check_advises_on_old_names(folder: Path) -> None:
+    (folder / "old.toml").write_text("[limits]\nrecall_bytes = 0\n")
+    status, said, errors = run("config", "check", "-c", "old.toml")
+    assert (status, said) == (0, "ok\n")
+    assert errors == (
+        "httpmini: old.toml: limits.recall_bytes is now limits.response_cache_bytes; the old name still works\n"
+    )
+    status, said, errors = run("config", "show", "-c", "old.toml")
+    assert (status, errors) == (0, "")
+    assert "response_cache_bytes = 0  # old.toml\n" in said
+    assert "recall_bytes" not in said
 
 
 @pytest.mark.parametrize("arguments", [[], ["-c", "good.toml"]])
@@ -250,6 +263,27 @@ def test_help_names_choices_and_defaults() -> None:
         "[default: 256]",
     ):
         assert text in said
+
+
+@pytest.mark.parametrize(
+    ("command", "needed", "unwanted"),
+    [
+        ("serve", "httpmini.config", ("httpmini.cli.client", "httpmini.client", "httpmini.daemon.build", "bcrypt")),
+        ("get", "httpmini.cli.client", ("httpmini.cli.serve", "httpmini.config", "httpmini.daemon", "httpmini.server")),
+        ("htpasswd", "httpmini.cli.htpasswd", ("httpmini.cli.client", "httpmini.config", "httpmini.daemon", "bcrypt")),
+    ],
+)
+def test_a_command_loads_its_own_modules_only(command: str, needed: str, unwanted: tuple[str, ...]) -> None:
+    program = f"""
+import sys
+from httpmini.cli.main import main
+main(["{command}", "--help"], standalone_mode=False)
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=WAIT_S, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert needed in loaded
+    assert not [module for module in loaded if module.startswith(unwanted)]
 
 
 def test_version() -> None:
@@ -331,7 +365,7 @@ def test_a_root_with_a_strange_name_can_be_served(folder: Path, name: bytes) -> 
 
 
 def test_a_name_with_an_address_that_is_not_here(folder: Path) -> None:
-    """As with IPv6 where there is none: the other addresses of the name are listened on all the same."""
+    """If one address of a name cannot be used, such as an IPv6 address without IPv6, the others still are."""
     (folder / "both.toml").write_text('[server]\nlisten = ["both:0"]\n[site]\nroot = "www"\n')
     (folder / "hosts").write_text("192.0.2.1 both\n127.0.0.1 both\n")
     shell = f'mount --bind hosts /etc/hosts && exec "{sys.executable}" -m httpmini serve -c both.toml'
@@ -352,7 +386,7 @@ def test_a_name_with_an_address_that_is_not_here(folder: Path) -> None:
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15])
 def test_ctrl_c_while_it_starts(folder: Path, delay_s: float) -> None:
-    """Whenever it comes: no traceback. There is no event to wait for, so several moments are tried.
+    """Whenever Ctrl-C comes, there is no traceback. There is no event to wait for, so several moments are tried.
 
     Before the first function of ours is called, the process is Python's, and so is what it says.
     """

@@ -1,4 +1,4 @@
-"""Settings: what is taken, what is refused and in which words, and which of several sayings wins."""
+"""Settings: which values are accepted, which are refused with which message, and which source takes precedence."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from httpmini import config
 from httpmini.config import Config, Flags, Row
+from httpmini.config.schema import RENAMED
 from httpmini.errors import ConfigError, Problem
 from httpmini.server.modes import MODES
 
@@ -26,7 +27,7 @@ root = "www"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a ``www`` in it; the present directory is another one beside it, with a ``www`` too."""
+    """A folder with a ``www`` in it. The current directory is another one next to it, which has a ``www`` too."""
     for name in ("here/www/deeper", "elsewhere/www"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "here/file").write_text("")
@@ -118,7 +119,7 @@ def test_only_a_literal_has_choices(row: Row) -> None:
     assert config.declared_choices(row.type) == (list(get_args(plain)) if is_literal else [])
 
 
-# The files that come with it.
+# The files in conf/.
 
 
 def test_the_annotated_file_is_the_table() -> None:
@@ -153,8 +154,8 @@ def test_the_annotated_file_says_every_setting_and_loads(folder: Path) -> None:
 
 ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "unknown section": ("[sever]\nx = 1", "sever", "", "unknown; did you mean server?"),
-    "unknown section far from all": ("[zzz]", "zzz", "", "known here: server, site, limits, log"),
-    "unknown top-level key": ("zzz = 1", "zzz", "1", "known here: server, site, limits, log"),
+    "unknown section far from all": ("[zzz]", "zzz", "", "the known names are: server, site, limits, log"),
+    "unknown top-level key": ("zzz = 1", "zzz", "1", "the known names are: server, site, limits, log"),
     "section that is no table": ("server = 'select'", "server", '"select"', "must be a table: [server]"),
     "section that is a list of tables": ("[[limits]]", "limits", "[{}]", "must be a table: [limits]"),
     "misspelt mode": ('[server]\nmod = "select"', "server.mod", '"select"', "did you mean server.mode?"),
@@ -166,7 +167,7 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "upper case": ('[server]\nMODE = "select"', "server.MODE", '"select"', "unknown; "),
     "dashes": ("[server]\nmax-clients = 5", "server.max-clients", "5", "did you mean server.max_clients?"),
     "quoted key with a dot": ('"server.mode" = "select"', "server.mode", '"select"', "did you mean server"),
-    "dotted nonsense": ('"zzz.yyy" = 1', "zzz.yyy", "1", "known here: server"),
+    "dotted nonsense": ('"zzz.yyy" = 1', "zzz.yyy", "1", "the known names are: server"),
     "a subtable": ("[server.mode]\nname = 'select'", "server.mode", '{name = "select"}', 'one of "iterative"'),
     # Types.
     "mode: number": ("[server]\nmode = 1", "server.mode", "1", '"iterative", "forking", "threading", "select"'),
@@ -242,17 +243,17 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "listen: blank": ('[server]\nlisten = ["a b:80"]', "server.listen", '"a b:80"', "white space"),
     "listen: URL": ('[server]\nlisten = ["http://a:80"]', "server.listen", '"http://a:80"', ""),
     "listen: the second": ('[server]\nlisten = ["a:1", "b"]', "server.listen", '"b"', "has no port"),
-    "listen: twice": ('[server]\nlisten = ["a:1", "a:1"]', "server.listen", '"a:1"', "is there twice"),
-    "listen: twice, spelt otherwise": ('[server]\nlisten = ["*:1", ":1"]', "server.listen", '":1"', "is there twice"),
+    "listen: twice": ('[server]\nlisten = ["a:1", "a:1"]', "server.listen", '"a:1"', "is listed twice"),
+    "listen: twice, spelt otherwise": ('[server]\nlisten = ["*:1", ":1"]', "server.listen", '":1"', "is listed twice"),
     "listen: negative": ('[server]\nlisten = ["a:-1"]', "server.listen", '"a:-1"', "port"),
     "listen: slash": ('[server]\nlisten = ["a:80/"]', "server.listen", '"a:80/"', "port"),
     "listen: NUL": ('[server]\nlisten = ["a\\u0000:80"]', "server.listen", '"a\\u0000:80"', ""),
-    # Who may come in.
+    # Who may connect.
     **{
         f"{key}: {entry}": (f'[server]\n{key} = ["::1", "{entry}"]', f"server.{key}", f'"{entry}"', fragment)
         for key in ("allow", "deny")
         for entry, fragment in (
-            ("192.168.1.1/24", 'has bits set behind its prefix; write "192.168.1.0/24"'),
+            ("192.168.1.1/24", 'has bits set beyond its prefix; write "192.168.1.0/24"'),
             ("10.0.0.0/33", 'such as "192.168.1.0/24"'),
             ("10.0.0", 'such as "192.168.1.0/24"'),
             ("256.0.0.1", 'such as "192.168.1.0/24"'),
@@ -280,8 +281,8 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "root: below a file": ('[site]\nroot = "file/x"', "site.root", '"file/x"', "does not exist"),
     "root: NUL": ('[site]\nroot = "a\\u0000"', "site.root", '"a\\u0000"', "does not exist"),
     "root: too long": (f'[site]\nroot = "{"a" * 300}"', "site.root", f'"{"a" * 300}"', ""),
-    "index: slash": ('[site]\nindex = ["a/b"]', "site.index", '"a/b"', "the name of a file, without a slash"),
-    "index: empty": ('[site]\nindex = [""]', "site.index", '""', "the name of a file, without a slash"),
+    "index: slash": ('[site]\nindex = ["a/b"]', "site.index", '"a/b"', "the name of a file, without slashes"),
+    "index: empty": ('[site]\nindex = [""]', "site.index", '""', "the name of a file, without slashes"),
     "index: NUL": ('[site]\nindex = ["a\\u0000"]', "site.index", '"a\\u0000"', "the name of a file"),
     "index: hidden": ('[site]\nindex = ["a", ".b"]', "site.index", '".b"', "site.hidden = false hides it"),
     "charset: blank": ('[site]\ndefault_charset = "utf 8"', "site.default_charset", '"utf 8"', 'such as "utf-8"'),
@@ -296,19 +297,19 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
             fragment,
         )
         for extension, shown, media_type, fragment in (
-            (".glb", '".glb"', "a/b", "without its dot"),
+            (".glb", '".glb"', "a/b", "without the dot"),
             ("GLB", "GLB", "a/b", "lower case"),
             ("", '""', "a/b", "extension"),
             ("tar.gz", '"tar.gz"', "a/b", "extension"),
             ("ü", '"ü"', "a/b", "extension"),
-            ("glb", "glb", "", "looks like"),
-            ("glb", "glb", "model", "looks like"),
-            ("glb", "glb", "a/b/c", "looks like"),
-            ("glb", "glb", "a/b\\r\\nX: y", "looks like"),
-            ("glb", "glb", "a/b\\n", "looks like"),
-            ("glb", "glb", "a/b;", "looks like"),
-            ("glb", "glb", "a/b; c", "looks like"),
-            ("glb", "glb", "ä/b", "looks like"),
+            ("glb", "glb", "", "must be a media type such as"),
+            ("glb", "glb", "model", "must be a media type such as"),
+            ("glb", "glb", "a/b/c", "must be a media type such as"),
+            ("glb", "glb", "a/b\\r\\nX: y", "must be a media type such as"),
+            ("glb", "glb", "a/b\\n", "must be a media type such as"),
+            ("glb", "glb", "a/b;", "must be a media type such as"),
+            ("glb", "glb", "a/b; c", "must be a media type such as"),
+            ("glb", "glb", "ä/b", "must be a media type such as"),
         )
     },
     # Sizes and logs.
@@ -458,7 +459,72 @@ def test_a_problem_that_a_file_makes_with_a_default_names_the_file(folder: Path)
     assert file in str(problem)
 
 
-# Values that are taken.
+# Settings under an old name.
+
+OLD, NEW = next(iter(RENAMED.items()))
+
+
+def renamed(folder: Path, text: str) -> str:
+    """A file with ``text`` in the table of a renamed setting, where {old} and {new} stand for its two names."""
+    table, old = OLD.split(".")
+    return write(folder, f"[{table}]\n" + text.format(old=old, new=NEW.split(".")[1]))
+
+
+def test_renamed_settings_have_a_new_name_and_no_other_meaning() -> None:
+    assert set(RENAMED.values()) <= set(ROWS)
+    assert not set(RENAMED) & set(ROWS)
+
+
+def test_an_old_name_works_and_is_noticed(folder: Path) -> None:
+    file = renamed(folder, "{old} = 1234")
+    settings = config.load(file)
+    assert effective(settings)[NEW] == 1234
+    assert settings.origins[NEW] == file
+    assert settings.notices == (f"{file}: {OLD} is now {NEW}; the old name still works",)
+    shown = config.show(settings).splitlines()
+    assert f"{NEW.split('.')[1]} = 1234  # {file}" in shown
+    assert not [line for line in shown if line.startswith(OLD.split(".")[1])]
+    assert config.differences(settings, config.load(renamed(folder, "{new} = 1234"))) == []
+
+
+def test_a_new_name_is_not_noticed(folder: Path) -> None:
+    assert config.load(renamed(folder, "{new} = 1234")).notices == ()
+    assert config.load().notices == ()
+
+
+def test_an_old_name_is_noticed_once_however_many_sites_there_are(folder: Path) -> None:
+    sites = "".join(f"[[site]]\nhosts = ['{name}']\nroot = 'www'\n" for name in "abc")
+    settings = config.load(renamed(folder, "{old} = 1234\n" + sites))
+    assert [effective(one)[NEW] for one in settings.all_sites] == [1234] * 3
+    assert [len(one.notices) for one in settings.all_sites] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("text", ["{old} = 1\n{new} = 1", "{new} = 1\n{old} = 2", "{new} = 'x'\n{old} = 'x'"])
+def test_both_names_in_one_file_are_refused(folder: Path, text: str) -> None:
+    found = [problem for problem in problems(renamed(folder, text)) if problem.key == OLD]
+    assert len(found) == 1
+    assert found[0].remedy == f"is the old name of {NEW}, which is set too; keep one"
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "'x'", "true", "[]", f"1{'0' * 30}"])
+def test_a_wrong_value_is_refused_under_the_name_that_is_in_the_file(folder: Path, value: str) -> None:
+    (old,) = problems(renamed(folder, f"{{old}} = {value}"))
+    (new,) = problems(renamed(folder, f"{{new}} = {value}"))
+    assert (old.key, new.key) == (OLD, NEW)
+    assert (old.value, old.remedy) == (new.value, new.remedy)
+    assert old.remedy == "must be a whole number from 0 to 1099511627776"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[limits]\nrecall_byte = 1", "[limits]\nresponse_cache = 1", "[server]\nrecall_bytes = 1", "[log]\n{new} = 1"],
+)
+def test_a_misspelt_old_name_leads_to_the_new_one(folder: Path, text: str) -> None:
+    (problem,) = problems(write(folder, text.format(new=NEW.split(".")[1])))
+    assert problem.remedy == f"unknown; did you mean {NEW}?"
+
+
+# Values that are accepted.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""[[rules]], [[redirects]] and [[realms]]: what is taken, and what is said of what is not."""
+"""[[rules]], [[redirects]] and [[realms]]: what is accepted, and the messages for what is not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RULE = '[[rules]]\npath = "/a/**"\nfields = { X = "y" }\n'
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with a site in www, a file of users beside it and one inside it."""
+    """A folder with a site in www, a file of users next to it and one inside it."""
     write_tree(
         tmp_path / "www", {"404.html": b"x", "sub/x": b"", "p/x": b"", "P/x": b"", "private/x": b"", "sp ace/x": b""}
     )
@@ -93,42 +93,39 @@ RULES = [
     ),
     (
         '[[rules]]\npath = "a/b"\nfields = {}',
-        ['[[rules]] no. 1: path = "a/b": must begin with a slash, or have none at all'],
+        ['[[rules]] no. 1: path = "a/b": must begin with a slash, or contain none'],
     ),
     (
         '[[rules]]\npath = "/"\nfields = { "X" = "a\\r\\nSet-Cookie: b" }',
         [
-            r'[[rules]] no. 1: fields = {X = "a\r\nSet-Cookie: b"}: a field\'s value is one line, without control '
+            r'[[rules]] no. 1: fields = {X = "a\r\nSet-Cookie: b"}: a field value is one line, without control '
             "characters".replace("\\'", "'")
         ],
     ),
     (
         '[[rules]]\npath = "/"\nfields = { "X" = "a\\u0000" }',
-        [r"""[[rules]] no. 1: fields = {X = "a\u0000"}: a field's value is one line, without control characters"""],
+        [r"""[[rules]] no. 1: fields = {X = "a\u0000"}: a field value is one line, without control characters"""],
     ),
     (
         '[[rules]]\npath = "/"\nfields = { "X Y" = "a" }',
         [
-            '[[rules]] no. 1: fields = {"X Y" = "a"}: a field\'s name has letters, digits and hyphens, no blanks and '
+            '[[rules]] no. 1: fields = {"X Y" = "a"}: a field name has letters, digits and hyphens, no spaces and '
             "no colon"
         ],
     ),
     (
         '[[rules]]\npath = "/"\nfields = { "X" = "\\u4e2d" }',
-        ['[[rules]] no. 1: fields = {X = "\u4e2d"}: a field\'s value has characters of ISO-8859-1 only'],
+        ['[[rules]] no. 1: fields = {X = "\u4e2d"}: a field value has characters of ISO-8859-1 only'],
     ),
     (
         '[[rules]]\npath = "/"\nfields = { Vary = "" }',
-        [
-            '[[rules]] no. 1: fields = {Vary = ""}: Vary can be added to, but not taken away: caches would mix up '
-            "variants"
-        ],
+        ['[[rules]] no. 1: fields = {Vary = ""}: Vary can be extended, but not removed: caches would mix up variants'],
     ),
     *(
         (
             f'[[rules]]\npath = "/"\nfields = {{ Content-Type = "{value}" }}',
             [
-                f'[[rules]] no. 1: fields = {{Content-Type = "{value}"}}: a media type looks like '
+                f'[[rules]] no. 1: fields = {{Content-Type = "{value}"}}: must be a media type such as '
                 '"text/plain; charset=utf-8"'
             ],
         )
@@ -138,7 +135,7 @@ RULES = [
         '[[rules]]\npath = 5\nfields = {}\n[[rules]]\npath = "a/b"\nfields = {}',
         [
             "[[rules]] no. 1: path = 5: must be a string",
-            '[[rules]] no. 2: path = "a/b": must begin with a slash, or have none at all',
+            '[[rules]] no. 2: path = "a/b": must begin with a slash, or contain none',
         ],
     ),
     (
@@ -148,7 +145,7 @@ RULES = [
     *(
         (
             f'[[rules]]\npath = "/"\nfields = {{ {name} = "a" }}',
-            [f'[[rules]] no. 1: fields = {{{name} = "a"}}: {name} is httpmini\'s own to say'],
+            [f'[[rules]] no. 1: fields = {{{name} = "a"}}: {name} is set by the server itself'],
         )
         for name in ("Content-Length", "transfer-encoding", "CONNECTION", "Date", "ETag", "Location", "Server")
     ),
@@ -190,19 +187,19 @@ REDIRECTS = [
     ),
     (
         '[[redirects]]\npath = "/a/*"\nto = "/b/*"',
-        ['[[redirects]] no. 1: to = "/b/*": has a * that is not the ** at the end of its path'],
+        ['[[redirects]] no. 1: to = "/b/*": has a * other than the ** at the end of its path'],
     ),
     (
         '[[redirects]]\npath = "/a/*"\nto = "/b/**"',
-        ['[[redirects]] no. 1: to = "/b/**": ends with /**, but path = "/a/*" does not, or there is a query before it'],
+        ['[[redirects]] no. 1: to = "/b/**": ends with /**, but path = "/a/*" does not, or a query comes before it'],
     ),
     (
         '[[redirects]]\npath = "/a/**"\nto = "/a/b/**"',
-        ['[[redirects]] no. 1: to: is redirected again and again: path = "/a/**" leads into a circle'],
+        ['[[redirects]] no. 1: to: leads into a loop: path = "/a/**" is redirected again and again'],
     ),
     (
         '[[redirects]]\npath = "/**"\nto = "/%61"',
-        ['[[redirects]] no. 1: to: is redirected again and again: path = "/**" leads into a circle'],
+        ['[[redirects]] no. 1: to: leads into a loop: path = "/**" is redirected again and again'],
     ),
 ]
 CIRCLE = "[[redirects]]\npath = '/a/**'\nto = '/b/**'\n[[redirects]]\npath = '/b/**'\nto = '/a/**'"
@@ -210,8 +207,8 @@ REDIRECTS += [
     (
         CIRCLE,
         [
-            '[[redirects]] no. 1: to: is redirected again and again: path = "/a/**" leads into a circle',
-            '[[redirects]] no. 2: to: is redirected again and again: path = "/b/**" leads into a circle',
+            '[[redirects]] no. 1: to: leads into a loop: path = "/a/**" is redirected again and again',
+            '[[redirects]] no. 2: to: leads into a loop: path = "/b/**" is redirected again and again',
         ],
     ),
     *(
@@ -222,19 +219,19 @@ REDIRECTS += [
         for to, right in (("/%zz", "/%25zz"), ("/x%", "/x%25"))
     ),
 ]
-SERVED = "lies in the folder that is served, for all to read; move it out of there"
+SERVED = "is inside the served folder, where everybody can read it; move it elsewhere"
 REALMS = [
     (
         '[[realms]]\npath = "/sp%20ace/"\nusers = "users"',
         [
-            '[[realms]] no. 1: path = "/sp%20ace/": is not a folder (ROOT/sp%20ace/); write it as it is on the disk, '
+            '[[realms]] no. 1: path = "/sp%20ace/": is not a folder (ROOT/sp%20ace/); write its name as on disk, '
             "without percent-encoding"
         ],
     ),
     (
         '[[realms]]\npath = "/404.html"\nusers = "users"',
         [
-            '[[realms]] no. 1: path = "/404.html": is not a folder (ROOT/404.html); write it as it is on the disk, '
+            '[[realms]] no. 1: path = "/404.html": is not a folder (ROOT/404.html); write its name as on disk, '
             "without percent-encoding"
         ],
     ),
@@ -244,23 +241,23 @@ REALMS = [
     ),
     (
         '[[realms]]\npath = "/p"\nusers = "users"\n[[realms]]\npath = "/P/"\nusers = "users"',
-        ['[[realms]] no. 2: path = "/P/": is there twice: realms are compared without regard to case'],
+        ['[[realms]] no. 2: path = "/P/": is listed twice: realms are compared without regard to case'],
     ),
     (
         '[[realms]]\npath = "private"\nusers = "users"',
-        ['[[realms]] no. 1: path = "private": must be a folder as it stands in a URL, decoded, such as "/private/"'],
+        ['[[realms]] no. 1: path = "private": must be the path of a folder, decoded, such as "/private/"'],
     ),
     (
         '[[realms]]\npath = "/a/../b"\nusers = "users"',
-        ['[[realms]] no. 1: path = "/a/../b": must be a folder as it stands in a URL, decoded, such as "/private/"'],
+        ['[[realms]] no. 1: path = "/a/../b": must be the path of a folder, decoded, such as "/private/"'],
     ),
     (
         '[[realms]]\npath = "/private/**"\nusers = "users"',
-        ['[[realms]] no. 1: path = "/private/**": is a folder with all below it, not a glob'],
+        ['[[realms]] no. 1: path = "/private/**": must not be a glob: a realm is a folder and everything below it'],
     ),
     (
         '[[realms]]\npath = "/p/"\nname = "\u00fc"\nusers = "users"',
-        ['[[realms]] no. 1: name = "\u00fc": must be printable ASCII: it stands in a header field'],
+        ['[[realms]] no. 1: name = "\u00fc": must be printable ASCII: it is sent in a header field'],
     ),
     (
         '[[realms]]\npath = "/p/"\nusers = "nowhere"',
@@ -279,10 +276,10 @@ REALMS = [
     (
         '[[realms]]\npath = "/p/"\nusers = "bad-users"',
         [
-            '[[realms]] no. 1: users = "bad-users": line 1 has no bcrypt hash behind the colon; make one with '
+            '[[realms]] no. 1: users = "bad-users": line 1 has no bcrypt hash after the colon; make one with '
             "`httpmini htpasswd` or `htpasswd -B`",
-            '[[realms]] no. 1: users = "bad-users": line 2 must be a name, a colon, and a bcrypt hash, '
-            "without blanks or a byte order mark",
+            '[[realms]] no. 1: users = "bad-users": line 2 must be a name, a colon and a bcrypt hash, '
+            "without spaces or a byte order mark",
         ],
     ),
     ('[[realms]]\npath = "/p/"\nusers = "www/users"', [f'[[realms]] no. 1: users = "www/users": {SERVED}']),
@@ -291,7 +288,7 @@ REALMS = [
         [f'[[realms]] no. 1: users = "www/.users": {SERVED}'],
     ),
 ]
-PRODUCT = 'must be words such as "httpmini" or "httpmini/1.0", with single blanks between'
+PRODUCT = 'must be products such as "httpmini" or "httpmini/1.0", separated by single spaces'
 SITE = [
     (
         '[site]\nprecompressed = ["gz"]',
@@ -309,7 +306,7 @@ SITE = [
         (
             f'[site]\nerror_pages = {{ {status} = "/404.html" }}',
             [
-                f'site.error_pages = {{{status} = "/404.html"}}: must be for a status that is sent here, such as '
+                f'site.error_pages = {{{status} = "/404.html"}}: must be for a status that this server sends, such as '
                 '"404", or "4xx"'
             ],
         )

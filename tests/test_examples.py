@@ -1,4 +1,4 @@
-"""The examples as people run them: scripts that speak their own protocols on the same listener and modes."""
+"""The examples as a user runs them: scripts with protocols of their own, on the same listeners and modes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.wire import WAIT_S, connect, converse, read_all
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NAMES = ("echo", "calculator")
 CONCURRENT = sorted(MODES.keys() - {"iterative"})
-BUSY = {"echo": b"echo: busy, come again later\n", "calculator": b"error: busy, come again later\n"}
+BUSY = {"echo": b"echo: busy, try again later\n", "calculator": b"error: busy, try again later\n"}
 HELLO, READY = b"CALC 1\n", b"CALC 1 ready\n"
 STRANGER = b'error: this is a calculator; a client begins with the line "CALC 1"\n'
 WRONG = b"error: neither a decimal number nor one of + - * /\n"
@@ -39,7 +39,7 @@ def run_example(name: str, *arguments: str) -> ServerProcess:
 
 @pytest.fixture
 def start_example() -> Iterator[StartExample]:
-    """Start examples: ``start_example("echo", "--mode", "select")``. They must end cleanly."""
+    """Start an example: ``start_example("echo", "--mode", "select")``. It must end cleanly."""
     servers: list[ServerProcess] = []
 
     def start(name: str, *arguments: str) -> ServerProcess:
@@ -76,7 +76,7 @@ def read_exactly(sock: socket.socket, count: int) -> bytes:
 
 
 def exchange(sock: socket.socket, sent: bytes, expected: bytes) -> None:
-    """Send and get the answer; a client for which this works has been let in."""
+    """Send, and check the answer. A client for which this works has been accepted."""
     sock.sendall(sent)
     assert read_exactly(sock, len(expected)) == expected
 
@@ -90,7 +90,7 @@ def byte_by_byte(data: bytes) -> list[bytes]:
 
 
 def send_while_reading(port: int, pieces: Iterable[bytes]) -> bytes:
-    """Send from a second thread what this one reads back: neither waits for the other."""
+    """Send from a second thread while this one reads, so that neither waits for the other."""
     with connect(port) as sock:
 
         def send() -> None:
@@ -107,7 +107,7 @@ def send_while_reading(port: int, pieces: Iterable[bytes]) -> bytes:
 
 
 def send_until_full(sock: socket.socket, chunk: bytes) -> bytes:
-    """Send without reading until the kernel takes no more; what it took."""
+    """Send without reading until the kernel takes no more; return how much it took."""
     taken = bytearray()
     sock.setblocking(False)
     try:
@@ -168,7 +168,7 @@ def test_one_too_many_is_refused(name: str, mode: str, start_example: StartExamp
 @every_example
 def test_one_too_many_waits_in_the_queue(name: str, mode: str, start_example: StartExample) -> None:
     server = start_example(name, "--mode", mode, "--max-clients", "2", "--overflow", "queue")
-    # The third connects later: two workers that accept at the same moment may ask for places in the other order.
+    # The third connects later: two workers that accept at the same moment may take slots in the other order.
     with ExitStack() as stack:
         first, second = (stack.enter_context(connect(server.port)) for _ in range(2))
         greet(name, first)
@@ -239,7 +239,7 @@ def test_echo_stops_with_one_that_does_not_read(mode: str, start_example: StartE
         try:
             while chunk := stubborn.recv(65536):
                 said += chunk
-        except ConnectionResetError:  # more was on its way than a lingering server throws away
+        except ConnectionResetError:  # more was under way than a lingering server discards
             pass
     assert taken.startswith(said)
     assert server.wait() == 0
@@ -250,7 +250,7 @@ def test_echo_stops_with_one_that_does_not_read(mode: str, start_example: StartE
 
 @dataclass(frozen=True)
 class Talk:
-    """What a client says after the handshake, and the answers."""
+    """What a client sends after the handshake, and the answers."""
 
     name: str
     said: bytes
@@ -390,7 +390,7 @@ def is_of_http(module: str) -> bool:
 
 
 def imports(source: str) -> Iterator[str]:
-    """Every module that ``source`` names in an import, and everything that it takes from one."""
+    """Return every module that ``source`` imports, and every name that it imports from one."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""The rows of reasons.py against the sources that use them."""
+"""The rows of reasons.py, compared with the sources that use them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SOURCES = {
     for path in sorted(Path(httpmini.__file__).parent.rglob("*.py"))
     if path != Path(reasons.__file__)
 }
-CLIENT_ONLY = {"status-line", "answer-coding", "chunk"}  # said of a server's answer, never answered
+CLIENT_ONLY = {"status-line", "answer-coding", "chunk"}  # reported about a server's response, never sent
 
 
 def strings() -> set[str]:
-    """Every string that is written in the sources."""
+    """Return every string literal in the sources."""
     return {
         node.value
         for tree in SOURCES.values()
@@ -32,7 +32,7 @@ def strings() -> set[str]:
 
 
 def looked_up() -> set[str]:
-    """Every token in REASONS["token"] and REASONS["a" if ... else "b"]."""
+    """Return every token in REASONS["token"] and REASONS["a" if ... else "b"]."""
     return {
         leaf.value
         for tree in SOURCES.values()
@@ -77,7 +77,7 @@ def test_every_reason_that_is_looked_up_exists() -> None:
 
 
 def test_the_page_is_the_table() -> None:
-    """``make docs`` writes it anew."""
+    """``make docs`` writes it."""
     page = (Path(__file__).parents[1] / "docs" / "reasons.md").read_text("utf-8")
     assert page == reasons.as_markdown()
     assert page.count("\n| `") == len(REASONS)

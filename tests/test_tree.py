@@ -11,14 +11,14 @@ from tests.conftest import StartServer
 from tests.support.processes import ServerProcess
 from tests.support.wire import connect, read_answer
 
-# Python's own library: it is wherever these tests are, with text, bytecode and (on Debian) symlinks that leave it.
+# Python's own library: it exists wherever these tests run, with text, bytecode and (on Debian) symlinks that leave it.
 TREE = Path(sysconfig.get_path("stdlib"))
 DOCUMENTATION = Path("/usr/share/doc")
 MOST = 6_000
 
 
 def _files(root: Path) -> list[bytes]:
-    """Names of files below ``root``, as octets, at most MOST of them."""
+    """Return the names of at most MOST files below ``root``, as octets."""
     found = []
     for folder, folders, names in os.walk(os.fsencode(root)):
         folders[:] = sorted(name for name in folders if not name.startswith(b".") and name != b"site-packages")
@@ -32,7 +32,7 @@ def _is_inside(root: Path, name: bytes) -> bool:
 
 
 def _compare(server: ServerProcess, root: Path) -> tuple[int, int]:
-    """Fetch every file over kept connections; how many were equal, and how many rightly 404."""
+    """Fetch every file over persistent connections; return how many were equal, and how many rightly a 404."""
     equal = missing = 0
     sock = connect(server.port)
     for name in _files(root):
@@ -57,7 +57,7 @@ def test_the_library_of_python(start: StartServer, mode: str) -> None:
 
 
 def test_the_documentation_of_the_system(start: StartServer, mode: str) -> None:
-    """Debian: many symlinks between packages, some of them out of the root; a small system may have little of it."""
+    """On Debian it has many symlinks between packages, some of which leave the root. A small system may have few."""
     root = DOCUMENTATION if DOCUMENTATION.is_dir() else TREE
     equal, missing = _compare(start(root, "--mode", mode, config='[log]\naccess = "off"\n'), root)
     assert equal + missing == len(_files(root))

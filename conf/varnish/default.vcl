@@ -1,9 +1,9 @@
-# Varnish (6 or newer) before one httpmini, which has
+# Varnish (6 or newer) in front of one httpmini, which has
 #
 #     [proxies]
-#     trusted = ["127.0.0.1"]        # where Varnish is
+#     trusted = ["127.0.0.1"]        # the address of Varnish
 #
-# What is fresh is answered from memory; what is not is asked for again with If-None-Match, and a 304 makes it fresh.
+# Fresh responses come from memory. Others are revalidated with If-None-Match, and a 304 makes them fresh again.
 vcl 4.1;
 
 backend default {
@@ -20,15 +20,15 @@ backend default {
 }
 
 sub vcl_recv {
-    # Seen from here only, and never by way of a cache.
+    # These pages are for this machine only, and never go through a cache.
     if (req.url ~ "^/-/") {
         return (synth(404));
     }
 }
 
 sub vcl_backend_response {
-    # httpmini says no-cache unless [[rules]] says otherwise: keep, but ask before every use. For ten seconds this does not
-    # ask, which is how old an answer may be; browsers still do. What is older is kept for an hour, to be asked about.
+    # httpmini sends no-cache unless [[rules]] says otherwise: store, but revalidate before every use. Here a response
+    # may be used for ten seconds without that; browsers still revalidate. It is kept for an hour, to be revalidated.
     if (beresp.status == 200 && beresp.http.Cache-Control == "no-cache") {
         set beresp.ttl = 10s;
         set beresp.grace = 10s;

@@ -1,8 +1,10 @@
-"""The configuration: TOML and flags in, a typed Config out; a file is refused as a whole, or taken as a whole."""
+"""The configuration: TOML and flags in, a typed Config out. A file is accepted as a whole or refused as a whole."""
 
-from httpmini.config.loader import Flags
-from httpmini.config.render import annotated, declared_choices, differences, expected, show, toml
-from httpmini.config.schema import DEFAULT, SECTIONS, Config, LogSettings, Row, ServerSettings, rows
+from httpmini.config.flags import Flags
+from httpmini.config.hints import declared_choices, expected
+from httpmini.config.render import annotated, differences, show, toml
+from httpmini.config.rows import Row, rows
+from httpmini.config.schema import DEFAULT, SECTIONS, Config, LogSettings, ServerSettings
 from httpmini.config.sites import load
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What types and bounds cannot say of a setting: folders that exist, addresses, contradictions."""
+"""What types and bounds of a setting cannot express: folders that exist, addresses, contradictions."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from httpmini.config.draft import Draft
 from httpmini.config.identity import find_identity
 from httpmini.protocol.status import PHRASES
 from httpmini.server.listeners.endpoint import parse_endpoint
@@ -24,26 +25,6 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?\.?|\[[0-
 _MAX_NAME_BYTES = 255
 
 
-class Draft(Protocol):
-    """Settings on their way to a Config.
-
-    Attributes:
-        values: by dotted name; a check may make a relative path absolute.
-        folder: what relative paths are relative to.
-    """
-
-    values: dict[str, Any]
-    folder: Path
-
-    def complain(self, key: str, remedy: str, value: object | None = None) -> None:
-        """Note a problem with ``key``; ``value`` is the part of it that is wrong."""
-        ...
-
-    def said_last(self, *keys: str) -> str:
-        """Which of ``keys`` a person has set; the last one when several are, or none."""
-        ...
-
-
 def _check_root(draft: Draft) -> None:
     said = draft.values["site.root"]
     root = os.path.join(draft.folder, said)
@@ -56,13 +37,13 @@ def _check_root(draft: Draft) -> None:
         hint = f"; did you mean -c {said}?" if said.endswith(".toml") else ""
         draft.complain("site.root", f"is not a folder{where}; it must be the folder to serve{hint}")
     elif not os.access(root, os.X_OK):
-        draft.complain("site.root", f"may not be entered{where}: permission denied")
+        draft.complain("site.root", f"cannot be entered{where}: permission denied")
     else:
         draft.values["site.root"] = _tidy(root)
 
 
 def _tidy(path: str) -> str:
-    """Without ``..``, where that leads to the same folder (behind a symlink it may not)."""
+    """Return ``path`` without ``..`` if that is the same folder (after a symlink it may not be)."""
     short = os.path.normpath(path)
     return short if os.path.exists(short) and os.path.samefile(short, path) else path
 
@@ -78,13 +59,13 @@ def _check_listen(draft: Draft) -> None:
                 draft.complain(key, str(error), entry)
                 continue
             if endpoint in seen and endpoint.port != "0":
-                draft.complain(key, "is there twice", entry)
+                draft.complain(key, "is listed twice", entry)
             seen.add(endpoint)
         draft.values[key] = absolute
 
 
 def _with_absolute_path(entry: str, folder: Path) -> str:
-    """Where ``entry`` is a unix socket."""
+    """Return ``entry`` unchanged, or with an absolute path if it is a unix socket."""
     path = entry.removeprefix(LOCAL)
     return LOCAL + os.path.join(folder, path) if path and path != entry else entry
 
@@ -97,12 +78,13 @@ def _check_socket_mode(draft: Draft) -> None:
 def _check_product(draft: Draft) -> None:
     words = draft.values["server.product"].split(" ")
     if words != [""] and not all(_PRODUCT.fullmatch(word) for word in words):
-        draft.complain(
-            "server.product", 'must be words such as "httpmini" or "httpmini/1.0", with single blanks between'
-        )
+        remedy = 'must be products such as "httpmini" or "httpmini/1.0", separated by single spaces'
+        draft.complain("server.product", remedy)
 
 
 def _check_networks(key: str) -> Callable[[Draft], None]:
+    """Return the check that every entry of the setting ``key`` is an address or a network."""
+
     def check(draft: Draft) -> None:
         for entry in draft.values[key]:
             if entry == LOCAL and key == "proxies.trusted":
@@ -113,16 +95,16 @@ def _check_networks(key: str) -> Callable[[Draft], None]:
                 draft.complain(key, _explain_network(entry), entry)
             else:
                 if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-                    draft.complain(key, 'clients with IPv4 addresses are known by these; write "192.0.2.1"', entry)
+                    draft.complain(key, 'IPv4 clients are matched by IPv4 address; write it like "192.0.2.1"', entry)
 
     return check
 
 
 def _explain_network(entry: str) -> str:
     try:
-        return f'has bits set behind its prefix; write "{ip_network(entry, strict=False)}"'
+        return f'has bits set beyond its prefix; write "{ip_network(entry, strict=False)}"'
     except ValueError:
-        return 'is no address or network; write one such as "192.168.1.0/24" or "::1"'
+        return 'is not an address or network; write one such as "192.168.1.0/24" or "::1"'
 
 
 def _check_contradictions(draft: Draft) -> None:
@@ -133,28 +115,28 @@ def _check_contradictions(draft: Draft) -> None:
 
 
 def _network(entry: str) -> object:
-    """Something to compare entries by: one network has several spellings."""
+    """Return a value that is equal for all spellings of one network, and unique for what is not a network."""
     try:
         return ip_network(entry)
     except ValueError:
-        return object()  # another check has complained
+        return object()  # another check complains
 
 
 def _check_sizes(draft: Draft) -> None:
     head, target = draft.values["limits.head_bytes"], draft.values["limits.target_bytes"]
     if target >= head:
-        said = draft.said_last("limits.head_bytes", "limits.target_bytes")
-        remedy = {
-            "limits.head_bytes": f"must be more than limits.target_bytes = {target}: the target is in the head",
-            "limits.target_bytes": f"must be less than limits.head_bytes = {head}: the target is in the head",
+        key = draft.last_set("limits.head_bytes", "limits.target_bytes")
+        remedies = {
+            "limits.head_bytes": f"must be more than limits.target_bytes = {target}: the head contains the target",
+            "limits.target_bytes": f"must be less than limits.head_bytes = {head}: the head contains the target",
         }
-        draft.complain(said, remedy[said])
+        draft.complain(key, remedies[key])
 
 
 def _check_index(draft: Draft) -> None:
     for name in draft.values["site.index"]:
         if not name or "/" in name or "\0" in name:
-            draft.complain("site.index", "must be the name of a file, without a slash", name)
+            draft.complain("site.index", "must be the name of a file, without slashes", name)
         elif name.startswith(".") and not draft.values["site.hidden"]:
             draft.complain("site.index", "begins with a dot, but site.hidden = false hides it", name)
 
@@ -162,7 +144,9 @@ def _check_index(draft: Draft) -> None:
 def _check_hosts(draft: Draft) -> None:
     for host in draft.values["site.hosts"]:
         if not _HOST.fullmatch(host):
-            draft.complain("site.hosts", 'must be a host name or an address, without port, such as "example.org"', host)
+            draft.complain(
+                "site.hosts", 'must be a host name or an address, without a port, such as "example.org"', host
+            )
 
 
 def _check_charset(draft: Draft) -> None:
@@ -174,16 +158,20 @@ def _check_media_types(draft: Draft) -> None:
     for extension, media_type in draft.values["site.media_types"].items():
         entry = {extension: media_type}
         if not re.fullmatch(r"[a-z0-9_+-]+", extension):
-            draft.complain("site.media_types", "an extension is lower case and without its dot, such as glb", entry)
+            draft.complain(
+                "site.media_types", "must be for an extension in lower case, without the dot, such as glb", entry
+            )
         if not MEDIA_TYPE.fullmatch(media_type):
-            draft.complain("site.media_types", 'a media type looks like "model/gltf-binary"', entry)
+            draft.complain("site.media_types", 'must be a media type such as "model/gltf-binary"', entry)
 
 
 def _check_error_pages(draft: Draft) -> None:
     for status, page in draft.values["site.error_pages"].items():
         entry = {status: page}
         if status not in _REFUSALS:
-            draft.complain("site.error_pages", 'must be for a status that is sent here, such as "404", or "4xx"', entry)
+            draft.complain(
+                "site.error_pages", 'must be for a status that this server sends, such as "404", or "4xx"', entry
+            )
         elif not page.startswith("/"):
             draft.complain("site.error_pages", 'must be a path below the root, such as "/404.html"', entry)
         elif not _can_be_sent(page, draft.values):
@@ -200,7 +188,7 @@ def _can_be_sent(page: str, values: Mapping[str, Any]) -> bool:
 
 
 def _check_written_file(draft: Draft, key: str, remedy: str) -> None:
-    """A file that is going to be made; its path becomes absolute."""
+    """Check the path of a file that the server creates, and make it absolute."""
     said = draft.values[key]
     path = os.path.join(draft.folder, said)
     folder = os.path.dirname(path)
@@ -209,7 +197,7 @@ def _check_written_file(draft: Draft, key: str, remedy: str) -> None:
     elif not os.path.isdir(folder):
         draft.complain(key, f"the folder {folder} does not exist")
     elif len(os.fsencode(os.path.basename(path))) > _MAX_NAME_BYTES:
-        draft.complain(key, f"a file's name has at most {_MAX_NAME_BYTES} bytes")
+        draft.complain(key, f"must have a file name of at most {_MAX_NAME_BYTES} bytes")
     draft.values[key] = path
 
 
@@ -226,13 +214,13 @@ def _check_proxies(draft: Draft) -> None:
 def _check_identity(draft: Draft) -> None:
     user, group = draft.values["daemon.user"], draft.values["daemon.group"]
     if group and not user:
-        draft.complain("daemon.group", "needs daemon.user beside it")
+        draft.complain("daemon.group", "needs daemon.user")
         return
     for key, name in (("daemon.user", group if group.isdecimal() else ""), ("daemon.group", group)):
         try:
             find_identity(user, name)
         except (KeyError, OverflowError):
-            draft.complain(key, "does not exist on this machine; it must be a name or a number that does")
+            draft.complain(key, "does not exist on this machine; it must be the name or number of one that does")
             return
 
 
@@ -245,6 +233,8 @@ def _check_readable(draft: Draft) -> None:
 
 
 def _check_log(key: str) -> Callable[[Draft], None]:
+    """Return the check of ``log.access`` or ``log.error``."""
+
     def check(draft: Draft) -> None:
         target = draft.values[key]
         if target in ("stdout", "off", "syslog", "journal"):
@@ -277,4 +267,4 @@ CHECKS: tuple[tuple[str, Callable[[Draft], None]], ...] = (
     ("daemon.user", _check_identity),
     ("daemon.readable", _check_readable),
 )
-"""Each check with the setting whose value it looks at; not made when that value could not even be taken."""
+"""Each check, with the setting that it reads: it is skipped if that value has a wrong type or is out of bounds."""

@@ -9,12 +9,12 @@ import msgspec
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Whom the process is to be.
+    """The user and group of a process.
 
     Attributes:
-        name: of the user.
-        uid: its number.
-        gid: the group's number.
+        name: the name of the user, or its number if it has no name here.
+        uid: the number of the user.
+        gid: the number of the group.
     """
 
     name: str
@@ -23,9 +23,16 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def find_identity(user: str, group: str) -> Identity | None:
-    """The user, by name or number, in its own group unless ``group`` is given; None when ``user`` is "".
+    """Look up a user and a group.
 
-    Two numbers need not be known here: in another root (``serve --chroot``) nobody is.
+    If both are numbers, they need not be known on this machine: in a new root (``serve --chroot``) no user is.
+
+    Args:
+        user: name or number; empty for none.
+        group: name or number; empty for the user's own group.
+
+    Returns:
+        The identity, or None if ``user`` is empty.
 
     Raises:
         KeyError: there is no such user, or no such group.

@@ -1,388 +1,385 @@
 """The settings: one row each, with name, type, default, unit, bounds and meaning.
 
-Everything else is derived from these rows: the loader, the flags' help, ``httpmini config show``, and
-``conf/httpmini.toml``.
+Everything else is derived from these declarations: the loader, the help of the flags, ``httpmini config show``, and
+``conf/httpmini.toml``. A setting that gets a better name keeps working under the old one: see ``RENAMED``.
 """
 
 from collections.abc import Mapping
-from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from httpmini.version import __version__
 
-Seconds = Annotated[float, Meta(ge=0.05, le=86400.0)]
+Seconds = Annotated[float, Meta(ge=0.05, le=86400.0, extra={"unit": "seconds"})]
 
 
 def _says(text: str) -> Meta:
+    """Return the description of a setting, on one line."""
     return Meta(description=" ".join(text.split()))
 
 
 def _example(value: object) -> Meta:
+    """Return the example of a setting that has no default."""
     return Meta(examples=[value])
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How clients are let in and served."""
+    """How clients are accepted and served."""
 
     mode: Annotated[
         Literal["iterative", "forking", "threading", "select", "prefork"],
-        _says("""The architecture: "iterative" answers one request at a time; "forking" has a child process for each
-        client, "threading" a thread; "select" serves all clients in one process and one thread, "prefork" in several
+        _says("""The architecture: "iterative" serves one request at a time; "forking" starts a child process for each
+        client, "threading" a thread; "select" serves all clients in one process with one thread, "prefork" in several
         such processes."""),
     ] = "select"
     listen: Annotated[
         list[str],
         Meta(min_length=1),
-        _says("""Where to listen: "host:port" or "[v6]:port", several if you like. Names and service names are looked
-        up; ":8080" or "*:8080" means every address of this machine; port 0 takes a free one. "unix:path" is a unix
-        socket, "systemd:name" a socket that the process was given; without any setting here all given ones are used.
-        By default only this machine can connect, because most surprises come from serving a folder to a whole network
-        unawares."""),
+        _says("""Where to listen: one or more of "host:port" and "[v6]:port". Host and service names are looked up;
+        ":8080" and "*:8080" mean every address of this machine; port 0 picks a free one. "unix:path" is a unix socket,
+        "systemd:name" a socket that the service manager passed in; without this setting, all such sockets are used. By
+        default only this machine can connect: the usual accident is a folder served to a whole network by mistake."""),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.1:8080"])
     socket_mode: Annotated[
         str,
-        _says("""The permissions of unix sockets, in octal: who may write to it may connect. It belongs to who has
-        started the server, or to daemon.user and daemon.group."""),
+        _says("""The permissions of unix sockets, in octal: write permission lets a user connect. The socket
+        belongs to the user who started the server, or to daemon.user and daemon.group."""),
     ] = "660"
     max_clients: Annotated[
         int,
         Meta(ge=1, le=100_000),
-        _says("""How many clients are served at the same time; counted from their accept until they are gone, idle ones
-        too. A browser opens about six connections. nginx takes 512 for each worker, Apache 400."""),
+        _says("""The most clients served at the same time. A client counts from accept to close, idle or not. A browser
+        opens about six connections. nginx takes 512 for each worker, Apache 400."""),
     ] = 256
     workers: Annotated[
         int,
         Meta(ge=0, le=256),
-        _says(
-            """How many processes serve in prefork mode; 0 is one for each processor core that this process may use."""
-        ),
+        _says("The number of processes in prefork mode; 0 means one for each processor core available to the server."),
     ] = 0
     overflow: Annotated[
         Literal["queue", "refuse"],
-        _says("""What happens to one client more: "queue" leaves it waiting in the kernel's backlog, "refuse" answers
-        503
-        and closes."""),
+        _says("""What happens to clients beyond max_clients: "queue" leaves them in the kernel's backlog, "refuse" sends
+        503 and closes."""),
     ] = "queue"
     backlog: Annotated[
         int,
         Meta(ge=1, le=65_535),
-        _says("""How many connections the kernel keeps for us until we accept them. It is no limit on clients: these are
-        counted after they were accepted. The kernel may cut it down (net.core.somaxconn)."""),
+        _says("""How many connections the kernel holds until the server accepts them. This does not limit clients: they
+        are counted once accepted. The kernel may lower it (net.core.somaxconn)."""),
     ] = 128
     product: Annotated[
         str,
-        _says("""What the Server field of answers says: products with or without their versions. "" leaves it out."""),
+        _says("""The Server field of responses: products, with or without versions. "" leaves the field out."""),
     ] = f"httpmini/{__version__}"
     allow: Annotated[
         list[str],
-        _says("""Addresses and networks, such as "192.168.1.0/24" or "::1", that may use this server; all others get a
-        403. Empty means everybody."""),
+        _says("""Addresses and networks that may use this server, such as "192.168.1.0/24" or "::1"; all others get a
+        403. An empty list allows everybody."""),
     ] = msgspec.field(default_factory=list)
     deny: Annotated[
         list[str],
-        _says("""Addresses and networks that may not, whatever "allow" says; they get a 403."""),
+        _says("""Addresses and networks that get a 403, whatever "allow" says."""),
     ] = msgspec.field(default_factory=list)
 
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is served. Several sites are written [[site]], each with its hosts; what belongs to one of them stands below
-    it: [[site.rules]], [[site.redirects]], [[site.realms]], and [site.log] with its own access log.
+    """What is served. For several sites, write [[site]] for each, with its hosts. What belongs to one site follows it:
+    [[site.rules]], [[site.redirects]], [[site.realms]], and [site.log] for an access log of its own.
     """
 
     hosts: Annotated[
         list[str],
-        _says("""The host names by which this site is asked for, without port. Who asks by another name, or by none as
-        in HTTP/1.0, gets the first site."""),
+        _says("""The host names of this site, without ports. Requests for any other host, and HTTP/1.0 requests without
+        Host, get the first site."""),
     ] = msgspec.field(default_factory=list)
 
     root: Annotated[
         str,
-        _says("""The folder that is served. A relative path is relative to this file; on the command line, to the folder
-        you are in."""),
+        _says("""The folder to serve. A relative path is relative to this file; on the command line, to the current
+        folder."""),
     ] = "."
     index: Annotated[
         list[str],
-        _says("Files that stand for their folder, in order of preference."),
+        _says("Files to send for a request for their folder, in order of preference."),
     ] = msgspec.field(default_factory=lambda: ["index.html", "index.htm"])
     listing: Annotated[
         bool,
-        _says("Whether a folder without an index file is listed; if not, it is a 403."),
+        _says("Whether to list a folder that has no index file; if not, the response is a 403."),
     ] = True
     hidden: Annotated[
         bool,
-        _says("""Whether names that begin with a dot are served and listed. They often hold what nobody meant to publish
-        (.git, .env, .htpasswd). /.well-known/ is served either way."""),
+        _says("""Whether to serve and list names that begin with a dot. They often hold what nobody meant to publish
+        (.git, .env, .htpasswd). /.well-known/ is always served."""),
     ] = False
     symlinks: Annotated[
         Literal["inside", "never"],
-        _says("""Which symbolic links are followed: those that stay "inside" the root, or none ("never"). The others
-        are a 404."""),
+        _says("""Which symbolic links to follow: "inside" follows those that stay inside the root, "never" follows none.
+        All others are a 404."""),
     ] = "inside"
     default_charset: Annotated[
         str,
-        _says("""The charset that is announced for text files; "" announces none and leaves it to the file."""),
+        _says("""The charset to declare for text files; "" declares none and leaves it to the file."""),
     ] = "utf-8"
     precompressed: Annotated[
         list[Literal["br", "zstd", "gzip"]],
-        _says("""Compressed neighbours that are sent instead of a file to clients that take them, in order of
-        preference: of style.css these are style.css.br, style.css.zst and style.css.gz. They are not made here, only
-        found, and not sent when they are older than the file. Empty means none: a file that happens to lie beside
-        another must not be taken for it."""),
+        _says("""Which compressed copies to send to clients that accept them, in order of preference: style.css.br,
+        style.css.zst and style.css.gz for style.css. The server does not create the copies, and ignores one that is
+        older than its file. Empty by default, because a file next to another is not always its copy."""),
     ] = msgspec.field(default_factory=list)
     error_pages: Annotated[
         dict[str, str],
-        _says("""Pages of your own for refusals, by status ("404") or class of them ("5xx"): a path below the root, such
-        as "/errors/404.html". They are sent as they are."""),
+        _says("""Your own error pages, by status ("404") or class ("5xx"): paths below the root, such as
+        "/errors/404.html". They are sent unchanged."""),
     ] = msgspec.field(default_factory=dict)
     media_types: Annotated[
         dict[str, str],
-        _says("""More media types by extension, without the dot; they win over the built-in table. The system's own
-        registry is never asked: it differs from machine to machine."""),
+        _says("""Additional media types by extension, without the dot; they override the built-in table. The system's
+        own registry is never used: it differs from machine to machine."""),
     ] = msgspec.field(default_factory=dict)
 
 
 class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Fields to send with some paths. May be repeated; where several say something of one field, the last counts."""
+    """Header fields for some paths. May be repeated; if several rules set one field, the last one wins."""
 
     path: Annotated[
         str,
         _example("/assets/**"),
-        _says("""A glob for the path that is asked for, decoded, or for the file that is sent for it: * stands for
-        anything within a component, ? for one character of it, ** between slashes for any number of components;
-        without any slash it is a name, wherever it is."""),
+        _says("""A glob, matched against the decoded path of the request and against the file sent for it: * matches
+        anything within a component, ? one character, ** between slashes any number of components. A glob without a
+        slash matches a name in any folder."""),
     ]
     fields: Annotated[
         dict[str, str],
         _example({"Cache-Control": "max-age=31536000, immutable"}),
-        _says("""The fields, with answers below 400. They replace those that httpmini would send ("Cache-Control" is
-        "no-cache" by default, Content-Type for files only); "" takes one away."""),
+        _says("""The fields to send with responses below 400. They replace the server's own ("Cache-Control" is
+        "no-cache" by default; Content-Type can be set for files only); "" removes one."""),
     ]
 
 
 class RedirectSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What has moved. May be repeated; the first one that matches counts."""
+    """What has moved. May be repeated; the first match wins."""
 
     path: Annotated[
         str,
         _example("/old/**"),
-        _says("A glob for the path that is asked for, as in [[rules]]."),
+        _says("A glob for the path of the request, as in [[rules]]."),
     ]
     to: Annotated[
         str,
         _example("/new/**"),
-        _says("""Where it is now: a path or an http or https URL. With ** at the end of both, what is behind the one
-        goes behind the other. The query goes along."""),
+        _says("""The new location: a path, or an http or https URL. If both end in **, what the first one matches is
+        appended to the second. The query is kept."""),
     ]
     permanent: Annotated[
         bool,
-        _says("Whether for good (301, which browsers remember) or for now (302)."),
+        _says("Whether the move is permanent (301, which browsers remember) or temporary (302)."),
     ] = True
 
 
 class RealmSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder that asks for a password. May be repeated; the innermost one counts.
+    """A folder protected by a password. May be repeated; the innermost one applies.
 
-    A password goes over the wire readable to all who are on it, and so belongs behind something that encrypts.
+    The password travels unencrypted, so put the server behind something that encrypts.
     """
 
     path: Annotated[
         str,
         _example("/private/"),
-        _says("""The folder, as it is on the disk and not percent-encoded; it and all below it, whether that exists or
-        not."""),
+        _says("""The folder as it is named on disk, not percent-encoded. It is protected with everything below it,
+        existing or not."""),
     ]
     name: Annotated[
         str,
-        _says("What the browser shows when it asks."),
+        _says("The text that the browser shows when it asks for the password."),
     ] = "httpmini"
     users: Annotated[
         str,
         _example("users.htpasswd"),
-        _says("""A file of users, outside of what is served: httpmini htpasswd FILE USER writes it, as does htpasswd -B.
-        Changes count at once. A relative path is relative to this file."""),
+        _says("""The file of users, outside the served folder, as written by httpmini htpasswd FILE USER or htpasswd -B.
+        Changes take effect at once. A relative path is relative to this file."""),
     ]
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How much, and how long. Names end in their unit."""
+    """Sizes, times and rates. Names end in their unit."""
 
     head_bytes: Annotated[
         int,
         Meta(ge=512, le=1_048_576),
-        _says("""The longest request head, from the request line to the empty line; more is a 431. nginx takes 8 KiB a
-        line and four of them, Node 16 KiB; large cookies need it."""),
+        _says("""The longest request head, from the request line to the empty line; a longer one gets a 431. nginx
+        takes 8 KiB a line and four such lines, Node 16 KiB; large cookies need it."""),
     ] = 16_384
     target_bytes: Annotated[
         int,
         Meta(ge=64, le=1_000_000),
-        _says("The longest request target; more is a 414. RFC 9112 asks for at least 8000."),
+        _says("The longest request target; a longer one gets a 414. RFC 9112 recommends at least 8000."),
     ] = 8_192
     fields: Annotated[
         int,
         Meta(ge=1, le=10_000),
-        _says("The most header fields in a request; more is a 431. Browsers send about 20; Apache takes 100."),
+        _says("The most header fields in a request; more get a 431. Browsers send about 20; Apache takes 100."),
     ] = 100
     head_s: Annotated[
         Seconds,
-        _says("""Seconds from the first byte of a request head to its last; then 408. This is what ends a client that
-        trickles its head (Slowloris), so more bytes do not wind it up again."""),
+        _says("""Seconds from the first byte of a request head to its last; then 408. More bytes do not restart it, so
+        it stops a client that sends its head a few bytes at a time (Slowloris)."""),
     ] = 20.0
     idle_s: Annotated[
         Seconds,
-        _says("""Seconds that a connection may be silent while nothing is asked: before the first request and between
-        two. Then it is closed without a word. Apache takes 5, nginx 75."""),
+        _says("""Seconds that a connection may be idle, before its first request and between two. Then it is closed
+        without a response. Apache takes 5, nginx 75."""),
     ] = 15.0
     send_stall_s: Annotated[
         Seconds,
-        _says("""Seconds in which a client that is being answered takes not one byte; then it is cut off. A slow client
-        that goes on reading is never cut off by this. nginx takes 60."""),
+        _says("""Seconds in which a client takes not one byte of its response; then it is disconnected. A slow client
+        that keeps reading is never disconnected by this. nginx takes 60."""),
     ] = 30.0
     linger_s: Annotated[
         Seconds,
-        _says("""Seconds to wait for the client's end after ours, when it may still be sending. Closing at once would
-        make
-        the kernel throw away an answer that the client has not read yet. nginx takes 5 for each pause."""),
+        _says("""Seconds to wait, after the last response, for the client to close, if it may still be sending. If the
+        server closed at once, the kernel would discard what the client has not read yet. nginx takes 5 for each
+        pause."""),
     ] = 2.0
     linger_bytes: Annotated[
         int,
         Meta(ge=0, le=1_073_741_824),
-        _says("How much of what it still sends is read and thrown away meanwhile."),
+        _says("The most bytes to read and discard during that wait."),
     ] = 4_194_304
-    recall_bytes: Annotated[
+    response_cache_bytes: Annotated[
         int,
         Meta(ge=0, le=1_099_511_627_776),
-        _says("""Memory for answers that are kept ready, of files up to 256 KiB: sending one again costs a fifth of what
-        making it costs. Before every use the file is looked at, so a change is seen by the next request. 0 keeps none.
-        In prefork mode each worker has as much."""),
+        _says("""Memory for cached responses, of files up to 256 KiB: a cached response costs a fifth of a new one.
+        The file is checked before every use, so the next request sees a change. 0 turns the cache off. In prefork mode
+        each worker has a cache of this size."""),
     ] = 67_108_864
     drain_s: Annotated[
         Seconds,
-        _says("""Seconds that answers which are on their way get to finish after SIGINT or SIGTERM. Idle connections are
-        closed at once; a second signal ends everything."""),
+        _says("""Seconds that responses under way have to finish after SIGINT or SIGTERM. Idle connections are closed at
+        once; a second signal ends everything."""),
     ] = 10.0
     address_clients: Annotated[
         int,
         Meta(ge=0, le=100_000),
-        _says("""The most connections from one address (for IPv6: from one /64) at the same time; one more gets a 429,
-        with a Retry-After by how long its others have stayed. 0 is no limit, and there is none for trusted proxies and
-        unix sockets. A browser opens about six, and many people may come from one address."""),
+        _says("""The most connections from one address (IPv6: from one /64) at the same time; further ones get a 429,
+        with a Retry-After estimated from how long that address's connections have lasted. 0 means no limit; trusted
+        proxies and unix sockets have none. A browser opens about six, and many people may share one address."""),
     ] = 0
     address_requests_per_s: Annotated[
         float,
         Meta(ge=0.0, le=1_000_000.0),
-        _says("""How often one address may ask, in requests per second; behind trusted proxies the client's own address
-        counts, and there is no limit for what they ask for themselves. More is a 429 that says when
-        to come back. 0 is no limit."""),
+        _says("""The most requests per second from one address; further ones get a 429 that says when to retry. Behind
+        trusted proxies the client's own address counts, and requests that the proxy makes itself (health checks) are
+        exempt. 0 means no limit."""),
     ] = 0.0
     address_burst: Annotated[
         int,
         Meta(ge=1, le=1_000_000),
-        _says("""How many requests one address may make at once before that counts: a page may have so many parts."""),
+        _says("""How many requests one address may make at once before that limit applies: a page may have this many
+        parts."""),
     ] = 100
     client_bytes_per_s: Annotated[
         int,
         Meta(ge=0, le=1_099_511_627_776),
-        _says("""How fast one connection is sent to, in bytes per second, with half a second's worth at once. 0 is as
-        fast as it can."""),
+        _says("""The most bytes per second sent on one connection, half a second's worth at once. 0 means no limit."""),
     ] = 0
     total_bytes_per_s: Annotated[
         int,
         Meta(ge=0, le=1_099_511_627_776),
-        _says("""The same for all connections together; those who wait take turns. With any of these five limits answers
-        that lie ready cost more. In iterative mode others wait while one is sent to slowly."""),
+        _says("""The most bytes per second sent on all connections together; waiting connections take turns. 0 means no
+        limit. Each of these five limits makes cached responses cost more. In iterative mode everybody waits while one
+        client is sent to slowly."""),
     ] = 0
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What is written down, and where. Relative paths are relative to this file."""
+    """What is logged, and where. Relative paths are relative to this file."""
 
     access: Annotated[
         str,
-        _says("""Where each answer gets its line: "stdout", "off", "syslog", "journal" (systemd's), or a file. A
-        file that is moved away is made anew."""),
+        _says("""Where to log each response: "stdout", "off", "syslog", "journal" (systemd's), or a file. A file that
+        is moved away is created again."""),
     ] = "stdout"
     format: Annotated[
         Literal["common", "combined", "json"],
-        _says("""The format of these lines: the Common Log Format; Combined, which adds the Referer and User-Agent
-        fields; or an object of JSON, which has also how long it took, and on which connection."""),
+        _says("""The format of the access log: the Common Log Format; Combined, which adds the Referer and User-Agent
+        fields; or JSON objects, which also have the duration and the connection."""),
     ] = "combined"
     error: Annotated[
         str,
-        _says("""Where lines about the server itself go (max_clients reached, nothing left to accept with): "stdout",
+        _says("""Where to log messages about the server itself (max_clients reached, out of descriptors): "stdout",
         "off", "syslog", "journal", or a file."""),
     ] = "stdout"
     level: Annotated[
         Literal["error", "warning", "notice", "info"],
-        _says("""Which of these are written: "error" is for what is broken, "warning" for what clients feel, "notice"
-        for what an operator did or asked for, "info" for the normal course of things; each with those before it."""),
+        _says("""Which of these messages to log: "error" is for faults, "warning" for what clients notice, "notice" for
+        what an operator did or asked for, "info" for normal operation; each level includes those before it."""),
     ] = "notice"
 
 
 class StatusSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be seen of the server itself: /-/status, /-/status.json, /-/metrics (Prometheus), /-/health."""
+    """The server's own pages: /-/status, /-/status.json, /-/metrics (Prometheus) and /-/health."""
 
     enabled: Annotated[
         bool,
-        _says("Whether there are these pages where the site is served."),
+        _says("Whether the site's own listeners serve these pages."),
     ] = True
     allow: Annotated[
         list[str],
         Meta(min_length=1),
-        _says("""Addresses and networks that may see them; for all others there is what the site has at these paths.
-        Who asks through a proxy may not, unless by a listener of the pages' own."""),
+        _says("""Addresses and networks that may see them; for all others, these paths lead to the site's own files.
+        Requests through a proxy never see them, except on the listeners of status.listen."""),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1"])
     listen: Annotated[
         list[str],
-        _says("""Where to listen for these pages alone, as in server.listen. Eight clients have their places here, also
-        when max_clients are being served. Whoever can connect may see them."""),
+        _says("""Where to listen for these pages alone, as in server.listen. Eight slots are reserved here, so that
+        operators can connect even when max_clients are being served. Anybody who can connect may see the pages."""),
     ] = msgspec.field(default_factory=list)
 
 
 class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Proxies in front, such as HAProxy or nginx: whose word counts about who a client is."""
+    """Proxies in front of the server, such as HAProxy or nginx, whose word about the client is trusted."""
 
     trusted: Annotated[
         list[str],
-        _says("""Addresses and networks of proxies. What they write into Forwarded, or else X-Forwarded-For, is who
-        asks: for the logs, and for server.allow and server.deny. "unix:" is who comes in by a unix socket. Nobody else
-        is believed."""),
+        _says("""Addresses and networks of proxies whose forwarding headers are trusted. The client named in Forwarded,
+        or else in X-Forwarded-For, is the one that is logged and checked against server.allow and server.deny. "unix:"
+        trusts every connection to a unix socket. From anybody else these headers are ignored."""),
     ] = msgspec.field(default_factory=list)
     protocol: Annotated[
         bool,
-        _says("""Whether they begin each connection with a header of the PROXY protocol, version 1 or 2 (send-proxy in
-        HAProxy); a connection of theirs without one is closed."""),
+        _says("""Whether these proxies begin each connection with a PROXY protocol header, version 1 or 2 (send-proxy in
+        HAProxy); if so, a connection from one of them without the header is closed."""),
     ] = False
 
 
 class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The process, for those who run it unattended."""
+    """The process, when it runs unattended."""
 
     pid_file: Annotated[
         str,
-        _says("""A file for the number of the process, locked as long as that lives; httpmini ctl finds it there. A
-        relative path is relative to this file. "" is none."""),
+        _says("""A file for the process ID, locked as long as the process lives; httpmini ctl finds the server by it. A
+        relative path is relative to this file. "" means none."""),
     ] = ""
     user: Annotated[
         str,
-        _says("""Whom the server becomes once it listens, by name or number; for that it has to be started by root. All
-        other groups are given up, and there is no way back. "" is who has started it."""),
+        _says("""The user to switch to after binding, by name or number; the server must be started as root. All other
+        groups are dropped, and there is no way back. "" keeps the user who started the server."""),
     ] = ""
     group: Annotated[
         str,
-        _says("""The same for the group; "" is the user's own."""),
+        _says("""The group to switch to, by name or number; "" means the user's own."""),
     ] = ""
     sandbox: Annotated[
         Literal["auto", "off"],
-        _says("""Whether the kernel (Linux with Landlock) is told to let the server read nothing outside the roots,
-        write only beside its logs and its pid file, and connect to nobody; "auto" is where it can."""),
+        _says("""Whether the kernel (Linux with Landlock) confines the server: it reads nothing outside the roots,
+        writes only next to its logs and pid file, and connects to nothing; "auto" means wherever possible."""),
     ] = "auto"
     readable: Annotated[
         list[str],
-        _says("""Further folders that may be read in there: where a later site.root will be, or the folder above
-        one that is replaced while the server runs. Relative paths are relative to this file."""),
+        _says("""Additional folders that the sandbox lets the server read: where a later site.root will be, or the
+        parent of a folder that is replaced while the server runs. Relative paths are relative to this file."""),
     ] = msgspec.field(default_factory=list)
 
 
@@ -395,38 +392,39 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "proxies": ProxySettings,
     "daemon": DaemonSettings,
 }
-"""The tables, each there once."""
+"""The tables of a config file, each of which may appear once."""
 
 LISTS: dict[str, type[msgspec.Struct]] = {
     "rules": RuleSettings,
     "redirects": RedirectSettings,
     "realms": RealmSettings,
 }
-"""The arrays of tables: [[rules]] and so on."""
+"""The arrays of tables: [[rules]], [[redirects]] and [[realms]]."""
 
-REQUIRED = msgspec.NODEFAULT
-"""The default of a setting that has none."""
+RENAMED = {"limits.recall_bytes": "limits.response_cache_bytes"}
+"""Settings of earlier versions, by their old dotted name, with the new one. The old name still works."""
 
 DEFAULT = "default"
-"""The origin of a setting that nobody has set."""
+"""The origin of a setting that nothing has set."""
 
 
 class Config(msgspec.Struct, frozen=True):
     """The settings in force.
 
     Attributes:
-        server: how clients are let in and served.
-        site: what is served; ``root`` is absolute here.
-        limits: how much, and how long.
-        log: what is written down; paths are absolute here.
-        status: what can be seen of the server itself.
-        proxies: who stands in front.
-        daemon: the process; paths are absolute here.
-        rules: fields to send with some paths.
+        server: how clients are accepted and served.
+        site: what is served; ``root`` is absolute.
+        limits: sizes, times and rates.
+        log: what is logged; paths are absolute.
+        status: the server's own pages.
+        proxies: the proxies in front of the server.
+        daemon: the process; paths are absolute.
+        rules: header fields for some paths.
         redirects: what has moved.
-        realms: folders that ask for a password; paths of files are absolute here.
-        others: the further sites, each with the settings that are in force for it.
-        origins: where each setting came from, by its dotted name: "default", a file's path, or a flag.
+        realms: folders protected by a password; paths of files are absolute.
+        origins: where each setting comes from, by dotted name: "default", the path of a file, or a flag.
+        others: the settings of the other sites, each a complete Config.
+        notices: advice about a file that is valid, one line each: for the error log and ``httpmini config check``.
     """
 
     server: ServerSettings
@@ -441,46 +439,9 @@ class Config(msgspec.Struct, frozen=True):
     realms: tuple[RealmSettings, ...]
     origins: Mapping[str, str]
     others: tuple["Config", ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def all_sites(self) -> tuple["Config", ...]:
-        """The settings for each site, the first one's first."""
+        """The settings of every site, the first one first."""
         return self, *self.others
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One setting, as declared above; ``default`` may be REQUIRED, and then there is an ``example``."""
-
-    section: str
-    name: str
-    type: Any
-    default: Any
-    example: Any
-    help: str
-
-    @property
-    def key(self) -> str:
-        """The dotted name."""
-        return f"{self.section}.{self.name}"
-
-
-@cache
-def rows() -> tuple[Row, ...]:
-    """All settings of the tables, in their order."""
-    return tuple(row for section in SECTIONS for row in rows_of(section))
-
-
-@cache
-def rows_of(section: str) -> tuple[Row, ...]:
-    """The settings of one table, or of one entry of an array of tables."""
-    return tuple(_row(section, declared) for declared in msgspec.structs.fields({**SECTIONS, **LISTS}[section]))
-
-
-def _row(section: str, declared: msgspec.structs.FieldInfo) -> Row:
-    default, example, text = declared.default, None, ""
-    if declared.default_factory is not msgspec.NODEFAULT:
-        default = declared.default_factory()
-    for meta in declared.type.__metadata__:  # of an Annotated
-        text = meta.description or text
-        example = meta.examples[0] if meta.examples else example
-    return Row(section, declared.name, declared.type, default, default if example is None else example, text)

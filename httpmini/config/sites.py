@@ -1,10 +1,10 @@
-"""A file that describes several sites becomes one Config for each of them.
+"""Load a file that describes several sites: one Config for each.
 
-    [server] [limits] [log] ...      for all
+    [server] [limits] [log] ...      for all sites
     [[site]]                         hosts, root, ...
-    [[site.rules]]  [site.log]       for this one
+    [[site.rules]]  [site.log]       for this site
 
-Each is loaded as if it were the only one, with what belongs to it in the place of what a file with one site has there.
+Each site is loaded as if it were the only one: its own tables are moved to where a file with one site has them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from httpmini.config.loader import Flags, make_config, read_tables
+from httpmini.config.flags import Flags
+from httpmini.config.loader import make_config, read_tables
 from httpmini.config.render import toml
 from httpmini.config.schema import LISTS, Config
 from httpmini.errors import ConfigError, Problem
@@ -25,11 +26,11 @@ _OWN_LOG = ("access", "format")
 
 
 def load(file: str | None = None, flags: Flags | None = None) -> Config:
-    """The settings of ``file`` with ``flags`` on top of them.
+    """Load the settings of ``file``, overridden by ``flags``.
 
     Args:
-        file: a TOML file; None for none.
-        flags: what the command line says; of several sites, a root is the first one's.
+        file: a TOML file, or None.
+        flags: what the command line says. If there are several sites, its root is that of the first one.
 
     Raises:
         ConfigError: with every problem that was found.
@@ -44,7 +45,7 @@ def load(file: str | None = None, flags: Flags | None = None) -> Config:
 
 def _load_sites(file: str, tables: Mapping[str, Any], sites: list[dict[str, Any]], flags: Flags) -> Config:
     problems = [
-        Problem(file, f"[[{name}]]", "", f"belongs to one site: write [[site.{name}]] below it")
+        Problem(file, f"[[{name}]]", "", f"belongs to one site: write [[site.{name}]] after its [[site]]")
         for name in LISTS
         if name in tables
     ]
@@ -58,12 +59,14 @@ def _load_sites(file: str, tables: Mapping[str, Any], sites: list[dict[str, Any]
         flags = replace(flags, root=None)
     problems += _unreachable(file, sites)
     if problems:
-        raise ConfigError(list(dict.fromkeys(problems)))  # what is wrong for all of them is said once
-    return replace(configs[0], others=tuple(configs[1:]))
+        raise ConfigError(list(dict.fromkeys(problems)))  # each site repeats the problems of the common tables
+    notices = dict.fromkeys(notice for config in configs for notice in config.notices)
+    others = [replace(config, notices=()) for config in configs[1:]]
+    return replace(configs[0], others=tuple(others), notices=tuple(notices))
 
 
 def _as_the_only_one(tables: Mapping[str, Any], site: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables of a file with this site alone."""
+    """Return the tables of a file with this site alone."""
     apart = {*LISTS, "log"}
     whole = {name: table for name, table in tables.items() if name not in LISTS}
     whole["site"] = {name: value for name, value in site.items() if name not in apart}
@@ -75,32 +78,34 @@ def _as_the_only_one(tables: Mapping[str, Any], site: Mapping[str, Any]) -> dict
 
 
 def _misplaced(file: str, number: int, site: Mapping[str, Any]) -> Iterator[Problem]:
-    """What ``[site.log]`` cannot say."""
+    """Find settings that ``[site.log]`` cannot have."""
     log = site.get("log", {})
     if not isinstance(log, dict):
         yield Problem(file, f"[[site]] no. {number}: log", toml(log), "must be a table: [site.log]")
         return
     for name, value in log.items():
         if name not in _OWN_LOG:
-            remedy = f"a site has {' and '.join(_OWN_LOG)} of its own here; all else is said in [log]"
+            remedy = f"only {' and '.join(_OWN_LOG)} can be set for one site; the rest belongs to [log]"
             yield Problem(file, f"[[site]] no. {number}: log.{name}", toml(value), remedy)
 
 
 def _of_site(problem: Problem, number: int, site: Mapping[str, Any]) -> Problem:
-    """``problem``, with the number of the site when it is this one's."""
+    """Return ``problem`` with the number of the site, or unchanged if it concerns all sites."""
     key = problem.key.removeprefix("site.")
     own = key != problem.key or key.startswith("[[") or (key.startswith("log.") and key[4:] in site.get("log", {}))
     return Problem(problem.source, f"[[site]] no. {number}: {key}", problem.value, problem.remedy) if own else problem
 
 
 def _unreachable(file: str, sites: list[dict[str, Any]]) -> Iterator[Problem]:
-    """Sites that nobody could ask for."""
+    """Find sites that no request could reach: without hosts, or with the host of another site."""
     seen: set[str] = set()
     for number, site in enumerate(sites, 1):
         hosts = site.get("hosts", [])
         if number > 1 and not hosts:
-            yield Problem(file, f"[[site]] no. {number}: hosts", "", 'is missing: its names, such as ["example.org"]')
+            yield Problem(
+                file, f"[[site]] no. {number}: hosts", "", 'is missing: the names of this site, such as ["example.org"]'
+            )
         for host in filter(lambda host: isinstance(host, str), hosts if isinstance(hosts, list) else []):
             if bare_host(host) in seen:
-                yield Problem(file, f"[[site]] no. {number}: hosts", toml(host), "is there twice")
+                yield Problem(file, f"[[site]] no. {number}: hosts", toml(host), "is listed twice")
             seen.add(bare_host(host))

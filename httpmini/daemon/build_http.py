@@ -55,7 +55,7 @@ def build_http(
     return HttpGeneration(
         hosts=hosts,
         heads=HeadReader(head_limits, hosts),
-        cache=ResponseCache(limits.recall_bytes, time.time),
+        cache=ResponseCache(limits.response_cache_bytes, time.time),
         head_limits=head_limits,
         head_s=limits.head_s,
         timeouts=Timeouts(limits.idle_s, limits.send_stall_s, limits.linger_s, limits.linger_bytes),

@@ -45,7 +45,7 @@ def build_site(config: Config) -> Site:
         realms=tuple(Realm(_names(realm.path), realm.name, _open_users(realm.users)) for realm in config.realms),
         redirects=tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
         rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
-        now=time.time,
+        wall=time.time,
     )
 
 

@@ -94,6 +94,7 @@ class Server:
         Raises:
             CannotRun: max_clients needs more descriptors than this process may have, or a worker cannot start.
         """
+        self._log_notices(self._service.generation)
         self._confine()
         life = Lifecycle(
             self._service,
@@ -138,7 +139,8 @@ class Server:
                 undo.callback(close_all, listeners[entry])
             generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
             undo.pop_all()
-            return generation
+        self._log_notices(generation)
+        return generation
 
     def adopt(self, generation: Generation) -> None:
         """Make ``generation`` the current one: requests that begin from now on use it."""
@@ -157,6 +159,11 @@ class Server:
     def news(self, before: Generation, after: Generation) -> str:
         """Say in a few words what has changed."""
         return "; ".join(differences(before.config, after.config)) or "nothing has changed"
+
+    def _log_notices(self, generation: Generation) -> None:
+        """Log what the operator should know of the settings, such as a setting that has another name now."""
+        for notice in generation.config.notices:
+            self.log(notice)
 
     def _refuse_what_needs_a_restart(self, config: Config) -> None:
         before, after = self._service.generation.config.daemon, config.daemon

@@ -1,1 +1,1 @@
-"""Bytes to messages and back. No sockets, no files, no clock; the server and the client both stand on it."""
+"""Bytes to messages and back, for the server and the client. No sockets, no files, no clock."""

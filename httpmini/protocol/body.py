@@ -1,7 +1,7 @@
-"""What is sent: bytes, or the promise of a part of a file.
+"""Message bodies: bytes, or slices of open files.
 
-A promise costs nothing until it is kept: the file goes from the disk to the socket by ``sendfile`` and never
-passes through Python. (h11 sends opaque objects through in the same way.)
+A slice holds no data: ``sendfile`` copies the file from disk to the socket, and it never passes through Python. (h11
+passes opaque objects through in the same way.)
 """
 
 from __future__ import annotations
@@ -10,7 +10,13 @@ import msgspec
 
 
 class FileSlice(msgspec.Struct, frozen=True):
-    """``length`` bytes of the open file ``fd``, beginning at ``offset``; it does not own the descriptor."""
+    """A part of an open file. It does not own the descriptor.
+
+    Attributes:
+        fd: the descriptor of the file.
+        offset: where the part begins, in bytes.
+        length: its length in bytes.
+    """
 
     fd: int
     offset: int
@@ -25,5 +31,5 @@ Body = tuple[Piece, ...]
 
 
 def body_length(body: Body) -> int:
-    """The number of octets that ``body`` will have on the wire."""
+    """Return the number of octets that ``body`` has on the wire."""
     return sum(map(len, body))

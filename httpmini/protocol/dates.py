@@ -1,6 +1,6 @@
-"""HTTP dates: three forms are read, one is written (RFC 1945 §3.3, RFC 9110 §5.6.7).
+"""HTTP dates: read in three forms, written in one (RFC 1945 §3.3, RFC 9110 §5.6.7).
 
-Always in English and in GMT: ``strftime`` would follow the user's locale, so it is not used.
+They are always in English and in GMT. ``strftime`` is not used, because it follows the user's locale.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _FORMS = (
 
 
 def format_date(seconds: float) -> str:
-    """``seconds`` since the epoch as an IMF-fixdate, the fraction cut off."""
+    """Format ``seconds`` since the epoch as an IMF-fixdate, without the fraction."""
     return _format_date(int(seconds))
 
 
-@lru_cache(maxsize=1024)  # the present is asked for again and again; and many files were made at the same time
+@lru_cache(maxsize=1024)  # the current second recurs, and many files have the same date
 def _format_date(seconds: int) -> str:
     t = time.gmtime(seconds)
     return (
@@ -42,13 +42,16 @@ def _format_date(seconds: int) -> str:
     )
 
 
-def parse_date(text: str, now: float) -> int | None:
-    """Seconds since the epoch of an HTTP date in any of the three forms, or None when it is none of them.
+def parse_date(text: str, wall: float) -> int | None:
+    """Parse an HTTP date in any of the three forms.
 
     Args:
         text: the field value.
-        now: the present, in seconds since the epoch: a two-digit year that would lie more than 50 years ahead
-            means the past century (RFC 9110 §5.6.7).
+        wall: the time of day, in seconds since the epoch. A two-digit year that would be more than 50 years ahead
+            belongs to the previous century (RFC 9110 §5.6.7).
+
+    Returns:
+        Seconds since the epoch, or None if ``text`` is not a date.
     """
     for form in _FORMS:
         if match := form.fullmatch(text):
@@ -57,12 +60,12 @@ def parse_date(text: str, now: float) -> int | None:
         return None
     year, month, day = int(match["year"]), MONTHS.index(match["month"]) + 1, int(match["day"])
     if len(match["year"]) == 2:
-        this_year = time.gmtime(now).tm_year
+        this_year = time.gmtime(wall).tm_year
         year += this_year - this_year % 100
         if year > this_year + 50:
             year -= 100
     hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["second"])
-    # 60 is a leap second (RFC 9110 §5.6.7); timegm counts it as the next minute's first.
+    # 60 is a leap second (RFC 9110 §5.6.7); timegm counts it as the first second of the next minute.
     if year < 1 or not 1 <= day <= calendar.monthrange(year, month)[1] or hour > 23 or minute > 59 or second > 60:
         return None
     return calendar.timegm((year, month, day, hour, minute, second))

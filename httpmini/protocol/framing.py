@@ -1,6 +1,7 @@
-"""Where the body of an answer ends (RFC 9112 §6.3, §7.1): counted, chunked, or with the connection. No sockets.
+"""Where the body of a response ends (RFC 9112 §6.3, §7.1): counted, chunked, or at the end of the connection.
 
-Bytes in, bytes of the body out; what came behind the end is kept apart and never becomes the next answer's.
+Bytes of the connection in, bytes of the body out. What follows the end is dropped, so it can never become part of the
+next response.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from httpmini.protocol.message import Headers
 from httpmini.protocol.reader import parse_content_length
 from httpmini.reasons import REASONS
 
-# RFC 9112 §7.1:  chunk-size = 1*HEXDIG, then extensions that nobody uses. 16 digits are more than any disk has.
+# RFC 9112 §7.1:  chunk-size = 1*HEXDIG, then extensions, which are ignored. 16 digits are more than any disk holds.
 _CHUNK_SIZE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
 _MAX_LINE_BYTES = 1024
 _MAX_TRAILER_BYTES = 16 * 1024
@@ -24,11 +25,11 @@ Data = bytes | memoryview
 
 
 class Framing(Protocol):
-    """Cuts a body out of the bytes of a connection.
+    """The framing of one body: separates it from the other bytes of the connection.
 
     Attributes:
-        done: whether the end of the body was seen.
-        surplus: whether anything came behind it, which is no answer to anything (RFC 9112 §6.3).
+        done: whether the body has ended.
+        surplus: whether bytes came after the end, which belong to no response (RFC 9112 §6.3).
     """
 
     done: bool
@@ -36,11 +37,11 @@ class Framing(Protocol):
 
     @property
     def announced(self) -> int:
-        """The length of the body in bytes, if it was announced; else 0."""
+        """The announced length of the body in bytes, or 0 if none was announced."""
         ...
 
     def receive(self, data: Data) -> Data:
-        """What of ``data`` belongs to the body; what lies behind its end is dropped.
+        """Return the part of ``data`` that belongs to the body.
 
         Raises:
             ProtocolError: the framing is broken.
@@ -48,12 +49,16 @@ class Framing(Protocol):
         ...
 
     def end(self) -> str:
-        """The connection has ended: empty when that is the body's end too, else where it was cut off."""
+        """Note that the connection has ended.
+
+        Returns:
+            Where the body was cut off, in words; empty if it is complete.
+        """
         ...
 
 
 class Counted:
-    """``Content-Length``: so many bytes."""
+    """A body of a given length (``Content-Length``)."""
 
     def __init__(self, length: int) -> None:
         self.announced = self._left = length
@@ -61,7 +66,7 @@ class Counted:
         self.surplus = False
 
     def receive(self, data: Data) -> Data:
-        """See ``Framing``."""
+        """Return what of ``data`` is within the announced length."""
         if len(data) > self._left:
             self.surplus = True
             data = data[: self._left]
@@ -70,51 +75,51 @@ class Counted:
         return data
 
     def end(self) -> str:
-        """See ``Framing``."""
+        """Say after how many bytes the body was cut off, unless it is complete."""
         return "" if self.done else f"after {self.announced - self._left} of {self.announced} bytes"
 
 
 class UntilEnd:
-    """Neither length nor chunks: the body ends with the connection (RFC 1945 §7.2.2)."""
+    """A body that ends with the connection, without length or chunks (RFC 1945 §7.2.2)."""
 
     done = False
     surplus = False
     announced = 0
 
     def receive(self, data: Data) -> Data:
-        """See ``Framing``."""
+        """Return all of ``data``."""
         return data
 
     def end(self) -> str:
-        """See ``Framing``."""
+        """Note that the body is complete: it ends with the connection."""
         self.done = True
         return ""
 
 
 class _Expects(Enum):
-    """What comes next in a chunked body."""
+    """What must come next in a chunked body."""
 
     SIZE = "the line with the size of a chunk"
     DATA = "the bytes of a chunk"
-    LINE_END = "the line end behind them"
-    TRAILER = "the fields behind the last chunk"
+    LINE_END = "the line end after a chunk"
+    TRAILER = "the fields after the last chunk"
 
 
 class Chunked:
-    """``Transfer-Encoding: chunked``, from servers of 1.1 that send it whatever we ask (RFC 9112 §7.1)."""
+    """A chunked body (RFC 9112 §7.1). Some HTTP/1.1 servers send one even in response to an HTTP/1.0 request."""
 
     announced = 0
 
     def __init__(self) -> None:
         self.done = self.surplus = False
         self._expects = _Expects.SIZE
-        self._left = 0  # of the present chunk
-        self._taken = 0  # bytes of earlier pieces, for the errors
-        self._line = b""  # the beginning of a line that is not all here
+        self._left = 0  # bytes of the current chunk
+        self._taken = 0  # bytes received before, for offsets in errors
+        self._line = b""  # the beginning of an incomplete line
         self._trailer_bytes = 0
 
     def receive(self, data: Data) -> Data:
-        """See ``Framing``."""
+        """Return the content of the chunks in ``data``, without their framing."""
         data = bytes(data)
         body: list[bytes] = []
         at = 0
@@ -137,14 +142,14 @@ class Chunked:
         return b"".join(body)
 
     def end(self) -> str:
-        """See ``Framing``."""
+        """Say that the body was cut off, unless the last chunk has come."""
         return "" if self.done else "in the middle of its chunks"
 
     def _take_line(self) -> bool:
-        """Understand the line; False when it is not what has to be there.
+        """Process a complete line; return whether it is what must come next.
 
-        It has to end in CRLF: the leniency of RFC 9112 §2.2 is for heads, and a line that ends at a bare LF for us has
-        another end for others.
+        It must end in CRLF. RFC 9112 §2.2 lets a bare LF end a line in heads only: in a chunked body, other
+        implementations would see the end of the line elsewhere.
         """
         line, self._line = self._line, b""
         if not line.endswith(b"\r"):
@@ -166,20 +171,20 @@ class Chunked:
 
 
 def framing_of(method: str, status: int, headers: Headers) -> Framing:
-    """How the body of an answer is framed (RFC 9112 §6.3).
+    """Return the framing of the body of a response (RFC 9112 §6.3).
 
     Args:
-        method: what was asked with.
-        status: of the answer.
-        headers: of the answer.
+        method: the method of the request.
+        status: the status code of the response.
+        headers: the header fields of the response.
 
     Raises:
-        ProtocolError: a length that is none, or two of them, or a transfer coding that is not chunked, or both.
+        ProtocolError: a malformed length, two lengths, a transfer coding other than chunked, or both.
     """
     length = parse_content_length(headers)
     if method == "HEAD" or status in (204, 304) or status < 200:
         return Counted(0)
-    # Blanks only are stripped: strip() alone takes octet 160 for one, and others see a coding that they do not know.
+    # strip() without arguments would remove octet 160 too, where other implementations see an unknown coding.
     values = headers.all("Transfer-Encoding")
     codings = [coding.strip(" \t").lower() for value in values for coding in value.split(",")]
     if codings:

@@ -1,4 +1,4 @@
-"""The only place that spells a head."""
+"""Write the heads of requests and responses. No other module does."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from httpmini.protocol.status import PHRASES
 Field = tuple[str, str]
 
 
-def response_head(response: Response, *, keep_alive: bool, server: str, now: float) -> bytes:
-    """The head of ``response``, with the empty line (RFC 1945 §6).
+def response_head(response: Response, *, keep_alive: bool, server: str, wall: float) -> bytes:
+    """Return the head of ``response``, including the empty line (RFC 1945 §6).
 
-    The status line says HTTP/1.0 to everybody, for that is what this server conforms to (RFC 9110 §2.5).
+    The version is always HTTP/1.0, because that is what this server conforms to (RFC 9110 §2.5).
 
     Args:
-        response: the answer.
-        keep_alive: whether the connection stays open; said in so many words either way.
-        server: the Server field's value; empty for none.
-        now: the present, in seconds since the epoch, for Date (RFC 9110 §6.6.1).
+        response: status and fields.
+        keep_alive: whether the connection stays open; the Connection field says so either way.
+        server: the value of the Server field; empty for none.
+        wall: the time of day, in seconds since the epoch, for Date (RFC 9110 §6.6.1).
+
+    Raises:
+        ValueError: a field contains characters that it must not have.
     """
-    fields = [("Date", format_date(now))]
+    fields = [("Date", format_date(wall))]
     if server:
         fields.append(("Server", server))
     fields.append(("Connection", "keep-alive" if keep_alive else "close"))
@@ -35,32 +38,32 @@ def response_head(response: Response, *, keep_alive: bool, server: str, now: flo
 
 
 def request_head(method: str, target: str, fields: Sequence[Field]) -> bytes:
-    """The head of a request, with the empty line (RFC 1945 §5).
+    """Return the head of a request, including the empty line (RFC 1945 §5).
 
     Raises:
-        ValueError: a field that cannot be spelled.
+        ValueError: a field contains characters that it must not have.
     """
     return _spell(f"{method} {target} HTTP/1.0", fields)
 
 
 def _spell(start_line: str, fields: Sequence[Field]) -> bytes:
-    """Start line and fields as octets.
+    """Return start line and fields as octets.
 
     Raises:
-        ValueError: a name or value that would let a line or a field be forged (CR, LF, NUL ...).
+        ValueError: a name or value that could forge a line or a field (CR, LF, NUL ...).
     """
     block = "".join([f"{name}: {value}\r\n" for name, value in fields]).encode("iso-8859-1")
-    names = "".join([name for name, _ in fields]).encode("iso-8859-1")  # a colon in one would make another field of it
+    names = "".join([name for name, _ in fields]).encode("iso-8859-1")  # a colon in a name would end it
     if not grammar.is_plain(block, len(fields)) or (fields and not grammar.TOKEN.fullmatch(names)):
         raise ValueError(_explain(fields))
     return start_line.encode("iso-8859-1") + b"\r\n" + block + b"\r\n"
 
 
 def _explain(fields: Sequence[Field]) -> str:
-    """What is wrong with one of the fields."""
+    """Say what is wrong with one of the fields."""
     for name, value in fields:
         if not grammar.TOKEN.fullmatch(name.encode("iso-8859-1")):
             return f"not a field name: {name!r}"
         if grammar.BAD_VALUE_OCTET.search(value.encode("iso-8859-1")):
             return f"a control character in the value of {name}: {value!r}"
-    return f"not a head: {fields!r}"
+    return f"malformed header fields: {fields!r}"

@@ -1,1 +1,1 @@
-"""The disk: a request becomes a response. Nothing in here has ever seen a socket."""
+"""The site: turns a request into a response, from files on disk. No sockets."""

@@ -1,8 +1,8 @@
-"""Basic authentication (RFC 1945 §11, RFC 7617): before anything is said about what exists.
+"""Basic authentication (RFC 1945 §11, RFC 7617), before the response reveals anything about what exists.
 
-A realm is a folder with everything below it. What counts is the path asked for, decoded and without empty
-components, so that no other spelling leads around it. A symlink from elsewhere into a realm publishes what it leads to,
-as its owner said; the same holds for hidden names.
+A realm is a folder and everything below it. It is matched against the path of the request, decoded and without empty
+components, so no other spelling of the path avoids it. A symlink from elsewhere into a realm publishes its target: that
+is its owner's decision. The same holds for hidden names.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from httpmini.reasons import REASONS
 if TYPE_CHECKING:
     from httpmini.site.users import Users
 
-# RFC 7617 §2: control characters belong neither into a user-id nor into a password.
+# RFC 7617 §2: neither a user-id nor a password contains control characters.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # RFC 9110 §11.4:  credentials = auth-scheme [ 1*SP ( token68 / ... ) ]
 _BASIC = re.compile(r"basic +(?P<token>[A-Za-z0-9+/=]+)", re.IGNORECASE | re.ASCII)
 
 
 class Realm(msgspec.Struct, frozen=True, dict=True):
-    """A folder for those who know a password.
+    """A folder protected by a password.
 
     Attributes:
-        names: the components of its path; none is the whole site.
-        name: what a browser shows when it asks for the password.
-        users: who may enter.
+        names: the components of its path; empty for the whole site.
+        name: the text that a browser shows when it asks for the password.
+        users: the users that have access.
     """
 
     names: tuple[bytes, ...]
@@ -43,30 +43,38 @@ class Realm(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def folded(self) -> tuple[str, ...]:
-        """``names`` as they are compared."""
+        """The components of the path in the form that is compared."""
         return _fold(self.names)
 
     @property
     def challenge(self) -> tuple[str, str]:
-        """The WWW-Authenticate field (RFC 7617 §2.1: the charset says how names are spelled)."""
+        """The WWW-Authenticate field with the encoding of user names (RFC 7617 §2.1)."""
         quoted = re.sub(r'(["\\])', r"\\\1", self.name)
         return "WWW-Authenticate", f'Basic realm="{quoted}", charset="UTF-8"'
 
 
 def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Headers) -> str | None:
-    """The name of the user who asks; None where no realm is.
+    """Check the credentials of a request.
+
+    Args:
+        realms: the realms of the site.
+        names: the components of the requested path.
+        headers: the fields of the request.
+
+    Returns:
+        The name of the user, or None if the path is in no realm.
 
     Raises:
-        ProtocolError: 401 with the challenge; or 500 when the users cannot be read.
+        ProtocolError: 401 with the challenge; 500 if the users cannot be read.
     """
     realm = _realm_of(realms, names)
     if realm is None:
         return None
-    said = headers.all("Authorization")
-    credentials = _parse(said[0]) if len(said) == 1 else None
+    values = headers.all("Authorization")
+    credentials = _parse(values[0]) if len(values) == 1 else None
     if credentials is None:
         raise ProtocolError(
-            REASONS["credentials-malformed" if said else "credentials-missing"], fields=(realm.challenge,)
+            REASONS["credentials-malformed" if values else "credentials-missing"], fields=(realm.challenge,)
         )
     try:
         admitted = realm.users.admit(*credentials)
@@ -78,26 +86,26 @@ def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Header
 
 
 def _realm_of(realms: Sequence[Realm], names: tuple[bytes, ...]) -> Realm | None:
-    """The innermost realm that ``names`` are in."""
+    """Return the innermost realm that contains ``names``, if any."""
     if not realms:
         return None
-    asked = _fold(names)
-    around = [realm for realm in realms if asked[: len(realm.names)] == realm.folded]
-    return max(around, key=lambda realm: len(realm.names), default=None)
+    folded = _fold(names)
+    enclosing = [realm for realm in realms if folded[: len(realm.names)] == realm.folded]
+    return max(enclosing, key=lambda realm: len(realm.names), default=None)
 
 
 def _fold(names: tuple[bytes, ...]) -> tuple[str, ...]:
-    """Without case and in one normal form: on some file systems /PRIVATE leads to /private.
+    """Return ``names`` in one case and one normal form, because on some file systems /PRIVATE leads to /private.
 
-    Where it does not, one folder more than was meant asks for a password.
+    On the others, a folder that differs from a realm only in case asks for a password without need.
     """
-    from unicodedata import normalize  # for realms, which most sites do not have
+    from unicodedata import normalize  # only realms need it, and most sites have none
 
     return tuple(normalize("NFC", name.decode("utf-8", "surrogateescape").casefold()) for name in names)
 
 
 def _parse(value: str) -> tuple[bytes, bytes] | None:
-    """User and password of an Authorization field; None when it is not well-formed."""
+    """Return user and password of an Authorization field, or None if it is malformed."""
     match = _BASIC.fullmatch(value)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""What is in a folder, as a page or as JSON: names escaped, links that fetch exactly what they name."""
+"""Listings of folders, as a page or as JSON: names are escaped, and links fetch exactly what they name."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from httpmini.site import pages
 from httpmini.site.resolve import Directory, File, Resolver
 from httpmini.site.target import link_to
 
-_YEAR_10000 = 253_402_300_799  # a time stamp may lie beyond what a calendar can say
-
+_END_OF_9999 = 253_402_300_799  # a file may have a time that a calendar cannot represent
 
 PAGE = "text/html; charset=utf-8"
 JSON = "application/json"
 FORMS = (PAGE, JSON)
-"""The forms in which a folder is shown, ours first."""
+"""The media types of a listing, the preferred one first."""
 
 
 class Entry(msgspec.Struct, frozen=True):
     """One row of a listing.
 
     Attributes:
-        name: as the disk has it.
-        is_directory: whether it is, or leads to, a directory.
-        size: in bytes; of no meaning for a directory.
-        modified: when it was changed, in seconds since the epoch, within what a calendar can say.
+        name: as it is on disk.
+        is_directory: whether it is a directory, or a symlink to one.
+        size: in bytes; meaningless for a directory.
+        modified: the time of the last change, in seconds since the epoch, clamped to the years up to 9999.
     """
 
     name: bytes
@@ -38,15 +37,21 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def link(self) -> str:
-        """A relative reference that fetches exactly this."""
+        """A relative reference that fetches exactly this entry."""
         return link_to(self.name, directory=self.is_directory)
 
 
 def draw_listing(directory: Directory, names: tuple[bytes, ...], resolver: Resolver, form: str = PAGE) -> bytes:
-    """What is in ``directory``, which lies at ``names`` below the root, in one of ``FORMS``.
+    """Draw the listing of a directory.
+
+    Args:
+        directory: the open directory.
+        names: its path below the root.
+        resolver: decides which entries are visible, and follows symlinks.
+        form: one of ``FORMS``.
 
     Raises:
-        OSError: the directory may be gone through but not read.
+        OSError: the directory cannot be read. It may still be possible to open files in it.
     """
     entries = _entries(directory, names, resolver)
     if form == JSON:
@@ -60,13 +65,13 @@ def draw_listing(directory: Directory, names: tuple[bytes, ...], resolver: Resol
 
 
 def printable(name: bytes) -> str:
-    """``name`` for a reader: octets that are not UTF-8 and control characters become U+FFFD."""
+    """Return ``name`` for display: octets that are not UTF-8 and control characters become U+FFFD."""
     text = name.decode("utf-8", "replace")
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _entries(directory: Directory, names: tuple[bytes, ...], resolver: Resolver) -> list[Entry]:
-    """Directories first, each group by name. An entry that cannot be looked at is left out, not the whole page."""
+    """Return the visible entries, directories first, then by name. Entries without a readable status are left out."""
     readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory.fd)
     try:
         found = [(os.fsencode(name), readable) for name in os.listdir(readable)]
@@ -80,7 +85,7 @@ def _entries(directory: Directory, names: tuple[bytes, ...], resolver: Resolver)
 
 
 def _status(names: tuple[bytes, ...], fd: int, resolver: Resolver) -> os.stat_result | None:
-    """The status of an entry that could be fetched, else None. Only a symlink needs the whole way to be walked."""
+    """Return the status of an entry that can be fetched, or None. Only symlinks are resolved from the root."""
     try:
         status = os.stat(names[-1], dir_fd=fd, follow_symlinks=False)
         if stat.S_ISLNK(status.st_mode):
@@ -101,7 +106,7 @@ def _link_status(names: tuple[bytes, ...], resolver: Resolver) -> os.stat_result
 
 
 def _entry(name: bytes, status: os.stat_result) -> Entry:
-    modified = int(min(max(0, status.st_mtime), _YEAR_10000))
+    modified = int(min(max(0, status.st_mtime), _END_OF_9999))
     return Entry(name, stat.S_ISDIR(status.st_mode), status.st_size, modified)
 
 
@@ -115,8 +120,8 @@ def _page_row(entry: Entry) -> dict[str, str]:
 
 
 def _draw_json(names: tuple[bytes, ...], entries: list[Entry]) -> bytes:
-    """UTF-8 (RFC 8259 §8.1); what a terminal might act on is written as ``\\uXXXX``, which reads as the same text."""
-    import json  # start-up need not wait for it; the pages bring it along later
+    """Return UTF-8 (RFC 8259 §8.1), with what a terminal might interpret escaped: ``\\uXXXX`` is the same text."""
+    import json  # start-up need not wait for it; the HTML pages import it later anyway
 
     path = "/" + "".join(_text(name) + "/" for name in names)
     listing = {"path": path, "entries": [_json_row(entry) for entry in entries]}
@@ -139,5 +144,5 @@ def _json_row(entry: Entry) -> dict[str, str | int]:
 
 
 def _text(name: bytes) -> str:
-    """``name`` as text for programs: exact where it is UTF-8, elsewhere with U+FFFD; the link is exact always."""
+    """Return ``name`` as text for programs: exact if it is UTF-8, otherwise with U+FFFD. The link is always exact."""
     return name.decode("utf-8", "replace")

@@ -1,7 +1,7 @@
-"""Media types by file name extension: our own table.
+"""Media types by file name extension, from a built-in table.
 
-Never the system's registry (``mimetypes`` reads it): there a program may have registered .js as text/plain, and the
-same folder would be served differently on two machines.
+The system's registry is never used (``mimetypes`` reads it): some program may have registered .js as text/plain there,
+and one folder would be served differently on two machines.
 """
 
 from __future__ import annotations
@@ -96,29 +96,27 @@ _TABLE = {
 
 _BY_EXTENSION = {extension: media_type for media_type, line in _TABLE.items() for extension in line.split()}
 
-# Types outside text/ that are text all the same and whose readers look for a charset parameter.
+# Textual types outside text/ for which clients use the charset parameter.
 _ALSO_TEXT = {"image/svg+xml", "application/xhtml+xml", "application/atom+xml", "application/rss+xml"}
 
 
 class MediaTypes(msgspec.Struct, frozen=True):
-    """Which Content-Type a file gets.
+    """The Content-Type of files.
 
     Attributes:
         charset: the charset parameter for text; empty for none.
-        extra: more types by extension (without the dot, in lower case), which win over the table.
+        extra: more types by extension, in lower case and without the dot. They override the table.
     """
 
     charset: str
     extra: Mapping[str, str]
 
     def of(self, name: bytes) -> str:
-        """The Content-Type of a file called ``name`` (RFC 9110 §8.3); what is unknown is application/octet-stream."""
+        """Return the Content-Type of a file named ``name`` (RFC 9110 §8.3); by default, application/octet-stream."""
         _, dot, extension = name.rpartition(b".")
         key = extension.decode("ascii", "replace").lower() if dot else ""
         media_type = self.extra.get(key) or _BY_EXTENSION.get(key) or "application/octet-stream"
         is_text = media_type.startswith("text/") or media_type in _ALSO_TEXT
-        return (
-            f"{media_type}; charset={self.charset}"
-            if self.charset and is_text and ";" not in media_type
-            else media_type
-        )
+        if self.charset and is_text and ";" not in media_type:
+            return f"{media_type}; charset={self.charset}"
+        return media_type

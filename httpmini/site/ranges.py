@@ -1,7 +1,7 @@
-"""Which parts of a file a Range asks for (RFC 9110 §14).
+"""Range requests: the parts of a file that Range selects (RFC 9110 §14).
 
-What is not a valid Range for bytes is as good as none: then the whole file is sent. Numbers may have any number of
-digits; nothing is made of them but a comparison.
+An invalid Range, or one in another unit than bytes, is ignored: the whole file is sent. Numbers may have any number of
+digits; they are only compared.
 """
 
 from __future__ import annotations
@@ -11,35 +11,39 @@ from typing import NamedTuple
 
 from httpmini.protocol.body import Body, FileSlice, Piece
 
-# RFC 9110 §14.1.1:  ranges-specifier = range-unit "=" range-set; units are compared without regard to case.
+# RFC 9110 §14.1.1:  ranges-specifier = range-unit "=" range-set; range units are case-insensitive.
 _SPECIFIER = re.compile(r"bytes=(?P<set>.*)", re.IGNORECASE | re.DOTALL)
 # RFC 9110 §14.1.2:  int-range = first-pos "-" [ last-pos ];  suffix-range = "-" suffix-length
 _SPEC = re.compile(r"(?P<first>[0-9]*)-(?P<last>[0-9]*)", re.ASCII)
 
-# More ranges than any honest client asks for; Apache takes 200, nginx has no limit but the head's. With overlapping
-# ones a small request could ask for many times the file (RFC 9110 §17.15).
+# More ranges than any honest client requests. Apache takes 200, nginx as many as the head can hold. A small request
+# with many overlapping ranges could fetch many times the size of the file (RFC 9110 §17.15).
 MAX_RANGES = 32
 _MAX_DIGITS = 18
 
 
 class Part(NamedTuple):
-    """``length`` bytes beginning at ``offset``; never empty."""
+    """A part of a file: ``length`` bytes beginning at ``offset``. It is never empty."""
 
     offset: int
     length: int
 
     @property
     def end(self) -> int:
-        """The offset behind the last byte."""
+        """The offset after the last byte."""
         return self.offset + self.length
 
 
 def parse_range(value: str, size: int) -> list[Part] | None:
-    """The parts of a file of ``size`` bytes that ``value`` asks for.
+    """Return the parts of a file that a Range field selects.
+
+    Args:
+        value: the field value.
+        size: the size of the file in bytes.
 
     Returns:
-        The parts, in the order in which they were asked for, or in that of the file where some overlapped and were
-        joined. None: the field does not count, send everything. An empty list: nothing of it can be had (416).
+        The parts, in the order of the request; if some overlap they are joined, and all are in the order of the file.
+        None if the field is to be ignored. An empty list if the file contains nothing of what it selects (416).
     """
     match = _SPECIFIER.fullmatch(value)
     specs = [spec for spec in (part.strip(" \t") for part in match["set"].split(",")) if spec] if match else []
@@ -51,7 +55,7 @@ def parse_range(value: str, size: int) -> list[Part] | None:
         if bounds is None or spec == "-":
             return None
         first, last = _number(bounds["first"]), _number(bounds["last"])
-        if first is None:  # the last ... bytes
+        if first is None:  # a suffix: the last bytes of the file
             first, last = max(0, size - (last or 0)), size - 1
         elif last is None:
             last = size - 1
@@ -63,7 +67,7 @@ def parse_range(value: str, size: int) -> list[Part] | None:
 
 
 def _number(digits: str) -> int | None:
-    """The number, or one that is larger than any file for more digits than a file's size can have."""
+    """Return the number, or None if there are no digits. Too many digits give a number larger than any file."""
     significant = digits.lstrip("0")
     return None if not digits else int(significant or "0") if len(significant) <= _MAX_DIGITS else 10**_MAX_DIGITS
 
@@ -81,14 +85,15 @@ def _join_overlapping(parts: list[Part]) -> list[Part]:
 def send_parts(
     fd: int, size: int, parts: list[Part], media_type: str, entity_tag: str
 ) -> tuple[tuple[tuple[str, str], ...], Body]:
-    """The fields and the body of a 206: one part as it is, several as multipart/byteranges (RFC 9110 §14.6, §15.3.7).
+    """Return the fields and the body of a 206 (RFC 9110 §14.6, §15.3.7).
 
-    The boundary is made of the tag and the parts, so that the same request gets the same bytes.
+    A single part is sent as it is, several as multipart/byteranges. The boundary is derived from the tag and the parts,
+    so that equal requests get equal bytes.
     """
     if len(parts) == 1:
         fields = (("Content-Type", media_type), ("Content-Range", _content_range(parts[0], size)))
         return fields, (FileSlice(fd, *parts[0]),)
-    import hashlib  # for several parts only: few ask for them
+    import hashlib  # only for several parts, which few clients request
 
     boundary = hashlib.sha256(f"{entity_tag}{parts}".encode()).hexdigest()[:32]
     body: list[Piece] = []

@@ -1,4 +1,4 @@
-"""Refusals and redirections drawn: the pages that say why there is nothing else to send."""
+"""Error pages and redirections."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from httpmini.site.resolve import Directory, File, Resolver
 
 HTML = ("Content-Type", "text/html; charset=utf-8")
 
-# One who guesses passwords has to connect anew for each guess, and so to wait behind the others.
+# After these the connection is closed, so that guessing passwords takes a new connection for each guess.
 _LAST = {"credentials-wrong"}
 
 
 class ErrorPages(msgspec.Struct, frozen=True):
-    """How refusals look.
+    """The error pages of a site.
 
     Attributes:
-        resolver: the folder that pages of the site's own are taken from.
-        own: names of such a page by status ("404") or class of them ("5xx"); the status wins.
+        resolver: finds the site's own pages.
+        own: the paths of these pages, by status ("404") or class ("5xx"); the status takes precedence.
         media_types: for their Content-Type.
     """
 
@@ -35,33 +35,43 @@ class ErrorPages(msgspec.Struct, frozen=True):
     media_types: MediaTypes
 
     def draw(self, error: ProtocolError) -> Response:
-        """The answer that says ``error``: with the site's own page, or ours when there is none (any more)."""
+        """Return the response for ``error``, with the site's own page, or the built-in one if there is none."""
+        return self._draw_own(error) or _draw_built_in(error)
+
+    def _draw_own(self, error: ProtocolError) -> Response | None:
         status = error.reason.status
-        is_last = error.reason.token in _LAST
-        own = self.own.get(str(status)) or self.own.get(f"{status // 100}xx")
-        found = self.resolver.resolve(own) if own else None
-        if own and isinstance(found, File):
-            fields = Headers((("Content-Type", self.media_types.of(own[-1])), *error.fields))
-            return Response(
-                status, fields, (FileSlice(found.fd, 0, found.status.st_size),), (found.fd,), error, is_last
-            )
+        names = self.own.get(str(status)) or self.own.get(f"{status // 100}xx")
+        found = self.resolver.resolve(names) if names else None
         if isinstance(found, Directory):
             os.close(found.fd)
-        page = pages.draw(
-            "message.html",
-            status=status,
-            phrase=PHRASES[status],
-            text=error.reason.text,
-            token=error.reason.token,
-            section=error.reason.section,
-            offset=error.offset,
-            location="",
-        )
-        return Response(status, Headers((HTML, *error.fields)), (page,), error=error, is_last=is_last)
+        if not names or not isinstance(found, File):
+            return None
+        fields = Headers((("Content-Type", self.media_types.of(names[-1])), *error.fields))
+        body = (FileSlice(found.fd, 0, found.status.st_size),)
+        return Response(status, fields, body, (found.fd,), error, is_last=_is_last(error))
+
+
+def _draw_built_in(error: ProtocolError) -> Response:
+    status = error.reason.status
+    page = pages.draw(
+        "message.html",
+        status=status,
+        phrase=PHRASES[status],
+        text=error.reason.text,
+        token=error.reason.token,
+        section=error.reason.section,
+        offset=error.offset,
+        location="",
+    )
+    return Response(status, Headers((HTML, *error.fields)), (page,), error=error, is_last=_is_last(error))
+
+
+def _is_last(error: ProtocolError) -> bool:
+    return error.reason.token in _LAST
 
 
 def redirection(status: int, location: str, text: str) -> Response:
-    """An answer that sends the client elsewhere, with the note that RFC 1945 §9.3 asks for."""
+    """Return a redirection to ``location``, with the note that RFC 1945 §9.3 recommends."""
     page = pages.draw(
         "message.html", status=status, phrase=PHRASES[status], text=text, token="", offset=None, location=location
     )

@@ -1,4 +1,4 @@
-"""A file that was found becomes an answer: 412, 304, 206, 416 or 200 (RFC 9110 §8, §13, §14)."""
+"""Turn an open file into a response: 412, 304, 206, 416 or 200 (RFC 9110 §8, §13, §14)."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from httpmini.errors import ProtocolError
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
-from httpmini.site.conditional import Validators, Verdict, judge, range_counts, validators
+from httpmini.site.conditional import Validators, Verdict, judge, range_applies, validators
 from httpmini.site.ranges import Part, parse_range, send_parts
 from httpmini.site.resolve import File
 
 ACCEPT_RANGES = ("Accept-Ranges", "bytes")
-# A cache may keep it, but asks whether it has changed. Ages by default are what users complain about in others.
+# A cache may store the response, but must revalidate it. Default lifetimes are a common complaint about other servers.
 REVALIDATE = ("Cache-Control", "no-cache")
 _VARY = ("Vary", "Accept-Encoding")
 
 
 class Representation(msgspec.Struct, frozen=True):
-    """What was selected to be sent (RFC 9110 §3.2).
+    """The file to send, and how it is described (RFC 9110 §3.2).
 
     Attributes:
-        file: the open file; its descriptor goes into the answer when that has a body of it.
+        file: the open file. A response with a body takes over its descriptor.
         media_type: the Content-Type.
         coding: the Content-Encoding; empty for none.
-        negotiated: whether another request could have selected another one.
+        negotiated: whether another request could have selected another variant.
     """
 
     file: File
@@ -33,44 +33,47 @@ class Representation(msgspec.Struct, frozen=True):
     coding: str
     negotiated: bool
 
-    def answer(self, request: Request, now: float) -> Response:
-        """The answer to a GET or HEAD; ``owned_fds`` has the descriptor if it is needed, else it is still the caller's.
+    def respond(self, request: Request, wall: float) -> Response:
+        """Respond to a GET or HEAD.
 
         Args:
-            request: its conditions and ranges.
-            now: seconds since the epoch.
+            request: has the conditions and ranges.
+            wall: the time of day, in seconds since the epoch.
+
+        Returns:
+            The response. If its ``owned_fds`` is empty, the caller still owns the descriptor of the file.
 
         Raises:
             ProtocolError: 412 or 416.
         """
         fd, size = self.file.fd, self.file.status.st_size
-        ours = validators(self.file.status, now)
+        ours = validators(self.file.status, wall)
         fields = [*ours.fields, REVALIDATE]
         if self.negotiated:
             fields.append(_VARY)
-        verdict = judge(request.headers, ours, now) if request.is_conditional else Verdict.SEND
+        verdict = judge(request.headers, ours, wall) if request.is_conditional else Verdict.SEND
         if verdict is Verdict.FAILED:
             raise ProtocolError(REASONS["precondition-failed"])
-        if verdict is Verdict.NOT_MODIFIED:  # with the fields that a cache has to know (RFC 9110 §15.4.5), no others
+        if verdict is Verdict.NOT_MODIFIED:  # only the fields that a cache needs (RFC 9110 §15.4.5)
             return Response(304, Headers(fields))
         fields.append(ACCEPT_RANGES)
         if self.coding:
             fields.append(("Content-Encoding", self.coding))
-        parts = self._parts(request, ours, now) if request.is_conditional else None
+        parts = self._parts(request, ours, wall) if request.is_conditional else None
         if parts is None:
             fields.append(("Content-Type", self.media_type))
             return Response(200, Headers(fields), (FileSlice(fd, 0, size),), (fd,))
         if not parts:
-            where = ("Content-Range", f"bytes */{size}")
-            raise ProtocolError(REASONS["range-unsatisfiable"], fields=(where, ACCEPT_RANGES))
+            content_range = ("Content-Range", f"bytes */{size}")
+            raise ProtocolError(REASONS["range-unsatisfiable"], fields=(content_range, ACCEPT_RANGES))
         more, body = send_parts(fd, size, parts, self.media_type, ours.entity_tag)
         return Response(206, Headers((*fields, *more)), body, (fd,))
 
-    def _parts(self, request: Request, ours: Validators, now: float) -> list[Part] | None:
-        """What Range asks for; None where it does not count. It is for GET only (RFC 9110 §14.2)."""
-        asked = request.headers.all("Range")
-        if request.method != "GET" or len(asked) != 1:
+    def _parts(self, request: Request, ours: Validators, wall: float) -> list[Part] | None:
+        """Return the parts that Range selects, or None if it does not apply: it is for GET only (RFC 9110 §14.2)."""
+        values = request.headers.all("Range")
+        if request.method != "GET" or len(values) != 1:
             return None
-        if not range_counts(request.headers, ours, now, negotiated=self.negotiated):
+        if not range_applies(request.headers, ours, wall, negotiated=self.negotiated):
             return None
-        return parse_range(asked[0], self.file.status.st_size)
+        return parse_range(values[0], self.file.status.st_size)

@@ -1,9 +1,9 @@
-"""From the names of a path to a file that is open and inside the root, or to a named fact.
+"""Resolve the names of a path to an open file inside the root, or to the fact that explains why there is none.
 
-The walk holds a descriptor of the directory it stands in, looks at the next name without following it, and opens
-it relative to that descriptor with O_NOFOLLOW. Nobody can swap a directory for a symlink between the look and the
-step: the open would fail. Symlinks are followed here, by hand, one name at a time, so that one that leaves the root
-is noticed when it does so. (``realpath`` and then ``open`` is the usual way, and has that gap.)
+The walk holds a descriptor of the current directory. It looks at the next name without following it, then opens it
+relative to that descriptor with O_NOFOLLOW. If a directory is swapped for a symlink between the two, the open fails.
+Symlinks are followed by hand, one name at a time, so the walk notices when one leaves the root. (The usual ``realpath``
+and then ``open`` has a race between the two.)
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from errno import EACCES, EINVAL, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, E
 
 import msgspec
 
-_MAX_DETOURS = 40  # as many symlinks as Linux follows before it says ELOOP
+_MAX_RESTARTS = 40  # as many symlinks as Linux follows before it fails with ELOOP
 
-# O_PATH asks for no permission to read the directory, only to go through it; where it is missing, reading must do.
+# O_PATH needs permission to search the directory, not to read it. Systems without it open for reading.
 _DIRECTORY_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# O_NONBLOCK: should a FIFO have taken the file's place, open must not wait for a writer.
+# O_NONBLOCK: if a FIFO has taken the place of the file, open must not wait for a writer.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class Fact(Enum):
-    """Why there is nothing to send under a name."""
+    """Why a path leads to nothing that can be sent."""
 
     MISSING = "no such file"
     HIDDEN = "a name that begins with a dot"
-    DOTS = "a component . or .."
+    DOTS = "a component that is . or .."
     NOT_REGULAR = "a FIFO, a socket or a device"
     OUTSIDE = "a symlink that leaves the root, or any symlink where none is followed"
     FORBIDDEN = "no permission"
@@ -45,31 +45,31 @@ _FACTS = {
 
 
 def fact_of(error: OSError) -> Fact:
-    """What the system said, in our words."""
+    """Return the fact that a system error stands for."""
     return _FACTS.get(error.errno or 0, Fact.DISK_ERROR)
 
 
 class File(msgspec.Struct, frozen=True):
-    """A regular file, open for reading; whoever holds it closes ``fd``."""
+    """A regular file, open for reading. Its holder closes ``fd``."""
 
     fd: int
     status: os.stat_result
 
 
 class Directory(msgspec.Struct, frozen=True):
-    """A directory, open for going through, not for reading; whoever holds it closes ``fd``."""
+    """A directory, open for searching, not for reading. Its holder closes ``fd``."""
 
     fd: int
 
 
 class Resolver(msgspec.Struct, frozen=True):
-    """Finds files below one root.
+    """Finds files below a root.
 
     Attributes:
-        root: the directory, an absolute path. It is opened anew for each request, so that a root that is swapped
-            (a new release moved into place) is seen by the next one.
-        hidden: whether names that begin with a dot are served. ``.well-known`` at the top always is (RFC 8615).
-        symlinks: whether symlinks that stay inside the root are followed.
+        root: the directory, an absolute path. It is opened again for each request, so the next request sees a root that
+            has been replaced (a new release moved into place).
+        hidden: whether to serve names that begin with a dot. ``.well-known`` at the top is always served (RFC 8615).
+        symlinks: whether to follow symlinks that stay inside the root.
     """
 
     root: bytes
@@ -77,7 +77,7 @@ class Resolver(msgspec.Struct, frozen=True):
     symlinks: bool
 
     def resolve(self, names: tuple[bytes, ...]) -> File | Directory | Fact:
-        """Open what ``names`` lead to. Never raises OSError, never blocks on what it opens."""
+        """Open what ``names`` lead to. Never raises OSError, and never blocks on what it opens."""
         for position, name in enumerate(names):
             if name in (b".", b".."):
                 return Fact.DOTS
@@ -94,18 +94,26 @@ class Resolver(msgspec.Struct, frozen=True):
             walk.close()
 
     def shows(self, name: bytes, *, at_top: bool) -> bool:
-        """Whether ``name`` may be seen at all. What counts is the name asked for, not what a symlink calls it."""
+        """Whether the name of an entry is visible. The requested name counts, not the name of a symlink's target."""
         return self.hidden or not name.startswith(b".") or (at_top and name == b".well-known")
 
 
 class _Walk(msgspec.Struct):
-    """Where we stand: one descriptor, and the names of the directories that led there."""
+    """The walk to one file.
+
+    Attributes:
+        root: the path of the root.
+        symlinks: whether to follow symlinks.
+        here: a descriptor of the current directory, or None before the start and after the end.
+        names: the directories that led there from the root.
+        restarts: how often the walk has started again from the root.
+    """
 
     root: bytes
     symlinks: bool
     here: int | None = None
     names: list[bytes] = msgspec.field(default_factory=list)
-    detours: int = 0
+    restarts: int = 0
 
     def close(self) -> None:
         if self.here is not None:
@@ -117,14 +125,14 @@ class _Walk(msgspec.Struct):
         here = self._start_again()
         while ahead:
             name = ahead.popleft()
-            if name == b"..":  # from a symlink; the names asked for have none
+            if name == b"..":  # from a symlink; the requested names contain none
                 if not self._step_up(ahead):
                     return Fact.OUTSIDE
                 here = self._start_again()
                 continue
             mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode):
-                here = self._stand_in(os.open(name, _DIRECTORY_FLAGS, dir_fd=here), name)
+                here = self._enter(os.open(name, _DIRECTORY_FLAGS, dir_fd=here), name)
             elif stat.S_ISLNK(mode):
                 if not self._follow(os.readlink(name, dir_fd=here), ahead):
                     return Fact.OUTSIDE
@@ -135,15 +143,15 @@ class _Walk(msgspec.Struct):
                 return Fact.MISSING
             else:
                 return _open_file(name, here)
-        self.here = None  # whoever asked has it now
+        self.here = None  # the caller owns it now
         return Directory(here)
 
     def _start_again(self) -> int:
-        """From the root; ``ahead`` has the whole way."""
+        """Go to the root. The names ahead must be the whole path."""
         self.names.clear()
-        return self._stand_in(os.open(self.root, _DIRECTORY_FLAGS & ~os.O_NOFOLLOW))
+        return self._enter(os.open(self.root, _DIRECTORY_FLAGS & ~os.O_NOFOLLOW))
 
-    def _stand_in(self, fd: int, name: bytes | None = None) -> int:
+    def _enter(self, fd: int, name: bytes | None = None) -> int:
         self.close()
         self.here = fd
         if name is not None:
@@ -151,30 +159,41 @@ class _Walk(msgspec.Struct):
         return fd
 
     def _step_up(self, ahead: deque[bytes]) -> bool:
-        """Go back by walking the way again without its last name: the ``..`` on the disk may lead elsewhere by now."""
+        """Prepare to walk from the root again, without the last name: ``..`` on disk may lead elsewhere by now.
+
+        Returns:
+            False if that leaves the root.
+        """
         if not self.names:
-            return self._come_back_in(os.path.join(self.root, b"..", *ahead), ahead)
-        self._count_detour()
+            return self._reenter(os.path.join(self.root, b"..", *ahead), ahead)
+        self._count_restart()
         ahead.extendleft(reversed(self.names[:-1]))
         return True
 
     def _follow(self, target: bytes, ahead: deque[bytes]) -> bool:
-        """Put a symlink's target before what is ahead; False when it leads out of the root."""
+        """Prepare to walk to the target of a symlink, and then on.
+
+        Returns:
+            False if the target is outside the root, or if symlinks are not followed.
+        """
         if not self.symlinks:
             return False
-        self._count_detour()
+        self._count_restart()
         if target.startswith(b"/"):
-            return self._come_back_in(os.path.join(target, *ahead), ahead)
-        way = [*self.names, *(part for part in target.split(b"/") if part not in (b"", b"."))]
-        ahead.extendleft(reversed(way))
+            return self._reenter(os.path.join(target, *ahead), ahead)
+        path = [*self.names, *(part for part in target.split(b"/") if part not in (b"", b"."))]
+        ahead.extendleft(reversed(path))
         return True
 
-    def _come_back_in(self, path: bytes, ahead: deque[bytes]) -> bool:
-        """Go on with a ``path`` that was named from outside, if it leads into the root; False if not.
+    def _reenter(self, path: bytes, ahead: deque[bytes]) -> bool:
+        """Prepare to walk to ``path``, which begins outside the root, if it leads back into it.
 
-        The path is only used as a list of names for another walk: what it says of the disk need not be true any more.
+        Its real path only provides the names for another walk, because the disk may have changed by then.
+
+        Returns:
+            False if it does not lead into the root.
         """
-        self._count_detour()
+        self._count_restart()
         real_root, real_path = os.path.realpath(self.root), os.path.realpath(path)
         if os.path.commonpath([real_root, real_path]) != real_root:
             return False
@@ -182,14 +201,14 @@ class _Walk(msgspec.Struct):
         ahead.extend(part for part in real_path[len(real_root) :].split(b"/") if part)
         return True
 
-    def _count_detour(self) -> None:
-        self.detours += 1
-        if self.detours > _MAX_DETOURS:
+    def _count_restart(self) -> None:
+        self.restarts += 1
+        if self.restarts > _MAX_RESTARTS:
             raise OSError(ELOOP, os.strerror(ELOOP))
 
 
 def _open_file(name: bytes, directory: int) -> File | Fact:
-    """Open, then look: what was seen before the open may have been swapped for something else."""
+    """Open, then look: what was seen before opening may have been replaced since."""
     fd = os.open(name, _FILE_FLAGS, dir_fd=directory)
     status = os.fstat(fd)
     if stat.S_ISREG(status.st_mode):

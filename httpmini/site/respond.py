@@ -1,18 +1,18 @@
-"""A request becomes a response.
+"""Turn a request into a response.
 
-The steps of ``Site.respond``, in the order in which they run; each may end it:
+The steps of ``Site.respond``, in the order in which they run. Each may end with a response:
 
-1. method        known, and allowed here? OPTIONS is answered               501, 405, 204
-2. target        into the names of a path                                    400
-3. authorise     before anything is said about what exists                   401
-4. redirect      as the config says                                          301, 302
-5. resolve       the names into an open file or directory                    404, 403, 500, 503
-6. directory     its name needs a slash; its index; its listing, as a page
+1. method        is it known, and allowed? OPTIONS ends here                 501, 405, 204
+2. target        parse it into the names of a path                           400
+3. authorise     before the response reveals anything about what exists      401
+4. redirect      as configured                                               301, 302
+5. resolve       open the file or directory that the names lead to           404, 403, 500, 503
+6. directory     add a slash; or send its index, or its listing as a page
                  or as JSON                                                  301, 403, 200
-7. variant       the file, or a compressed one beside it
-8. represent     conditions, ranges, the file as a promise                   412, 304, 416, 206, 200
+7. variant       the file, or a compressed variant of it
+8. represent     conditions and ranges; the body is a slice of the file      412, 304, 416, 206, 200
 
-Fields of the config's rules replace ours in every answer below 400.
+Fields from the configured rules replace the built-in ones in every response below 400.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _OPTIONS = Response(204, Headers((_ALLOW,)))
 _RETRY_AFTER = ("Retry-After", "1")
 _LISTING_VARIES = ("Vary", "Accept")
 
-# What the disk said, and how it is answered. Hidden, outside and missing look the same from without.
+# Each fact with the reason that the client is given. To the client, hidden, outside and missing look the same.
 _FACT_REASONS = {
     Fact.MISSING: "not-found",
     Fact.HIDDEN: "not-found",
@@ -59,20 +59,20 @@ _FACT_REASONS = {
 
 
 class Site(msgspec.Struct, frozen=True):
-    """One folder and how it is shown.
+    """A folder, and how it is served.
 
     Attributes:
-        resolver: the folder.
-        stamps: say whether a response about a file in it is still right.
-        index: names of the files that stand for their directory, in order of preference.
-        listing: whether a directory without an index is listed.
+        resolver: finds files in the folder.
+        stamps: say whether a cached response about a file in it is still right.
+        index: names of index files, in order of preference.
+        listing: whether to list a directory without an index.
         media_types: the Content-Type of files.
-        codings: content codings of which neighbours are looked for, in order of preference.
-        error_pages: how refusals look.
-        realms: folders that ask for a password.
-        redirects: where to ask instead; the first that matches counts.
-        rules: fields to send, by path.
-        now: the present, in seconds since the epoch.
+        codings: content codings of precompressed variants, in order of preference.
+        error_pages: the pages for refusals.
+        realms: folders protected by a password.
+        redirects: what has moved; the first match applies.
+        rules: header fields to send, by path.
+        wall: returns the time of day, in seconds since the epoch.
     """
 
     resolver: Resolver
@@ -85,27 +85,27 @@ class Site(msgspec.Struct, frozen=True):
     realms: tuple[Realm, ...]
     redirects: tuple[Redirect, ...]
     rules: tuple[FieldRule, ...]
-    now: Callable[[], float]
+    wall: Callable[[], float]
 
     def respond(self, request: Request, _host: str = "", /) -> Response:
-        """The answer to ``request``. What the client did wrong is answered, never raised."""
+        """Return the response to ``request``. An error of the client becomes a response, never an exception."""
         user = None
         try:
             _check_method(request)
             if request.method == "OPTIONS" and request.target == "*":
                 return _OPTIONS
             path = parse_target(request.target, request.target_offset)
-            if request.method == "OPTIONS":  # the same everywhere (RFC 9110 §9.3.7), so it says nothing of what exists
+            if request.method == "OPTIONS":  # the same for all paths (RFC 9110 §9.3.7): it reveals nothing
                 return self._with_rules(_OPTIONS, path)
             user = authorise(self.realms, path.names, request.headers)
             response = self._respond_with_path(request, path)
         except ProtocolError as error:
             response = self.refuse(error)
-        # What is behind a password is never kept: the next one who asks has to show theirs.
+        # What a password protects is never cached: every request must carry its own credentials.
         return response if user is None else replace(response, user=user, is_current=None)
 
     def refuse(self, error: ProtocolError) -> Response:
-        """The page for an error: the one place where refusals are drawn."""
+        """Return the response for an error. All refusals are made here."""
         if error.reason.status == 503 and not error.fields:
             error = ProtocolError(error.reason, error.offset, (*error.fields, _RETRY_AFTER))
         return self.error_pages.draw(error)
@@ -113,7 +113,7 @@ class Site(msgspec.Struct, frozen=True):
     def _respond_with_path(self, request: Request, path: Path) -> Response:
         for redirect in self.redirects:
             if location := redirect.location(path):
-                return self._with_rules(redirection(redirect.status, location, "This is elsewhere now."), path)
+                return self._with_rules(redirection(redirect.status, location, "This has moved."), path)
         found = self.resolver.resolve(path.names)
         if isinstance(found, Directory):
             try:
@@ -122,7 +122,7 @@ class Site(msgspec.Struct, frozen=True):
                 os.close(found.fd)
         if isinstance(found, File) and path.is_directory_form:
             os.close(found.fd)
-            found = Fact.MISSING  # /a.txt/ is not /a.txt: its links would lead elsewhere
+            found = Fact.MISSING  # /a.txt/ is not /a.txt: relative links in it would be wrong
         if isinstance(found, Fact):
             raise ProtocolError(REASONS[_FACT_REASONS[found]])
         return self._respond_with_file(request, path, path.names, found)
@@ -131,15 +131,22 @@ class Site(msgspec.Struct, frozen=True):
         if not path.is_directory_form:
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path)
-        for place, name in enumerate(self.index):
+        return self._respond_with_index(request, path) or self._respond_with_listing(request, path, directory)
+
+    def _respond_with_index(self, request: Request, path: Path) -> Response | None:
+        """Respond with the first index file of a directory; None if it has none."""
+        for position, name in enumerate(self.index):
             names = (*path.names, name)
             found = self.resolver.resolve(names)
             if isinstance(found, File):
-                return self._respond_with_file(request, path, names, found, self.index[:place])
+                return self._respond_with_file(request, path, names, found, self.index[:position])
             if isinstance(found, Directory):
                 os.close(found.fd)
             elif found in (Fact.FORBIDDEN, Fact.RESOURCES, Fact.DISK_ERROR):
                 raise ProtocolError(REASONS[_FACT_REASONS[found]])
+        return None
+
+    def _respond_with_listing(self, request: Request, path: Path, directory: Directory) -> Response:
         if not self.listing:
             raise ProtocolError(REASONS["no-listing"])
         form = preferred(request.headers, FORMS)
@@ -153,9 +160,14 @@ class Site(msgspec.Struct, frozen=True):
     def _respond_with_file(
         self, request: Request, path: Path, names: tuple[bytes, ...], file: File, missing: tuple[bytes, ...] = ()
     ) -> Response:
-        """Steps 7 and 8 for the file at ``names``. Its descriptor goes into the answer, or is closed here.
+        """Run steps 7 and 8. The descriptor of the file goes into the response, or is closed here.
 
-        ``missing``: names beside it that would have been chosen instead, and are not there.
+        Args:
+            request: the request.
+            path: the requested path.
+            names: the path of the file.
+            file: the open file.
+            missing: names of index files that would have taken precedence, but do not exist.
         """
         rules = self._fields_of_rules(path, names)
         chosen, coding = file, ""
@@ -164,27 +176,27 @@ class Site(msgspec.Struct, frozen=True):
             if self.codings:
                 chosen, coding = find_variant(self.resolver, names, file, acceptable(request.headers, self.codings))
             _, media_type = rules.pop("content-type", ("", self.media_types.of(names[-1])))
-            response = Representation(chosen, media_type, coding, bool(self.codings)).answer(request, self.now())
+            response = Representation(chosen, media_type, coding, bool(self.codings)).respond(request, self.wall())
             keep = response.owned_fds
             if not self.codings and response.status == (304 if request.is_conditional else 200):
-                response.is_current = self.stamps.stamp(names, file.status, self.now(), missing)
+                response.is_current = self.stamps.stamp(names, file.status, self.wall(), missing)
             return _with_fields(response, rules)
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):
                 os.close(fd)
 
     def _with_rules(self, response: Response, path: Path) -> Response:
-        """An answer of our own making: Content-Type is not for rules to say."""
+        """Apply the rules to a response that is not a file: all of them but Content-Type."""
         rules = self._fields_of_rules(path, path.names)
         rules.pop("content-type", None)
         return _with_fields(response, rules)
 
     def _fields_of_rules(self, path: Path, names: tuple[bytes, ...]) -> dict[str, Field]:
-        """What the rules say of the path that was asked for, and of the file at ``names`` if another is sent for it."""
+        """Return the fields of the rules for the requested path, and for the file at ``names`` if that is another."""
         if not self.rules:
             return {}
-        asked = spell(path.names, directory=path.is_directory_form)
-        return fields_for(self.rules, (asked, None if names == path.names else spell(names)))
+        requested = spell(path.names, directory=path.is_directory_form)
+        return fields_for(self.rules, (requested, None if names == path.names else spell(names)))
 
 
 def _with_fields(response: Response, rules: dict[str, Field]) -> Response:

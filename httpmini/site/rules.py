@@ -1,11 +1,11 @@
-"""What the config says about paths: fields to send with them, and redirections.
+"""Rules for paths: header fields to send, and redirects.
 
-A glob is matched against the decoded path, the same for every spelling of it:
+A glob is matched against the decoded path, so all spellings of a path are equal:
 
-    *         anything within one component, which is not empty
-    ?         one character of it
-    **        between slashes: any number of components; at the end also none, so that /a/** is /a, /a/ and all below
-    *.css     without any slash: a name, wherever it is
+    *         any characters within one component, which must not be empty
+    ?         one character within a component
+    **        between slashes: any number of components; at the end even none, so /a/** is /a, /a/ and everything below
+    *.css     a glob without a slash: a name in any folder
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from httpmini.site.target import Path, parse_target
 Field = tuple[str, str]
 
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
-_MAX_HOPS = 20  # browsers give up after about as many
+_MAX_HOPS = 20  # browsers give up after about this many
 
 
 class Glob:
@@ -32,7 +32,7 @@ class Glob:
         text: the pattern.
 
     Raises:
-        ValueError: it can match nothing that was meant; says what would be right.
+        ValueError: the pattern cannot match what it seems to mean. The message says what would be right.
     """
 
     def __init__(self, text: str) -> None:
@@ -40,7 +40,7 @@ class Glob:
         if not text:
             raise ValueError('is empty; write "/**" for every path')
         if "/" in text and components[0]:
-            raise ValueError("must begin with a slash, or have none at all")
+            raise ValueError("must begin with a slash, or contain none")
         if any("**" in component and component != "**" for component in components) or text == "**":
             raise ValueError("** must stand alone between slashes, as in /**")
         if "" in components[1:-1] or "." in components or ".." in components:
@@ -52,10 +52,10 @@ class Glob:
         self._components = components if self._is_name else components[1:]
 
     def match(self, path: str) -> str | None:
-        """None when ``path`` does not match; else what a ``**`` at the end stands for, which may be nothing.
+        """Return what a ``**`` at the end matches, which may be empty; None if ``path`` does not match.
 
-        The time that it takes grows with the length of the path times that of the pattern, whatever both are (an
-        expression with several wild cards may take the cube of it, and a client chooses the path).
+        The time is at most proportional to the length of the path times that of the pattern. (A regular expression with
+        several wildcards may take the cube of the length, and the client chooses the path.)
         """
         components = path.split("/")[1:]
         if self._is_name:
@@ -75,10 +75,20 @@ def _is_like(pattern: str, component: str) -> bool:
 def _walk(
     pattern: Sequence[str], text: Sequence[str], star: str, equal: Callable[[str, str], bool], *, to_end: bool
 ) -> int | None:
-    """Where in ``text`` the ``pattern`` ends, or None when it does not fit; ``star`` stands for any number of items.
+    """Match ``pattern`` against the beginning of ``text``, or against all of it.
 
-    A star takes as few items as it can. Only the last one passed is ever made to take more: whatever an earlier one
-    could do, this one can do as well.
+    Each star matches as few items as possible. After a mismatch, only the last star is extended: whatever an earlier
+    one could match, the last one can match as well.
+
+    Args:
+        pattern: items to match; ``star`` among them stands for any number of items.
+        text: the items to look at.
+        star: the wildcard.
+        equal: compares an item of the pattern with one of the text.
+        to_end: whether all of ``text`` must match.
+
+    Returns:
+        How many items of ``text`` match, or None if the pattern does not match.
     """
     here = at = 0
     after_star, taken = 0, -1
@@ -98,7 +108,7 @@ def _walk(
 
 
 def spell(names: Iterable[bytes], *, directory: bool = False) -> str | None:
-    """The path that globs are matched against; None when a name is in it that no file has."""
+    """Return the path that globs are matched against, or None if it contains a name that no file can have."""
     components = [name.decode("utf-8", "surrogateescape") for name in names]
     if any("/" in component or component in (".", "..") for component in components):
         return None
@@ -106,14 +116,19 @@ def spell(names: Iterable[bytes], *, directory: bool = False) -> str | None:
 
 
 class FieldRule(msgspec.Struct, frozen=True):
-    """Fields to send with what a glob matches."""
+    """Header fields for paths that match a glob.
+
+    Attributes:
+        glob: the paths.
+        fields: names and values; an empty value removes a field.
+    """
 
     glob: Glob
     fields: tuple[Field, ...]
 
 
 def fields_for(rules: Iterable[FieldRule], paths: Iterable[str | None]) -> dict[str, Field]:
-    """The fields of all rules that match one of ``paths``, by lower-case name; the later rule wins."""
+    """Return the fields of all rules that match one of ``paths``, by lower-case name. The last rule wins."""
     known = [path for path in paths if path is not None]
     return {
         name.lower(): (name, value)
@@ -124,9 +139,9 @@ def fields_for(rules: Iterable[FieldRule], paths: Iterable[str | None]) -> dict[
 
 
 def with_rules(fields: Iterable[Field], rules: dict[str, Field]) -> tuple[Field, ...]:
-    """``fields`` with those of ``rules`` in their place; an empty value takes a field away.
+    """Return ``fields``, with those in ``rules`` replaced or, if their value is empty, removed.
 
-    Vary is a list to which both may add (RFC 9110 §12.5.5).
+    Vary is extended, not replaced: it is a list (RFC 9110 §12.5.5).
     """
     merged = {name.lower(): (name, value) for name, value in fields}
     for key, (name, value) in rules.items():
@@ -138,11 +153,11 @@ def with_rules(fields: Iterable[Field], rules: dict[str, Field]) -> tuple[Field,
 
 
 class Redirect(msgspec.Struct, frozen=True):
-    """Where to ask instead.
+    """The new location of what has moved.
 
     Attributes:
-        glob: which paths.
-        to: a path or an http(s) URL, percent-encoded; ``**`` at its end is what the glob's own stands for.
+        glob: the old paths.
+        to: a path or an http(s) URL, percent-encoded; ``**`` at its end stands for what the glob's ``**`` matches.
         status: 301 or 302.
     """
 
@@ -151,9 +166,9 @@ class Redirect(msgspec.Struct, frozen=True):
     status: int
 
     def location(self, path: Path) -> str | None:
-        """The Location for ``path``, with its query; None when this redirect is not about it.
+        """Return the Location for ``path``, with its query, or None if the glob does not match.
 
-        What is carried over is encoded anew, name by name, so that nothing in it can become another host or a field.
+        What the glob's ``**`` matches is percent-encoded again, so it cannot become another host or another field.
         """
         spelled = spell(path.names, directory=path.is_directory_form)
         rest = None if spelled is None else self.glob.match(spelled)
@@ -166,8 +181,8 @@ class Redirect(msgspec.Struct, frozen=True):
         return to + query + mark + fragment
 
 
-def is_circle(redirects: Sequence[Redirect], pattern: str) -> bool:
-    """Whether one who asks for a path like ``pattern``, a glob, would be sent on by ``redirects`` for ever."""
+def is_loop(redirects: Sequence[Redirect], pattern: str) -> bool:
+    """Whether ``redirects`` redirect a path that matches the glob ``pattern`` again and again."""
     sample = pattern.replace("**", "x").replace("*", "x").replace("?", "x")
     location: str | None = sample if sample.startswith("/") else f"/{sample}"
     for _ in range(_MAX_HOPS):
@@ -182,5 +197,5 @@ def is_circle(redirects: Sequence[Redirect], pattern: str) -> bool:
 
 
 def encoded(url: str) -> str:
-    """``url`` with everything percent-encoded that must be, for a hint."""
+    """Percent-encode what must be encoded in ``url``, for a hint to the operator."""
     return quote(url, safe="%/:?#[]@!$&'()*+,;=-._~")

@@ -1,7 +1,7 @@
-"""A request target becomes the names of a path: split at the slashes first, then decoded, once.
+"""Parse a request target into the names of a path: first split at slashes, then decode, once.
 
-Splitting before decoding means that ``%2F`` cannot make a new component, and decoding once means that ``%252e``
-stays the three characters ``%2e``.
+Because it is split first, ``%2F`` cannot create another component. Because it is decoded once, ``%252e`` becomes the
+three characters ``%2e``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import msgspec
 from httpmini.errors import ProtocolError
 from httpmini.reasons import REASONS
 
-# RFC 3986 §3.1 and §3.2; a scheme is compared without regard to case.
+# RFC 3986 §3.1 and §3.2; schemes are case-insensitive.
 _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<path>[^?#]*)", re.IGNORECASE)
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUL = re.compile("%00|\0")
 
-# RFC 3986 §3.4:  query = *( pchar / "/" / "?" ); letters, digits and -._~ are never encoded by quote.
+# RFC 3986 §3.4:  query = *( pchar / "/" / "?" ); quote never encodes letters, digits and -._~.
 _QUERY_SAFE = "!$&'()*+,;=:@/?%"
 
 
@@ -27,9 +27,9 @@ class Path(msgspec.Struct, frozen=True):
     """A decoded path.
 
     Attributes:
-        names: the components in order, as the file system knows them; empty for the root.
-        is_directory_form: whether the path ends in a slash; the root's always does.
-        query: with its question mark, or empty; percent-encoded as it must be, so that it may be sent back.
+        names: the components in order, as the file system has them; empty for the root.
+        is_directory_form: whether the path ends in a slash; the root always does.
+        query: with its question mark, or empty; percent-encoded as needed, so that it is safe to send back.
     """
 
     names: tuple[bytes, ...]
@@ -38,18 +38,18 @@ class Path(msgspec.Struct, frozen=True):
 
 
 def parse_target(target: str, offset: int = 0) -> Path:
-    """Read an origin-form or absolute-form target (RFC 9112 §3.2.1, §3.2.2).
+    """Parse an origin-form or absolute-form target (RFC 9112 §3.2.1, §3.2.2).
 
-    Empty components are dropped, so that ``//a`` is ``/a``: links that were glued together carelessly are common,
-    and no file has an empty name. A user name in an absolute-form is refused: it can only be there to mislead, and its
-    password would stand in logs (RFC 9110 §4.2.4).
+    Empty components are dropped, so ``//a`` is ``/a``: carelessly concatenated links are common, and no file has an
+    empty name. An absolute-form with a user name is refused: it can only be meant to mislead, and the password would be
+    logged (RFC 9110 §4.2.4).
 
     Args:
-        target: as it was sent.
-        offset: where it begins in the message, for the errors.
+        target: as it was received.
+        offset: where it begins in the message, for errors.
 
     Raises:
-        ProtocolError: not one of these forms, or a wrong percent-encoding.
+        ProtocolError: another form, or a malformed percent-encoding.
     """
     path, mark, query = target.partition("?")
     begin = 0
@@ -70,8 +70,8 @@ def parse_target(target: str, offset: int = 0) -> Path:
 
 
 def link_to(name: bytes, *, directory: bool) -> str:
-    """A relative reference to ``name`` in the present directory (RFC 3986 §4.2).
+    """Return a relative reference to ``name`` in the current directory (RFC 3986 §4.2).
 
-    More is encoded than must be: a semicolon or plus sign is right as it is, and read wrongly by some clients.
+    More is encoded than necessary: a plain semicolon or plus sign is correct, but some clients misread it.
     """
     return "./" + quote_from_bytes(name, safe="") + ("/" if directory else "")

@@ -1,11 +1,11 @@
-"""htpasswd files: who may enter, with a bcrypt hash of each password (``httpmini htpasswd``, or ``htpasswd -B``).
+"""htpasswd files: users, each with a bcrypt hash (``httpmini htpasswd``, or ``htpasswd -B``).
 
-How long a refusal takes must not say whether there is such a user. bcrypt at cost c is 2^c rounds of work; a user that
-is not there is given the work of the dearest hash in the file, and one that is there, at cost c, is made up for with
-2^c + 2^(c+1) + ... rounds until it comes to the same.
+The time of a refusal must not reveal whether the user exists. bcrypt with cost c takes 2^c rounds. For an unknown user,
+the password is checked with the highest cost in the file; for a known user with cost c, 2^c + 2^(c+1) + ... rounds are
+added until the total is the same.
 
-A password that was right once is remembered (as a keyed digest, in memory) until the file changes: a page with fifty
-pictures would otherwise cost fifty times the work that makes guessing slow.
+A correct password is remembered until the file changes, as a keyed digest in memory. Otherwise a page with fifty images
+would cost fifty times the work that makes guessing slow.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from errno import EINVAL
 import bcrypt
 import msgspec
 
-# $2b$10$ and 53 characters of salt and hash; htpasswd -B writes 2y.
-# 16 bytes of salt are 21 characters and a third, so that the 22nd can be one of four.
+# $2b$10$ and 53 characters of salt and hash; htpasswd -B writes 2y. The 16 bytes of salt take 21 characters and a
+# third, so the 22nd is one of four.
 _HASH = re.compile(rb"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # RFC 7617 §2: in neither name nor password
-_LEAST_COST = 4
-_MOST_COST = 14  # about a second
-DEFAULT_COST = 10  # about 60 ms; in the modes with one process everybody waits for it
-MAX_PASSWORD_BYTES = 72  # bcrypt looks at no more, so more would be cut off without a word
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # RFC 7617 §2: not allowed in names and passwords
+_MIN_COST = 4
+_MAX_COST = 14  # about a second
+DEFAULT_COST = 10  # about 60 ms; in the modes with one process, every client waits for it
+MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest without a warning
 _MAX_REMEMBERED = 1024
 
 
@@ -40,19 +40,25 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class _Table(msgspec.Struct, frozen=True):
-    """What was in the file at one time; ``stamp`` tells one state of it from another."""
+    """One version of the file.
+
+    Attributes:
+        stamp: distinguishes this version from others.
+        entries: the users, by name.
+        remembered: digests of names and passwords that were correct.
+    """
 
     stamp: tuple[int, ...]
     entries: dict[bytes, _Entry]
     remembered: set[bytes] = msgspec.field(default_factory=set)
 
     @property
-    def dearest(self) -> int:
+    def highest_cost(self) -> int:
         return max((entry.cost for entry in self.entries.values()), default=DEFAULT_COST)
 
 
 class Users:
-    """The users in one file, which is read again when it has changed.
+    """The users in one file. The file is read again when it has changed.
 
     Raises:
         OSError: the file cannot be read.
@@ -64,17 +70,17 @@ class Users:
         self._table = self._read()
 
     def admit(self, name: bytes, password: bytes) -> bool:
-        """Whether ``password`` is that of the user ``name``; octets, compared whole.
+        """Whether ``password`` is the password of the user ``name``. Both are octets, compared as they are.
 
         Raises:
-            OSError: the file cannot be read any more. Nobody is let in then.
+            OSError: the file can no longer be read; then nobody is admitted.
         """
         table = self._table
         if table.stamp != _stamp(os.stat(self._path)):
             table = self._table = self._read()
-        # The length of the name goes first, so that "a" and "bc" are not "ab" and "c".
-        said = b"%d:%b:%b" % (len(name), name, password)
-        digest = hmac.digest(self._key, said, "sha256")
+        # The length of the name comes first, so that "a" with "bc" differs from "ab" with "c".
+        message = b"%d:%b:%b" % (len(name), name, password)
+        digest = hmac.digest(self._key, message, "sha256")
         if digest in table.remembered:
             return True
         if not _check(table, name, password):
@@ -98,7 +104,7 @@ def _read_lines(path: str) -> tuple[tuple[int, ...], list[bytes]]:
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
-        raise OSError(EINVAL, "not a file", path)
+        raise OSError(EINVAL, "not a regular file", path)
     with open(fd, "rb") as file:
         return _stamp(status), file.read().splitlines()
 
@@ -108,36 +114,42 @@ def _stamp(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _check(table: _Table, name: bytes, password: bytes) -> bool:
-    """The same work whatever is wrong: no such user, the password, or its length."""
+    """Whether the password is correct.
+
+    If it is not, the work is the same whatever is wrong: the user, the password, or its length.
+    """
     entry = table.entries.get(name)
-    cost = entry.cost if entry else table.dearest
+    cost = entry.cost if entry else table.highest_cost
     fits = len(password) <= MAX_PASSWORD_BYTES
     equal = bcrypt.checkpw(password if fits else b"", entry.hash if entry else _dummy(cost))
     if equal and fits and entry:
         return True
-    for more in range(cost, table.dearest):
+    for more in range(cost, table.highest_cost):
         bcrypt.checkpw(b"", _dummy(more))
     return False
 
 
 def _dummy(cost: int) -> bytes:
-    """A hash that no password has been found for: nobody has computed it."""
+    """Return a hash of the given cost for which no password is known."""
     return b"$2b$%02d$" % cost + b"." * 53
 
 
 def _parse(line: bytes) -> tuple[bytes, _Entry] | None:
     name, colon, value = line.strip().partition(b":")
     match = _HASH.fullmatch(value)
-    if not (name and colon and match and _LEAST_COST <= int(match["cost"]) <= _MOST_COST):
+    if not (name and colon and match and _MIN_COST <= int(match["cost"]) <= _MAX_COST):
         return None
     return name, _Entry(value, int(match["cost"]))
 
 
 def problems(path: str) -> Iterator[tuple[int, str]]:
-    """Everything in the file at ``path`` that nobody can log in with: the number of the line, and what would be right.
+    """Find the lines of a file of users that nobody can log in with.
+
+    Yields:
+        The number of the line, counted from 1, and what is wrong with it.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     _, lines = _read_lines(path)
     seen: set[bytes] = set()
@@ -147,32 +159,35 @@ def problems(path: str) -> Iterator[tuple[int, str]]:
             continue
         match = _HASH.fullmatch(value)
         if not name or not colon or name != name.strip() or name.startswith(codecs.BOM_UTF8):
-            yield number, "must be a name, a colon, and a bcrypt hash, without blanks or a byte order mark"
+            yield number, "must be a name, a colon and a bcrypt hash, without spaces or a byte order mark"
         elif match is None:
-            yield number, "has no bcrypt hash behind the colon; make one with `httpmini htpasswd` or `htpasswd -B`"
-        elif not _LEAST_COST <= int(match["cost"]) <= _MOST_COST:
-            yield number, f"has a hash of cost {int(match['cost'])}; from {_LEAST_COST} to {_MOST_COST} is taken"
+            yield number, "has no bcrypt hash after the colon; make one with `httpmini htpasswd` or `htpasswd -B`"
+        elif not _MIN_COST <= int(match["cost"]) <= _MAX_COST:
+            yield number, f"has a hash of cost {int(match['cost'])}; from {_MIN_COST} to {_MAX_COST} are allowed"
         elif name in seen:
-            yield number, "has a name that was there before"
+            yield number, "repeats the name of an earlier line"
         seen.add(name)
     if not seen:
-        yield 1, "has no user in it; nobody could log in"
+        yield 1, "has no users: nobody could log in"
 
 
 def set_password(path: str, name: str, password: str, cost: int = DEFAULT_COST) -> None:
-    """Give the user ``name`` of the file at ``path`` a password; a new file can be read by its owner alone.
+    """Set the password of a user.
 
-    The file is replaced as a whole, so that a server that reads it never sees a part.
+    The file is replaced as a whole, so a server that reads it never sees a part of it. A new file is readable by its
+    owner only.
+
+    Args:
+        path: the file of users.
+        name: the user, who is added if the file does not have one of this name.
+        password: the new password.
+        cost: the cost of the bcrypt hash.
 
     Raises:
-        ValueError: a name or password that cannot be taken; says what would be right.
+        ValueError: a name or password that is not allowed. The message says what would be right.
         OSError: the file cannot be read or written.
     """
-    user, secret = name.encode("utf-8", "surrogateescape"), password.encode("utf-8", "surrogateescape")
-    if not user or b":" in user or user.startswith(b"#") or not name.isprintable() or user != user.strip():
-        raise ValueError("a name has no colon and no control characters in it, and no # or blank before it")
-    if not secret or len(secret) > MAX_PASSWORD_BYTES or _CONTROL.search(password):
-        raise ValueError(f"a password has from 1 to {MAX_PASSWORD_BYTES} bytes, none of them a control character")
+    user, secret = _encode(name, password)
     line = user + b":" + bcrypt.hashpw(secret, bcrypt.gensalt(cost))
     path = os.path.realpath(path)
     before: os.stat_result | None = None
@@ -181,11 +196,32 @@ def set_password(path: str, name: str, password: str, cost: int = DEFAULT_COST) 
         before = os.stat(path)
         _, lines = _read_lines(path)
     kept = [old for old in lines if old.strip().partition(b":")[0] != user]
+    _replace(path, b"\n".join([*kept, line, b""]), before)
+
+
+def _encode(name: str, password: str) -> tuple[bytes, bytes]:
+    """Return name and password as octets.
+
+    Raises:
+        ValueError: one of them is not allowed.
+    """
+    user, secret = name.encode("utf-8", "surrogateescape"), password.encode("utf-8", "surrogateescape")
+    if not user or b":" in user or user.startswith(b"#") or not name.isprintable() or user != user.strip():
+        raise ValueError(
+            "a name has no colon, no control characters and no spaces around it, and does not begin with #"
+        )
+    if not secret or len(secret) > MAX_PASSWORD_BYTES or _CONTROL.search(password):
+        raise ValueError(f"a password has 1 to {MAX_PASSWORD_BYTES} bytes and no control characters")
+    return user, secret
+
+
+def _replace(path: str, content: bytes, before: os.stat_result | None) -> None:
+    """Replace a file as a whole, keeping the owner and mode that it had ``before``, if it existed."""
     part = f"{path}.{secrets.token_hex(4)}.part"
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with open(fd, "wb") as new:
-            new.write(b"\n".join([*kept, line, b""]))
+            new.write(content)
             new.flush()
             os.fsync(fd)
             if before:
@@ -197,7 +233,7 @@ def set_password(path: str, name: str, password: str, cost: int = DEFAULT_COST) 
 
 
 def _give_to(fd: int, before: os.stat_result) -> None:
-    """Owner and mode as they were; the server may run as another user than the person at the keyboard."""
+    """Keep owner and mode: the server may run as another user than the one who sets the password."""
     with contextlib.suppress(PermissionError):
         os.fchown(fd, before.st_uid, before.st_gid)
     os.fchmod(fd, stat.S_IMODE(before.st_mode))

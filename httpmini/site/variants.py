@@ -1,7 +1,7 @@
-"""Pre-compressed neighbours: beside ``style.css`` lies ``style.css.br``, made when the site was built.
+"""Precompressed variants: ``style.css.br`` next to ``style.css``, created when the site was built.
 
-Which of them is sent is chosen by Accept-Encoding (RFC 9110 §12.5.3). A neighbour that is older than the file is not
-sent: somebody changed the one and forgot the other.
+Accept-Encoding decides which one is sent (RFC 9110 §12.5.3). A variant older than its file is not sent: the file was
+changed, and the variant forgotten.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from httpmini.protocol.message import Headers
 from httpmini.site.resolve import Fact, File, Resolver
 
 SUFFIXES = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
-"""The content codings that we know, with the ending of a neighbour's name."""
+"""The known content codings, with the suffix of a variant's name."""
 
 # RFC 9110 §12.4.2 and §12.5.3:  codings [ OWS ";" OWS "q=" qvalue ]
 _MEMBER = re.compile(
@@ -22,24 +22,24 @@ _MEMBER = re.compile(
     r"(?:[ \t]*;[ \t]*[qQ]=(?P<weight>0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?",
     re.ASCII,
 )
-# Times that are copied from one file to the other often go through a floating-point number.
+# Tools that copy the time of the file to its variant often convert it to a floating-point number.
 _SLACK_NS = 1_000_000
 
-# RFC 9110 §8.4.1.3: x-gzip is the same.
+# RFC 9110 §8.4.1.3: x-gzip means gzip.
 _ALIASES = {"x-gzip": "gzip"}
 
 
 def acceptable(headers: Headers, offered: Sequence[str]) -> list[str]:
-    """Which of ``offered`` the client takes, the one it likes best first; on a tie, in the order of ``offered``.
+    """Return the codings among ``offered`` that the client accepts, by weight; on a tie, in the order of ``offered``.
 
-    Without the field there are none: RFC 9110 would allow any, but clients that decode say so. Codings that the client
-    likes less than no coding at all are left out. A member that is malformed is as good as not there.
+    Without Accept-Encoding there are none: RFC 9110 would allow any, but clients that can decode send the field.
+    Codings with a lower weight than ``identity`` are left out. Malformed members are ignored.
     """
     weights = _weights(headers)
-    plain = weights.get("identity", 0.0)  # "*" is about the others (RFC 9110 §12.5.3)
-    liked = {coding: weights.get(coding, weights.get("*", 0.0)) for coding in offered}
-    taken = [coding for coding in offered if liked[coding] > 0 and liked[coding] >= plain]
-    return sorted(taken, key=lambda coding: -liked[coding])
+    plain = weights.get("identity", 0.0)  # "*" does not include it (RFC 9110 §12.5.3)
+    offers = {coding: weights.get(coding, weights.get("*", 0.0)) for coding in offered}
+    taken = [coding for coding in offered if offers[coding] > 0 and offers[coding] >= plain]
+    return sorted(taken, key=lambda coding: -offers[coding])
 
 
 def _weights(headers: Headers) -> dict[str, float]:
@@ -53,9 +53,16 @@ def _weights(headers: Headers) -> dict[str, float]:
 
 
 def find_variant(resolver: Resolver, names: tuple[bytes, ...], file: File, codings: Sequence[str]) -> tuple[File, str]:
-    """The first of ``codings`` that there is a good neighbour for, open; its file and coding.
+    """Open the first current variant among ``codings``.
 
-    Without one, ``file`` itself and an empty coding. The caller closes ``file`` when it gets another.
+    Args:
+        resolver: finds the variant.
+        names: the path of the file.
+        file: the open file itself.
+        codings: acceptable codings, in order of preference.
+
+    Returns:
+        The variant and its coding; or ``file`` and an empty coding if there is none. The caller still owns ``file``.
     """
     for coding in codings:
         found = resolver.resolve((*names[:-1], names[-1] + SUFFIXES[coding]))

@@ -121,7 +121,7 @@ def test_in_the_background(jail: Path) -> None:
 @pytest.mark.parametrize(
     ("folder", "text", "status", "said"),
     [
-        ("{jail}", settings("select", 0).replace(IDENTITY, ""), 2, "daemon.user is missing"),
+        ("{jail}", settings("select", 0).replace(IDENTITY, ""), 2, "--chroot needs daemon.user"),
         ("{jail}", settings("select", 0).replace("/www", "/nowhere"), 2, 'site.root = "/nowhere": does not exist'),
         ("{jail}", settings("select", 0).replace(f'"{NOBODY}"', '"nobody"', 1), 2, "does not exist on this machine"),
         ("{jail}/nowhere", "", 1, "No such file or directory"),

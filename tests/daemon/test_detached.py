@@ -333,7 +333,7 @@ def test_standard_output_goes_nowhere(place: Place) -> None:
     place.file.write_text(place.file.read_text().replace('"access.log"', '"stdout"'))
     status, _, errors = place.run("serve", "--daemon")
     assert status == 0
-    assert 'log.access = "stdout", which nobody sees from here on' in errors
+    assert 'log.access = "stdout", which is lost in the background' in errors
     assert place.run("ctl", "stop")[0] == 0
 
 

@@ -25,7 +25,7 @@ NOW = calendar.timegm((2026, 7, 1, 12, 0, 0))
         ("Wed, 31 Dec 1969 23:59:59 GMT", -1),
         ("Thu, 29 Feb 2024 00:00:00 GMT", 1709164800),
         ("Tue, 29 Feb 2000 23:59:59 GMT", 951868799),
-        ("Sat, 31 Dec 2016 23:59:60 GMT", 1483228800),  # a leap second is the next minute's first
+        ("Sat, 31 Dec 2016 23:59:60 GMT", 1483228800),  # a leap second is the first second of the next minute
         ("Fri, 31 Dec 9999 23:59:59 GMT", 253402300799),
     ],
 )

@@ -1,4 +1,4 @@
-"""Where a body ends: three framings, however the bytes are cut, and what must not pass for a chunk."""
+"""Where a body ends: three framings, however the bytes are split, and what must not be taken for a chunk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def octets(data: bytes) -> list[bytes]:
 
 
 def cuts(data: bytes) -> list[list[bytes]]:
-    """``data`` whole, octet by octet, and cut in two at every place."""
+    """Return ``data`` whole, octet by octet, and split in two at every position."""
     return [[data], octets(data), *([data[:at], data[at:]] for at in range(len(data) + 1))]
 
 
@@ -112,7 +112,7 @@ def test_chunks_that_stop_too_early(data: bytes, body: bytes) -> None:
     [pytest.param(*row, id=name) for name, row in GOOD.items() if name != "an extension behind a blank"],
 )
 def test_h11_reads_the_same_chunks(data: bytes, body: bytes) -> None:
-    """Another judge of the table above; it takes no blank before an extension, which RFC 9112 §7.1.1 lets stand."""
+    """h11 confirms the table above. It refuses a space before an extension, which RFC 9112 §7.1.1 allows."""
     connection = h11.Connection(h11.CLIENT)
     connection.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
     connection.send(h11.EndOfMessage())
@@ -126,13 +126,13 @@ def test_h11_reads_the_same_chunks(data: bytes, body: bytes) -> None:
 
 
 def size_line(line: bytes) -> bytes:
-    """A chunk that begins with ``line``, and all the rest as it should be."""
+    """Return a body whose first chunk begins with ``line``, and is correct otherwise."""
     return line + b"\r\nhello\r\n0\r\n\r\n"
 
 
 LONG = 64 * 1024
 HOSTILE: dict[str, bytes] = {
-    # What int(text, 16) takes, or stops at.
+    # What int(text, 16) accepts, or stops at.
     **{
         f"size {line!r}": size_line(line)
         for line in (
@@ -198,7 +198,7 @@ def test_what_is_no_chunk(data: bytes) -> None:
 
 @hostile
 def test_what_is_no_chunk_octet_by_octet(data: bytes) -> None:
-    """It is seen no later than when it is whole, and at the same octet, and nothing but "hello" was handed out."""
+    """It is found no later than if it comes whole, at the same octet, and nothing but "hello" has been returned."""
     with pytest.raises(ProtocolError) as whole:
         Chunked().receive(data)
     framing, body = Chunked(), b""
@@ -239,7 +239,7 @@ def test_a_line_without_end_takes_little_memory(beginning: bytes) -> None:
 
 
 def test_a_chunk_is_not_collected() -> None:
-    """However large a chunk says that it is: its bytes are handed on as they come."""
+    """However large a chunk claims to be, its bytes are returned as they arrive."""
     framing = Chunked()
     assert framing.receive(b"7fffffffffffffff\r\n") == b""
     piece = b"x" * 65536

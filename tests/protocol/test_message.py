@@ -1,4 +1,4 @@
-"""Headers, and what requests and responses know of themselves."""
+"""Headers, and the properties of requests and responses."""
 
 from __future__ import annotations
 

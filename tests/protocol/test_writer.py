@@ -1,4 +1,4 @@
-"""Heads as they are spelt, and what is never spelt."""
+"""Heads as they are written, and what is never written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMITS = HeadLimits(head_bytes=65536, target_bytes=1000, fields=100)
 
 
 def spell(response: Response, keep_alive: bool = False) -> bytes:
-    return response_head(response, keep_alive=keep_alive, server="test/1", now=NOW)
+    return response_head(response, keep_alive=keep_alive, server="test/1", wall=NOW)
 
 
 def test_a_response_head() -> None:
@@ -96,7 +96,7 @@ TEXT = st.text(st.characters(max_codepoint=0x2FF), max_size=12)
 def test_a_head_is_refused_or_read_back_as_it_was_meant(fields: list[tuple[str, str]]) -> None:
     try:
         request = request_head("GET", "/", fields)
-        response = response_head(Response(200, Headers(tuple(fields))), keep_alive=True, server="s", now=NOW)
+        response = response_head(Response(200, Headers(tuple(fields))), keep_alive=True, server="s", wall=NOW)
     except ValueError:
         return
     meant = [(name, value.strip(" \t")) for name, value in fields]

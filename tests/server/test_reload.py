@@ -95,8 +95,8 @@ def test_the_next_request_sees_it(begin: Begin, mode: str) -> None:
     running = begin(settings(mode))
     port = running.server.port
     assert product(port) == "old"
-    line = running.reload(settings(mode, "new", "[limits]\nrecall_bytes = 0\n"))
-    assert 'server.product: "old" -> "new"; limits.recall_bytes: 67108864 -> 0' in line
+    line = running.reload(settings(mode, "new", "[limits]\nresponse_cache_bytes = 0\n"))
+    assert 'server.product: "old" -> "new"; limits.response_cache_bytes: 67108864 -> 0' in line
     assert [product(port) for _ in range(5)] == ["new"] * 5
 
 

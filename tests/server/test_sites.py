@@ -143,13 +143,16 @@ def test_shown_and_read_again(folder: Path) -> None:
 
 WRONG: dict[str, tuple[str, str]] = {
     "no hosts": ('[[site]]\nroot = "a"\n[[site]]\nroot = "b"\n', "[[site]] no. 2: hosts: is missing"),
-    "twice": (SITES + '[[site]]\nhosts = ["B.example"]\nroot="c"\n', '[[site]] no. 3: hosts = "B.example": is there'),
+    "twice": (SITES + '[[site]]\nhosts = ["B.example"]\nroot="c"\n', '[[site]] no. 3: hosts = "B.example": is listed'),
     "with a port": ('[[site]]\nhosts = ["a:80"]\nroot = "a"\n', '[[site]] no. 1: hosts = "a:80": must be a host name'),
     "no root": (SITES.replace('"a"', '"nowhere"', 1), '[[site]] no. 1: root = "nowhere": does not exist'),
     "unknown": (SITES.replace("precompressed", "compressed"), "[[site]] no. 1: compressed"),
     "a rule of nobody": (SITES + '[[rules]]\npath = "*"\nfields = {}\n', "[[rules]]: belongs to one site"),
     "a wrong rule": (SITES.replace("X-Site", '"X Site"'), "[[site]] no. 2: [[rules]] no. 1: fields"),
-    "a level": (SITES.replace('format = "common"', 'level = "info"'), '[[site]] no. 2: log.level = "info": a site has'),
+    "a level": (
+        SITES.replace('format = "common"', 'level = "info"'),
+        '[[site]] no. 2: log.level = "info": only access and format',
+    ),
     "a log that is none": ('[[site]]\nlog = 3\nroot = "a"\n', "[[site]] no. 1: log = 3: must be a table"),
     "a format": (SITES.replace('"common"', '"short"'), '[[site]] no. 2: log.format = "short": must be one of'),
     "for all of them": ("[limits]\nhead_s = 0\n" + SITES, "limits.head_s = 0: must be"),

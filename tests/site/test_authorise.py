@@ -1,4 +1,4 @@
-"""Basic authentication: who is let in, what is no way round, and what nobody can learn from a refusal."""
+"""Basic authentication: who is admitted, what does not bypass it, and what a refusal does not reveal."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def site(tmp_path: Path) -> Site:
     ids=str,
 )
 def test_asked_before_anything_else(site: Site, target: str, more: tuple[tuple[str, str], ...]) -> None:
-    """Existing or not, moved or not, whatever the conditions: the same 401 (RFC 9110 §13.2.1)."""
+    """The 401 is the same for all paths, existing or not, moved or not, and for all conditions (RFC 9110 §13.2.1)."""
     answer = ask(site, target, *more)
     assert (answer.status, answer.token) == (401, "credentials-missing")
     assert answer.fields["www-authenticate"] == CHALLENGE
@@ -103,7 +103,7 @@ def test_let_in(site: Site, target: str, status: int, location: str | None) -> N
     "target", ["/open.txt", "/private-not/open.txt", "/", "/no-such", "/link/secret.txt", "/way-in"]
 )
 def test_what_is_not_in_a_realm_asks_nobody(site: Site, target: str) -> None:
-    """A symlink publishes what it leads to, as its owner said; so do the settings for hidden names."""
+    """A symlink publishes its target, as its owner decided; so do the settings for hidden names."""
     assert ask(site, target).status in (200, 301, 404)
     assert ask(site, target, basic("ada", "wrong")).user == ""
 
@@ -244,7 +244,7 @@ def test_without_the_file_nobody_is_let_in(site: Site, tmp_path: Path) -> None:
 
 @pytest.fixture
 def rounds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The rounds of work of every hash that is computed."""
+    """The rounds of every hash that is computed."""
     seen: list[int] = []
     real = bcrypt.checkpw
 
@@ -270,7 +270,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ],
 )
 def test_every_refusal_is_the_same_work(tmp_path: Path, rounds: list[int], name: bytes, password: bytes) -> None:
-    """Whether there is such a user cannot be told from the time: 2^7 rounds, whatever is wrong."""
+    """The time does not reveal whether the user exists: it is 2^7 rounds, whatever is wrong."""
     lines = [b"cheap:" + hashed("a", 4), b"middle:" + hashed("b", 6), b"dear:" + hashed("c", 7)]
     (tmp_path / "users").write_bytes(b"\n".join(lines))
     users = Users(str(tmp_path / "users"))
@@ -306,10 +306,10 @@ def test_all_kinds_of_bcrypt(tmp_path: Path, prefix: bytes) -> None:
         (b"ada:$2b$04$" + b"." * 54, "has no bcrypt hash"),
         (b"ada:$2b$03$" + b"." * 53, "cost 3; from 4 to 14"),
         (b"ada:$2b$15$" + b"." * 53, "cost 15; from 4 to 14"),
-        (b"bob:$2b$04$" + b"." * 53, "was there before"),
+        (b"bob:$2b$04$" + b"." * 53, "repeats the name of an earlier line"),
         (b"\xff\xfe", "must be a name"),
         (b"\xef\xbb\xbfada:$2b$04$" + b"." * 53, "byte order mark"),
-        (b"ada :$2b$04$" + b"." * 53, "without blanks"),
+        (b"ada :$2b$04$" + b"." * 53, "without spaces"),
         (b"ada:$2b$04$" + b"." * 21 + b"9" + b"." * 31, "has no bcrypt hash"),
     ],
 )
@@ -319,20 +319,20 @@ def test_a_line_that_nobody_can_log_in_with(tmp_path: Path, line: bytes, what: s
     ((number, text),) = problems(str(path))
     assert number == 4
     assert what in text
-    users = Users(str(path))  # a server that runs already goes on without it
+    users = Users(str(path))  # a server that is running continues without it
     assert users.admit(b"bob", b"y")
     assert not users.admit(line.partition(b":")[0].strip() if not line.startswith(b"bob") else b"ada", b"x")
 
 
 def test_a_file_without_users_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "users").write_text("# nobody\n")
-    assert [text for _, text in problems(str(tmp_path / "users"))] == ["has no user in it; nobody could log in"]
+    assert [text for _, text in problems(str(tmp_path / "users"))] == ["has no users: nobody could log in"]
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path, tmp_path / "fifo"):
-        with pytest.raises(OSError, match=r"not a file|directory"):
+        with pytest.raises(OSError, match=r"not a regular file|directory"):
             Users(str(path))
 
 

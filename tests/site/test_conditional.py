@@ -10,7 +10,7 @@ import pytest
 
 from httpmini.protocol.dates import format_date
 from httpmini.protocol.message import Headers
-from httpmini.site.conditional import Validators, Verdict, judge, range_counts, validators
+from httpmini.site.conditional import Validators, Verdict, judge, range_applies, validators
 
 NOW = 1_700_000_000.0
 OURS = Validators('"a-b-c"', 784111777)
@@ -71,14 +71,14 @@ def test_order(lines: list[str], strong: Verdict, weak: Verdict) -> None:
     ],
 )
 def test_if_range(value: str, ours: Validators, counts: bool) -> None:
-    assert range_counts(_headers(f"If-Range: {value}"), ours, NOW, negotiated=False) is counts
+    assert range_applies(_headers(f"If-Range: {value}"), ours, NOW, negotiated=False) is counts
 
 
 @pytest.mark.parametrize(
     ("age_s", "told"), [(0.0, False), (0.4, False), (0.6, True), (5.0, True), (-1.0, True), (-86400.0, True)]
 )
 def test_the_date_of_this_second_is_not_told(tmp_path: Path, age_s: float, told: bool) -> None:
-    """Another version may get the same one yet; a date in the future is now's, and never the same twice."""
+    """Another version may still get the same date; a date in the future becomes the present, never the same twice."""
     now = 784111777.5
     (tmp_path / "x").touch()
     os.utime(tmp_path / "x", (now - age_s, now - age_s))
@@ -91,12 +91,12 @@ def test_the_date_of_this_second_is_not_told(tmp_path: Path, age_s: float, told:
 
 def test_a_date_of_this_second_is_not_strong() -> None:
     fresh = Validators('"a"', int(NOW))
-    assert not range_counts(_headers(f"If-Range: {format_date(fresh.modified)}"), fresh, NOW, negotiated=False)
-    assert range_counts(_headers(f"If-Range: {format_date(fresh.modified)}"), fresh, NOW + 5, negotiated=False)
+    assert not range_applies(_headers(f"If-Range: {format_date(fresh.modified)}"), fresh, NOW, negotiated=False)
+    assert range_applies(_headers(f"If-Range: {format_date(fresh.modified)}"), fresh, NOW + 5, negotiated=False)
 
 
 def test_the_tag_changes_with_every_rewrite(tmp_path: Path) -> None:
-    """Of the same size, in the same second: by stamp, or, within one tick of the kernel's clock, by being weak."""
+    """A rewrite of the same size in the same second changes the tag; within one tick of the clock, the tag is weak."""
     file = tmp_path / "file"
     tags = []
     for number in range(200):
@@ -115,7 +115,7 @@ def test_the_tag_changes_when_another_file_takes_the_name(tmp_path: Path) -> Non
         os.utime(file, (1e9, 1e9))
         os.replace(file, tmp_path / "file")
         tags.add(validators((tmp_path / "file").stat(), NOW).entity_tag)
-        os.link(tmp_path / "file", tmp_path / f"kept-{name}")  # else the file system may use the number again
+        os.link(tmp_path / "file", tmp_path / f"kept-{name}")  # otherwise the file system may reuse the inode number
     assert len(tags) == 3
 
 

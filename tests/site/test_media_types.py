@@ -1,4 +1,4 @@
-"""Content-Type by name, from our own table."""
+"""Content-Type by file name, from the built-in table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Range, against a slow and obvious reading of it; and several parts in one answer."""
+"""Range, compared with a slow and obvious implementation; and several parts in one response."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SPECS = st.one_of(
 
 
 def _wanted(spec: str, size: int) -> set[int] | None:
-    """The offsets that one range asks for; None for an invalid one."""
+    """Return the offsets that one range selects; None for an invalid one."""
     first, _, last = spec.partition("-")
     if not first:
         return {offset for offset in range(size) if offset >= size - int(last)}

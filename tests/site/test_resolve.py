@@ -1,4 +1,4 @@
-"""Nothing leaves the root: also not when the disk changes under our feet."""
+"""Nothing leaves the root, even if the disk changes meanwhile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _names(path: str) -> tuple[bytes, ...]:
 
 
 def _kind(found: File | Directory | Fact) -> str:
-    """What was found, in one word; descriptors are given back."""
+    """Return what was found, in one word, and close the descriptors."""
     if isinstance(found, Fact):
         return found.name
     os.close(found.fd)
@@ -61,7 +61,7 @@ def _kind(found: File | Directory | Fact) -> str:
         ("link-out-absolute.txt", "OUTSIDE"),
         ("link-out-chain.txt", "OUTSIDE"),
         ("link-out-dir/secret.txt", "OUTSIDE"),
-        ("link-out-dir/www/ten.txt", "FILE"),  # out and in again: what counts is where it ends
+        ("link-out-dir/www/ten.txt", "FILE"),  # out and in again: only the end counts
         ("link-out-sibling/secret.txt", "OUTSIDE"),
         ("link-system/passwd", "OUTSIDE"),
         ("link-broken.txt", "MISSING"),
@@ -120,7 +120,7 @@ def test_the_opened_file_is_what_was_described(site: Path) -> None:
 
 @pytest.mark.parametrize("victim", ["folder", "file"])
 def test_a_symlink_swapped_in_at_the_wrong_moment(tmp_path: Path, victim: str) -> None:
-    """Another process replaces a folder (or a file) by a symlink to the secret and back, as fast as it can."""
+    """Another process replaces a folder (or a file) with a symlink to the secret and back, as fast as it can."""
     root, outside = tmp_path / "www", tmp_path / "outside"
     for folder, content in ((root / "folder", b"open"), (outside, SECRET)):
         folder.mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_a_symlink_swapped_in_at_the_wrong_moment(tmp_path: Path, victim: str) -
     seen: dict[str, int] = {}
     until = time.monotonic() + 60
     try:
-        # On a busy machine the other process may get no turn for thousands of looks.
+        # On a busy machine the other process may not be scheduled for thousands of attempts.
         while (sum(seen.values()) < 20_000 or not {"FILE", "OUTSIDE"} <= set(seen)) and time.monotonic() < until:
             found = resolver.resolve((b"folder", b"file.txt"))
             if isinstance(found, File):
@@ -155,7 +155,7 @@ def test_a_symlink_swapped_in_at_the_wrong_moment(tmp_path: Path, victim: str) -
     finally:
         os.kill(child, 9)
         os.waitpid(child, 0)
-    # Both were met: the race took place.
+    # Both were seen, so the race did take place.
     assert {"FILE", "OUTSIDE"} <= set(seen) <= {"FILE", "OUTSIDE", "MISSING"}
 
 

@@ -1,4 +1,4 @@
-"""Globs, fields by path, redirections, and error pages of the site's own."""
+"""Globs, fields by path, redirects, and the site's own error pages."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_the_later_rule_wins_and_nothing_takes_away(site: Site) -> None:
 
 
 def test_fields_of_other_answers(site: Site) -> None:
-    """Listings, redirections, 304 and 206 have them too; refusals have not: who caches a 404 for a year?"""
+    """Listings, redirects, 304 and 206 have them too, but not refusals: nobody wants a 404 cached for a year."""
     assert ask(site, "/assets/").fields["cache-control"] == "max-age=31536000, immutable"
     assert ask(site, "/assets").fields["x-one"] == "1"
     tag = ask(site, "/assets/app.js").fields["etag"]
@@ -175,7 +175,7 @@ def test_options_has_the_fields_of_rules(site: Site) -> None:
 
 
 def test_no_glob_is_slow(tmp_path: Path) -> None:
-    """The path is the client's to choose. An expression would take minutes for these, this takes moments."""
+    """The client chooses the path. A regular expression would take minutes for these; this takes moments."""
     globs = ["*-*-*-*-*.zip", "/**/a/**/a/**/a/**/b", "/*a*a*a*a*a*b"]
     config = "".join(f'[[redirects]]\npath = "{glob}"\nto = "/x"\n' for glob in globs)
     site = load_site(write_tree(tmp_path / "www", FILES), config)

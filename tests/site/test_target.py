@@ -1,4 +1,4 @@
-"""A request target becomes names; a name becomes a link that leads back to it."""
+"""Request targets parse into names, and names become links that lead back to them."""
 
 from __future__ import annotations
 

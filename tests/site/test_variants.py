@@ -1,4 +1,4 @@
-"""Pre-compressed neighbours: who gets which, and that nobody gets a stale one."""
+"""Precompressed variants: which client gets which, and that no client gets a stale one."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def site(tmp_path: Path) -> Site:
     for name in FILES:
         os.utime(root / name, (1_000_000_000, 1_000_000_000))
     os.utime(root / "stale.txt.gz", ns=(0, 999_999_999_998_000_000))
-    os.utime(root / "a.css.gz", ns=(0, 999_999_999_999_900_000))  # as a floating-point number has it
+    os.utime(root / "a.css.gz", ns=(0, 999_999_999_999_900_000))  # as rounded by a floating-point number
     os.symlink("/etc/passwd", root / "outside.txt.gz")
     (root / "outside.txt").write_bytes(b"plain")
     return load_site(root, '[site]\nprecompressed = ["br", "zstd", "gzip"]\n')
@@ -161,7 +161,7 @@ def test_a_date_says_nothing_of_the_variant(site: Site) -> None:
 
 
 def test_by_default_neighbours_are_just_files(tmp_path: Path) -> None:
-    """A folder that is shared may have a file and an archive of something else beside it."""
+    """In a shared folder, the archive next to a file may contain something else."""
     site = load_site(write_tree(tmp_path / "www", FILES), "")
     answer = ask(site, "/a.css", ("Accept-Encoding", "gzip, br, zstd"))
     assert (answer.body, answer.fields.get("vary")) == (FILES["a.css"], None)

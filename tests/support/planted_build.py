@@ -46,7 +46,8 @@ if __name__ == "__main__":
     import difflib  # noqa: F401  (nobody may not be able to read these later)
     import tomllib  # noqa: F401
 
-    import httpmini.cli  # noqa: F401
+    import httpmini.cli.main
+    import httpmini.cli.serve  # noqa: F401
     from httpmini.daemon import build, sandbox
 
     build.Resolver = _Planted  # type: ignore[attr-defined]

@@ -1,18 +1,18 @@
-// Who comes, and when. Times are seconds of the story; the same arrivals are played to all four modes.
+// The clients, and when they connect. Times are seconds of the simulation; all four modes get the same arrivals.
 
 /**
  * @typedef {object} Arrival
- * @property {string} name    who it is
+ * @property {string} name    name of the client
  * @property {string} manner  "quick", "slow" or "silent"
  * @property {number} at      when it connects
- * @property {number} head    how long it takes to send its request; Infinity for one that never does
- * @property {number} answer  how long it takes to receive the answer
+ * @property {number} head    how long it takes to send its request; Infinity if it never does
+ * @property {number} answer  how long it takes to receive the response
  */
 
-/** How long a silent connection is kept before it is closed (`idle_s`, made short for the story). */
+/** How long a silent connection is kept before it is closed (`idle_s`, shortened for the simulation). */
 export const IDLE_S = 9;
 
-/** Seconds until a client that was let in is in the hands of a process or a thread; exaggerated. */
+/** Seconds from accepting a client until its process or thread serves it; exaggerated. */
 export const START_S = { forking: 0.4, threading: 0.15 };
 
 const quick = (name, at) => ({ name, manner: "quick", at, head: 0.2, answer: 0.6 });

@@ -1,23 +1,23 @@
-// The four architectures as one small simulation: arrivals in, coloured spans out. Nothing in here can draw.
+// The four architectures as one small simulation: arrivals in, coloured spans out. It draws nothing.
 
 import { ARRIVALS, IDLE_S, START_S } from "./arrivals.js";
 
 const TICK_S = 0.05;
 const LIMIT_S = 120;
 
-/** What a client's row shows, and whether the client is waiting because of others meanwhile. */
+/** The states of a client, and whether it waits for other clients in that state. */
 export const STATES = {
   backlog: { text: "in the backlog", waits: true },
-  starts: { text: "its process or thread is being started", waits: true },
+  starts: { text: "its process or thread is starting", waits: true },
   own: { text: "the server waits for the client", waits: false },
-  waits: { text: "asked, and waits for others", waits: true },
-  answer: { text: "is being answered", waits: false },
+  waits: { text: "has sent its request, waits for others", waits: true },
+  answer: { text: "is receiving its response", waits: false },
 };
 
 export const MODES = ["iterative", "forking", "threading", "select"];
 
 /**
- * Play the arrivals to one mode.
+ * Simulate one mode.
  *
  * @param {string} mode one of MODES
  * @param {{maxClients: number, overflow: string}} settings as in the config file
@@ -25,14 +25,14 @@ export const MODES = ["iterative", "forking", "threading", "select"];
  */
 export function simulate(mode, settings) {
   const rows = ARRIVALS.map((arrival) => ({ arrival, state: null, spans: [], end: null, how: null }));
-  const server = { mode, ...settings, desk: null, starting: null, startedAt: 0 };
+  const server = { mode, ...settings, serving: null, starting: null, startedAt: 0 };
   for (let tick = 0; tick * TICK_S < LIMIT_S && rows.some((row) => row.end === null); tick += 1) {
     const now = tick * TICK_S;
     for (const row of rows) {
       if (row.state === null && row.end === null && row.arrival.at <= now) enter(row, "backlog", now);
     }
     for (const row of rows) moveOn(row, server, now);
-    letIn(rows, server, now);
+    accept(rows, server, now);
     if (mode === "iterative") takeNext(rows, server, now);
   }
   return summary(rows);
@@ -55,37 +55,37 @@ function leave(row, how, now) {
   row.how = how;
 }
 
-const hasAsked = (row, now) => now >= row.arrival.at + row.arrival.head;
+const hasRequested = (row, now) => now >= row.arrival.at + row.arrival.head;
 
-/** One client's own progress: a request completed, an answer received, patience run out. */
+/** Advance one client: its request is complete, its response received, or its time is up. */
 function moveOn(row, server, now) {
-  if (row.state === "own" && hasAsked(row, now)) {
+  if (row.state === "own" && hasRequested(row, now)) {
     enter(row, server.mode === "iterative" ? "waits" : "answer", now);
-  } else if (row.state === "own" && now >= row.letIn + IDLE_S && row.arrival.manner === "silent" && !server.desk) {
+  } else if (row.state === "own" && now >= row.accepted + IDLE_S && row.arrival.manner === "silent" && !server.serving) {
     leave(row, "idle", now);
   } else if (row.state === "answer" && now >= row.since + row.arrival.answer) {
-    if (server.desk === row) server.desk = null;
+    if (server.serving === row) server.serving = null;
     leave(row, "served", now);
   } else if (row.state === "starts" && now >= row.since + START_S[server.mode]) {
     server.starting = null;
-    enter(row, hasAsked(row, now) ? "answer" : "own", now);
+    enter(row, hasRequested(row, now) ? "answer" : "own", now);
   }
 }
 
-/** The door: accept while there are slots; refuse or leave waiting when there are none. */
-function letIn(rows, server, now) {
+/** Accept clients while there are slots; refuse them, or leave them waiting, if there are none. */
+function accept(rows, server, now) {
   const inside = () => rows.filter((row) => row.state !== null && row.state !== "backlog").length;
   for (const row of rows) {
-    if (row.state !== "backlog" || server.desk || server.starting) continue;
+    if (row.state !== "backlog" || server.serving || server.starting) continue;
     if (inside() >= server.maxClients) {
       if (server.overflow === "refuse") leave(row, "refused", now);
       continue;
     }
-    row.letIn = now;
+    row.accepted = now;
     if (server.mode in START_S) {
       server.starting = row;
       enter(row, "starts", now);
-    } else if (!hasAsked(row, now)) {
+    } else if (!hasRequested(row, now)) {
       enter(row, "own", now);
     } else {
       enter(row, server.mode === "iterative" ? "waits" : "answer", now);
@@ -93,14 +93,14 @@ function letIn(rows, server, now) {
   }
 }
 
-/** Iterative mode: when nobody is being answered, answer the one who asked first. */
+/** Iterative mode: if no response is under way, respond to the client whose request came first. */
 function takeNext(rows, server, now) {
-  if (server.desk) return;
-  const asked = rows.filter((row) => row.state === "waits");
-  if (asked.length === 0) return;
+  if (server.serving) return;
+  const ready = rows.filter((row) => row.state === "waits");
+  if (ready.length === 0) return;
   const when = (row) => row.arrival.at + row.arrival.head;
-  server.desk = asked.reduce((first, row) => (when(row) < when(first) ? row : first));
-  enter(server.desk, "answer", now);
+  server.serving = ready.reduce((first, row) => (when(row) < when(first) ? row : first));
+  enter(server.serving, "answer", now);
 }
 
 function summary(rows) {

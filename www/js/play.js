@@ -1,9 +1,9 @@
-// The page: buttons, settings and the clock. The stories are computed at once; playing them only moves the time.
+// The page: buttons, settings and the clock. The simulations are computed at once; playing them only moves the time.
 
 import { MODES, simulate } from "./modes.js";
 import { Stage } from "./stage.js";
 
-const SPEED = 2; // seconds of the story in one second of the reader
+const SPEED = 2; // seconds of the simulation for each second of the reader
 
 const byId = (id) => document.getElementById(id);
 const [start, pause, reset, time, clock] = ["start", "pause", "reset", "time", "clock"].map(byId);
@@ -44,7 +44,7 @@ function setButtons() {
 function play() {
   if (now >= horizon) now = 0;
   if (calm.matches) {
-    show(horizon); // no movement: the finished picture, and the slider to go through it
+    show(horizon); // no animation: the finished picture, and the slider to move through it
     return;
   }
   lastFrame = performance.now();

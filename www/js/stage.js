@@ -1,4 +1,4 @@
-// One panel for each mode: a row for each client, time from left to right. Drawn once; playing only moves a curtain.
+// One panel for each mode: a row for each client, time from left to right. Drawn once; playing only moves a clip.
 
 import { STATES } from "./modes.js";
 
@@ -67,7 +67,7 @@ export class Stage {
     }
   }
 
-  /** Show the story up to `time`. */
+  /** Show the simulation up to `time`. */
   show(time) {
     const x = this.x(Math.min(time, this.horizon));
     this.curtain.setAttribute("width", x);
@@ -81,12 +81,12 @@ export class Stage {
     const held = this.result.rows.filter((row) =>
       row.spans.some((span) => STATES[span.state].waits && span.from <= time && time < span.to),
     );
-    return held.length === 0 ? "Nobody waits for others." : `Held up by others: ${held.length}`;
+    return held.length === 0 ? "No client waits for others." : `Held up by others: ${held.length}`;
   }
 
   ended() {
     const { waited, longest, refused, end } = this.result;
-    const all = `Waited for others: ${waited.toFixed(1)} s in all, ${longest.toFixed(1)} s at most.`;
-    return `${all} ${refused > 0 ? `Refused: ${refused}.` : `Over after ${end.toFixed(1)} s.`}`;
+    const all = `Waited for others: ${waited.toFixed(1)} s in total, ${longest.toFixed(1)} s at most.`;
+    return `${all} ${refused > 0 ? `Refused: ${refused}.` : `Finished after ${end.toFixed(1)} s.`}`;
   }
 }

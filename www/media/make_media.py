@@ -1,6 +1,6 @@
-"""Write this site's sound, pictures and icon, with nothing but the standard library.
+"""Write the sound, the pictures and the icon of this site, with the standard library alone.
 
-Run it from anywhere; it writes the same bytes each time (for one version of zlib).
+It can be run from anywhere, and always writes the same bytes (with the same version of zlib).
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ MODES: tuple[Colour, ...] = ((147, 80, 0), (163, 44, 69), (43, 107, 52), (29, 91
 
 RATE = 16_000
 SECONDS = 3.2
-NOTES = (523.25, 659.26, 783.99, 1046.50)  # C, E, G, C: one for each mode
+NOTES = (523.25, 659.26, 783.99, 1046.50)  # C, E, G, C
 
 
 def mix(first: Colour, second: Colour, part: float) -> Colour:
-    """``part`` of the way from the first colour to the second."""
+    """Return the colour at ``part``, from 0.0 to 1.0, of the way from the first to the second."""
     red, green, blue = (round(a + (b - a) * part) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
 def draw(width: int, height: int, shade: Shade, fine: int = 1) -> list[bytes]:
-    """Rows of RGB pixels; each is the mean of ``fine`` times ``fine`` looks at ``shade(x, y)``."""
+    """Return rows of RGB pixels. Each pixel is the mean of ``fine`` times ``fine`` samples of ``shade(x, y)``."""
     offsets = [(i + 0.5) / fine for i in range(fine)]
     rows = []
     for y in range(height):
         row = bytearray()
         for x in range(width):
-            looks = [shade(x + dx, y + dy) for dy in offsets for dx in offsets]
-            row += bytes(round(sum(channel) / len(looks)) for channel in zip(*looks, strict=True))
+            samples = [shade(x + dx, y + dy) for dy in offsets for dx in offsets]
+            row += bytes(round(sum(channel) / len(samples)) for channel in zip(*samples, strict=True))
         rows.append(bytes(row))
     return rows
 
 
 def png(rows: list[bytes]) -> bytes:
-    """A PNG of RGB rows. Each row is stored as the difference to the one above (filter 2), which packs well."""
+    """Return a PNG. Each row is stored as its difference to the row above (filter 2), which compresses well."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -63,7 +63,7 @@ def png(rows: list[bytes]) -> bytes:
 
 
 def ico(images: dict[int, bytes]) -> bytes:
-    """An icon file that holds square PNGs by their size."""
+    """Return an icon file with square PNGs, given by size."""
     offset = 6 + 16 * len(images)
     directory = struct.pack("<HHH", 0, 1, len(images))
     for size, data in images.items():
@@ -73,7 +73,7 @@ def ico(images: dict[int, bytes]) -> bytes:
 
 
 def logo(size: int) -> list[bytes]:
-    """A door, and four lights over it: one listener, four modes."""
+    """Draw a doorway with four lights above it."""
 
     def shade(x: float, y: float) -> Colour:
         u, v = x / size, y / size
@@ -89,7 +89,7 @@ def logo(size: int) -> list[bytes]:
 
 
 def dusk(width: int, height: int) -> list[bytes]:
-    """Four ridges under an evening sky."""
+    """Draw four ridges under an evening sky."""
 
     def shade(x: float, y: float) -> Colour:
         u, v = x / width, y / height
@@ -106,7 +106,7 @@ def dusk(width: int, height: int) -> list[bytes]:
 
 
 def chime() -> bytes:
-    """Four bell notes as 16-bit samples."""
+    """Return four bell notes as 16-bit samples."""
     samples = [0.0] * int(RATE * SECONDS)
     for i, pitch in enumerate(NOTES):
         start = int(RATE * 0.28 * i)

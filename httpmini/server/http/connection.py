@@ -204,7 +204,7 @@ class HttpConnection(Connection):
     def _cache(self, generation: HttpGeneration, head: Head, key: Key, response: Response) -> CachedResponse | None:
         """Have a response cached, if that is possible; then its descriptors are closed."""
         wall = generation.wall()
-        spelled = response_head(response, keep_alive=head.keep_alive, server=generation.server_name, now=wall)
+        spelled = response_head(response, keep_alive=head.keep_alive, server=generation.server_name, wall=wall)
         cached = generation.cache.add(key, response, spelled, _body(head.request.method, response), wall)
         if cached is not None:
             _close(response.owned_fds)
@@ -225,7 +225,7 @@ class HttpConnection(Connection):
         spelled = b""
         if request is None or request.version >= (1, 0):  # a Simple-Response is the entity alone (RFC 1945 §6)
             spelled = response_head(
-                response, keep_alive=keep_alive, server=generation.server_name, now=generation.wall()
+                response, keep_alive=keep_alive, server=generation.server_name, wall=generation.wall()
             )
         log = (head.host if head else generation.hosts.default).log
         entry = log.entry(line, request, response.status, response.error, response.user)

@@ -1,0 +1,65 @@
+"""The ``httpmini`` command: choose a subcommand, call it, turn errors into exit statuses.
+
+Exit status 0: done. 1: the machine refuses. 2: wrong usage or a wrong config file. ``get`` and ``mirror`` have more:
+one for each cause of an error, and 130 for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from httpmini.errors import CannotRun, FetchError, HttpminiError, UsageError, visible
+from httpmini.version import __version__
+
+# Each command with its module in this package. A module is imported when its command runs: the server does not wait for
+# the client's many flags, and the client does not wait for the settings.
+_MODULES = {
+    "config": "config",
+    "ctl": "ctl",
+    "get": "client",
+    "htpasswd": "htpasswd",
+    "mirror": "client",
+    "serve": "serve",
+}
+_CLIENT = ("get", "mirror")
+
+
+class _Group(click.Group):
+    """The subcommands, imported on demand. An error becomes one message on standard error, never a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _MODULES:
+            return None
+        command: click.Command = getattr(import_module(f"httpmini.cli.{_MODULES[cmd_name]}"), cmd_name)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail(CannotRun("interrupted"), 130 if ctx.invoked_subcommand in _CLIENT else 1)
+        except FetchError as error:
+            _fail(error, error.exit_status)
+        except UsageError as error:
+            _fail(error, 2)
+        except HttpminiError as error:
+            _fail(error, 1)
+
+
+def _fail(error: Exception, status: int) -> None:
+    for line in str(error).splitlines():
+        click.echo(f"httpmini: {visible(line)}", err=True)
+    sys.exit(status)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="httpmini")
+def main() -> None:
+    """A minimal HTTP/1.0 file server and client, from scratch."""

@@ -1,0 +1,146 @@
+"""``httpmini serve``: in the foreground, or in the background with ``--daemon``."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from httpmini import config
+from httpmini.cli.options import config_option
+from httpmini.errors import CannotRun, UsageError
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _setting(flag: str, key: str, **more: Any) -> Callable[[_Command], _Command]:
+    """Return the option ``flag`` for the setting ``key``, with the setting's own help, choices and default."""
+    row = next(row for row in config.rows() if row.key == key)
+    choices = config.declared_choices(row.type)
+    if choices:
+        more["type"] = click.Choice(choices)
+    text = f"{row.help.split('. ')[0].rstrip('.')}.  [default: {config.toml(row.default)}]"
+    return click.option(flag, help=text, **more)
+
+
+@click.command(short_help="Serve a folder.")
+@click.argument("root", required=False)
+@config_option
+@_setting("--mode", "server.mode")
+@click.option(
+    "-b",
+    "--bind",
+    "addresses",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Listen on this address; may be repeated. '*' means every address.  [default: 127.0.0.1]",
+)
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(0, 65535),
+    show_default=False,
+    metavar="PORT",
+    help="Listen on this port; 0 picks a free one.  [default: 8080]",
+)
+@_setting("--max-clients", "server.max_clients", type=int, metavar="N")
+@_setting("--overflow", "server.overflow")
+@click.option("--daemon", is_flag=True, help="Move to the background as soon as clients can connect.")
+@click.option(
+    "--chroot",
+    metavar="FOLDER",
+    help="Make FOLDER the root directory first: every path is then a path inside FOLDER. Only root can do this.",
+)
+def serve(
+    root: str | None,
+    file: str | None,
+    mode: str | None,
+    addresses: tuple[str, ...],
+    port: int | None,
+    max_clients: int | None,
+    overflow: str | None,
+    daemon: bool,
+    chroot: str | None,
+) -> None:
+    """Serve a folder, by default the current one, at http://127.0.0.1:8080/ until Ctrl-C.
+
+    Flags override the config file, and the config file overrides the defaults.
+    """
+    from httpmini.daemon import server  # --help need not wait for this import
+    from httpmini.daemon.chroot import change_root
+
+    flags = config.Flags(root, mode, addresses, port, max_clients, overflow)
+    _keep_standard_descriptors()
+    null = os.open(os.devnull, os.O_RDWR) if daemon else None  # the new root may have no /dev/null
+    if chroot is not None:
+        change_root(chroot)
+    if null is not None:
+        _serve_detached(file, flags, null, chrooted=chroot is not None)
+    else:
+        server.serve(_reader(file, flags, chrooted=chroot is not None), _announce, file)
+
+
+def _reader(file: str | None, flags: config.Flags, *, chrooted: bool) -> Callable[[], config.Config]:
+    """Return a function that reads the settings afresh each time it is called."""
+
+    def read() -> config.Config:
+        settings = config.load(file, flags)
+        if chrooted and not settings.daemon.user:
+            raise UsageError("--chroot needs daemon.user: a process that stays root can leave its root directory again")
+        return settings
+
+    return read
+
+
+def _serve_detached(file: str | None, flags: config.Flags, null: int, *, chrooted: bool) -> None:
+    """Serve in the background. The parent exits when clients can connect, or with what went wrong.
+
+    Args:
+        file: the config file, if any.
+        flags: what the command line says.
+        null: a descriptor of /dev/null, for the standard streams.
+        chrooted: whether the root directory has been changed.
+    """
+    from httpmini.daemon import server
+    from httpmini.daemon.daemonize import detach
+
+    _warn_of_lost_logs(_reader(file, flags, chrooted=chrooted)().log)
+    # The files are read again, and this folder will not be the current one by then.
+    root = flags.root or ("." if file is None else None)
+    flags = msgspec.structs.replace(flags, root=root and str(Path(root).absolute()))
+    file = file and str(Path(file).absolute())
+    ready = detach(null)
+
+    def announce(banner: str) -> None:
+        ready(f"{banner}, in the background as process {os.getpid()}")
+
+    server.serve(_reader(file, flags, chrooted=chrooted), announce, file)
+
+
+def _warn_of_lost_logs(log: config.LogSettings) -> None:
+    """Warn of logs on standard output, unless that is a file: a detached server has no terminal."""
+    lost = [f"log.{name}" for name in ("access", "error") if getattr(log, name) == "stdout"]
+    if lost and not stat.S_ISREG(os.fstat(1).st_mode):
+        what = f'{" and ".join(lost)} = "stdout", which is lost in the background; set a file, "syslog" or "journal"'
+        click.echo(f"httpmini: {what}", err=True)
+
+
+def _announce(banner: str) -> None:
+    try:
+        click.echo(banner)
+    except OSError as error:
+        raise CannotRun(f"cannot write to standard output: {error.strerror}") from error
+
+
+def _keep_standard_descriptors() -> None:
+    """Open /dev/null for each of 0, 1 and 2 that is closed, so that no log or socket gets one of these numbers."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

@@ -1,0 +1,64 @@
+"""What the command line says, and how it overrides the config file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from httpmini.config.draft import Draft
+from httpmini.config.render import toml
+from httpmini.errors import Problem
+from httpmini.server.listeners.endpoint import INHERITED, UNIX, Endpoint, parse_endpoint
+
+
+class Flags(msgspec.Struct, frozen=True):
+    """The arguments of ``httpmini serve``; None and () stand for those that are missing."""
+
+    root: str | None = None
+    mode: str | None = None
+    addresses: tuple[str, ...] = ()
+    port: int | None = None
+    max_clients: int | None = None
+    overflow: str | None = None
+
+
+def apply_flags(draft: Draft, flags: Flags) -> None:
+    """Override the settings of ``draft`` with ``flags``; paths are relative to the current folder."""
+    if flags.root is not None:
+        draft.put("site.root", str(Path.cwd() / flags.root) if flags.root else "", "ROOT")
+    for name in ("mode", "max_clients", "overflow"):
+        if (value := getattr(flags, name)) is not None:
+            draft.put(f"server.{name}", value, "--" + name.replace("_", "-"))
+    if flags.addresses or flags.port is not None:
+        _apply_addresses(draft, flags)
+
+
+def _apply_addresses(draft: Draft, flags: Flags) -> None:
+    """Override ``server.listen``.
+
+    ``--bind`` replaces the hosts and keeps the (first) port; ``--port`` replaces every port and keeps the hosts.
+    """
+    try:
+        endpoints = [parse_endpoint(entry) for entry in draft.values["server.listen"]]
+    except ValueError:
+        return  # the check of server.listen complains
+    if flags.addresses:
+        endpoints = [Endpoint(_bare_address(draft, host), endpoints[0].port) for host in flags.addresses]
+    if flags.port is not None:
+        endpoints = [
+            endpoint if endpoint.host in (INHERITED, UNIX) else Endpoint(endpoint.host, str(flags.port))
+            for endpoint in endpoints
+        ]
+    listen = [str(endpoint) for endpoint in endpoints]
+    draft.put("server.listen", listen, "--bind" if flags.addresses else "--port")
+
+
+def _bare_address(draft: Draft, text: str) -> str:
+    """Return the address of one ``--bind`` without brackets; complain if it cannot be one."""
+    host = text.removeprefix("[").removesuffix("]")
+    if not host or ("]" in text[:-1]) or (host.count(":") == 1):
+        remedy = "must be an address or a name; the port goes to --port, and '*' means every address"
+        draft.problems.append(Problem("--bind", "", toml(text), remedy))
+        return "localhost"
+    return host
