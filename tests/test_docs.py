@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from httpmini import config
 from httpmini.cli import main
+from httpmini.config.schema import LISTS, SECTIONS, rows, rows_of
 from httpmini.server.modes import MODES
 from httpmini.version import __version__
 
@@ -256,12 +257,12 @@ def test_make_targets_exist(doc: Path) -> None:
     assert unknown(used, targets) == set()
 
 
-SETTINGS = {row.key: row.default for row in config.rows()}
+SETTINGS = {row.key: row.default for row in rows()}
 
 
 @pytest.mark.parametrize("doc", PRESENT, ids=name_of)
 def test_settings_exist(doc: Path) -> None:
-    dotted = re.compile(rf"({'|'.join(config.SECTIONS)})\.[a-z_]+")
+    dotted = re.compile(rf"({'|'.join(SECTIONS)})\.[a-z_]+")
     found = {code for code in inline(doc) if dotted.fullmatch(code) and not code.endswith((".py", ".md"))}
     assert unknown(found, set(SETTINGS)) == set()
 
@@ -288,6 +289,34 @@ def test_the_defaults_in_the_readme() -> None:
         for key, value in zip(keys, values if len(values) > 1 else values * len(keys), strict=True):
             if key not in COMING:
                 assert SETTINGS[key] == value, key
+
+
+def known_keys(name: str, table: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Each key of a table of settings, and whether there is such a setting; tables below it are looked into."""
+    for key, value in table.items():
+        below = value if isinstance(value, list) else [value]
+        if key in {**SECTIONS, **LISTS} and all(isinstance(one, dict) for one in below):
+            for one in below:
+                yield from known_keys(key, one)
+        else:
+            yield f"{name}.{key}", bool(name) and key in {row.name for row in rows_of(name)}
+
+
+@pytest.mark.parametrize("doc", PRESENT, ids=name_of)
+def test_examples_of_settings_are_settings(doc: Path) -> None:
+    for block in blocks(doc):
+        if re.match(r"\[\[?[a-z]+\]", block[0]):
+            assert [key for key, is_known in known_keys("", tomllib.loads("\n".join(block))) if not is_known] == []
+
+
+def test_what_config_check_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's example, as printed."""
+    (block,) = (block for block in blocks(HOME / "README.md") if block[0] == "$ httpmini config check -c wrong.toml")
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.toml").write_text('[server]\nmode = "selct"\nmax_client = 5\n[site]\nroot = "nowhere"\n')
+    result = CliRunner().invoke(main, ["config", "check", "-c", "wrong.toml"])
+    assert result.exit_code == 2
+    assert result.output.replace(str(tmp_path), "/srv").splitlines() == block[1:]
 
 
 def test_what_was_coming_is_not_there() -> None:
