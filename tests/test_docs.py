@@ -35,19 +35,35 @@ INLINE = re.compile(r"`([^`]+)`")
 A_PATH = re.compile(r"\.?[\w-]+(?:[./-][\w-]+)*/?")
 EVERYWHERE = {"--help", "-h", "--version"}
 
-# Named in the documentation and not there yet. Whoever adds one of them takes it out here.
+# Named in the documentation and not there yet, and the other way round. A change that adds or removes one takes it out
+# here; when these are empty, they can go.
 COMING = {
+    "daemon/build_http.py",
+    "daemon/build_site.py",
+    "daemon/chroot.py",
     "daemon/generation.py",
+    "daemon/late_imports.py",
+    "daemon/server.py",
+    "daemon/workers.py",
+    "files.py",
     "limits.response_cache_bytes",
     "make coverage",
     "make matrix",
     "make quick",
+    "server/core/refusals.py",
+    "server/core/turn.py",
     "server/http/generation.py",
     "server/http/heads.py",
+    "server/http/proxy_protocol.py",
+    "server/http/retry_after.py",
+    "server/http/service.py",
+    "server/http/virtual_hosts.py",
+    "server/limits/address_rules.py",
     "server/listeners/endpoint.py",
     "server/listeners/peer.py",
     "server/modes/base.py",
 }
+GOING = {"daemon/confinement.py"}
 
 
 def name_of(page: Path) -> str:
@@ -159,7 +175,7 @@ def test_the_tree_is_the_package() -> None:
     assert unknown(files, there) == set(), "not there"
     assert {folder for folder in folders if not (PACKAGE / folder).is_dir()} == set()
     drawn = {str(Path(file).parent) for file in files}
-    assert {path for path in there - files if str(Path(path).parent) in drawn} == set(), "not in the tree"
+    assert {path for path in there - files - GOING if str(Path(path).parent) in drawn} == set(), "not in the tree"
     parents = {f"{Path(path).parent}/" for path in there} - {"./"}
     assert parents - folders == set(), "not in the tree"
 
@@ -331,3 +347,4 @@ def test_what_was_coming_is_not_there() -> None:
         or (name.startswith("make ") and f"\n{name.removeprefix('make ')}:" in makefile)
     }
     assert arrived == set(), "take these out of COMING"
+    assert {name for name in GOING if not (PACKAGE / name).exists()} == set(), "take these out of GOING"
