@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from httpmini.cli import main
-from httpmini.config.schema import LISTS, SECTIONS, rows, rows_of
+from httpmini.config import rows
+from httpmini.config.schema import LISTS, SECTIONS
 from httpmini.server.modes import MODES
 from httpmini.version import __version__
 
@@ -38,6 +39,10 @@ EVERYWHERE = {"--help", "-h", "--version"}
 # Named in the documentation and not there yet, and the other way round. A change that adds or removes one takes it out
 # here; when these are empty, they can go.
 COMING = {
+    "config/draft.py",
+    "config/flags.py",
+    "config/hints.py",
+    "config/rows.py",
     "daemon/build_http.py",
     "daemon/build_site.py",
     "daemon/chroot.py",
@@ -315,7 +320,7 @@ def known_keys(name: str, table: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             for one in below:
                 yield from known_keys(key, one)
         else:
-            yield f"{name}.{key}", bool(name) and key in {row.name for row in rows_of(name)}
+            yield f"{name}.{key}", bool(name) and key in {**SECTIONS, **LISTS}[name].__struct_fields__
 
 
 @pytest.mark.parametrize("doc", PRESENT, ids=name_of)
