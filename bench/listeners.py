@@ -23,14 +23,17 @@ from pathlib import Path
 from bench.compare import wrk
 from bench.compare.processes import LOAD_CORE, SERVER_CORE, pin_to, processor_ns
 from httpmini import config
-from httpmini.daemon.build import make_service, make_site
+from httpmini.daemon.build_http import build_http
+from httpmini.daemon.build_site import build_site
 from httpmini.server.core.context import Context
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.processes import ChildProcesses
 from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
-from httpmini.server.limits.admission import AddressRules, Admission
+from httpmini.server.http.service import HttpService
+from httpmini.server.limits.admission import Admission
+from httpmini.server.limits.slots import Slots
 from httpmini.server.logs.error import Level, error_log
 from httpmini.server.modes.select import Select
 
@@ -90,12 +93,16 @@ def _work(root: Path, listener: socket.socket, listeners: list[socket.socket]) -
             other.close()
     log = error_log(lambda line, _level: print(line), Level.NOTICE)
     settings = config.load(str(root / "httpmini.toml"))
-    service = make_service(settings, make_site(settings), lambda _line: None, log)
-    admission = Admission(1000, "queue", AddressRules(), log)
+    service = HttpService(build_http(settings, [build_site(settings)], lambda _place: _drop, log))
+    admission = Admission(Slots(1000, log))
     shutdown, reactor = Shutdown(WakeUpPipe(), 1.0), Reactor(log, service.tick)
     Select(
         Context([listener], service, admission, shutdown, reactor, ChildProcesses(), log, Scoreboard(Counters()))
     ).serve()
+
+
+def _drop(_line: str) -> None:
+    """Take a line of the access log, and forget it."""
 
 
 def end(workers: list[Worker]) -> None:

@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from httpmini.cli import main
+from httpmini.cli.main import main
 from httpmini.config import rows
 from httpmini.config.schema import LISTS, SECTIONS
 from httpmini.server.modes import MODES

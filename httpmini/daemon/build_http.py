@@ -81,13 +81,13 @@ def build_hosts(config: Config, sites: Sequence[Respond], open_log: OpenLog) -> 
 
 
 def _access_log(config: Config, site: Config, open_log: OpenLog) -> AccessLog:
-    """Return what writes the lines of one site; the format is the same for all."""
+    """Return what writes the lines of one site."""
     write = open_log(site.log.access)
-    if config.log.format == "json":
+    if site.log.format == "json":
         from httpmini.server.logs.json_lines import JsonLog  # others need not wait for this import
 
         return JsonLog(config.server.mode, write)
-    return TextLog("common" if config.log.format == "common" else "combined", write)
+    return TextLog("common" if site.log.format == "common" else "combined", write)
 
 
 def add_status_pages(config: Config, sites: Sequence[Respond], board: Scoreboard, facts: Facts) -> list[Respond]:

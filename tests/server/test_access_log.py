@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
-from httpmini.server.core.connection import Peer
-from httpmini.server.logs.access import AccessLog, Exchange, escape
+from httpmini.server.listeners.peer import Peer
+from httpmini.server.logs.access import AccessLog, TextLog, escape
 from httpmini.server.logs.file import MAX_LINE_BYTES
 
 WHEN = 784111777.9
@@ -24,6 +24,23 @@ CLF = {
     "common": re.compile(_COMMON, re.ASCII),
     "combined": re.compile(_COMMON + r' "(?P<referer>[^"]*)" "(?P<agent>[^"]*)"', re.ASCII),
 }
+
+
+class Exchange(NamedTuple):
+    """A request, its response, and how much of the body was sent."""
+
+    peer: Peer
+    line: str
+    request: Request | None
+    response: Response
+    body_bytes: int
+    wall: float
+
+    def write_to(self, log: AccessLog) -> None:
+        entry = log.entry(self.line, self.request, self.response.status, self.response.error, self.response.user)
+        log.write(self.peer, entry[0], log.text(entry, self.body_bytes), 0.0)
+
+
 OCTETS = "".join(map(chr, range(256)))
 SHORT = st.text(st.characters(max_codepoint=0xFF), max_size=25)  # a name is cut at 100 characters, escaped
 LATIN = st.text(st.characters(max_codepoint=0xFF), max_size=60)
@@ -33,12 +50,12 @@ def an_exchange(
     line: str, fields: tuple[tuple[str, str], ...] | None = (), host: str = "127.0.0.1", user: str = ""
 ) -> Exchange:
     request = None if fields is None else Request("GET", "/", headers=Headers(fields), line=line)
-    return Exchange(Peer(host, 1), line, request, Response(200, user=user), 14, 0.0, WHEN)
+    return Exchange(Peer(host, 1), line, request, Response(200, user=user), 14, WHEN)
 
 
 def format_exchange(exchange: Exchange, form: Form) -> str:
     lines: list[str] = []
-    AccessLog(form, lines.append).add(exchange)
+    exchange.write_to(TextLog(form, lines.append, lambda: exchange.wall))
     return lines[0]
 
 
@@ -79,14 +96,12 @@ BROWSER = (("Referer", "http://h/"), ("User-Agent", "Mozilla/5.0 (X)"))
             '::1 - - [06/Nov/1994:08:49:37 +0000] "GET /" 200 14 "-" "a\\x22b"',
         ),
         (
-            Exchange(Peer("::1", 1), "", None, refusal("head-slow"), 0, 0.0, 0.0),
+            Exchange(Peer("::1", 1), "", None, refusal("head-slow"), 0, 0.0),
             "combined",
             '::1 - - [01/Jan/1970:00:00:00 +0000] "-" 408 - "-" "-" reason=head-slow section="RFC 9110 15.5.9"',
         ),
         (
-            Exchange(
-                Peer("10.0.0.1", 1), "\x16\x03\xff", None, refusal("not-http", 0), 3_000_000_000, 0.0, 1709210096.0
-            ),
+            Exchange(Peer("10.0.0.1", 1), "\x16\x03\xff", None, refusal("not-http", 0), 3_000_000_000, 1709210096.0),
             "common",
             '10.0.0.1 - - [29/Feb/2024:12:34:56 +0000] "\\x16\\x03\\xFF" 400 3000000000'
             ' reason=not-http offset=0 section="RFC 9112 2.2"',
@@ -94,9 +109,7 @@ BROWSER = (("Referer", "http://h/"), ("User-Agent", "Mozilla/5.0 (X)"))
     ],
 )
 def test_a_line(exchange: Exchange, form: Form, expected: str) -> None:
-    lines: list[str] = []
-    AccessLog(form, lines.append).add(exchange)
-    assert lines == [expected]
+    assert format_exchange(exchange, form) == expected
 
 
 @pytest.mark.parametrize(
@@ -202,7 +215,6 @@ def test_a_line_is_one_write(line: str, referer: str, agent: str) -> None:
         Request("GET", "/", headers=Headers((("Referer", referer), ("User-Agent", agent)))),
         refusal("credentials-malformed", 16_384, "\xff" * 20_000),
         10**18,
-        0.0,
         253402300799.0,
     )
     found = format_exchange(exchange, "combined")

@@ -8,9 +8,9 @@ from ipaddress import ip_network
 
 import pytest
 
-from httpmini.server.core.connection import Refusal
-from httpmini.server.limits.admission import AddressRules, Admission, Overflow, Slot
-from httpmini.server.limits.slots import SharedSlots
+from httpmini.server.limits.address_rules import AddressRules
+from httpmini.server.limits.admission import Admission, Overflow, Refusal, Slot
+from httpmini.server.limits.slots import Slots
 from tests.support.logs import log_into
 
 
@@ -18,7 +18,7 @@ def make(
     max_clients: int, overflow: Overflow = "queue", rules: AddressRules | None = None
 ) -> tuple[Admission, list[str]]:
     lines: list[str] = []
-    return Admission(max_clients, overflow, rules or AddressRules(), log_into(lines)), lines
+    return Admission(Slots(max_clients, log_into(lines)), overflow, rules or AddressRules()), lines
 
 
 def take(admission: Admission, count: int = 1) -> list[Slot]:
@@ -214,17 +214,16 @@ def test_when_there_is_likely_to_be_room() -> None:
 
 def test_an_earlier_crowd_is_another_matter() -> None:
     """Of two processes that share the places, each of which has seen another part of it."""
-    shared = SharedSlots(2, 1)
-    one, other = (Admission(2, "refuse", AddressRules(), log_into([]), shared) for _ in range(2))
+    slots = Slots(2, log_into([]))
+    one, other = Admission(slots, "refuse"), Admission(slots, "refuse")
     for slot in take(one, 2):
         slot.release()
     time.sleep(0.3)  # what must not be taken for a wait
     begun = time.monotonic()
-    slots = take(other, 2)
-    slots.pop().release()
-    slots += take(other)
+    taken = take(other, 2)
+    taken.pop().release()
+    taken += take(other)
     for admission in (one, other):
         assert admission.retry_s("127.0.0.1", Refusal.BUSY) <= time.monotonic() - begun
-    for slot in slots:
+    for slot in taken:
         slot.release()
-    shared.close()

@@ -9,7 +9,10 @@ from msgspec.structs import replace
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Request, Response
-from httpmini.server.core.connection import Interest, Refusal
+from httpmini.server.core.connection import Interest
+from httpmini.server.http.heads import HeadReader
+from httpmini.server.http.virtual_hosts import VirtualHosts
+from httpmini.server.limits.admission import Refusal
 from tests.support.answers import check
 from tests.support.sans_io import PEER, Conversation, answers_to
 from tests.support.wire import mask_date
@@ -159,7 +162,10 @@ class _Broken:
 
 def test_a_fault_is_answered_even_when_no_page_can_be_drawn(site: Path) -> None:
     conversation = Conversation(site)
-    conversation.service = replace(conversation.service, site=_Broken())
+    generation = conversation.service.generation
+    hosts = VirtualHosts(replace(generation.hosts.default, site=_Broken()))
+    heads = HeadReader(generation.head_limits, hosts)
+    conversation.service.generation = replace(generation, hosts=hosts, heads=heads)
     conversation.connection = conversation.service.connect(PEER, 0.0)
     conversation.hear(b"GET /ten.txt HTTP/1.0\r\n\r\n")
     assert conversation.said.startswith(b"HTTP/1.0 500 ")

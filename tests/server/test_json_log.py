@@ -11,13 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from httpmini.daemon.logs import make_access_log
 from httpmini.protocol.message import Headers, Request, Response
-from httpmini.server.core.connection import Peer
-from httpmini.server.logs.access import Exchange
+from httpmini.server.listeners.peer import Peer
 from httpmini.server.logs.file import MAX_LINE_BYTES
+from httpmini.server.logs.json_lines import JsonLog
 from tests.conftest import StartServer
-from tests.server.test_access_log import refusal
+from tests.server.test_access_log import Exchange, refusal
 from tests.support.wire import connect, converse, read_answer
 
 KEEP = b'GET /ten.txt?x HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\nReferer: http://h/\r\nUser-Agent: a"b\r\n\r\n'
@@ -26,7 +25,7 @@ TEXT = st.text(st.characters(max_codepoint=0xFF))
 
 def write(exchange: Exchange) -> str:
     lines: list[str] = []
-    make_access_log("json", "select", lines.append).add(exchange)
+    exchange.write_to(JsonLog("select", lines.append, lambda: 0.0, lambda: exchange.wall))
     return lines[0]
 
 
@@ -42,7 +41,7 @@ def test_a_line_is_json_on_one_line_in_one_write(line: str, field: str) -> None:
     fields = Headers((("Referer", field), ("User-Agent", field)))
     response = refusal("credentials-malformed", 16_384, field)
     peer = Peer("fe80:1111:2222:3333:4444:5555:6666:7777%interface-name0", 65535, 10**12)
-    written = write(Exchange(peer, line, Request("GET", "/", headers=fields, line=line), response, 10**18, 0, 1e10))
+    written = write(Exchange(peer, line, Request("GET", "/", headers=fields, line=line), response, 10**18, 1e10))
     assert len(written.encode()) + 1 <= MAX_LINE_BYTES
     assert written.isascii()
     assert written.isprintable()
@@ -55,7 +54,7 @@ def test_a_line_is_json_on_one_line_in_one_write(line: str, field: str) -> None:
 
 
 def test_what_was_not_said_is_left_out() -> None:
-    found = json.loads(write(Exchange(Peer("::1", 7, 3), "GET /", None, Response(200), 5, 0.0, 1709210096.0625)))
+    found = json.loads(write(Exchange(Peer("::1", 7, 3), "GET /", None, Response(200), 5, 1709210096.0625)))
     names = {"time", "client", "port", "connection", "process", "mode", "duration", "request", "status", "bytes"}
     assert found.keys() == names
     assert found["time"] == "2024-02-29T12:34:56.062Z"

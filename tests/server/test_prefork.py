@@ -16,8 +16,8 @@ from httpmini.server.core.processes import ChildProcesses
 from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
-from httpmini.server.limits.admission import AddressRules, Admission
-from httpmini.server.limits.slots import SharedSlots
+from httpmini.server.limits.admission import Admission
+from httpmini.server.limits.slots import Slots
 from httpmini.server.modes.prefork import Prefork
 from tests.conftest import StartServer
 from tests.support.logs import log_into
@@ -67,7 +67,9 @@ def test_the_slots_of_a_dead_worker_are_given_back(start: StartServer, site: Pat
 
 
 def test_slots_are_exact_over_processes() -> None:
-    slots = SharedSlots(5, 3)
+    slots = Slots(5, log_into([]))
+    slots.share()
+    assert [slots.new_process() for _ in range(2)] == [1, 2]
     taken = [slots.take() for _ in range(6)]
     assert (taken, slots.active) == ([True] * 5 + [False], 5)
     pid = os.fork()
@@ -92,9 +94,9 @@ class _Nothing:
         """There is nothing to load."""
 
 
-class _NotForTheLast(SharedSlots):
+class _NotForTheLast(Slots):
     def belong_to(self, process: int) -> None:
-        if process == WORKERS - 1:
+        if process == WORKERS:
             raise RuntimeError("no memory")
         super().belong_to(process)
 
@@ -103,15 +105,16 @@ def test_a_worker_that_cannot_begin_stops_the_server_with_the_reason() -> None:
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     before = children.read_text()  # a browser's driver may be among them
     log = log_into([])
-    bell, slots = WakeUpPipe(), _NotForTheLast(5, WORKERS)
+    bell, slots = WakeUpPipe(), _NotForTheLast(5, log)
     shutdown, reactor = Shutdown(bell, 1.0), Reactor(log)
-    admission = Admission(5, "queue", AddressRules(), log, slots)
+    admission = Admission(slots)
     board = Scoreboard(Counters())
     service: Service = _Nothing()  # type: ignore[assignment]
     context = Context([], service, admission, shutdown, reactor, ChildProcesses(), log, board, WORKERS)
     with pytest.raises(CannotRun, match="worker 2 cannot begin: RuntimeError: no memory"):
-        Prefork(context)
+        Prefork(context).start()
     assert children.read_text() == before, "nobody is left behind"
+    slots.close()
     shutdown.close()
     reactor.close()
     bell.close()

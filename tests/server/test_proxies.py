@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from httpmini.server.http.forwarded import Opening, read_opening
+from httpmini.server.http.proxy_protocol import ProxyHeader, read_proxy_header
 from tests.conftest import StartServer
 from tests.support.wire import connect, read_all, read_answer
 
@@ -170,7 +170,7 @@ def test_what_is_no_header_ends_the_connection(start: StartServer, root: Path, m
 def test_whatever_comes_is_a_header_or_not(data: bytes, beginning: bytes) -> None:
     """Read, refused or waited for, but never longer than what is here."""
     try:
-        opening = read_opening(beginning + data)
+        opening = read_proxy_header(beginning + data)
     except ValueError:
         return
     assert opening is None or 0 < opening.length <= len(beginning + data)
@@ -179,7 +179,7 @@ def test_whatever_comes_is_a_header_or_not(data: bytes, beginning: bytes) -> Non
 @pytest.mark.parametrize("opening", [opening for opening, _ in OPENINGS.values()], ids=list(OPENINGS))
 def test_a_header_is_waited_for(opening: bytes) -> None:
     for length in range(len(opening)):
-        assert read_opening(opening[:length]) is None
-    found = read_opening(opening + b"GET /")
-    assert isinstance(found, Opening)
+        assert read_proxy_header(opening[:length]) is None
+    found = read_proxy_header(opening + b"GET /")
+    assert isinstance(found, ProxyHeader)
     assert found.length == len(opening)

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from httpmini.protocol.body import FileSlice
-from httpmini.server.core.connection import Connection, Interest, Peer, Timeouts
+from httpmini.server.core.connection import Connection, Interest, Timeouts
 from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.transfer import Client, advance, expire
+from httpmini.server.core.turn import next_turn
+from httpmini.server.listeners.peer import Peer
 from tests.support.logs import log_into
 
-PATIENCE = Timeouts(idle_s=60.0, send_stall_s=60.0, linger_s=1.0, linger_bytes=1000)
+TIMEOUTS = Timeouts(idle_s=60.0, send_stall_s=60.0, linger_s=1.0, linger_bytes=1000)
 
 
 class _Faulty(Connection):
@@ -35,7 +37,7 @@ def test_a_fault_ends_one_client() -> None:
         ours.setblocking(False)
         peer.settimeout(20)
         theirs.append(peer)
-        reactor.add(Client(ours.detach(), Peer("", 0), make(PATIENCE, 0.0), None), 0.0)
+        reactor.add(Client(ours.detach(), Peer("", 0), make(TIMEOUTS, 0.0), None), 0.0, next_turn())
     for peer in theirs:
         peer.sendall(b"hello")
     reactor.turn()
@@ -52,13 +54,13 @@ def test_a_fault_ends_one_client() -> None:
 
 
 @pytest.mark.parametrize("arrived", [b"in time", b""])
-def test_who_spoke_in_time_is_not_given_up(arrived: bytes) -> None:
+def test_a_client_that_sent_in_time_is_not_given_up(arrived: bytes) -> None:
     """A new process, or a busy machine, may look at a client for the first time when its deadline has passed."""
     ours, peer = socket.socketpair()
     ours.setblocking(False)
-    client = Client(ours.detach(), Peer("", 0), _Echo(PATIENCE, 0.0), None)
+    client = Client(ours.detach(), Peer("", 0), _Echo(TIMEOUTS, 0.0), None)
     peer.sendall(arrived)
-    expire(client, 100.0)
+    expire(client, 100.0, next_turn())
     assert (client.connection.interest is Interest.CLOSED) == (not arrived)
     client.close()
     peer.settimeout(20)
@@ -74,13 +76,13 @@ def test_segments_are_held_back_until_a_file_is_out(tmp_path: Path) -> None:
         peer = socket.create_connection(listener.getsockname())
         ours, _ = listener.accept()
         ours.setblocking(False)
-        client = Client(ours.detach(), Peer("", 0), _Echo(PATIENCE, 0.0), None)
+        client = Client(ours.detach(), Peer("", 0), _Echo(TIMEOUTS, 0.0), None)
         client.connection.send(b"head", FileSlice(file.fileno(), 0, 2**24), now=0.0)
-        advance(client, 0.0)
+        advance(client, 0.0, next_turn())
         assert client.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK) == 1
         received = 0
         while received < 4 + 2**24:
-            advance(client, 0.0)
+            advance(client, 0.0, next_turn())
             received += len(peer.recv(2**20))
         assert not client.connection.output
         assert client.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CORK) == 0

@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 import pytest
 
 from httpmini import config
-from httpmini.daemon.build import make_site
+from httpmini.daemon.build_site import build_site
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.site.listing import FORMS, JSON, PAGE
@@ -60,7 +60,7 @@ def _respond(root: Path, target: str, **settings: object) -> Response:
     lines = [f"{name} = {config.toml(value)}" for name, value in settings.items()]
     file = root.parent / "listing-test.toml"
     file.write_text("[site]\n" + "\n".join(lines))
-    return make_site(config.load(str(file), config.Flags(root=str(root)))).respond(Request("GET", target))
+    return build_site(config.load(str(file), config.Flags(root=str(root)))).respond(Request("GET", target))
 
 
 def _page(response: Response) -> bytes:

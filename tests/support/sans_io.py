@@ -8,9 +8,12 @@ from functools import cache
 from pathlib import Path
 
 from httpmini import config
-from httpmini.daemon.build import make_service, make_site
+from httpmini.daemon.build_http import build_http
+from httpmini.daemon.build_site import build_site
 from httpmini.protocol.body import FileSlice
-from httpmini.server.core.connection import Connection, Interest, Peer
+from httpmini.server.core.connection import Connection, Interest
+from httpmini.server.http.service import HttpService
+from httpmini.server.listeners.peer import Peer
 from httpmini.site.respond import Site
 from tests.support.logs import log_into
 
@@ -20,7 +23,7 @@ PEER = Peer("192.0.2.1", 4711)
 @cache
 def _load(root: Path) -> tuple[config.Config, Site]:
     settings = config.load(None, config.Flags(root=str(root)))
-    return settings, make_site(settings)
+    return settings, build_site(settings)
 
 
 class Conversation:
@@ -30,7 +33,8 @@ class Conversation:
         self.log: list[str] = []
         self.errors: list[str] = []
         settings, site = _load(root)
-        self.service = make_service(settings, site, self.log.append, log_into(self.errors))
+        generation = build_http(settings, [site], lambda _place: self.log.append, log_into(self.errors))
+        self.service = HttpService(generation)
         self.limits = settings.limits
         self.connection: Connection = self.service.connect(PEER, now)
         self.said = b""

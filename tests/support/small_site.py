@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from httpmini import config
-from httpmini.daemon.build import make_site
+from httpmini.daemon.build_site import build_site
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.site.respond import Site
@@ -37,7 +37,7 @@ def load_site(root: Path, toml: str) -> Site:
     """The site that ``toml`` describes, with ``root``; the file lies beside the root."""
     file = root.parent / "httpmini.toml"
     file.write_text(toml)
-    return make_site(config.load(str(file), config.Flags(root=str(root))))
+    return build_site(config.load(str(file), config.Flags(root=str(root))))
 
 
 def ask(site: Site, target: str, *fields: tuple[str, str], method: str = "GET") -> Answer:

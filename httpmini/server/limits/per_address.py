@@ -36,12 +36,10 @@ class _Rows:
 
     Args:
         width: how many numbers an address has.
-        is_free: whether a row with these numbers says no more than an empty one.
     """
 
-    def __init__(self, width: int, is_free: Callable[[memoryview[float]], bool]) -> None:
+    def __init__(self, width: int) -> None:
         self.lock = SharedLock()
-        self._is_free = is_free
         self._width = width
         self._secret = os.urandom(8)  # so that nobody can choose addresses that share a row
         self._keys = memoryview(mmap.mmap(-1, 8 * ROWS)).cast("Q")  # untouched pages cost nothing
@@ -50,15 +48,20 @@ class _Rows:
     def __getitem__(self, row: int) -> memoryview[float]:
         return self._numbers[row * self._width : (row + 1) * self._width]
 
-    def find(self, host: str) -> int | None:
-        """Return the row of ``host``, perhaps a new one with zeros; None when there is no room for it."""
+    def find(self, host: str, is_free: Callable[[memoryview[float]], bool]) -> int | None:
+        """Return the row of ``host``, perhaps a new one with zeros; None when there is no room for it.
+
+        Args:
+            host: an address.
+            is_free: whether a row with these numbers says no more than an empty one, and may be used again.
+        """
         key = _key_of(host)
         first = hash((key, self._secret)) % ROWS
         free = None
         for row in ((first + step) % ROWS for step in range(PROBES)):
             if self._keys[row] == key:
                 return row
-            if free is None and self._is_free(self[row]):
+            if free is None and is_free(self[row]):
                 free = row
         if free is not None:
             self._keys[free] = key
@@ -71,6 +74,10 @@ class _Rows:
 _CLIENTS, _MEAN_S, _LEFT = range(3)  # the numbers of a row
 
 
+def _has_no_clients(numbers: memoryview[float]) -> bool:
+    return not numbers[_CLIENTS]
+
+
 class AddressSlots:
     """How many clients each address has at this moment.
 
@@ -79,7 +86,7 @@ class AddressSlots:
     """
 
     def __init__(self) -> None:
-        self._rows = _Rows(3, lambda numbers: not numbers[_CLIENTS])
+        self._rows = _Rows(3)
         self._ledgers = memoryview(mmap.mmap(-1, 4 * ROWS * MAX_PROCESSES)).cast("I")
         self._own = 0
 
@@ -90,7 +97,7 @@ class AddressSlots:
     def take(self, host: str, limit: int) -> int | None:
         """Take a slot for ``host``; return its row, or None when the address has ``limit`` already."""
         with self._rows.lock:
-            row = self._rows.find(host)
+            row = self._rows.find(host, _has_no_clients)
             if row is None:
                 return NOT_COUNTED
             numbers = self._rows[row]
@@ -114,7 +121,7 @@ class AddressSlots:
     def retry_s(self, host: str, limit: int) -> float:
         """Estimate in how many seconds one of the ``limit`` slots of ``host`` will be free: its clients' mean stay."""
         with self._rows.lock:
-            row = self._rows.find(host)
+            row = self._rows.find(host, _has_no_clients)
             return 0.0 if row is None else self._rows[row][_MEAN_S] / max(1, limit)
 
     def give_back(self, process: int) -> None:
@@ -133,17 +140,16 @@ class AddressRates:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._burst_s = 0.0
-        self._rows = _Rows(1, lambda numbers: numbers[0] <= now() - self._burst_s)  # a bucket that is full again
+        self._rows = _Rows(1)
 
     def take(self, host: str, bucket: TokenBucket) -> float:
         """Return 0 when ``host`` may make a request now, else in how many seconds; a refused request costs nothing."""
-        self._burst_s = bucket.burst_s
         with self._rows.lock:
-            row = self._rows.find(host)
+            now = self._now()
+            row = self._rows.find(host, lambda numbers: numbers[0] <= now - bucket.burst_s)  # it is full again
             if row is None:
                 return 0.0
-            numbers, now = self._rows[row], self._now()
+            numbers = self._rows[row]
             paid_until = bucket.reserve(numbers[0], 1, now)
             if paid_until > now:
                 return paid_until - now

@@ -183,6 +183,7 @@ class Slots:
         if self._semaphore is not None:
             os.close(self._semaphore)
             self._semaphore = None
+            del self._shared_lock
 
     def _free(self, count: int) -> None:
         """Pay the debt with ``count`` slots; those that are left are free."""

@@ -13,7 +13,7 @@ import pytest
 from httpmini.site.freshness import SETTLED_S, PathStamp, PathStamps
 
 NAMES = (b"sub", b"page.html")
-MOMENTS = itertools.count()
+TURNS = itertools.count(1)
 LATER = time.time() + 3600  # a clock for which everything was written long ago
 
 
@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
 
 def look(root: Path, names: tuple[bytes, ...] = NAMES, missing: tuple[bytes, ...] = ()) -> PathStamp | None:
     status = os.stat(os.path.join(os.fsencode(root), *names))
-    return PathStamps(os.fsencode(root)).vouch(names, status, LATER, missing)
+    return PathStamps(os.fsencode(root)).stamp(names, status, LATER, missing)
 
 
 def rewrite_in_secret(page: Path) -> None:
@@ -136,20 +136,20 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 def test_every_change_is_seen(root: Path, change: Callable[[Path], object]) -> None:
     witness = look(root)
     assert witness is not None
-    assert witness(next(MOMENTS))
+    assert witness(next(TURNS))
     (root / "sub" / "beside.html").write_bytes(b"nobody asked for this one")
-    assert witness(next(MOMENTS)), "what does not matter changes nothing"
+    assert witness(next(TURNS)), "what does not matter changes nothing"
     change(root / "sub" / "page.html")
-    assert not witness(next(MOMENTS))
+    assert not witness(next(TURNS))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_another_owner_is_seen(root: Path) -> None:
     witness = look(root)
     assert witness is not None
-    assert witness(next(MOMENTS))
+    assert witness(next(TURNS))
     os.chown(root / "sub" / "page.html", 1, 1)
-    assert not witness(next(MOMENTS))
+    assert not witness(next(TURNS))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
@@ -160,20 +160,20 @@ def test_every_folder_on_the_way_counts(root: Path, depth: int) -> None:
     (root / "sub" / "b" / "c" / "page.html").write_bytes(b"deep")
     witness = look(root, names)
     assert witness is not None
-    assert witness(next(MOMENTS))
+    assert witness(next(TURNS))
     folder = root.joinpath(*map(os.fsdecode, names[:depth]))
     os.rename(folder, root / "elsewhere")
     folder.symlink_to(root / "elsewhere")
-    assert not witness(next(MOMENTS))
+    assert not witness(next(TURNS))
 
 
 def test_a_file_of_the_root_itself(root: Path) -> None:
     (root / "page.html").write_bytes(b"0123456789")
     witness = look(root, (b"page.html",), missing=(b"index.html",))
     assert witness is not None
-    assert witness(next(MOMENTS))
+    assert witness(next(TURNS))
     (root / "index.html").write_bytes(b"")
-    assert not witness(next(MOMENTS))
+    assert not witness(next(TURNS))
 
 
 @pytest.mark.parametrize(
@@ -183,15 +183,15 @@ def test_a_file_of_the_root_itself(root: Path) -> None:
 def test_nobody_vouches_for_what_cannot_be_looked_at(root: Path, names: tuple[bytes, ...]) -> None:
     """Names and paths that the kernel finds too long, or that are not there."""
     status = os.stat(root / "sub" / "page.html")
-    assert PathStamps(os.fsencode(root)).vouch(names, status, LATER) is None
+    assert PathStamps(os.fsencode(root)).stamp(names, status, LATER) is None
 
 
 def test_a_name_that_comes_first(root: Path) -> None:
     witness = look(root, missing=(b"index.html",))
     assert witness is not None
-    assert witness(next(MOMENTS))
+    assert witness(next(TURNS))
     (root / "sub" / "index.html").symlink_to("nowhere")
-    assert not witness(next(MOMENTS))
+    assert not witness(next(TURNS))
 
 
 @pytest.mark.parametrize("names", [(b"link", b"page.html"), (b"sub", b"link.html")])
@@ -204,49 +204,49 @@ def test_nobody_vouches_for_a_path_through_a_symlink(root: Path, names: tuple[by
 def test_nobody_vouches_for_what_was_written_just_now(root: Path) -> None:
     status = os.stat(root / "sub" / "page.html")
     for age, vouched in ((0.0, False), (SETTLED_S - 0.01, False), (SETTLED_S + 0.01, True)):
-        assert (PathStamps(os.fsencode(root)).vouch(NAMES, status, status.st_ctime + age) is not None) == vouched
+        assert (PathStamps(os.fsencode(root)).stamp(NAMES, status, status.st_ctime + age) is not None) == vouched
 
 
 def test_nobody_vouches_for_another_file_than_was_opened(root: Path) -> None:
     status = os.stat(root / "sub" / "page.html")
     replace_file(root / "sub" / "page.html")
-    assert PathStamps(os.fsencode(root)).vouch(NAMES, status, LATER) is None
+    assert PathStamps(os.fsencode(root)).stamp(NAMES, status, LATER) is None
 
 
-def test_one_look_at_a_folder_is_enough_for_all_who_ask_at_the_same_moment(root: Path) -> None:
+def test_one_look_at_a_folder_is_enough_for_all_in_one_turn(root: Path) -> None:
     stamps = PathStamps(os.fsencode(root))
     (root / "sub" / "other.html").write_bytes(b"9876543210")
     pages = [root / "sub" / "page.html", root / "sub" / "other.html"]
-    first, second = (stamps.vouch((b"sub", os.fsencode(page.name)), os.stat(page), LATER) for page in pages)
+    first, second = (stamps.stamp((b"sub", os.fsencode(page.name)), os.stat(page), LATER) for page in pages)
     assert first is not None
     assert second is not None
-    assert first(1.0)
+    assert first(1)
     folder_becomes_a_link(pages[0])
-    assert second(1.0), "the folder has been looked at"
-    assert not second(2.0)
-    assert not first(2.0)
+    assert second(1), "the folder has been looked at"
+    assert not second(2)
+    assert not first(2)
 
 
-def test_a_folder_that_was_replaced_has_new_witnesses(root: Path) -> None:
+def test_a_folder_that_was_replaced_has_a_new_stamp(root: Path) -> None:
     stamps = PathStamps(os.fsencode(root))
     page = root / "sub" / "page.html"
-    old = stamps.vouch(NAMES, os.stat(page), LATER)
+    old = stamps.stamp(NAMES, os.stat(page), LATER)
     assert old is not None
     replace_folder(page)
-    new = stamps.vouch(NAMES, os.stat(page), LATER + 1)
+    new = stamps.stamp(NAMES, os.stat(page), LATER + 1)
     assert new is not None
-    assert new(1.0)
-    assert not old(1.0)
+    assert new(1)
+    assert not old(1)
 
 
 def test_few_folders_are_remembered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("httpmini.site.freshness._MOST_FOLDERS", 3)
+    monkeypatch.setattr("httpmini.site.freshness._MAX_FOLDERS", 3)
     stamps = PathStamps(os.fsencode(root))
     found = []
     for number in range(10):
         page = root / f"folder{number}" / "page.html"
         page.parent.mkdir()
         page.write_bytes(b"x")
-        found.append(stamps.vouch((os.fsencode(page.parent.name), b"page.html"), os.stat(page), LATER))
+        found.append(stamps.stamp((os.fsencode(page.parent.name), b"page.html"), os.stat(page), LATER))
         assert len(stamps._folders) <= 3
-    assert all(witness is not None and witness(1.0) for witness in found), "what is forgotten can still be looked at"
+    assert all(stamp is not None and stamp(1) for stamp in found), "what is forgotten can still be looked at"
