@@ -18,7 +18,7 @@ from types import TracebackType
 
 from httpmini.client.decode import ACCEPTED
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.response import Response
+from httpmini.client.response import REDIRECTS, Response
 from httpmini.client.retry import SAFE_METHODS, is_passing, pause_before
 from httpmini.client.transport.connect import Routing, dial
 from httpmini.client.transport.exchange import Trace, Wire
@@ -29,7 +29,6 @@ from httpmini.protocol.grammar import BAD_TARGET_OCTET, TOKEN
 from httpmini.protocol.writer import request_head
 from httpmini.version import __version__
 
-_REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_IDLE = 8  # connections kept for one origin
 _OURS = (("User-Agent", f"httpmini/{__version__}"), ("Accept", "*/*"), ("Connection", "keep-alive"))
 # What is meant for one server only (RFC 9110 §15.4).
@@ -176,7 +175,7 @@ class Client:
         Raises:
             BadRedirect: to where we do not follow, too often, or in a circle.
         """
-        followed = self._follow and response.status in _REDIRECTS and request.method in ("GET", "HEAD")
+        followed = self._follow and response.status in REDIRECTS and request.method in ("GET", "HEAD")
         location = response.location if followed else None
         if location is None:
             return None

@@ -14,9 +14,13 @@ from httpmini.client.transport.exchange import Wire
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import Url
 from httpmini.errors import BadRedirect, BadStatus, FetchError, TooLarge
+from httpmini.files import new_file, write_all
 from httpmini.protocol.framing import Data
 from httpmini.protocol.message import Headers
 from httpmini.protocol.reader import ResponseHead, parse_content_length
+
+REDIRECTS = (301, 302, 303, 307, 308)
+"""The statuses whose Location is followed (RFC 9110 §15.4)."""
 
 _DRAIN_BYTES = 64 * 1024  # a new connection costs less than to read more than this
 _DRAIN_S = 1.0
@@ -164,27 +168,14 @@ class Response:
             OSError: the file cannot be written.
             Truncated, BrokenResponse, TimedOut, TooLarge: see ``errors.py``; then there is no file.
         """
-        folder, name = os.path.split(os.path.realpath(path))
-        short = os.fsdecode(os.fsencode(name)[:200])  # in bytes: file systems count these
-        part = os.path.join(folder, f".{short}.{os.getpid()}.part")
         size = 0
         try:
-            fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        except OSError:
-            self.close()
-            raise
-        try:
-            with open(fd, "wb", buffering=0) as file:
+            with new_file(os.path.realpath(os.fsdecode(path))) as fd:
                 for piece in self.views():
                     size += len(piece)
-                    view = memoryview(piece)
-                    while view:
-                        view = view[file.write(view) :]
-            os.replace(part, os.path.join(folder, name))
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(part)
-            raise
+                    write_all(fd, piece)
+        finally:
+            self.close()
         return size
 
     def raise_for_status(self) -> Response:

@@ -23,6 +23,8 @@ from errno import EINVAL
 import bcrypt
 import msgspec
 
+from httpmini.files import new_file, write_all
+
 # $2b$10$ and 53 characters of salt and hash; htpasswd -B writes 2y.
 # 16 bytes of salt are 21 characters and a third, so that the 22nd can be one of four.
 _HASH = re.compile(rb"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
@@ -181,19 +183,10 @@ def set_password(path: str, name: str, password: str, cost: int = DEFAULT_COST) 
         before = os.stat(path)
         _, lines = _read_lines(path)
     kept = [old for old in lines if old.strip().partition(b":")[0] != user]
-    part = f"{path}.{secrets.token_hex(4)}.part"
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(fd, "wb") as new:
-            new.write(b"\n".join([*kept, line, b""]))
-            new.flush()
-            os.fsync(fd)
-            if before:
-                _give_to(fd, before)
-        os.replace(part, path)
-    except OSError:
-        os.unlink(part)
-        raise
+    with new_file(path, mode=0o600, sync=True) as fd:
+        write_all(fd, b"\n".join([*kept, line, b""]))
+        if before:
+            _give_to(fd, before)
 
 
 def _give_to(fd: int, before: os.stat_result) -> None:

@@ -17,9 +17,10 @@ import pytest
 
 from httpmini.client.client import Client
 from httpmini.client.download.download import download
-from httpmini.client.download.part import Part, Plan, Segment, move_to_free_name
+from httpmini.client.download.part import Part, Plan, Segment
 from httpmini.client.options import Retries, Timeouts
 from httpmini.errors import CannotRun, Corrupt, NotConnected
+from httpmini.files import move_to_free_name
 from httpmini.protocol.dates import format_date
 from tests.support.progress import EndAfter
 from tests.support.wire import WAIT_S

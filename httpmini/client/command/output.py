@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from httpmini.client.download.part import move_to_free_name
+from httpmini import files
 from httpmini.errors import CannotRun, visible
 from httpmini.protocol.framing import Data
 
@@ -156,7 +156,7 @@ def special_file(path: str) -> Iterator[Write]:
     """
     try:
         with open(path, "wb", buffering=0) as file:
-            yield lambda data: _write_file(file.fileno(), data)
+            yield lambda data: files.write_all(file.fileno(), data)
     except OSError as error:
         raise explain(error, path) from error
 
@@ -172,25 +172,8 @@ def new_file(path: str, overwrite: bool) -> Iterator[Write]:
     Raises:
         CannotRun: it cannot be written, or its name is taken.
     """
-    folder, name = os.path.split(path)
-    part = os.path.join(folder, f".{name[:50]}.{os.getpid()}.part")
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            yield lambda data: _write_file(fd, data)
-            if overwrite:
-                os.replace(part, path)
-            else:
-                move_to_free_name(part, path)
-        finally:
-            os.close(fd)
-            with suppress(FileNotFoundError):
-                os.unlink(part)
+        with files.new_file(path, overwrite=overwrite) as fd:
+            yield lambda data: files.write_all(fd, data)
     except OSError as error:
         raise explain(error, path) from error
-
-
-def _write_file(fd: int, data: Data) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -8,7 +8,6 @@ that costs none.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -20,6 +19,7 @@ from threading import Lock
 from typing import Any
 
 from httpmini.errors import CannotRun
+from httpmini.files import move_to_free_name, new_file, write_all
 from httpmini.protocol.framing import Data
 
 _READ_BYTES = 1024 * 1024
@@ -178,15 +178,9 @@ class Part:
                 self._check(segment, segment.done)
             text = json.dumps(asdict(plan))
             try:
-                with suppress(FileNotFoundError):
-                    os.unlink(self._new_path)  # of a process that was killed, or a symlink to somebody's file
-                fd = os.open(self._new_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-                with open(fd, "w", encoding="utf-8") as file:
-                    file.write(text)
-                os.replace(self._new_path, self._plan_path)
+                with new_file(self._plan_path, name=self._new_path) as fd:
+                    write_all(fd, text.encode())
             except OSError as error:
-                with suppress(OSError):
-                    os.unlink(self._new_path)
                 raise CannotRun(f"cannot write {self._plan_path}: {error.strerror}") from error
 
     def begin_anew(self) -> None:
@@ -248,24 +242,6 @@ class Part:
                 return
             crc32, checked = zlib.crc32(data, segment.crc32), segment.checked + len(data)
             segment.crc32, segment.checked = crc32, checked  # both or, with Ctrl-C just here, neither
-
-
-def move_to_free_name(source: str, path: str) -> None:
-    """Move a file to a name that nothing has, not even a dangling symlink.
-
-    Raises:
-        FileExistsError: something has it.
-        OSError: it cannot be moved.
-    """
-    try:
-        os.link(source, path, follow_symlinks=False)
-        os.unlink(source)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
-            raise
-        # A file system without links (FAT): the name is taken first, then what took it is replaced.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
-        os.replace(source, path)
 
 
 def _makes_sense(plan: Plan) -> bool:
