@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from httpmini.client.client import Client
 from httpmini.client.command.arguments import ClientOptions, make_client
 from httpmini.client.command.output import OutputClosed, StandardOutput, say, trace_to
-from httpmini.client.mirror.mirror import Mirrored, mirror
+from httpmini.client.mirror.mirror import mirror
+from httpmini.client.mirror.report import Mirrored
 from httpmini.client.url import parse_url
 from httpmini.errors import FetchError, HttpminiError, visible
 
