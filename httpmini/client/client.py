@@ -20,8 +20,9 @@ from httpmini.client.decode import ACCEPTED
 from httpmini.client.options import Limits, Retries, Timeouts
 from httpmini.client.response import REDIRECTS, Response
 from httpmini.client.retry import SAFE_METHODS, is_passing, pause_before
-from httpmini.client.transport.connect import Routing, dial
+from httpmini.client.transport.connect import dial
 from httpmini.client.transport.exchange import Trace, Wire
+from httpmini.client.transport.routing import Routing
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import Url, join, parse_url
 from httpmini.errors import BadRedirect, BadUrl, FetchError, NotConnected, Truncated

@@ -22,8 +22,8 @@ import pytest
 
 import httpmini
 from httpmini.client.response import Response
-from httpmini.client.transport.connect import Routing
 from httpmini.client.transport.exchange import MAX_INTERIM
+from httpmini.client.transport.routing import Routing
 from httpmini.client.url import parse_url
 from httpmini.errors import (
     BadRedirect,

@@ -21,8 +21,9 @@ from typing import Literal
 import pytest
 
 from httpmini.client.options import Timeouts
-from httpmini.client.transport.connect import Line, Routing, dial, parse_override
-from httpmini.client.transport.proxy import TrustedProxies
+from httpmini.client.transport.connect import Line, dial
+from httpmini.client.transport.proxy import ProxySettings
+from httpmini.client.transport.routing import Routing, parse_override
 from httpmini.client.transport.timings import Deadline, Timings
 from httpmini.client.url import Url, parse_url
 from httpmini.errors import NotConnected, NotResolved, TimedOut, TlsFailed, UsageError
@@ -155,7 +156,7 @@ NO_ADDRESS: dict[str, tuple[str, Routing, str]] = {
     "overridden by a name": (
         f"http://{NAME}/",
         towards(80, "localhost"),
-        "taken for localhost, which is not an address",
+        "overridden with localhost, which is not an address",
     ),
     "overridden by something else": (f"http://{NAME}/", towards(80, "127.1"), "which is not an address"),
     "overridden by an address and more": (f"http://{NAME}/", towards(80, "127.0.0.1\0"), "which is not an address"),
@@ -180,7 +181,8 @@ def test_an_override_is_for_its_port_only() -> None:
 # A real resolver in a network of its own, whose one name server is in the same process: it knows a few names.
 RESOLVER = """
 import fcntl, json, socket, struct, threading
-from httpmini.client.transport.connect import Routing, dial
+from httpmini.client.transport.connect import dial
+from httpmini.client.transport.routing import Routing
 from httpmini.client.options import Timeouts
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import parse_url
@@ -257,7 +259,7 @@ def test_names_are_looked_up_within_the_limit(tmp_path: Path) -> None:
         "both, 6": "connected to ::1",
         "only A": "connected to 127.0.0.1",
         "only AAAA": "connected to ::1",
-        "only AAAA, 4": "NotResolved: only28.test: No address associated with hostname (only IPv4 is asked for)",
+        "only AAAA, 4": "NotResolved: only28.test: No address associated with hostname (only IPv4 was requested)",
         "no such name": "NotResolved: missing.test: Name or service not known",
         "silence": "TimedOut: silent.test was not resolved within 0.3 s (the limit for: connect)",
         "silence, and a total limit": "TimedOut: silent.test was not resolved within 0.3 s (the limit for: total)",
@@ -350,7 +352,7 @@ def test_nobody_answers(phase: str) -> None:
         with pytest.raises(TimedOut) as caught:
             connect(f"http://{NAME}:{port}/", towards(port, "127.0.0.2", "::1", "127.0.0.1", "::1"), limits=soon(phase))
     assert (caught.value.phase, caught.value.limit_s) == (phase, SOON_S)
-    failures = f"127.0.0.2:{port}: Connection refused; [::1]:{port}: no answer; 127.0.0.1:{port}: no answer"
+    failures = f"127.0.0.2:{port}: Connection refused; [::1]:{port}: no reply; 127.0.0.1:{port}: no reply"
     assert str(caught.value) == (
         f"no connection to {NAME} port {port} ({failures}) within {SOON_S:g} s (the limit for: {phase})"
     )
@@ -397,7 +399,7 @@ def test_a_deadline_is_the_sooner_of_two() -> None:
     for connect_s, total_s, phase, limit_s in cases:
         deadline = Deadline.for_connecting(Timeouts(connect_s=connect_s, total_s=total_s), timings)
         assert (deadline.phase, deadline.limit_s) == (phase, limit_s)
-        assert 0 < deadline.left() <= limit_s
+        assert 0 < deadline.remaining() <= limit_s
 
 
 OVERRIDES = {
@@ -458,7 +460,7 @@ def listening_at(path: str, backlog: int = 8) -> Iterator[socket.socket]:
 @pytest.mark.parametrize("path", ["socket", "\0httpmini test"])
 def test_a_unix_socket_is_taken_for_every_host_and_beside_every_proxy(here: Path, path: str) -> None:
     timings = Timings()
-    routing = Routing(unix_socket=path, proxies=TrustedProxies("http://127.0.0.1:1/"))
+    routing = Routing(unix_socket=path, proxies=ProxySettings("http://127.0.0.1:1/"))
     with listening_at(path) as listener:
         line = connect("http://nowhere.invalid/", routing, timings)
         assert not line.via_proxy
@@ -474,7 +476,7 @@ def test_a_unix_socket_is_taken_for_every_host_and_beside_every_proxy(here: Path
         ("file", "cannot connect to the socket file: Connection refused"),
         ("folder/socket", "cannot connect to the socket folder/socket: No such file or directory"),
         ("a" * 200, "AF_UNIX path too long"),
-        ("file\0b", "there is a NUL in it"),
+        ("file\0b", "the path contains a NUL"),
     ],
 )
 def test_what_is_no_unix_socket(here: Path, path: str, said: str) -> None:
@@ -576,9 +578,9 @@ def test_certificates_that_are_refused(authority: Authority) -> None:
     cases: list[tuple[ssl.SSLContext, ssl.SSLContext | None, str]] = [
         (authority.server(NAME, begins=YESTERDAY * 2, ends=YESTERDAY), mine, "has expired (by this machine's clock"),
         (authority.server(NAME, begins=TOMORROW, ends=TOMORROW * 2), mine, "is not valid yet (by this machine's clock"),
-        (authority.server("other.test"), mine, f"is for other names than {NAME}"),
-        (authority.server(f"sub.{NAME}", "127.0.0.1"), mine, f"is for other names than {NAME}"),
-        (authority.server(NAME, self_signed=True), mine, "is self-signed, and not trusted here; SSL_CERT_FILE"),
+        (authority.server("other.test"), mine, f"is not for {NAME} but for other names"),
+        (authority.server(f"sub.{NAME}", "127.0.0.1"), mine, f"is not for {NAME} but for other names"),
+        (authority.server(NAME, self_signed=True), mine, "is self-signed and not trusted here; SSL_CERT_FILE"),
         (authority.server(NAME), system, "is signed by an authority that is not known here; SSL_CERT_FILE"),
         (authority.server(NAME, whole_chain=True), system, "is signed by an authority that is not trusted here"),
     ]
@@ -593,7 +595,7 @@ def test_certificates_that_are_refused(authority: Authority) -> None:
 
 def test_a_certificate_for_another_address(authority: Authority) -> None:
     server = secret(authority.server("127.0.0.2", "localhost"))
-    with serving(server, 1) as url, pytest.raises(TlsFailed, match=r"is for other addresses than 127\.0\.0\.1"):
+    with serving(server, 1) as url, pytest.raises(TlsFailed, match=r"is not for 127\.0\.0\.1 but for other addresses"):
         connect(f"https://127.0.0.1:{port_of(url)}/", Routing(tls=authority.client()))
 
 
@@ -601,9 +603,10 @@ def test_the_file_that_the_message_speaks_of(authority: Authority) -> None:
     """SSL_CERT_FILE makes the system's trust include this authority."""
     with serving(secret(authority.server("127.0.0.1")), 1) as url:
         program = (
-            "import sys; from httpmini.client.transport import connect, options, timings, url\n"
+            "import sys; from httpmini.client import options, url\n"
+            "from httpmini.client.transport import connect, routing, timings\n"
             "there = url.parse_url(sys.argv[1])\n"
-            "line = connect.dial(there, connect.Routing(), options.Timeouts(), timings.Timings())\n"
+            "line = connect.dial(there, routing.Routing(), options.Timeouts(), timings.Timings())\n"
             "with line.sock as sock: print(sock.recv(100).decode())"
         )
         done = subprocess.run(
@@ -639,16 +642,16 @@ def reset_after_hello(sock: socket.socket) -> None:
 
 
 NOT_TLS: dict[str, tuple[Converse, str]] = {
-    "HTTP": (say(b"HTTP/1.0 400 Bad Request\r\n\r\n"), "does not speak TLS; is it http:// that is meant?"),
+    "HTTP": (say(b"HTTP/1.0 400 Bad Request\r\n\r\n"), "does not speak TLS on this port; did you mean http://?"),
     "HTML": (say(b"<html><title>400</title></html>"), "does not speak TLS"),
     "SSH": (say(b"SSH-2.0-OpenSSH_9.2\r\n"), "does not speak TLS"),
     "a refusal": (say(b"\x15\x03\x03\x00\x02\x02\x28"), "the server refuses"),
-    "an old version": (say(b"\x15\x03\x01\x00\x02\x02\x46"), "no version of TLS that both sides speak"),
+    "an old version": (say(b"\x15\x03\x01\x00\x02\x02\x46"), "no version of TLS in common"),
     "an unknown name": (say(b"\x15\x03\x03\x00\x02\x02\x70"), "the server does not know the name 127.0.0.1"),
     "another alert": (say(b"\x15\x03\x03\x00\x02\x02\x50"), "tlsv1 alert internal error"),
-    "closed": (close_at_once, "ended the connection in the middle of the handshake"),
-    "half a record": (lambda sock: sock.sendall(b"\x16\x03\x03"), "the connection in the middle of the handshake"),
-    "reset": (reset_after_hello, "ended the connection in the middle of the handshake"),
+    "closed": (close_at_once, "closed the connection during the handshake"),
+    "half a record": (lambda sock: sock.sendall(b"\x16\x03\x03"), "the connection during the handshake"),
+    "reset": (reset_after_hello, "closed the connection during the handshake"),
 }
 
 
@@ -664,7 +667,7 @@ def test_no_version_in_common(authority: Authority) -> None:
     server, client = authority.server("127.0.0.1"), authority.client()
     server.minimum_version = ssl.TLSVersion.TLSv1_3
     client.maximum_version = ssl.TLSVersion.TLSv1_2
-    with serving(secret(server), 1) as url, pytest.raises(TlsFailed, match="no version of TLS that both sides speak"):
+    with serving(secret(server), 1) as url, pytest.raises(TlsFailed, match="no version of TLS in common"):
         connect(url.replace("http:", "https:"), Routing(tls=client))
 
 
@@ -699,7 +702,7 @@ def test_a_name_that_no_certificate_could_be_for(authority: Authority) -> None:
     with serving(wait_for_end, 1) as url:
         port = port_of(url)
         routing = Routing(overrides={(name, port): ("127.0.0.1",)}, tls=authority.client())
-        with pytest.raises(TlsFailed, match="is not a name that a certificate could be for"):
+        with pytest.raises(TlsFailed, match="is not a name that a certificate can be for"):
             connect(f"https://{name}:{port}/", routing)
 
 

@@ -27,7 +27,7 @@ from httpmini.client.mirror.mirror import mirror
 from httpmini.client.mirror.report import Mirrored
 from httpmini.client.mirror.tree import MAX_DEPTH, PART, STATE, Tree
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.transport.connect import Routing
+from httpmini.client.transport.routing import Routing
 from httpmini.client.url import parse_url
 from httpmini.errors import BadRedirect, BadStatus, BadUrl, CannotRun, FetchError, NotConnected, Truncated
 from httpmini.protocol.dates import format_date

@@ -16,8 +16,9 @@ import pytest
 
 from httpmini.client.client import Client
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.transport.connect import Line, Routing, dial
-from httpmini.client.transport.proxy import TrustedProxies, authorization
+from httpmini.client.transport.connect import Line, dial
+from httpmini.client.transport.proxy import ProxySettings, authorization
+from httpmini.client.transport.routing import Routing
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import parse_url
 from httpmini.errors import BadUrl, BrokenResponse, FetchError, NotConnected, NotResolved, NoTunnel, TimedOut, TlsFailed
@@ -55,14 +56,14 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], str, str]] = {  # the proxies for 
 
 @pytest.mark.parametrize(("environ", "http", "https"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 def test_environment(environ: dict[str, str], http: str, https: str) -> None:
-    proxies = TrustedProxies.from_environment(environ)
+    proxies = ProxySettings.from_environment(environ)
     found = [proxies.for_url(parse_url(f"{scheme}://example.org/x")) for scheme in ("http", "https")]
     assert ["" if url is None else url.text for url in found] == [http, https]
 
 
 def test_no_proxies() -> None:
-    assert TrustedProxies.none() == TrustedProxies() == TrustedProxies.from_environment({})
-    assert TrustedProxies.none().for_url(parse_url("http://example.org/")) is None
+    assert ProxySettings.none() == ProxySettings() == ProxySettings.from_environment({})
+    assert ProxySettings.none().for_url(parse_url("http://example.org/")) is None
 
 
 # no_proxy, and what it does and does not keep from the proxy
@@ -115,14 +116,14 @@ DIRECT: dict[str, tuple[list[str], list[str]]] = {
 
 @pytest.mark.parametrize(("rules", "direct", "proxied"), [(rules, *urls) for rules, urls in DIRECT.items()], ids=DIRECT)
 def test_no_proxy(rules: str, direct: list[str], proxied: list[str]) -> None:
-    proxies = TrustedProxies.from_environment({"all_proxy": ALL_PROXY, "no_proxy": rules})
+    proxies = ProxySettings.from_environment({"all_proxy": ALL_PROXY, "no_proxy": rules})
     found = {text: proxies.for_url(parse_url(text)) is None for text in (*direct, *proxied)}
     assert found == {**dict.fromkeys(direct, True), **dict.fromkeys(proxied, False)}
 
 
 BAD_PROXIES = {
     "socks5://p:1080": "the proxy for http URLs (http_proxy or all_proxy): SOCKS proxies are not supported",
-    "socks4a://p:1080": "SOCKS proxies are not supported; it has to be an http:// one",
+    "socks4a://p:1080": "SOCKS proxies are not supported, only http:// ones",
     "SOCKS5H://me:secret@p:1080": "SOCKS proxies are not supported",
     "https://p/": "https:// proxies are not supported",
     "ftp://p/": "ftp:// proxies are not supported",
@@ -136,7 +137,7 @@ BAD_PROXIES = {
 
 @pytest.mark.parametrize(("text", "said"), BAD_PROXIES.items())
 def test_what_is_no_proxy(text: str, said: str) -> None:
-    proxies = TrustedProxies(http=text, no_proxy=("direct.test",))
+    proxies = ProxySettings(http=text, no_proxy=("direct.test",))
     assert proxies.for_url(parse_url("http://direct.test/")) is None  # it is in nobody's way that does not need it
     assert proxies.for_url(parse_url("https://example.org/")) is None
     with pytest.raises(BadUrl) as caught:
@@ -177,7 +178,7 @@ def connect(url: str, proxy: str, **others: float | ssl.SSLContext | Limits | Ti
     assert limits is None or isinstance(limits, Limits)
     seconds = {name: value for name, value in others.items() if isinstance(value, float)}
     timeouts = Timeouts(**{"connect_s": WAIT_S, "silence_s": WAIT_S, **seconds})
-    routing = Routing(proxies=TrustedProxies(proxy, proxy), tls=context)
+    routing = Routing(proxies=ProxySettings(proxy, proxy), tls=context)
     return dial(parse_url(url), routing, timeouts, timings or Timings(), limits or Limits())
 
 
@@ -210,7 +211,7 @@ def test_plain_http_goes_to_the_proxy_which_is_told_the_whole_url() -> None:
 
 def test_what_is_kept_from_the_proxy_is_asked_directly() -> None:
     with serving(script([b"HTTP/1.0 200 OK\r\n\r\n"], End.CLOSE), 1) as url:
-        proxies = TrustedProxies("http://127.0.0.1:1/", no_proxy=("127.0.0.1",))
+        proxies = ProxySettings("http://127.0.0.1:1/", no_proxy=("127.0.0.1",))
         line = dial(parse_url(url), Routing(proxies=proxies), Timeouts(), Timings())
         assert not line.via_proxy
         with line.sock as sock:
@@ -330,7 +331,10 @@ def test_a_proxy_that_puts_itself_in_between(authority: Authority) -> None:
     with (
         serving(secret(authority.server("proxy.test")), 1) as server,
         serving(relaying(parse_url(server).port, [], ESTABLISHED), 1) as proxy,
-        pytest.raises(TlsFailed, match=r"no TLS with nowhere\.test:443: the certificate is for other names"),
+        pytest.raises(
+            TlsFailed,
+            match=r"no TLS with nowhere\.test:443: the certificate is not for nowhere\.test but for other names",
+        ),
     ):
         connect("https://nowhere.test/", proxy, tls=authority.client())
 
@@ -351,7 +355,7 @@ def test_tunnels_that_end_where_they_begin(authority: Authority) -> None:
     with serving(end, 60) as proxy:
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(60):
-            with pytest.raises((TlsFailed, NotConnected), match=r"ended the connection|broke the connection") as caught:
+            with pytest.raises((TlsFailed, NotConnected), match=r"closed the connection|broke the connection") as caught:
                 connect("https://nowhere.test/", proxy, tls=context)
             errors.append(caught)
         eventually(lambda: len(os.listdir("/proc/self/fd")) <= before, "the proxy has closed its last socket as well")
@@ -382,7 +386,7 @@ REFUSALS: dict[str, tuple[Converse, type[FetchError], str, str]] = {
         then_end(b"HTTP/1.0 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n"),
         NoTunnel,
         "",
-        "does not connect to nowhere.test:443: 403 Forbidden",
+        "refuses to connect to nowhere.test:443: 403 Forbidden",
     ),
     "502": (then_end(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), NoTunnel, "", "nowhere.test:443: 502 Bad Gateway"),
     "a redirection": (
@@ -393,19 +397,19 @@ REFUSALS: dict[str, tuple[Converse, type[FetchError], str, str]] = {
     ),
     "no phrase": (then_end(b"HTTP/1.0 503\r\n\r\n"), NoTunnel, "", "nowhere.test:443: 503"),
     "an odd phrase": (then_end(b"HTTP/1.0 403 \x9b31m\r\n\r\n"), NoTunnel, "", "403 \\x9b31m"),
-    "the end": (then_end(b""), NotConnected, "", "ended the connection instead of answering CONNECT"),
-    "the end of half a head": (then_end(ESTABLISHED[:-2]), NotConnected, "", "instead of answering CONNECT"),
-    "interim and the end": (then_end(CONTINUE), NotConnected, "", "instead of answering CONNECT"),
+    "the end": (then_end(b""), NotConnected, "", "closed the connection without responding to CONNECT"),
+    "the end of half a head": (then_end(ESTABLISHED[:-2]), NotConnected, "", "without responding to CONNECT"),
+    "interim and the end": (then_end(CONTINUE), NotConnected, "", "without responding to CONNECT"),
     "a reset": (reset, NotConnected, "", "broke the connection: Connection reset by peer"),
-    "TLS": (then_end(b"\x15\x03\x01\x00\x02\x02\x16"), BrokenResponse, "not-http", "is not understood"),
-    "SOCKS": (then_end(b"\x05\x00"), BrokenResponse, "not-http", "is not understood"),
+    "TLS": (then_end(b"\x15\x03\x01\x00\x02\x02\x16"), BrokenResponse, "not-http", "is not valid HTTP"),
+    "SOCKS": (then_end(b"\x05\x00"), BrokenResponse, "not-http", "is not valid HTTP"),
     "ESC in the phrase": (then_end(b"HTTP/1.0 200 \x1b[m\r\n\r\n"), BrokenResponse, "status-line", ""),
     "a broken field": (then_end(b"HTTP/1.0 200 OK\r\nA b\r\n\r\n"), BrokenResponse, "field-colon", ""),
     "more than the answer": (
         then_end(ESTABLISHED + b"\x16\x03\x03"),
         BrokenResponse,
         "",
-        "sent bytes behind its answer",
+        "sent bytes after its response",
     ),
     "an endless head": (endless(b"A: b\r\n"), BrokenResponse, "head-long", ""),
     "an endless line": (endless(b"A" * 100), BrokenResponse, "head-long", ""),
@@ -451,8 +455,11 @@ def test_the_limit_on_a_head(room: int, rule: str | None) -> None:
 @pytest.mark.parametrize(
     ("userinfo", "said"),
     [
-        ("", "wants a user name and password: 407 Who are you; put them into its URL, http://user:password@127.0.0.1:"),
-        ("me:secret@", "does not take this user name and password: 407 Who are you"),
+        (
+            "",
+            "requires a user name and password: 407 Who are you; put them into its URL, http://user:password@127.0.0.1:",
+        ),
+        ("me:secret@", "rejects this user name and password: 407 Who are you"),
     ],
 )
 def test_a_password_that_is_wanted(userinfo: str, said: str) -> None:
@@ -475,7 +482,7 @@ def test_a_proxy_that_says_no_is_not_asked_again(status: str, times: int) -> Non
         wait_for_end(sock)
 
     with serving(converse, 3) as proxy:
-        routing = Routing(proxies=TrustedProxies("", proxy))
+        routing = Routing(proxies=ProxySettings("", proxy))
         with Client(routing=routing, retries=Retries(1, 0.01)) as client, pytest.raises(NoTunnel) as caught:
             client.fetch("https://nowhere.test/")
     assert (len(heard), caught.value.status, caught.value.exit_status) == (times, int(status[:3]), 4)

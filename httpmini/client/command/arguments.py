@@ -14,10 +14,10 @@ from typing import Literal, TypeVar
 
 from httpmini.client.client import Client
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.transport.connect import Routing
-from httpmini.client.transport.connect import parse_override as parse_override  # one of the readers below
 from httpmini.client.transport.exchange import Trace
-from httpmini.client.transport.proxy import TrustedProxies
+from httpmini.client.transport.proxy import ProxySettings
+from httpmini.client.transport.routing import Routing
+from httpmini.client.transport.routing import parse_override as parse_override  # one of the readers below
 from httpmini.client.url import Url
 from httpmini.errors import UsageError, visible
 from httpmini.protocol.grammar import BAD_VALUE_OCTET, TOKEN
@@ -99,10 +99,10 @@ def _routing(options: ClientOptions) -> Routing:
     )
 
 
-def _proxies(options: ClientOptions) -> TrustedProxies:
+def _proxies(options: ClientOptions) -> ProxySettings:
     if options.proxy is not None:
-        return TrustedProxies(options.proxy, options.proxy)
-    return TrustedProxies.none() if options.no_proxy else TrustedProxies.from_environment(os.environ)
+        return ProxySettings(options.proxy, options.proxy)
+    return ProxySettings.none() if options.no_proxy else ProxySettings.from_environment(os.environ)
 
 
 def _credentials(text: str) -> tuple[str, str]:
