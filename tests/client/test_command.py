@@ -472,8 +472,8 @@ CAUSES: dict[str, tuple[Answer, tuple[str, ...], int, str]] = {
     "silent in its head": (lambda *_: [b"HTTP/1.0", STALL], ("--silence-timeout", "0.1"), 6, "silence"),
     "silent in its body": (lambda *_: [said(BODY)[:-5], STALL], ("--silence-timeout", "0.1"), 6, "silence"),
     "slow": (lambda *_: [said(BODY)[:-5], STALL], ("--max-time", "0.1"), 6, "total"),
-    "no HTTP": (lambda *_: [b"220 mail ready\r\n\r\n"], (), 7, "is not understood"),
-    "two lengths": (always(b"x", "Content-Length: 2"), (), 7, "is not understood"),
+    "no HTTP": (lambda *_: [b"220 mail ready\r\n\r\n"], (), 7, "is not valid HTTP"),
+    "two lengths": (always(b"x", "Content-Length: 2"), (), 7, "is not valid HTTP"),
     "short": (lambda *_: [said(BODY)[:-5]], ("--retries", "0"), 8, "ended after 995 of 1000 bytes"),
     "short head": (lambda *_: [b"HTTP/1.0 200"], ("--retries", "0"), 8, "in the middle of its head"),
     "no answer": (lambda *_: [], ("--retries", "0"), 4, "without an answer"),
@@ -661,7 +661,7 @@ def test_the_wire_with_control_characters_made_visible() -> None:
     assert "> Authorization: (not shown)" in lines
     assert all(line.isprintable() for line in lines)
     if "< HTTP/1.0 200 \\x1b]0;title\\x07" not in lines:  # or refused before it was shown
-        assert "is not understood" in lines[-1]
+        assert "is not valid HTTP" in lines[-1]
 
 
 def test_what_a_server_says_does_not_drive_the_terminal() -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from httpmini.client.client import Client
-from httpmini.client.download.download import Downloaded, _is_of, download
+from httpmini.client.download.download import Downloaded, download
 from httpmini.client.download.part import Plan
+from httpmini.client.download.source import is_version
 from httpmini.client.options import Retries, Timeouts
 from httpmini.client.versions import strong_validators
 from httpmini.errors import BadStatus, CannotRun, Corrupt
@@ -193,14 +194,14 @@ def test_the_digest_that_the_server_says(start: StartServer, client: Client, tar
 
 def test_what_is_there_is_not_overwritten(server: ServerProcess, client: Client, target: Path, tmp_path: Path) -> None:
     target.write_bytes(b"mine")
-    with pytest.raises(CannotRun, match="is there already"):
+    with pytest.raises(CannotRun, match="exists already"):
         download(client, server.url + "film.bin", target)
     assert target.read_bytes() == b"mine"
     outside = tmp_path / "outside"
     outside.write_bytes(b"mine")
     target.unlink()
     target.symlink_to(outside)
-    with pytest.raises(CannotRun, match="is there already"):
+    with pytest.raises(CannotRun, match="exists already"):
         download(client, server.url + "film.bin", target)
     download(client, server.url + "film.bin", target, overwrite=True)
     assert outside.read_bytes() == b"mine"
@@ -278,7 +279,7 @@ while True:
 FETCHER = """
 import sys
 from httpmini.client.client import Client
-from httpmini.client.download import download as module
+from httpmini.client.download import segments as module
 from httpmini.client.download.download import download
 from httpmini.errors import HttpminiError
 module.SAVE_S = 0.05
@@ -352,7 +353,7 @@ def check_outcome(status: int, errors: str, target: Path, versions: set[bytes]) 
 
 def test_a_part_that_is_not_ours_is_not_touched(server: ServerProcess, client: Client, target: Path) -> None:
     Path(f"{target}.part").write_bytes(b"mine")
-    with pytest.raises(CannotRun, match="it is not ours"):
+    with pytest.raises(CannotRun, match="so it is not ours"):
         download(client, server.url + "film.bin", target)
     assert Path(f"{target}.part").read_bytes() == b"mine"
 
@@ -398,4 +399,4 @@ def test_what_tells_versions_apart(fields: tuple[tuple[str, str], ...], validato
 def test_whether_it_is_the_same_version(tag: str, date: str, fields: tuple[tuple[str, str], ...], same: bool) -> None:
     dates = {"D": "Sun, 06 Nov 1994 08:49:37 GMT", "N": "Sun, 06 Nov 1994 08:50:00 GMT"}
     headers = Headers(tuple((name, dates.get(value, value)) for name, value in fields))
-    assert _is_of(Plan("http://h/", tag, dates.get(date, date), 1), headers) == same
+    assert is_version(Plan("http://h/", tag, dates.get(date, date), 1), headers) == same

@@ -161,7 +161,7 @@ def test_a_file_that_happens_to_be_called_part_is_not_lost(site: Path, start: St
     server = start(site)
     (tmp_path / "book.part").write_text("mine")
     status, _, said = get(server.url + "ten.txt", "-o", str(tmp_path / "book"))
-    assert (status, "it is not ours" in said) == (1, True)
+    assert (status, "so it is not ours" in said) == (1, True)
     assert not (tmp_path / "book").exists()
     assert (tmp_path / "book.part").read_text() == "mine"
 

@@ -271,7 +271,7 @@ def test_a_part_that_gets_its_name_while_another_opens_it(
 
     monkeypatch.setattr(fcntl, "flock", late)
     second = Part(str(tmp_path / "file"))
-    second.begin_anew()
+    second.start_over()
     second.write(Segment(0, 6, 0, 0), b"second")
     assert not (tmp_path / "file").exists() or (tmp_path / "file").read_bytes() == b"good"
     second.finish(overwrite=True)
@@ -281,7 +281,7 @@ def test_a_part_that_gets_its_name_while_another_opens_it(
 
 def test_a_part_that_is_no_file(server: Versions, client: Client, target: Path) -> None:
     os.mkfifo(f"{target}.part")
-    with pytest.raises(CannotRun, match="no regular file"):
+    with pytest.raises(CannotRun, match="not a regular file"):
         download(client, server.url, target)
     assert os.listdir(target.parent) == ["file.part"]
 

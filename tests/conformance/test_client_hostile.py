@@ -22,7 +22,7 @@ import pytest
 import zstandard
 
 import httpmini
-from httpmini.client.download.download import OVERLAP_BYTES
+from httpmini.client.download.source import OVERLAP_BYTES
 from httpmini.errors import (
     BadRedirect,
     BadStatus,
