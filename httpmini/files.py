@@ -72,7 +72,7 @@ def new_file(
         OSError: it cannot be created, written or renamed.
     """
     with draft(path, name=name, overwrite=overwrite, dir_fd=dir_fd) as temporary:
-        # O_EXCL also refuses a symlink that somebody has put there to have another file overwritten.
+        # O_EXCL also refuses a symlink planted there to have another file overwritten.
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode, dir_fd=dir_fd)
         try:
             yield fd

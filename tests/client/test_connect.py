@@ -1,4 +1,4 @@
-"""dial(): resolving, racing, Unix sockets and TLS, on real sockets and with nothing of the network outside."""
+"""dial(): resolving, racing, Unix sockets and TLS, on real sockets but without any outside network."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from tests.support.processes import WAIT_S, eventually
 from tests.support.tls import Authority
 from tests.support.tools import tool
 
-SOON_S = 0.3  # a limit that is meant to pass
-NAME = "host.test"  # never looked up: an override says where it is
+SOON_S = 0.3  # a limit that is meant to expire
+NAME = "host.test"  # never resolved: an override gives its address
 
 
 def connect(
@@ -42,13 +42,13 @@ def connect(
     timings: Timings | None = None,
     limits: dict[str, float] | None = None,
 ) -> Line:
-    """dial(), with limits against hanging unless others are given."""
+    """Call dial(), by default with limits that only a hang can reach."""
     timeouts = Timeouts(**{"connect_s": WAIT_S, "silence_s": WAIT_S, **(limits or {})})
     return dial(parse_url(url), routing or Routing(), timeouts, timings or Timings())
 
 
 def towards(port: int, *addresses: str, family: Literal[0, 4, 6] = 0) -> Routing:
-    """NAME is at these addresses."""
+    """Return a routing on which NAME has these addresses."""
     return Routing(overrides={(NAME, port): addresses}, family=family)
 
 
@@ -62,7 +62,7 @@ def bracketed(address: str) -> str:
 
 @contextmanager
 def listening(*addresses: str) -> Iterator[list[socket.socket]]:
-    """A listener on each of the addresses, all with one port."""
+    """Listen on each of the addresses, all with one port."""
     for _ in range(20):  # a port that is free on one address may be taken on another
         with ExitStack() as stack:
             listeners: list[socket.socket] = []
@@ -82,7 +82,7 @@ def listening(*addresses: str) -> Iterator[list[socket.socket]]:
 
 @contextmanager
 def refusing(address: str = "127.0.0.1") -> Iterator[int]:
-    """A port that nobody listens on, and nobody else can take."""
+    """Reserve a port on which nothing listens."""
     with socket.socket(family_of(address)) as sock:
         sock.bind((address, 0))
         yield sock.getsockname()[1]
@@ -90,14 +90,14 @@ def refusing(address: str = "127.0.0.1") -> Iterator[int]:
 
 @contextmanager
 def silent(listener: socket.socket) -> Iterator[None]:
-    """Fill the backlog of ``listener``, so that the kernel leaves further clients without an answer."""
+    """Fill the backlog of ``listener``, so that the kernel does not accept further connections."""
     listener.listen(0)
     with socket.create_connection(listener.getsockname()[:2], WAIT_S):
         yield
 
 
 def assert_connected(line: Line, listener: socket.socket) -> None:
-    """Bytes go both ways between ``line`` and somebody whom ``listener`` has accepted."""
+    """Check that bytes go both ways between ``line`` and a connection that ``listener`` has accepted."""
     listener.settimeout(WAIT_S)
     with line.sock, listener.accept()[0] as other:
         other.settimeout(WAIT_S)
@@ -178,7 +178,7 @@ def test_an_override_is_for_its_port_only() -> None:
         assert_connected(connect(f"http://LOCALHOST:{port}/", routing), listener)
 
 
-# A real resolver in a network of its own, whose one name server is in the same process: it knows a few names.
+# The system's resolver in a network namespace of its own, whose only name server runs in the same process.
 RESOLVER = """
 import fcntl, json, socket, struct, threading
 from httpmini.client.transport.connect import dial
@@ -237,7 +237,7 @@ with socket.create_server(("127.0.0.1", 0)) as four:
 
 
 def test_names_are_looked_up_within_the_limit(tmp_path: Path) -> None:
-    """A resolver that waits for minutes does not: and is not waited for at the end of the process either."""
+    """A resolver that hangs for minutes delays neither the error nor the end of the process."""
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:30 attempts:5\n")
     (tmp_path / "nsswitch.conf").write_text("hosts: files dns\n")
     (tmp_path / "script.py").write_text(RESOLVER)
@@ -283,13 +283,13 @@ def test_an_address_that_does_not_answer_does_not_hold_up_the_next() -> None:
 
 
 def waiting_for_an_answer(port: int) -> int:
-    """The number of IPv4 sockets on this machine that have asked ``port`` for a connection, and were not answered."""
+    """Return the number of IPv4 sockets on this machine with an unanswered SYN to ``port``."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(row[3] == "02" and row[2].endswith(f":{port:04X}") for row in rows)
 
 
 def test_the_first_address_may_win_after_the_second_was_asked() -> None:
-    """It answers late, the second not at all. (The kernel asks again after a second.)"""
+    """The first address replies late, the second not at all. (The kernel repeats a SYN after a second.)"""
     with listening("127.0.0.2", "127.0.0.1") as (late, dead), silent(dead), silent(late):
         port = late.getsockname()[1]
 
@@ -302,7 +302,7 @@ def test_the_first_address_may_win_after_the_second_was_asked() -> None:
         line = connect(f"http://{NAME}:{port}/", towards(port, "127.0.0.2", "127.0.0.1"))
         thread.join(WAIT_S)
         assert line.sock.getpeername()[0] == "127.0.0.2"
-        assert waiting_for_an_answer(port) == 0  # the second was given up
+        assert waiting_for_an_answer(port) == 0  # the second was abandoned
         assert_connected(line, late)
 
 
@@ -332,7 +332,7 @@ def test_every_failure_is_named_and_families_take_turns() -> None:
 
 
 def test_other_failures_are_named_too() -> None:
-    """A broadcast address takes no connections, whatever network there is."""
+    """A broadcast address accepts no connections on any network."""
     with refusing() as port, pytest.raises(NotConnected) as caught:
         connect(f"http://{NAME}:{port}/", towards(port, "255.255.255.255", "127.0.0.1"))
     assert f"(255.255.255.255:{port}: Network is unreachable; 127.0.0.1:{port}: Connection refused)" in str(
@@ -341,7 +341,7 @@ def test_other_failures_are_named_too() -> None:
 
 
 def soon(phase: str) -> dict[str, float]:
-    """The limit that passes."""
+    """The limit that expires."""
     return {f"{phase}_s": SOON_S}
 
 
@@ -444,7 +444,7 @@ def test_what_is_no_override(text: str) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to be in: the path of a Unix socket may have only 107 bytes."""
+    """A working directory, since the path of a Unix socket is limited to 107 bytes."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -503,7 +503,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def secret(context: ssl.SSLContext) -> Converse:
-    """A server that speaks TLS, and says "secret" once; one whose client does not trust it says nothing."""
+    """Speak TLS as a server and send "secret" once; a client that does not trust it gets nothing."""
 
     def converse(sock: socket.socket) -> None:
         try:
@@ -681,7 +681,7 @@ def test_a_handshake_that_does_not_end(authority: Authority, phase: str) -> None
 
 
 def test_a_handshake_that_drips(authority: Authority) -> None:
-    """Each byte comes in time, all of them do not."""
+    """Each byte comes in time, but not all of them together."""
 
     def drip(sock: socket.socket) -> None:
         sock.sendall(b"\x16\x03\x03\x40\x00")
@@ -706,11 +706,11 @@ def test_a_name_that_no_certificate_could_be_for(authority: Authority) -> None:
             connect(f"https://{name}:{port}/", routing)
 
 
-# Python 3.11 warns of a descriptor that wrap_socket() forgets when the peer goes at just that moment. What matters is
-# that it is closed, not that it is closed without a word.
+# Python 3.11 warns of a descriptor that wrap_socket() loses if the peer goes at just that moment. What matters is that
+# it is closed, not that it is closed silently.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_servers_that_are_gone_before_tls_begins(authority: Authority) -> None:
-    """Whichever call notices first: no descriptor stays open, not even while somebody keeps the errors."""
+    """Whichever call notices first, no descriptor stays open, even while the errors are kept."""
     context = authority.client()
     errors = []
     with serving(reset_at_once, 60) as url:
@@ -726,7 +726,7 @@ def test_servers_that_are_gone_before_tls_begins(authority: Authority) -> None:
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_an_end_counts_only_when_it_was_said_in_tls(authority: Authority, announced: bool) -> None:
-    """RFC 9112 §9.8: otherwise anybody on the way can cut an answer short that has no length."""
+    """RFC 9112 §9.8: otherwise anyone on the path could truncate a response without a length."""
 
     def converse(sock: socket.socket) -> None:
         with authority_context.wrap_socket(sock, server_side=True) as tls:

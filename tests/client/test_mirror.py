@@ -1,4 +1,4 @@
-"""A folder on a server becomes a folder here: all of it, nothing outside it, and only what has changed."""
+"""A mirrored folder: all of it, nothing outside it, and only what has changed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ FILES = {
 
 @dataclass
 class Remote:
-    """A folder and the server that shows it."""
+    """A folder and the server that lists it."""
 
     url: str
     root: Path
@@ -82,7 +82,7 @@ def new_client(remote: Remote | None = None, *, follow: bool = False) -> Client:
 
 @dataclass
 class Run:
-    """What a run came to, and what it said."""
+    """The result of a run, and its messages."""
 
     result: Mirrored
     said: list[str]
@@ -100,7 +100,7 @@ def run(remote: Remote, folder: Path, *, follow: bool = False, **options: bool |
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file by its path, without our own notes; a folder without any ends in a slash."""
+    """Return every file by its path, without the saved state; an empty folder ends in a slash."""
     found = {}
     for path, folders, names in os.walk(folder):
         here = os.path.relpath(path, folder)
@@ -118,7 +118,7 @@ def age(root: Path, seconds: int = MTIME) -> None:
             os.utime(os.path.join(path, name), (seconds, seconds), follow_symlinks=False)
 
 
-# Every server that there is to copy from.
+# Every server to copy from.
 
 
 @contextmanager
@@ -187,7 +187,7 @@ def ours(root: Path, mode: str) -> Iterator[Remote]:
 
 @pytest.fixture
 def work() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp())  # a socket's path may have only 107 bytes
+    folder = Path(tempfile.mkdtemp())  # the path of a Unix socket is limited to 107 bytes
     yield folder
     shutil.rmtree(folder)
 
@@ -299,7 +299,7 @@ def write_config(folder: Path) -> Path:
 
 
 def test_an_index_is_kept_as_such(site: Path, start: StartServer, target: Path) -> None:
-    """Of a folder with an index only the index is there, and what it links to: nothing says what else there is."""
+    """Of a folder with an index, only the index and what it links to is known."""
     server = start(site)
     done = run(Remote(f"{server.url}indexed/", site), target, delete=True)
     assert content(target) == {"index.html": b"an index\n"}
@@ -308,18 +308,18 @@ def test_an_index_is_kept_as_such(site: Path, start: StartServer, target: Path) 
 
 
 def test_a_symlink_to_where_it_lies(tmp_path: Path, start: StartServer, target: Path) -> None:
-    """The server follows it as often as the kernel would."""
+    """The server follows it as often as the kernel does."""
     root = write_tree(tmp_path / "www", {"a": b"1"})
     (root / "loop").symlink_to(".")
     assert run(Remote(start(root).url, root), target, delete=True).counts == (41, 0, 0, 0)
 
 
-# A server that says what it is told to say.
+# A scripted server.
 
 
 @dataclass(frozen=True)
 class Says:
-    """One answer; ``length`` for a Content-Length that is not true, status 0 for none at all."""
+    """A response; ``length`` sets a false Content-Length, status 0 means no response at all."""
 
     body: bytes = b""
     status: int = 200
@@ -329,7 +329,7 @@ class Says:
 
 
 class Script:
-    """Answers by path, and the requests that came."""
+    """Responses by path, and the requests that came."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Says | Callable[[dict[str, str]], Says]] = {}
@@ -343,7 +343,7 @@ class Script:
                 script.requests.append((self.command, self.path, named))
                 answer = script.answers.get(self.path) or script.otherwise(self.path)
                 answer = answer(named) if callable(answer) else answer
-                if not answer.status:  # not a word
+                if not answer.status:  # no response
                     return
                 self.send_response(answer.status)
                 for name, value in answer.fields:
@@ -378,7 +378,7 @@ class Script:
         self._server.server_close()
 
     def lists(self, path: str, *links: str, whole: bool = True, **more: str) -> None:
-        """Show a listing at ``path``."""
+        """Serve a listing at ``path``."""
         rows = "".join(f'<li><a href="{link}">a link</a>\n' for link in links)
         end = "</ul></body></html>\n" if whole else ""
         page = f"<html><head><title>Index of {path}</title></head>\n<body><ul>{rows}{end}"
@@ -535,7 +535,7 @@ APACHE = """<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">
 <address>Apache/2.4.57 (Debian) Server at localhost Port 80</address>
 </body></html>
 """
-HUNG = "<a " * 100_000  # html.parser would be at it for longer than any test may take
+HUNG = "<a " * 100_000  # html.parser would take longer than any test may
 HTML = "text/html; charset=utf-8"
 
 
@@ -761,7 +761,7 @@ def test_what_is_deleted(script: Script, target: Path, tmp_path: Path) -> None:
 
 
 def content_names(folder: Path) -> set[str]:
-    """What is no folder, symlinks to folders included."""
+    """Everything but folders, symlinks to folders included."""
     found = set()
     for path, folders, names in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(path, name))]
@@ -867,7 +867,7 @@ LATE = format_date(4_000_000_000)
         ((("ETag", '"x"'),), {"if-none-match": '"x"'}),
         ((("ETag", 'W/"x"'), ("Last-Modified", DATE)), {"if-none-match": 'W/"x"', "if-modified-since": DATE}),
         ((("Last-Modified", DATE),), {"if-modified-since": DATE}),
-        # Not settled when it was sent: another version may have the same.
+        # Its second was not over when it was sent: another version may have the same.
         ((("ETag", 'W/"x"'),), {}),
         ((("ETag", 'W/"x"'), ("Last-Modified", LATE)), {}),
         ((("ETag", '"x"'), ("Last-Modified", LATE)), {}),
@@ -949,7 +949,7 @@ def test_one_at_a_time(script: Script, target: Path) -> None:
 
 @pytest.mark.parametrize("link", [False, True])
 def test_the_folder_itself(script: Script, tmp_path: Path, link: bool) -> None:
-    """It may be a symlink, since the person has named it; not a file."""
+    """It may be a symlink, since the user has named it, but not a file."""
     script.lists("/pub/", "a")
     script.answers["/pub/a"] = Says(b"1")
     (tmp_path / "real").mkdir()

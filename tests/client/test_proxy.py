@@ -1,4 +1,4 @@
-"""Proxies: which one for which URL, absolute-form requests, and tunnels through a small proxy that is real."""
+"""Proxies: which one for which URL, absolute-form requests, and tunnels through a small real proxy."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_no_proxies() -> None:
     assert ProxySettings.none().for_url(parse_url("http://example.org/")) is None
 
 
-# no_proxy, and what it does and does not keep from the proxy
+# no_proxy, and what it does and does not cover
 DIRECT: dict[str, tuple[list[str], list[str]]] = {
     "": ([], ["http://example.org/"]),
     ",": ([], ["http://example.org/"]),
@@ -106,7 +106,7 @@ DIRECT: dict[str, tuple[list[str], list[str]]] = {
     "[::1]:81": (["http://[::1]:81/"], ["http://[::1]/"]),
     "fd00::/8": (["http://[fd12::1]/"], ["http://[fe80::1]/"]),
     "fe80::1": (["http://[fe80::1%25eth0]/"], []),
-    # What cannot be understood means nobody.
+    # An entry that cannot be parsed covers nothing.
     "10.0.0.0/99,[::1,]::1[,a:b:c,:80,http://example.org/,\u0661.test,.,*.,a" + "\u00fc" * 80: (
         [],
         ["http://10.0.0.1/", "http://[::1]/", "http://example.org/", "http://1.test/"],
@@ -138,7 +138,9 @@ BAD_PROXIES = {
 @pytest.mark.parametrize(("text", "said"), BAD_PROXIES.items())
 def test_what_is_no_proxy(text: str, said: str) -> None:
     proxies = ProxySettings(http=text, no_proxy=("direct.test",))
-    assert proxies.for_url(parse_url("http://direct.test/")) is None  # it is in nobody's way that does not need it
+    assert (
+        proxies.for_url(parse_url("http://direct.test/")) is None
+    )  # an invalid proxy does no harm where it is not used
     assert proxies.for_url(parse_url("https://example.org/")) is None
     with pytest.raises(BadUrl) as caught:
         proxies.for_url(parse_url("http://example.org/"))
@@ -171,7 +173,7 @@ def test_authorization(userinfo: str, credentials: bytes | None) -> None:
 
 
 def connect(url: str, proxy: str, **others: float | ssl.SSLContext | Limits | Timings) -> Line:
-    """dial() by way of ``proxy``."""
+    """Call dial() with ``proxy``."""
     limits, timings, context = (others.pop(name, None) for name in ("limits", "timings", "tls"))
     assert context is None or isinstance(context, ssl.SSLContext)
     assert timings is None or isinstance(timings, Timings)
@@ -244,7 +246,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def relaying(target: int, heads: list[bytes], answer: bytes) -> Converse:
-    """A proxy that connects everybody to ``target`` on this machine, whatever the name, and says ``answer``."""
+    """Run a proxy that connects every client to ``target`` on this machine, and sends ``answer``."""
 
     def converse(client: socket.socket) -> None:
         heads.append(read_request(client))
@@ -256,7 +258,7 @@ def relaying(target: int, heads: list[bytes], answer: bytes) -> Converse:
 
 
 def pump(client: socket.socket, server: socket.socket) -> None:
-    """Pass bytes on in both directions until either side ends."""
+    """Relay bytes in both directions until either side ends."""
     with selectors.DefaultSelector() as selector:
         selector.register(client, selectors.EVENT_READ, server)
         selector.register(server, selectors.EVENT_READ, client)
@@ -293,7 +295,7 @@ GOOD_ANSWERS = {
 
 @pytest.mark.parametrize("answer", GOOD_ANSWERS.values(), ids=GOOD_ANSWERS)
 def test_https_goes_through_a_tunnel(authority: Authority, answer: bytes) -> None:
-    """The name is the proxy's to resolve; the certificate is checked against it all the same."""
+    """The proxy resolves the name; the certificate is still checked against it."""
     heads: list[bytes] = []
     timings = Timings()
     with (
@@ -339,11 +341,11 @@ def test_a_proxy_that_puts_itself_in_between(authority: Authority) -> None:
         connect("https://nowhere.test/", proxy, tls=authority.client())
 
 
-# Python 3.11 warns of a descriptor that wrap_socket() forgets when the peer goes at just that moment. What matters is
-# that it is closed, not that it is closed without a word.
+# Python 3.11 warns of a descriptor that wrap_socket() loses if the peer goes at just that moment. What matters is that
+# it is closed, not that it is closed silently.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_tunnels_that_end_where_they_begin(authority: Authority) -> None:
-    """Whichever call notices first: no descriptor stays open, not even while somebody keeps the errors."""
+    """Whichever call notices first, no descriptor stays open, even while the errors are kept."""
     context = authority.client()
     errors = []
 
@@ -430,7 +432,7 @@ def test_no_tunnel(converse: Converse, kind: type[FetchError], rule: str, said: 
 
 
 def test_interim_answers_count_too() -> None:
-    """All of what comes before the answer is bounded as one head is."""
+    """Everything before the final response is limited like one head."""
 
     def converse(sock: socket.socket) -> None:
         read_request(sock)
@@ -444,7 +446,7 @@ def test_interim_answers_count_too() -> None:
 
 @pytest.mark.parametrize(("room", "rule"), [(len(ESTABLISHED), None), (len(ESTABLISHED) - 1, "head-long")])
 def test_the_limit_on_a_head(room: int, rule: str | None) -> None:
-    """With enough room, the answer is taken, and TLS begins: which this proxy does not speak."""
+    """With enough room the response is accepted and TLS begins, which this proxy does not speak."""
     limits = Limits(head_bytes=room)
     with serving(then_end(ESTABLISHED), 1) as proxy, pytest.raises(FetchError) as caught:
         connect("https://nowhere.test/", proxy, limits=limits)
@@ -489,7 +491,7 @@ def test_a_proxy_that_says_no_is_not_asked_again(status: str, times: int) -> Non
 
 
 def drip(sock: socket.socket) -> None:
-    """Each byte comes in time, all of them do not."""
+    """Each byte comes in time, but not all of them together."""
     sock.sendall(b"HTTP/1.0 200 OK\r\n")
     request = read_request(sock)
     assert request.startswith(b"CONNECT ")

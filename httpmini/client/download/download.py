@@ -135,7 +135,7 @@ class _Download:
         raise Corrupt(f"{self._source.url} changed {_MAX_VERSIONS} times during the download")
 
     def _fetch(self, plan: Plan | None) -> Plan:
-        """Fetch what is missing, and return the complete plan. However it ends, the plan of what is there is saved."""
+        """Fetch what is missing, and return the complete plan. After an error, the plan so far is saved."""
         first = None
         if plan is None:
             self._part.start_over()

@@ -72,7 +72,7 @@ class Source:
         """Request what is missing of a segment (RFC 9110 §13.1.5, §14.2).
 
         Returns:
-            The response, and how many bytes before the end of what is there it begins; these are to be compared.
+            The response, and the number of its first bytes that the part has already; these are to be compared.
 
         Raises:
             Changed: it is not of the version that the part is of.

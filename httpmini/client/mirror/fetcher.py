@@ -56,10 +56,10 @@ class Fetcher:
         status = self._copy.look(file.names)
         known = self._state.find(file.names, status)
         conditions = known.conditions if known else ()
-        answer = self._remote.request_file(file, "HEAD" if self._copy.dry_run else "GET", conditions)
-        if isinstance(answer, Entry):
-            return answer
-        with answer as response:
+        result = self._remote.request_file(file, "HEAD" if self._copy.dry_run else "GET", conditions)
+        if isinstance(result, Entry):
+            return result
+        with result as response:
             if conditions and response.status == 304:
                 self._report.unchanged()
                 self._copy.claim(file.names, status)

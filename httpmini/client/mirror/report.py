@@ -51,7 +51,7 @@ class Report:
         self._tell("fetch", "fetched", names, "" if size is None else f" ({size} bytes)")
 
     def unchanged(self) -> None:
-        """Count a file that was up to date; nothing is said about it."""
+        """Count a file that was up to date; it is not worth a sentence."""
         self.counts = replace(self.counts, unchanged=self.counts.unchanged + 1)
 
     def deleted(self, names: Names) -> None:

@@ -106,7 +106,7 @@ def _explain(error: Exception, host: str) -> str:
 
     if isinstance(error, ssl.SSLCertVerificationError):
         text = _CERTIFICATE_ERRORS.get(error.verify_code, f"the certificate is not trusted: {error.verify_message}")
-        clock = f" (by this machine's clock, which says {time.strftime('%Y-%m-%d')})"
+        clock = f" (by this machine's clock, which shows {time.strftime('%Y-%m-%d')})"
         return text.format(host=host, clock=clock, trust="; SSL_CERT_FILE can name a file with more authorities")
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)) or _is_gone(error):
         return "the server closed the connection during the handshake"
