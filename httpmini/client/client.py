@@ -21,7 +21,7 @@ from httpmini.client.options import Limits, Retries, Timeouts
 from httpmini.client.response import REDIRECTS, Response
 from httpmini.client.retry import SAFE_METHODS, is_passing, pause_before
 from httpmini.client.transport.connect import dial
-from httpmini.client.transport.exchange import Trace, Wire
+from httpmini.client.transport.connection import Connection, Trace
 from httpmini.client.transport.routing import Routing
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import Url, join, parse_url
@@ -106,7 +106,7 @@ class Client:
         self._follow = follow
         self._downgrade = downgrade
         self._trace = trace
-        self._idle: dict[tuple[str, str, int], list[Wire]] = {}
+        self._idle: dict[tuple[str, str, int], list[Connection]] = {}
         self._closed = False
 
     def __enter__(self) -> Client:
@@ -121,8 +121,8 @@ class Client:
         """Close the idle connections, and keep no more. Responses in progress can still be read."""
         self._closed = True
         for origin in tuple(self._idle):
-            while wire := self._take_idle(origin):
-                wire.close()
+            while connection := self._take_idle(origin):
+                connection.close()
 
     def fetch(
         self, url: str | Url, *, method: str = "GET", headers: Iterable[tuple[str, str]] = (), data: bytes = b""
@@ -229,7 +229,7 @@ class Client:
         late = self.timeouts.total_s is not None and time.monotonic() + pause >= request.started + self.timeouts.total_s
         return request.method in SAFE_METHODS and not late
 
-    def _take_idle(self, origin: tuple[str, str, int]) -> Wire | None:
+    def _take_idle(self, origin: tuple[str, str, int]) -> Connection | None:
         try:
             return self._idle.setdefault(origin, []).pop()
         except IndexError:  # rather than a check before, which another thread could invalidate
@@ -238,26 +238,25 @@ class Client:
     def _send(self, request: _Request) -> Response:
         """Send a request on an idle connection, or on a new one if there is none or it turns out to be closed."""
         timings = Timings(started=request.started)
-        while request.method in SAFE_METHODS and (wire := self._take_idle(request.url.origin)):
-            if not wire.is_quiet:
-                wire.close()
+        while request.method in SAFE_METHODS and (connection := self._take_idle(request.url.origin)):
+            if not connection.is_quiet:
+                connection.close()
                 continue
             try:
-                return self._exchange(wire, request, timings)
+                return self._exchange(connection, request, timings)
             except (NotConnected, Truncated):  # the server has closed it in the meantime (RFC 9112 §9.3.1)
-                wire.close()
-        line = dial(request.url, self.routing, self.timeouts, timings, self.limits, self._trace)
-        wire = Wire(line.sock, self.limits, self.timeouts, via_proxy=line.via_proxy, proxy_fields=line.proxy_fields)
-        return self._exchange(wire, request, timings)
+                connection.close()
+        connection = dial(request.url, self.routing, self.timeouts, timings, self.limits, self._trace)
+        return self._exchange(connection, request, timings)
 
-    def _exchange(self, wire: Wire, request: _Request, timings: Timings) -> Response:
-        wire.deadline = None if self.timeouts.total_s is None else request.started + self.timeouts.total_s
+    def _exchange(self, connection: Connection, request: _Request, timings: Timings) -> Response:
+        connection.deadline = None if self.timeouts.total_s is None else request.started + self.timeouts.total_s
         try:
-            head = _encode(request, wire.proxy_fields, via_proxy=True) if wire.via_proxy else request.head
+            head = _encode(request, connection.proxy_fields, via_proxy=True) if connection.via_proxy else request.head
             if self._trace:
                 self._trace(">", head)
-            wire.send(head, request.data)
-            response_head, raw = wire.receive_head()
+            connection.send(head, request.data)
+            response_head, raw = connection.receive_head()
             timings.first_byte_s = timings.elapsed()
             if self._trace:
                 self._trace("<", raw)
@@ -266,7 +265,7 @@ class Client:
                 url=request.url,
                 head=response_head,
                 raw_head=raw,
-                wire=wire,
+                connection=connection,
                 release=lambda used: self._release(request.url, used),
                 timings=timings,
                 started=request.started,
@@ -274,15 +273,15 @@ class Client:
                 decoded=self.decode,
             )
         except BaseException:
-            wire.close()
+            connection.close()
             raise
 
-    def _release(self, url: Url, wire: Wire) -> None:
+    def _release(self, url: Url, connection: Connection) -> None:
         idle = self._idle.setdefault(url.origin, [])
-        if wire.reusable and len(idle) < _MOST_IDLE and not self._closed:
-            idle.append(wire)
+        if connection.reusable and len(idle) < _MOST_IDLE and not self._closed:
+            idle.append(connection)
         else:
-            wire.close()
+            connection.close()
 
 
 def _encode(request: _Request, more: tuple[tuple[str, str], ...] = (), *, via_proxy: bool = False) -> bytes:

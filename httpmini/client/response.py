@@ -10,7 +10,7 @@ from types import TracebackType
 
 from httpmini.client.decode import codings_of, decode
 from httpmini.client.options import Limits
-from httpmini.client.transport.exchange import Wire
+from httpmini.client.transport.connection import Connection
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import Url
 from httpmini.errors import BadRedirect, BadStatus, FetchError, TooLarge
@@ -51,8 +51,8 @@ class Response:
         url: Url,
         head: ResponseHead,
         raw_head: bytes,
-        wire: Wire,
-        release: Callable[[Wire], None],
+        connection: Connection,
+        release: Callable[[Connection], None],
         timings: Timings,
         started: float,
         limits: Limits,
@@ -70,13 +70,13 @@ class Response:
         decodable = decoded and method != "HEAD" and head.status != 206
         self.codings = codings_of(head.headers) if decodable else []
         self._limits = limits
-        self._wire = wire
-        self._release: Callable[[Wire], None] | None = release
+        self._connection = connection
+        self._release: Callable[[Connection], None] | None = release
         self._started = started
-        body = wire.receive_body(method, head)
+        body = connection.receive_body(method, head)
         self._pieces: Iterator[Data] = decode(body, self.codings, limits) if self.codings else body
         self._is_over = False
-        if wire.complete:  # there is no body to read
+        if connection.complete:  # there is no body to read
             self._give_back()
 
     def __enter__(self) -> Response:
@@ -90,11 +90,11 @@ class Response:
     @property
     def piece_bytes(self) -> int:
         """How many bytes of the body are read from the connection at once."""
-        return self._wire.piece_bytes
+        return self._connection.piece_bytes
 
     @piece_bytes.setter
     def piece_bytes(self, count: int) -> None:
-        self._wire.piece_bytes = count
+        self._connection.piece_bytes = count
 
     @property
     def ok(self) -> bool:
@@ -103,7 +103,7 @@ class Response:
 
     @property
     def content_length(self) -> int | None:
-        """The announced length of the body on the wire, in bytes."""
+        """The announced length of the body on the wire, in bytes; None if it is not announced."""
         return parse_content_length(self.headers)
 
     @property
@@ -139,7 +139,7 @@ class Response:
             yield from self._pieces
         except Exception:
             if self._release is not None:  # else the connection is no longer ours
-                self._wire.reusable = False
+                self._connection.reusable = False
             raise
         finally:
             self.close()
@@ -159,7 +159,7 @@ class Response:
         for piece in self:
             size += len(piece)
             if size > most:
-                self._wire.reusable = False
+                self._connection.reusable = False
                 self.close()
                 raise TooLarge(f"{self.url}: more than {most} bytes; iterate over the response, or save it to a file")
             pieces.append(piece)
@@ -206,7 +206,7 @@ class Response:
         """
         if self._release is not None:  # else there is no body
             try:
-                self._wire.check_size(self.content_length or 0)
+                self._connection.check_size(self.content_length or 0)
             except TooLarge:
                 self.close()
                 raise
@@ -216,7 +216,8 @@ class Response:
         is_framed = self.content_length is not None or "Transfer-Encoding" in self.headers
         if self._release is not None and is_framed and (self.content_length or 0) <= _DRAIN_BYTES:
             end = time.monotonic() + _DRAIN_S
-            self._wire.deadline = end if self._wire.deadline is None else min(end, self._wire.deadline)
+            deadline = self._connection.deadline
+            self._connection.deadline = end if deadline is None else min(end, deadline)
             with suppress(FetchError):
                 self.read(_DRAIN_BYTES)
         self.close()
@@ -230,4 +231,4 @@ class Response:
         release, self._release = self._release, None
         if release is not None:
             self.timings.total_s = time.monotonic() - self._started
-            release(self._wire)
+            release(self._connection)

@@ -22,7 +22,7 @@ import pytest
 
 import httpmini
 from httpmini.client.response import Response
-from httpmini.client.transport.exchange import MAX_INTERIM
+from httpmini.client.transport.connection import MAX_INTERIM
 from httpmini.client.transport.routing import Routing
 from httpmini.client.url import parse_url
 from httpmini.errors import (

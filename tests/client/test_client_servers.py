@@ -301,7 +301,7 @@ def test_ours_closes_what_is_idle(start: StartServer, root: Path, mode: str, cli
     for _ in range(3):
         response = client.fetch(f"{server.url}ten.txt")
         assert response.timings.connect_s is not None
-        wire = response._wire
+        wire = response._connection
         assert response.read() == FILES["ten.txt"]
         eventually(lambda wire=wire: not wire.is_quiet, "the server has closed it")  # type: ignore[misc]
 

@@ -21,7 +21,8 @@ from typing import Literal
 import pytest
 
 from httpmini.client.options import Timeouts
-from httpmini.client.transport.connect import Line, dial
+from httpmini.client.transport.connect import dial
+from httpmini.client.transport.connection import Connection
 from httpmini.client.transport.proxy import ProxySettings
 from httpmini.client.transport.routing import Routing, parse_override
 from httpmini.client.transport.timings import Deadline, Timings
@@ -41,7 +42,7 @@ def connect(
     routing: Routing | None = None,
     timings: Timings | None = None,
     limits: dict[str, float] | None = None,
-) -> Line:
+) -> Connection:
     """Call dial(), by default with limits that only a hang can reach."""
     timeouts = Timeouts(**{"connect_s": WAIT_S, "silence_s": WAIT_S, **(limits or {})})
     return dial(parse_url(url), routing or Routing(), timeouts, timings or Timings())
@@ -96,7 +97,7 @@ def silent(listener: socket.socket) -> Iterator[None]:
         yield
 
 
-def assert_connected(line: Line, listener: socket.socket) -> None:
+def assert_connected(line: Connection, listener: socket.socket) -> None:
     """Check that bytes go both ways between ``line`` and a connection that ``listener`` has accepted."""
     listener.settimeout(WAIT_S)
     with line.sock, listener.accept()[0] as other:
@@ -717,7 +718,7 @@ def test_servers_that_are_gone_before_tls_begins(authority: Authority) -> None:
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(60):
             with pytest.raises(
-                (TlsFailed, NotConnected), match=r"ended the connection|Connection reset by peer"
+                (TlsFailed, NotConnected), match=r"closed the connection|Connection reset by peer"
             ) as caught:
                 connect(url.replace("http:", "https:"), Routing(tls=context))
             errors.append(caught)

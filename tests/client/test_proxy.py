@@ -16,7 +16,8 @@ import pytest
 
 from httpmini.client.client import Client
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.transport.connect import Line, dial
+from httpmini.client.transport.connect import dial
+from httpmini.client.transport.connection import Connection
 from httpmini.client.transport.proxy import ProxySettings, authorization
 from httpmini.client.transport.routing import Routing
 from httpmini.client.transport.timings import Timings
@@ -172,7 +173,7 @@ def test_authorization(userinfo: str, credentials: bytes | None) -> None:
 # Plain http
 
 
-def connect(url: str, proxy: str, **others: float | ssl.SSLContext | Limits | Timings) -> Line:
+def connect(url: str, proxy: str, **others: float | ssl.SSLContext | Limits | Timings) -> Connection:
     """Call dial() with ``proxy``."""
     limits, timings, context = (others.pop(name, None) for name in ("limits", "timings", "tls"))
     assert context is None or isinstance(context, ssl.SSLContext)

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from httpmini.client.client import Client
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.transport.exchange import Trace
+from httpmini.client.transport.connection import Trace
 from httpmini.client.transport.proxy import ProxySettings
 from httpmini.client.transport.routing import Routing
 from httpmini.client.transport.routing import parse_override as parse_override  # one of the readers below

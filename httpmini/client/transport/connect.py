@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 
 from httpmini.client.options import Limits, Timeouts
-from httpmini.client.transport.exchange import Trace
+from httpmini.client.transport.connection import Connection, Trace
 from httpmini.client.transport.proxy import authorization, open_tunnel
 from httpmini.client.transport.race import connect_first
 from httpmini.client.transport.resolve import resolve
@@ -19,22 +18,6 @@ from httpmini.client.url import Url
 _LIMITS = Limits()
 
 
-@dataclass(frozen=True)
-class Line:
-    """A connection to a server, or to a proxy for it.
-
-    Attributes:
-        sock: connected, with ``Timeouts.silence_s`` as its timeout. With TLS, b"" stands only for an end that TLS has
-            announced; any other end may be an attacker's doing, and raises an OSError (RFC 9112 §9.8).
-        via_proxy: whether a proxy reads the requests, and so needs the whole URL as their target (RFC 9112 §3.2.2).
-        proxy_fields: the header fields that the proxy needs in each request.
-    """
-
-    sock: socket.socket
-    via_proxy: bool = False
-    proxy_fields: tuple[tuple[str, str], ...] = ()
-
-
 def dial(
     url: Url,
     routing: Routing,
@@ -42,7 +25,7 @@ def dial(
     timings: Timings,
     limits: Limits = _LIMITS,
     trace: Trace | None = None,
-) -> Line:
+) -> Connection:
     """Connect to the server of ``url``, or to the proxy that is used for it.
 
     Args:
@@ -50,7 +33,7 @@ def dial(
         routing: how to reach it.
         timeouts: ``connect_s`` covers name, connection, tunnel and TLS together; ``total_s`` may end earlier.
         timings: receives the end of each phase.
-        limits: how much a proxy may send in response to CONNECT.
+        limits: on responses, including that of a proxy to CONNECT.
         trace: receives the heads of a CONNECT request and its response.
 
     Raises:
@@ -79,8 +62,8 @@ def dial(
         sock.close()
         raise
     if proxy and url.scheme == "http":
-        return Line(sock, via_proxy=True, proxy_fields=authorization(proxy))
-    return Line(sock)
+        return Connection(sock, limits, timeouts, via_proxy=True, proxy_fields=authorization(proxy))
+    return Connection(sock, limits, timeouts)
 
 
 def _connect_tcp(peer: Url, role: str, routing: Routing, deadline: Deadline, timings: Timings) -> socket.socket:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from httpmini.client.options import Limits
-from httpmini.client.transport.exchange import Trace
+from httpmini.client.transport.connection import Trace
 from httpmini.client.transport.timings import Deadline
 from httpmini.client.url import Url, parse_url
 from httpmini.errors import BadUrl, BrokenResponse, NotConnected, NoTunnel, ProtocolError, visible

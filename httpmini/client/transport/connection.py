@@ -19,14 +19,15 @@ PIECE_BYTES = 128 * 1024
 MAX_INTERIM = 100  # 1xx responses before the final one; servers send one or two
 
 
-class Wire:
-    """A connected socket that speaks HTTP.
+class Connection:
+    """A connected socket that speaks HTTP, to a server or to a proxy for it.
 
     Args:
-        sock: the socket, which ``close`` closes.
+        sock: the socket, which ``close`` closes. With TLS, b"" stands only for an end that TLS has announced; any other
+            end may be an attacker's doing, and raises an OSError (RFC 9112 §9.8).
         limits: on the size of responses.
         timeouts: on each wait.
-        via_proxy: whether the peer is a proxy that needs whole URLs.
+        via_proxy: whether a proxy reads the requests, and so needs the whole URL as their target (RFC 9112 §3.2.2).
         proxy_fields: the header fields that this proxy needs in each request.
 
     Attributes:
