@@ -30,7 +30,7 @@ from httpmini.protocol.grammar import BAD_TARGET_OCTET, TOKEN
 from httpmini.protocol.writer import request_head
 from httpmini.version import __version__
 
-_MOST_IDLE = 8  # connections kept for one origin
+_MAX_IDLE = 8  # connections kept for one origin
 _DEFAULT_FIELDS = (("User-Agent", f"httpmini/{__version__}"), ("Accept", "*/*"), ("Connection", "keep-alive"))
 # Header fields meant for one server only (RFC 9110 §15.4).
 _PRIVATE = {"authorization", "cookie", "host", "proxy-authorization"}
@@ -278,7 +278,7 @@ class Client:
 
     def _release(self, url: Url, connection: Connection) -> None:
         idle = self._idle.setdefault(url.origin, [])
-        if connection.reusable and len(idle) < _MOST_IDLE and not self._closed:
+        if connection.reusable and len(idle) < _MAX_IDLE and not self._closed:
             idle.append(connection)
         else:
             connection.close()

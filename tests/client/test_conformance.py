@@ -280,14 +280,14 @@ def test_a_content_coding_is_handed_out_as_it_came(coding: str) -> None:
     assert b"Accept-Encoding: gzip, deflate" in server.requests[0]
 
 
-@pytest.mark.parametrize("behind", [b"", b"more"])
-def test_a_content_coding_that_was_asked_for_is_undone_whole_or_not_at_all(tmp_path: Path, behind: bytes) -> None:
+@pytest.mark.parametrize("trailing", [b"", b"more"])
+def test_a_content_coding_that_was_asked_for_is_undone_whole_or_not_at_all(tmp_path: Path, trailing: bytes) -> None:
     output = tmp_path / "out"
-    body = gzip.compress(b"hello" * 1000) + behind
+    body = gzip.compress(b"hello" * 1000) + trailing
     head = b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     with script([head, body[:10], body[10:]]) as server:
         status, _, _ = get(server, "--compressed", "-o", str(output))
-    if behind:
+    if trailing:
         assert (status, output.exists()) == (7, False)
     else:
         assert (status, output.read_bytes()) == (0, b"hello" * 1000)

@@ -229,7 +229,7 @@ def test_a_second_frame_is_truncated() -> None:
 
 
 @each_coding
-@pytest.mark.parametrize("garbage", [b"garbage behind the end", b"\r\n\r\n\r\n\r\n\r\n", b"<!-- x -->", bytes(50)])
+@pytest.mark.parametrize("garbage", [b"garbage after the end", b"\r\n\r\n\r\n\r\n\r\n", b"<!-- x -->", bytes(50)])
 def test_garbage_behind(coding: str, pack: Callable[[bytes], bytes], garbage: bytes) -> None:
     packed = pack(b"hello")
     for pieces in ([packed + garbage], [packed, garbage], octets(packed + garbage)):

@@ -136,7 +136,7 @@ BROKEN_PLANS: dict[str, Callable[[dict[str, object]], object]] = {
     "more done than there": lambda plan: json.dumps(
         {**plan, "segments": [{"start": 0, "end": SIZE, "done": SIZE, "checked": SIZE, "crc32": 1}]}
     ),
-    "done behind the end": lambda plan: json.dumps(
+    "done after the end": lambda plan: json.dumps(
         {**plan, "segments": [{"start": 0, "end": SIZE, "done": SIZE + 9, "checked": SIZE + 9, "crc32": 1}]}
     ),
     "texts": lambda plan: json.dumps({**plan, "length": "x"}),

@@ -36,7 +36,7 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], str, str]] = {  # the proxies for 
     "http": ({"http_proxy": PROXY}, PROXY, ""),
     "https": ({"https_proxy": SECURE_PROXY}, "", SECURE_PROXY),
     "HTTPS": ({"HTTPS_PROXY": SECURE_PROXY}, "", SECURE_PROXY),
-    "HTTP is a field of somebody's request": ({"HTTP_PROXY": PROXY}, "", ""),
+    "HTTP_PROXY may be a field of a request": ({"HTTP_PROXY": PROXY}, "", ""),
     "all": ({"all_proxy": ALL_PROXY}, ALL_PROXY, ALL_PROXY),
     "ALL": ({"ALL_PROXY": ALL_PROXY}, ALL_PROXY, ALL_PROXY),
     "one and all": ({"http_proxy": PROXY, "all_proxy": ALL_PROXY}, PROXY, ALL_PROXY),
@@ -224,9 +224,9 @@ def test_what_is_kept_from_the_proxy_is_asked_directly() -> None:
 
 @pytest.mark.parametrize("url", ["http://nowhere.test/", "https://nowhere.test/"])
 def test_the_proxy_is_named_when_it_is_not_there(url: str) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
         with pytest.raises(NotConnected) as caught:
             connect(url, f"http://127.0.0.1:{port}/")
     said = f"cannot connect to the proxy 127.0.0.1 port {port} (127.0.0.1:{port}: Connection refused); is it running?"

@@ -290,7 +290,7 @@ UNENDING_CHUNKS = (
     row("an extension without end", endless(CHUNKED + b"5;", b"a"), BrokenResponse, "chunk"),
     row("a size without end", endless(CHUNKED, b"0"), BrokenResponse, "chunk"),
     row("trailers without end", endless(CHUNKED + CHUNKS[:-2], b"A: b\r\n"), BrokenResponse, "chunk"),
-    row("a chunk that nobody has", endless(CHUNKED + b"7fffffffffffffff\r\n", b"x"), TooLarge),
+    row("a chunk larger than any body", endless(CHUNKED + b"7fffffffffffffff\r\n", b"x"), TooLarge),
     row("chunks without end", endless(CHUNKED, b"400\r\n" + b"x" * 1024 + b"\r\n"), TooLarge),
 )
 INTERIM = (
@@ -377,7 +377,7 @@ STALLED = tuple(
         ("in a body without length", OK + b"\r\nhello", "silence"),
         ("before a chunk", CHUNKED, "silence"),
         ("in a chunk", CHUNKED + b"5\r\nhel", "silence"),
-        ("behind a chunk", CHUNKED + b"5\r\nhello", "silence"),
+        ("after a chunk", CHUNKED + b"5\r\nhello", "silence"),
         ("before the end", CHUNKED + CHUNKS[:-1], "silence"),
         ("in gzip", packed("gzip", gzip.compress(b"hello"))[:-1], "silence"),
     )
@@ -572,7 +572,7 @@ RESUMED: dict[str, tuple[bytes, type[HttpminiError] | bytes]] = {
     "a Content-Range of a 416": (part(b"bytes */%d" % LENGTH, REST), BrokenResponse),
     "two Content-Ranges in one": (part(RANGE + b", " + RANGE, REST), BrokenResponse),
     "from the beginning": (part(b"bytes 0-%d/%d" % (LENGTH - 1, LENGTH), FIRST), BrokenResponse),
-    "from too far behind": (part(b"bytes %d-%d/%d" % (CAME, LENGTH - 1, LENGTH), FIRST[CAME:]), BrokenResponse),
+    "from too far on": (part(b"bytes %d-%d/%d" % (CAME, LENGTH - 1, LENGTH), FIRST[CAME:]), BrokenResponse),
     "from one too early": (part(b"bytes %d-%d/%d" % (FROM - 1, LENGTH - 1, LENGTH), FIRST[FROM - 1 :]), BrokenResponse),
     "not to the end": (part(b"bytes %d-%d/%d" % (FROM, CAME, LENGTH), FIRST[FROM : CAME + 1]), BrokenResponse),
     "beyond the end": (part(b"bytes %d-%d/%d" % (FROM, LENGTH, LENGTH), REST + b"x"), BrokenResponse),
