@@ -108,7 +108,11 @@ def move_to_free_name(source: AnyStr, path: AnyStr, *, dir_fd: int | None = None
             raise
         # A file system without hard links (FAT): claim the name with an empty file, then replace that.
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=dir_fd))
-        os.replace(source, path, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        try:
+            os.replace(source, path, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+        except OSError:
+            os.unlink(path, dir_fd=dir_fd)
+            raise
 
 
 def _temporary_name(path: AnyStr) -> AnyStr:

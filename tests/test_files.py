@@ -162,3 +162,6 @@ def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
     move_to_free_name(str(source), str(tmp_path / "free"))
     assert names(tmp_path) == ["free", "taken"]
     assert (tmp_path / "free").read_text() == "one"
+    with pytest.raises(FileNotFoundError):
+        move_to_free_name(str(source), str(tmp_path / "other"))
+    assert names(tmp_path) == ["free", "taken"]
