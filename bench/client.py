@@ -1,9 +1,9 @@
-"""The client beside others: a large file against curl, small files against requests.
+"""The client compared: a large file against curl, small files against requests.
 
     python bench/client.py            # needs nginx and curl; prints medians and ratios
 
-nginx serves a folder of its own on a free port of this machine. The runs alternate, so that what else the machine does
-meets all of them.
+nginx serves a temporary folder on a free port. The runs alternate, so that other load on the machine affects all of
+them alike.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
 
 @contextmanager
 def nginx(folder: Path) -> Iterator[str]:
-    """nginx, serving ``folder/www``; its URL."""
+    """Run nginx for ``folder/www``; yield its URL."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
@@ -72,27 +72,27 @@ def nginx(folder: Path) -> Iterator[str]:
 
 
 def timed(run: Callable[[], object]) -> float:
-    """Seconds that ``run`` takes."""
-    begun = time.perf_counter()
+    """Return the seconds that ``run`` takes."""
+    start = time.perf_counter()
     run()
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def large(url: str, folder: Path, rounds: int) -> None:
-    """A large file to the disk: wall time beside curl's, each a process of its own, start-up included."""
+    """Compare the time to save a large file with curl's; each is a process of its own, start-up included."""
     ours, curl, memory = [], [], 0
-    # As people have it: some set PYTHONDONTWRITEBYTECODE where they work, and pay for it at every start.
+    # The usual environment: with PYTHONDONTWRITEBYTECODE, as some developers set it, every start is slower.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     target = folder / "out"
     for _ in range(rounds):
         curl.append(timed(lambda: subprocess.run(["curl", "-s", "-o", str(target), url], check=True)))
         target.unlink()
-        begun = time.perf_counter()
-        said = subprocess.run(
+        start = time.perf_counter()
+        output = subprocess.run(
             [sys.executable, "-c", _DOWNLOAD, url, str(target)], check=True, stdout=subprocess.PIPE, env=environment
         ).stdout
-        ours.append(time.perf_counter() - begun)
-        memory = max(memory, json.loads(said))
+        ours.append(time.perf_counter() - start)
+        memory = max(memory, json.loads(output))
         target.unlink()
     ratio = statistics.median(a / b for a, b in zip(ours, curl, strict=True))
     print(
@@ -102,7 +102,7 @@ def large(url: str, folder: Path, rounds: int) -> None:
 
 
 def small(url: str, count: int, rounds: int) -> None:
-    """Small files over one kept connection: requests per second beside those of requests.Session."""
+    """Compare requests per second for a small file over one kept connection with requests.Session."""
 
     def with_ours() -> None:
         with Client() as client:
@@ -121,7 +121,7 @@ def small(url: str, count: int, rounds: int) -> None:
 
 
 def main() -> None:
-    """Run both."""
+    """Run both comparisons."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--size", type=int, default=1024**3, help="bytes of the large file")

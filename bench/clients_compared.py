@@ -1,9 +1,9 @@
-"""httpmini get beside curl, wget, HTTPie, requests and aria2: what each does with a server that misbehaves.
+"""httpmini get compared with curl, wget, HTTPie, requests and aria2 against a server that misbehaves.
 
     python bench/clients_compared.py          # prints the table of docs/client.md; about two minutes
 
-Each cell is a run against a small server that says exact octets: "good" is what a person would want (a download that is
-right, or an error that says so), else what happened. Programs that are not installed are left out, and named.
+Each cell is a run against a small server that sends exact octets: "good" for what a user would want (a correct file, or
+an error and no file), otherwise what happened. Programs that are not installed are left out and listed as missing.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ HALF = len(OLD) // 2
 
 _REQUESTS = """
 import sys, requests
-with requests.get(sys.argv[1], stream=True) as answer:
-    answer.raise_for_status()
+with requests.get(sys.argv[1], stream=True) as response:
+    response.raise_for_status()
     with open(sys.argv[2], "wb") as file:
-        for piece in answer.iter_content(65536):
+        for piece in response.iter_content(65536):
             file.write(piece)
 """
 
-# How each program saves a URL to a file, goes on with a part of it, and takes the server's name for it.
+# How each program saves a URL to a file, resumes a part of it, and uses the server's name for it.
 PROGRAMS: dict[str, dict[str, list[str]]] = {
     "httpmini": {
         "version": [sys.executable, "-m", "httpmini", "--version"],
@@ -99,16 +99,16 @@ PROGRAMS: dict[str, dict[str, list[str]]] = {
 
 @dataclass
 class Server:
-    """Says what ``answer`` makes of each request."""
+    """A server that sends what ``respond`` returns for each request, or nothing if it is ``silent``."""
 
-    answer: Callable[[bytes, Server], bytes | Iterator[bytes]]
+    respond: Callable[[bytes, Server], bytes | Iterator[bytes]]
     heard: list[bytes] = field(default_factory=list)
     ports: tuple[int, int] = (0, 0)
     silent: bool = False
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """The URL of a file on it."""
+        """Run the server on two ports; yield the URL of a file on the first."""
         listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         self.ports = (listeners[0].getsockname()[1], listeners[1].getsockname()[1])
         threads = [threading.Thread(target=self._listen, args=(listener,), daemon=True) for listener in listeners]
@@ -143,8 +143,8 @@ class Server:
                 if self.silent:
                     sock.recv(1)
                     return
-                said = self.answer(head, self)
-                for piece in [said] if isinstance(said, bytes) else said:
+                response = self.respond(head, self)
+                for piece in [response] if isinstance(response, bytes) else response:
                     sock.sendall(piece)
                 sock.shutdown(socket.SHUT_WR)
                 while sock.recv(65536):
@@ -160,22 +160,22 @@ class Run:
     status: int | None
     folder: Path
     out: Path
-    said: bytes
+    output: bytes
     server: Server
 
     @property
     def content(self) -> bytes | None:
-        """What is in the file, if it is there."""
+        """The contents of the file, or None if there is none."""
         return self.out.read_bytes() if self.out.is_file() else None
 
 
 @dataclass(frozen=True)
 class Row:
-    """A way in which a server misbehaves, and what is made of it."""
+    """A way in which a server misbehaves, and how to judge the outcome."""
 
     name: str
     how: str
-    answer: Callable[[bytes, Server], bytes | Iterator[bytes]]
+    respond: Callable[[bytes, Server], bytes | Iterator[bytes]]
     judge: Callable[[Run], str]
     before: Callable[[Path], None] = lambda _out: None
     silent: bool = False
@@ -188,7 +188,7 @@ def _ok(body: bytes, *fields: str, status: str = "200 OK", length: object = None
 
 
 def _no_whole_file(run: Run) -> str:
-    """An error, and nothing under the name that a complete file would have."""
+    """Expect an error, and nothing under the final name."""
     if run.status is None:
         return "still trying"
     if run.status == 0:
@@ -209,7 +209,7 @@ def _resumed(run: Run) -> str:
 
 
 def _changed(head: bytes, _server: Server) -> bytes:
-    """The file is another one by now. Who asks with If-Range is told; who does not gets a part of the new one."""
+    """Serve a file that has changed: whole to a request with If-Range, in part to one with Range alone."""
     lowered = head.lower()
     new = ('ETag: "new"', "Accept-Ranges: bytes", "Last-Modified: Sat, 21 Nov 2026 07:00:00 GMT")
     if b"range: bytes=" in lowered and b"if-range" not in lowered:
@@ -263,7 +263,7 @@ def _bomb(run: Run) -> str:
 
 
 def _escapes(run: Run) -> str:
-    return "good" if b"\x1b]0;" not in run.said else "drives the terminal"
+    return "good" if b"\x1b]0;" not in run.output else "drives the terminal"
 
 
 def _retried(run: Run) -> str:
@@ -276,7 +276,7 @@ def _redirect_away(head: bytes, server: Server) -> bytes:
     return _ok(b"", f"Location: http://127.0.0.1:{server.ports[1]}/", status="302 Found")
 
 
-def _bomb_answer(_head: bytes, _server: Server) -> bytes:
+def _bomb_response(_head: bytes, _server: Server) -> bytes:
     packed = gzip.compress(bytes(2**30), 9)
     return _ok(packed, "Content-Encoding: gzip")
 
@@ -292,16 +292,16 @@ def _disposition(name: str) -> Callable[[bytes, Server], bytes]:
 
 
 ROWS = (
-    Row("the body is cut off (Content-Length)", "save", lambda _h, _s: _ok(b"x" * 500, length=1000), _no_whole_file),
+    Row("the body is truncated (Content-Length)", "save", lambda _h, _s: _ok(b"x" * 500, length=1000), _no_whole_file),
     Row(
-        "the body is cut off (chunked)",
+        "the body is truncated (chunked)",
         "save",
         lambda _h, _s: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
         _no_whole_file,
     ),
-    Row("resuming, and the file has changed", "resume", _changed, _resumed, _first_half),
+    Row("resuming a file that has changed", "resume", _changed, _resumed, _first_half),
     Row(
-        "resuming, and another part comes (206)",
+        "resuming, but the wrong part comes (206)",
         "resume",
         _wrong_part,
         lambda run: (
@@ -310,7 +310,7 @@ ROWS = (
         _first_half,
     ),
     Row(
-        "resuming what is complete (416)",
+        "resuming a complete file (416)",
         "resume",
         _complete,
         _unchanged,
@@ -318,7 +318,7 @@ ROWS = (
     ),
     Row("two lengths that differ", "save", lambda _h, _s: _ok(b"x" * 10, "Content-Length: 5"), _refused),
     Row("a negative length", "save", lambda _h, _s: _ok(b"x" * 10, length=-5), _refused),
-    Row("an answer without a head (HTTP/0.9)", "save", lambda _h, _s: b"just text\r\n", _refused),
+    Row("a response without a head (HTTP/0.9)", "save", lambda _h, _s: b"just text\r\n", _refused),
     Row("a header line of 400 KB", "save", lambda _h, _s: _ok(b"x", "X: " + "y" * 400_000), _refused),
     Row(
         "2,000 times 100 Continue", "save", lambda _h, _s: b"HTTP/1.1 100 Continue\r\n\r\n" * 2000 + _ok(b"x"), _refused
@@ -327,11 +327,13 @@ ROWS = (
     Row("the server names the file ../../x", "named", _disposition("../../x"), _names),
     Row("redirected to another server, with a password", "auth", _redirect_away, _credentials),
     Row("redirected in a circle", "save", lambda _h, _s: _ok(b"", "Location: /file", status="302 Found"), _refused),
-    Row("1 GiB of zeros in 1 MB of gzip, decoded", "decode", _bomb_answer, _bomb),
-    Row("control characters in a field, shown", "verbose", lambda _h, _s: _ok(b"x", "X: \x1b]0;title\x07"), _escapes),
+    Row("1 GiB of zeros in 1 MB of gzip, decoded", "decode", _bomb_response, _bomb),
+    Row(
+        "control characters in a displayed field", "verbose", lambda _h, _s: _ok(b"x", "X: \x1b]0;title\x07"), _escapes
+    ),
     Row("503 once, with Retry-After: 1", "save", _busy_once, _retried),
     Row(
-        f"silence, waited for {WAIT_S:.0f} s at most",
+        f"silence for {WAIT_S:.0f} s",
         "save",
         lambda _h, _s: b"",
         lambda run: "good" if run.status is not None else f"still waiting after {WAIT_S:.0f} s",
@@ -341,11 +343,11 @@ ROWS = (
 
 
 def run(program: str, row: Row) -> str:
-    """One cell."""
+    """Return one cell."""
     command = PROGRAMS[program].get(row.how)
     if command is None:
         return "-"
-    server = Server(row.answer, silent=row.silent)
+    server = Server(row.respond, silent=row.silent)
     with tempfile.TemporaryDirectory() as base, server.running() as url:
         folder = Path(base) / "a" / "b"
         folder.mkdir(parents=True)
@@ -366,17 +368,17 @@ def run(program: str, row: Row) -> str:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "HOME": base, "no_proxy": "*"},
             )
-            status, said = done.returncode, done.stdout
+            status, output = done.returncode, done.stdout
         except subprocess.TimeoutExpired as error:
-            status, said = None, error.stdout or b""
-        return row.judge(Run(status, folder, out, said, server))
+            status, output = None, error.stdout or b""
+        return row.judge(Run(status, folder, out, output, server))
 
 
 def _part_of_ours(out: Path, url: str, row: Row) -> None:
-    """httpmini keeps notes beside a part, and goes on with nothing else; so it is made as httpmini leaves it."""
+    """Make a part as httpmini leaves it: it keeps a plan beside the part, and resumes nothing else."""
     import zlib
 
-    if row.answer is _complete:
+    if row.respond is _complete:
         out.write_bytes(OLD)
         return
     Path(f"{out}.part").write_bytes(OLD[:HALF])
@@ -390,8 +392,8 @@ def main() -> None:
     """Print the table."""
     here = [name for name, command in PROGRAMS.items() if shutil.which(command["version"][0])]
     for name in here:
-        said = subprocess.run(PROGRAMS[name]["version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
-        print(f"{name}: {said.decode().splitlines()[0]}")
+        output = subprocess.run(PROGRAMS[name]["version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+        print(f"{name}: {output.decode().splitlines()[0]}")
     print("missing:", ", ".join(sorted(set(PROGRAMS) - set(here))) or "none", f"({time.strftime('%Y-%m-%d')})\n")
     print("| the server | " + " | ".join(here) + " |")
     print("|---" * (len(here) + 1) + "|")

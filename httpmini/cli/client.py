@@ -1,4 +1,4 @@
-"""The client's commands, ``get`` and ``mirror``: their flags, in sections, and the table of exit statuses."""
+"""The commands ``get`` and ``mirror``: their options, in sections, and the table of exit statuses."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _STATUSES = """\b
 Exit status:
     0  done
     1  {incomplete}
-    2  wrong usage, or not a URL
-    3  the name was not resolved
+    2  wrong usage, or an invalid URL
+    3  the host name could not be resolved
     4  no connection
     5  TLS failed
     6  timed out
-    7  the answer is broken
-    8  the answer ended before its end
-    9  redirected too often, in a circle, or to where it is not followed
+    7  the response is not valid HTTP
+    8  the response was truncated
+    9  redirected too often, in a circle, or to a URL that is not followed
    10  too large
-   11  the answer is not a success (2xx)
-   12  corrupt: the digest, the length or the version is wrong
+   11  the status is not a success (2xx)
+   12  corrupt: wrong digest, length or version
   130  interrupted
 """
 
 
 def _read_by(reader: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """A callback that has a value, or each of several, read by a function of ``httpmini.client.command.arguments``."""
+    """Return a callback that parses one or several values with a function of ``httpmini.client.command.arguments``."""
 
     def read(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-        from httpmini.client.command import arguments  # the server need not wait for this import
+        from httpmini.client.command import arguments  # imported late to keep the start of the server fast
 
         function = getattr(arguments, reader)
         try:
@@ -52,7 +52,7 @@ def _read_by(reader: str) -> Callable[[click.Context, click.Parameter, Any], Any
 
 
 class _Option(click.Option):
-    """An option that knows its section."""
+    """An option that belongs to a section of the help."""
 
     def __init__(self, *args: Any, section: str = "", **more: Any) -> None:
         super().__init__(*args, **more)
@@ -60,7 +60,7 @@ class _Option(click.Option):
 
 
 class _Command(click.Command):
-    """A command whose help has sections, and ends with the exit statuses."""
+    """A command whose help is divided into sections."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -104,29 +104,29 @@ _request = _section(
         callback=_read_by("parse_field"),
         multiple=True,
         metavar="'Name: value'",
-        help="Send this header field, instead of ours of this name; without a value, send none. May be repeated.",
+        help="Send this header field, replacing the default one; without a value, send none. May be repeated.",
     ),
     _option(
         "-u",
         "--user",
         metavar="USER[:PASSWORD]",
-        help="Basic authentication. Without the password, which others could see, it is asked for.",
+        help="Use Basic authentication; prompt for the password if it is left out (others can see the command line).",
     ),
-    _flag("--netrc", help="Look for name and password in ~/.netrc."),
+    _flag("--netrc", help="Look up user name and password in ~/.netrc."),
 )
 
 _redirects = _section(
     "Redirections",
-    _flag("--no-follow", help="Do not follow them."),
+    _flag("--no-follow", help="Do not follow redirections."),
     _option(
         "--max-redirs",
         callback=_read_by("parse_count"),
         metavar="N",
         default=str(Limits().redirects),
         show_default=True,
-        help="Follow so many at most.",
+        help="Follow at most N redirections.",
     ),
-    _flag("--downgrade", help="Follow them from https to http, too."),
+    _flag("--downgrade", help="Follow redirections from https to http too."),
 )
 
 _routes = _section(
@@ -138,27 +138,29 @@ _routes = _section(
         callback=_read_by("parse_override"),
         multiple=True,
         metavar="HOST:PORT:ADDRESS",
-        help="Connect to ADDRESS instead of looking HOST up. May be repeated.",
+        help="Connect to ADDRESS instead of resolving HOST. May be repeated.",
     ),
-    _option("--unix-socket", metavar="PATH", help="Connect to this socket."),
+    _option("--unix-socket", metavar="PATH", help="Connect to this Unix socket."),
     _option("--proxy", metavar="URL", help="Use this proxy.  [default: http_proxy, https_proxy, no_proxy]"),
     _flag("--no-proxy", help="Use no proxy."),
 )
 
 _limits = _section(
     "Limits",
-    _seconds("--connect-timeout", Timeouts().connect_s, "Until there is a connection."),
-    _seconds("--first-byte-timeout", Timeouts().first_byte_s, "From the request to the first byte of the answer."),
-    _seconds("--silence-timeout", Timeouts().silence_s, "Between two pieces of the answer."),
-    _seconds("--max-time", None, "For each request as a whole."),
-    _option("--max-size", callback=_read_by("parse_size"), metavar="SIZE", help="Refuse more, such as 500K or 2G."),
+    _seconds("--connect-timeout", Timeouts().connect_s, "Seconds to wait for a connection."),
+    _seconds("--first-byte-timeout", Timeouts().first_byte_s, "Seconds to wait for the first byte of the response."),
+    _seconds("--silence-timeout", Timeouts().silence_s, "Seconds to wait between two pieces of the response."),
+    _seconds("--max-time", None, "Seconds for each request as a whole."),
+    _option(
+        "--max-size", callback=_read_by("parse_size"), metavar="SIZE", help="Refuse larger bodies, such as 500K or 2G."
+    ),
     _option(
         "--retries",
         callback=_read_by("parse_count"),
         metavar="N",
         default=str(Retries().times),
         show_default=True,
-        help="Try again so often where the connection fails, and on 429, 502, 503 and 504.",
+        help="Retry N times if the connection fails, and on 429, 502, 503 and 504.",
     ),
 )
 
@@ -166,21 +168,19 @@ _limits = _section(
 @click.command(
     cls=_Command,
     short_help="Fetch URLs to standard output or into files.",
-    epilog=_STATUSES.format(incomplete="the file or standard output cannot be written"),
+    epilog=_STATUSES.format(incomplete="the file or standard output could not be written"),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("urls", nargs=-1, required=True, metavar="URL...")
 @_section(
     "Output",
-    _option(
-        "-o", "--output", metavar="FILE", help="Write to FILE, and replace it if it is there; - is standard output."
-    ),
-    _flag("-O", "--remote-name", help="Write to a file named as the server or the URL says."),
-    _flag("-f", "--force", help="Replace a file that has the name (-O), and a symlink (-O, -o)."),
-    _flag("-I", "--head", help="Ask for the head alone (HEAD), and print it."),
+    _option("-o", "--output", metavar="FILE", help="Write to FILE, replacing it if it exists; - is standard output."),
+    _flag("-O", "--remote-name", help="Write to a file named by the server or the URL."),
+    _flag("-f", "--force", help="Replace an existing file (-O) or a symlink (-O, -o)."),
+    _flag("-I", "--head", help="Request only the head (HEAD), and print it."),
     _flag("-i", "--include", help="Print the head before the body."),
-    _flag("--json", "as_json", help="Print an object for each URL instead: status, timings, sizes, digest, error."),
-    _flag("-v", "--verbose", help="Show the heads on standard error, but for credentials."),
+    _flag("--json", "as_json", help="Print a JSON object per URL instead: status, timings, sizes, digest, error."),
+    _flag("-v", "--verbose", help="Show heads on standard error, without credentials."),
     _flag("-q", "--quiet", help="Show no progress."),
 )
 @_section(
@@ -190,23 +190,28 @@ _limits = _section(
         callback=_read_by("parse_segments"),
         metavar="N",
         default="1",
-        help="Fetch N parts of a file at once.",
+        help="Fetch N parts of a file at the same time.",
     ),
     _option(
-        "--rate", callback=_read_by("parse_size"), metavar="SIZE", help="At most so much a second, such as 500K or 2M."
+        "--rate",
+        callback=_read_by("parse_size"),
+        metavar="SIZE",
+        help="Limit the bytes per second, such as 500K or 2M.",
     ),
-    _option("--sha256", callback=_read_by("parse_sha256"), metavar="HEX", help="What all of it must come to."),
-    _flag("--compressed", help="Ask for it compressed, and write what it was before."),
+    _option(
+        "--sha256", callback=_read_by("parse_sha256"), metavar="HEX", help="Require the whole file to have this digest."
+    ),
+    _flag("--compressed", help="Request a compressed body, and decode it."),
 )
 @_request
 @_section(
     "Request",
-    _option("-X", "--method", callback=_read_by("parse_method"), metavar="METHOD", help="Ask with this method."),
+    _option("-X", "--method", callback=_read_by("parse_method"), metavar="METHOD", help="Use this method."),
     _option(
         "--data",
         multiple=True,
         metavar="TEXT|@FILE|@-",
-        help="Send this as a body (POST); with @, what is in the file or comes from standard input.",
+        help="Send this as the body (POST); with @, the contents of a file or of standard input.",
     ),
 )
 @_redirects
@@ -215,39 +220,40 @@ _limits = _section(
 def get(urls: tuple[str, ...], **flags: Any) -> None:
     """Fetch URLs to standard output or into files.
 
-    :8080/x and localhost:8080/x will do for a URL.
+    :8080/x and localhost:8080/x are accepted as URLs.
 
-    A file gets its name when all of it is there, and right. Until then it is NAME.part; if that is there already, only
-    what is missing is fetched, unless the file has changed meanwhile.
+    A file gets its name once it is complete and verified. Until then it is called NAME.part; if that exists already,
+    only the missing rest is fetched, unless the file has changed meanwhile.
     """
-    from httpmini.client.command import get as command
+    from httpmini.client.command.get import get as fetch_urls
+    from httpmini.client.command.get_options import GetOptions
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # what was begun is put in order
-    sys.exit(command.get(urls, command.GetOptions(**flags)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # so that a part can be saved
+    sys.exit(fetch_urls(urls, GetOptions(**flags)))
 
 
 @click.command(
     cls=_Command,
-    short_help="Keep a copy of a folder on a server.",
-    epilog=_STATUSES.format(incomplete="something was skipped, or cannot be written"),
+    short_help="Keep a local copy of a remote folder.",
+    epilog=_STATUSES.format(incomplete="something was skipped or could not be written"),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("url")
 @click.argument("folder")
 @_section(
     "Mirror",
-    _flag("--delete", help="Take away files and empty folders that are not on the server."),
-    _flag("-n", "--dry-run", help="Do nothing, and say what would be done."),
-    _flag("-v", "--verbose", help="Show the heads on standard error, but for credentials."),
-    _flag("-q", "--quiet", help="Say only what is skipped."),
+    _flag("--delete", help="Delete files and empty folders that are not on the server."),
+    _flag("-n", "--dry-run", help="Change nothing, and say what would be done."),
+    _flag("-v", "--verbose", help="Show heads on standard error, without credentials."),
+    _flag("-q", "--quiet", help="Report only what is skipped."),
 )
 @_request
 @_routes
 @_limits
 def mirror(url: str, folder: str, **flags: Any) -> None:
-    """Make FOLDER what the folder at URL is: one that httpmini serves, or any page that lists its files.
+    """Make FOLDER a copy of the folder at URL: one served by httpmini, or any page with links to its files.
 
-    Only what has changed is fetched, and nothing outside the folder at URL is asked for.
+    Only what has changed is fetched, and nothing outside the folder at URL is requested.
     """
     from httpmini.client.command.mirror import MirrorOptions, mirror_folder
 

@@ -1,1 +1,1 @@
-"""The companion client: the same protocol/ as the server, and nothing else of it."""
+"""The HTTP client, which shares only ``protocol/`` with the server."""

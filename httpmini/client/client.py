@@ -1,4 +1,4 @@
-"""A client that keeps its connections, follows redirections, and tries again where that is safe.
+"""A client that keeps its connections, follows redirections, and retries where that is safe.
 
     with httpmini.Client() as client:
         for piece in client.fetch("http://localhost:8080/film.mp4"):
@@ -18,10 +18,11 @@ from types import TracebackType
 
 from httpmini.client.decode import ACCEPTED
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.response import Response
+from httpmini.client.response import REDIRECTS, Response
 from httpmini.client.retry import SAFE_METHODS, is_passing, pause_before
-from httpmini.client.transport.connect import Routing, dial
-from httpmini.client.transport.exchange import Trace, Wire
+from httpmini.client.transport.connect import dial
+from httpmini.client.transport.connection import Connection, Trace
+from httpmini.client.transport.routing import Routing
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import Url, join, parse_url
 from httpmini.errors import BadRedirect, BadUrl, FetchError, NotConnected, Truncated
@@ -29,19 +30,26 @@ from httpmini.protocol.grammar import BAD_TARGET_OCTET, TOKEN
 from httpmini.protocol.writer import request_head
 from httpmini.version import __version__
 
-_REDIRECTS = (301, 302, 303, 307, 308)
-_MOST_IDLE = 8  # connections kept for one origin
-_OURS = (("User-Agent", f"httpmini/{__version__}"), ("Accept", "*/*"), ("Connection", "keep-alive"))
-# What is meant for one server only (RFC 9110 §15.4).
+_MAX_IDLE = 8  # connections kept for one origin
+_DEFAULT_FIELDS = (("User-Agent", f"httpmini/{__version__}"), ("Accept", "*/*"), ("Connection", "keep-alive"))
+# Header fields meant for one server only (RFC 9110 §15.4).
 _PRIVATE = {"authorization", "cookie", "host", "proxy-authorization"}
 
 
 @dataclass(frozen=True)
 class _Request:
-    """What is asked, wherever it leads, and since when by the monotonic clock.
+    """A request; redirections and retries make new ones of it.
+
+    Attributes:
+        method: the method.
+        url: of the server.
+        headers: all header fields but Host and Content-Length.
+        data: the body.
+        started: when the first request began, monotonic time.
+        head: the encoded head for the server itself; a proxy needs more.
 
     Raises:
-        BadUrl: it cannot be spelled. So nobody is called in vain.
+        BadUrl: it cannot be encoded, which is found out before anything is connected.
     """
 
     method: str
@@ -49,27 +57,27 @@ class _Request:
     headers: tuple[tuple[str, str], ...]
     data: bytes
     started: float
-    head: bytes = field(init=False)  # for the server itself; a proxy is told more
+    head: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "head", _spell(self))
+        object.__setattr__(self, "head", _encode(self))
 
 
 class Client:
-    """Fetches URLs. It may be used by several threads at once.
+    """Fetches URLs. Thread-safe.
 
     Args:
-        timeouts: how long is waited.
-        limits: how much is taken.
-        retries: when a request is made again.
+        timeouts: how long to wait.
+        limits: how much to accept.
+        retries: when to repeat a request.
         routing: how servers are reached: address family, proxies, TLS.
-        headers: fields for every request; they replace ours of the same name.
-        auth: user name and password, sent to the server of the first URL of each request, and to no other.
-        use_netrc: look for them in ``~/.netrc`` otherwise.
+        headers: header fields for every request; they replace the default ones of the same name.
+        auth: user name and password; sent only to the server of the URL that is fetched, not where it redirects.
+        use_netrc: without ``auth``, look the credentials up in ``~/.netrc``.
         follow: follow redirections of GET and HEAD.
-        downgrade: follow them from https to http too.
-        decode: ask for compressed bodies, and hand them out as what they were.
-        trace: takes ">" with each head that is sent and "<" with each that comes.
+        downgrade: follow redirections from https to http too.
+        decode: request compressed bodies, and decode them.
+        trace: receives ">" with each head that is sent, and "<" with each that is received.
     """
 
     def __init__(
@@ -98,7 +106,7 @@ class Client:
         self._follow = follow
         self._downgrade = downgrade
         self._trace = trace
-        self._idle: dict[tuple[str, str, int], list[Wire]] = {}
+        self._idle: dict[tuple[str, str, int], list[Connection]] = {}
         self._closed = False
 
     def __enter__(self) -> Client:
@@ -110,31 +118,31 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections that are kept, and keep none from now on. Answers that were begun can be read on."""
+        """Close the idle connections, and keep no more. Responses in progress can still be read."""
         self._closed = True
         for origin in tuple(self._idle):
-            while wire := self._take_idle(origin):
-                wire.close()
+            while connection := self._take_idle(origin):
+                connection.close()
 
     def fetch(
         self, url: str | Url, *, method: str = "GET", headers: Iterable[tuple[str, str]] = (), data: bytes = b""
     ) -> Response:
-        """Ask ``url``; the answer's body is read from what is returned (RFC 1945 §5 and §6, RFC 9110 §15.4).
+        """Send a request and return the response, whose body is still to be read (RFC 1945 §5, §6, RFC 9110 §15.4).
 
         Args:
             url: an http or https URL.
-            method: any; GET, HEAD and OPTIONS are made again when they fail on the way, GET and HEAD are redirected.
-            headers: fields for this request; they replace ours, and the client's, of the same name.
+            method: any; GET, HEAD and OPTIONS are retried, redirections of GET and HEAD are followed.
+            headers: fields for this request; they replace the default ones and the client's of the same name.
             data: a body to send.
 
         Raises:
-            FetchError: by its cause, see ``errors.py``. A status that is no success is an answer, and not raised.
+            FetchError: a subclass for each cause, see ``errors.py``. A status other than 2xx raises nothing.
         """
         url = url if isinstance(url, Url) else parse_url(url)
         request = _Request(method, url, self._with_credentials(url, tuple(headers)), data, time.monotonic())
         history: list[tuple[int, str]] = []
         while True:
-            response = self._ask_until_answered(request)
+            response = self._send_with_retries(request)
             try:
                 there = self._redirected(request, response, history)
             except FetchError:
@@ -149,15 +157,15 @@ class Client:
             request = there
 
     def _with_credentials(self, url: Url, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        """Ours, then the client's, then this request's fields, the later ones instead of the earlier."""
-        ours = [*_OURS, ("Accept-Encoding", ACCEPTED)] if self.decode else [*_OURS]
+        """Merge the default fields, the client's and this request's; the later replace the earlier."""
+        merged = [*_DEFAULT_FIELDS, ("Accept-Encoding", ACCEPTED)] if self.decode else [*_DEFAULT_FIELDS]
         if credentials := self._credentials(url):
             token = base64.b64encode(":".join(credentials).encode()).decode("ascii")
-            ours.append(("Authorization", f"Basic {token}"))
+            merged.append(("Authorization", f"Basic {token}"))
         for fields in filter(None, (self._headers, headers)):
             replaced = {name.lower() for name, _ in fields}
-            ours = [field for field in ours if field[0].lower() not in replaced] + list(fields)
-        return tuple(field for field in ours if field[1])
+            merged = [field for field in merged if field[0].lower() not in replaced] + list(fields)
+        return tuple(field for field in merged if field[1])
 
     def _credentials(self, url: Url) -> tuple[str, str] | None:
         if url.username is not None:
@@ -171,38 +179,40 @@ class Client:
         return (found[0], found[2] or "") if found else None
 
     def _redirected(self, request: _Request, response: Response, history: list[tuple[int, str]]) -> _Request | None:
-        """The request that ``response`` leads to, or None.
+        """Return the request that ``response`` redirects to, or None.
 
         Raises:
-            BadRedirect: to where we do not follow, too often, or in a circle.
+            BadRedirect: to where this client does not follow, too often, or in a circle.
         """
-        followed = self._follow and response.status in _REDIRECTS and request.method in ("GET", "HEAD")
+        followed = self._follow and response.status in REDIRECTS and request.method in ("GET", "HEAD")
         location = response.location if followed else None
         if location is None:
             return None
         try:
             there = join(request.url, location)
         except BadUrl as error:
-            raise BadRedirect(f"{response.url} redirects to where this client does not go: {error}") from error
+            raise BadRedirect(f"{response.url} redirects to a URL that cannot be followed: {error}") from error
         chain = [*(url for _, url in history), response.url, there.text]
         if there.text in chain[:-1]:
             raise BadRedirect("redirected in a circle: " + " -> ".join(chain[chain.index(there.text) :]))
         if len(history) >= self.limits.redirects:
-            raise BadRedirect(f"redirected more than {self.limits.redirects} times, at last to {there.text}")
+            raise BadRedirect(f"redirected more than {self.limits.redirects} times, most recently to {there.text}")
         if request.url.scheme == "https" and there.scheme == "http" and not self._downgrade:
-            raise BadRedirect(f"{response.url} redirects from https to http, to {there.text}; that has to be allowed")
+            raise BadRedirect(
+                f"{response.url} redirects from https to http, to {there.text}, which is not followed by default"
+            )
         headers = request.headers
         if there.origin != request.url.origin:
             headers = tuple(field for field in headers if field[0].lower() not in _PRIVATE)
         return replace(request, url=there, headers=headers)
 
-    def _ask_until_answered(self, request: _Request) -> Response:
-        """One request, made again where that is safe and may help."""
+    def _send_with_retries(self, request: _Request) -> Response:
+        """Send a request, and repeat it where that is safe and may help."""
         attempt = 0
         while True:
             attempt += 1
             try:
-                response = self._ask(request)
+                response = self._send(request)
             except FetchError as error:
                 pause = pause_before(attempt, self.retries) if is_passing(error) else None
                 if pause is None or not self._may_wait(request, pause):
@@ -215,48 +225,47 @@ class Client:
             time.sleep(pause)
 
     def _may_wait(self, request: _Request, pause: float) -> bool:
-        """Whether the request may be made again, and there is time left for it behind the pause."""
+        """Whether the request may be repeated, and time is left for it after the pause."""
         late = self.timeouts.total_s is not None and time.monotonic() + pause >= request.started + self.timeouts.total_s
         return request.method in SAFE_METHODS and not late
 
-    def _take_idle(self, origin: tuple[str, str, int]) -> Wire | None:
+    def _take_idle(self, origin: tuple[str, str, int]) -> Connection | None:
         try:
             return self._idle.setdefault(origin, []).pop()
-        except IndexError:  # asked for in this way because another thread may come between looking and taking
+        except IndexError:  # rather than a check before, which another thread could invalidate
             return None
 
-    def _ask(self, request: _Request) -> Response:
-        """One request on a kept connection, or, when that turns out to be gone or there is none, on a new one."""
+    def _send(self, request: _Request) -> Response:
+        """Send a request on an idle connection, or on a new one if there is none or it turns out to be closed."""
         timings = Timings(started=request.started)
-        while request.method in SAFE_METHODS and (wire := self._take_idle(request.url.origin)):
-            if not wire.is_quiet:
-                wire.close()
+        while request.method in SAFE_METHODS and (connection := self._take_idle(request.url.origin)):
+            if not connection.is_quiet:
+                connection.close()
                 continue
             try:
-                return self._converse(wire, request, timings)
-            except (NotConnected, Truncated):  # the server has closed it meanwhile (RFC 9112 §9.3.1)
-                wire.close()
-        line = dial(request.url, self.routing, self.timeouts, timings, self.limits, self._trace)
-        wire = Wire(line.sock, self.limits, self.timeouts, via_proxy=line.via_proxy, proxy_fields=line.proxy_fields)
-        return self._converse(wire, request, timings)
+                return self._exchange(connection, request, timings)
+            except (NotConnected, Truncated):  # the server has closed it in the meantime (RFC 9112 §9.3.1)
+                connection.close()
+        connection = dial(request.url, self.routing, self.timeouts, timings, self.limits, self._trace)
+        return self._exchange(connection, request, timings)
 
-    def _converse(self, wire: Wire, request: _Request, timings: Timings) -> Response:
-        wire.deadline = None if self.timeouts.total_s is None else request.started + self.timeouts.total_s
+    def _exchange(self, connection: Connection, request: _Request, timings: Timings) -> Response:
+        connection.deadline = None if self.timeouts.total_s is None else request.started + self.timeouts.total_s
         try:
-            head = _spell(request, wire.proxy_fields, via_proxy=True) if wire.via_proxy else request.head
+            head = _encode(request, connection.proxy_fields, via_proxy=True) if connection.via_proxy else request.head
             if self._trace:
                 self._trace(">", head)
-            wire.send(head, request.data)
-            answer, raw = wire.receive_head()
+            connection.send(head, request.data)
+            response_head, raw = connection.receive_head()
             timings.first_byte_s = timings.elapsed()
             if self._trace:
                 self._trace("<", raw)
             return Response(
                 method=request.method,
                 url=request.url,
-                head=answer,
+                head=response_head,
                 raw_head=raw,
-                wire=wire,
+                connection=connection,
                 release=lambda used: self._release(request.url, used),
                 timings=timings,
                 started=request.started,
@@ -264,28 +273,33 @@ class Client:
                 decoded=self.decode,
             )
         except BaseException:
-            wire.close()
+            connection.close()
             raise
 
-    def _release(self, url: Url, wire: Wire) -> None:
+    def _release(self, url: Url, connection: Connection) -> None:
         idle = self._idle.setdefault(url.origin, [])
-        if wire.reusable and len(idle) < _MOST_IDLE and not self._closed:
-            idle.append(wire)
+        if connection.reusable and len(idle) < _MAX_IDLE and not self._closed:
+            idle.append(connection)
         else:
-            wire.close()
+            connection.close()
 
 
-def _spell(request: _Request, more: tuple[tuple[str, str], ...] = (), *, via_proxy: bool = False) -> bytes:
-    """The head of a request.
+def _encode(request: _Request, more: tuple[tuple[str, str], ...] = (), *, via_proxy: bool = False) -> bytes:
+    """Encode the head of a request.
+
+    Args:
+        request: the request.
+        more: further header fields.
+        via_proxy: use the whole URL as the target.
 
     Raises:
-        BadUrl: a method, a target or a field that cannot be spelled, or that we do not leave to the caller.
+        BadUrl: the method, the target or a field is invalid, or the field is not the caller's to set.
     """
     target = request.url.text if via_proxy else request.url.target
     fields = [*request.headers, *more]
     named = {name.lower() for name, _ in fields}
     if framing := named & {"content-length", "transfer-encoding"}:
-        raise BadUrl(f"the field {framing.pop()} is set by what is sent, and cannot be given")
+        raise BadUrl(f"the field {framing.pop()} follows from the body, and cannot be set")
     if "host" not in named:
         fields.insert(0, ("Host", request.url.host_field))
     if request.data or request.method in ("POST", "PUT", "PATCH"):
@@ -295,7 +309,7 @@ def _spell(request: _Request, more: tuple[tuple[str, str], ...] = (), *, via_pro
             raise ValueError(f"not a request: {request.method!r} {target!r}")
         return request_head(request.method, target, fields)
     except ValueError as error:
-        raise BadUrl(f"this cannot be asked: {error}") from error
+        raise BadUrl(f"this request cannot be sent: {error}") from error
 
 
 def fetch(
@@ -307,10 +321,14 @@ def fetch(
     timeouts: Timeouts | None = None,
     limits: Limits | None = None,
 ) -> Response:
-    """One request with a client of its own; see ``Client.fetch``. Close the answer, or read it to its end.
+    """Send one request with a client of its own; close the response, or read it to its end.
+
+    Args:
+        url, method, headers, data: as for ``Client.fetch``.
+        timeouts, limits: as for ``Client``.
 
     Raises:
-        FetchError: by its cause, see ``errors.py``.
+        FetchError: a subclass for each cause, see ``errors.py``.
     """
     with Client(timeouts=timeouts, limits=limits, headers=(("Connection", "close"),)) as client:
         return client.fetch(url, method=method, headers=headers, data=data)

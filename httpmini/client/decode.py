@@ -1,6 +1,6 @@
-"""Content codings undone, piece by piece, with a limit on what they may swell to (RFC 9110 §8.4).
+"""Content codings, decoded piece by piece with a limit on the decoded size (RFC 9110 §8.4).
 
-gzip and deflate are Python's own; br and zstd are there when their libraries are (``pip install httpmini[codings]``).
+gzip and deflate come with Python; br and zstd need their libraries (``pip install httpmini[codings]``).
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from httpmini.protocol.framing import Data
 from httpmini.protocol.message import Headers
 
 _PIECE = 256 * 1024
-_FREE_BYTES = 1024**2  # below this, no ratio is suspicious: a page of blanks packs very well
+_FREE_BYTES = 1024**2  # below this size no ratio is suspicious: a page of blanks compresses very well
 _MAX_CODINGS = 4
-# zstd cannot be told to stop after so many bytes. A block of 128 KiB takes 4 bytes at least: so it is fed with little,
-# and at most 8 MiB come of it.
+# zstd cannot be told to stop after so many bytes of output. But a block of 128 KiB takes at least 4 bytes of input, so
+# that each of these small steps decodes to 8 MiB at most.
 _ZSTD_STEP = 256
 _ZSTD_WINDOW = 8 * 1024**2  # RFC 9659 §3: no content coding needs more
 
 
 class Decoder(Protocol):
-    """Undoes one coding."""
+    """Decodes one coding."""
 
     @property
     def done(self) -> bool:
-        """Whether the end was seen."""
+        """Whether the end of the coded data has been reached."""
         ...
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What ``data`` comes to, in pieces of bounded size."""
+        """Decode ``data`` into pieces of bounded size."""
         ...
 
 
 class _Zlib:
-    """gzip (perhaps several members), or deflate with zlib's wrapper or, as some servers send it, without."""
+    """gzip, with one or more members; or deflate, with the zlib wrapper or, as some servers send it, without."""
 
     def __init__(self, kind: str) -> None:
         self.done = False
@@ -47,11 +47,11 @@ class _Zlib:
         self._inflate: Any = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        full = False  # zlib may have more to say although it has eaten everything
+        full = False  # zlib may hold more output although it has consumed all input
         while data or full:
             if self._inflate is None:
                 if self.done and self._kind != "gzip":
-                    raise zlib.error("something follows the end")
+                    raise zlib.error("data follows the end")
                 self._inflate = zlib.decompressobj(self._window(data))
                 self.done = False
             piece = self._inflate.decompress(data, _PIECE)
@@ -78,13 +78,13 @@ class _Brotli:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         piece = self._brotli.process(data, output_buffer_limit=_PIECE)
-        while piece or not self._brotli.can_accept_more_data():  # which it says while it still has something to say
+        while piece or not self._brotli.can_accept_more_data():  # false while it holds more output
             yield piece
             piece = self._brotli.process(b"", output_buffer_limit=_PIECE)
 
 
 class _Zstd:
-    """One frame, or several behind each other (RFC 8878 §3)."""
+    """One frame, or several in a row (RFC 8878 §3)."""
 
     def __init__(self) -> None:
         zstandard: Any = importlib.import_module("zstandard")
@@ -116,26 +116,31 @@ if importlib.util.find_spec("zstandard"):
     _DECODERS["zstd"] = _Zstd
 
 ACCEPTED = ", ".join(coding for coding in ("gzip", "deflate", "br", "zstd") if coding in _DECODERS)
-"""The Accept-Encoding field: what we can undo."""
+"""The value of Accept-Encoding: the codings that can be decoded here."""
 
 
 def codings_of(headers: Headers) -> list[str]:
-    """The codings of an answer that we know how to undo, in the order in which they were done.
+    """Return the codings of a response, in the order in which they were applied.
 
-    Empty when there are none, or any that we do not know: then the body is handed out as it came.
+    Empty if there are none, or if one of them is unknown: the body is then handed out as it came.
     """
-    said = [coding.strip(" \t").lower() for value in headers.all("Content-Encoding") for coding in value.split(",")]
-    codings = [coding for coding in said if coding not in ("", "identity")]
+    names = [coding.strip(" \t").lower() for value in headers.all("Content-Encoding") for coding in value.split(",")]
+    codings = [coding for coding in names if coding not in ("", "identity")]
     return codings if len(codings) <= _MAX_CODINGS and all(coding in _DECODERS for coding in codings) else []
 
 
 def decode(pieces: Iterator[Data], codings: list[str], limits: Limits) -> Iterator[bytes]:
-    """The pieces of a body without its ``codings``.
+    """Decode the pieces of a body.
+
+    Args:
+        pieces: as they come from the wire.
+        codings: from ``codings_of``.
+        limits: on the decoded size and the ratio.
 
     Raises:
-        BrokenResponse: not what it is said to be.
-        Truncated: it stops before its end.
-        TooLarge: more than ``limits`` allow, in bytes or as a ratio.
+        BrokenResponse: the body is not coded as declared.
+        Truncated: the coded data ends early.
+        TooLarge: the decoded body exceeds a limit.
     """
     raw = _Counter(pieces)
     stream: Iterator[bytes] = raw
@@ -145,20 +150,20 @@ def decode(pieces: Iterator[Data], codings: list[str], limits: Limits) -> Iterat
 
 
 def _bounded(pieces: Iterator[bytes], raw: _Counter, limits: Limits) -> Iterator[bytes]:
-    """Each coding has its bounds: what lies between two of them may be huge, and come to nothing in the end."""
+    """Apply the limits to the output of one coding. Between two codings the data may be huge even if the end is not."""
     size = 0
     for piece in pieces:
         size += len(piece)
         if limits.decoded_bytes is not None and size > limits.decoded_bytes:
             raise TooLarge(f"the body decodes to more than {limits.decoded_bytes} bytes")
         if size > _FREE_BYTES and size > limits.ratio * raw.size:
-            raise TooLarge(f"{raw.size} bytes decode to {size} and more: over {limits.ratio} times as much")
+            raise TooLarge(f"{raw.size} bytes decode to at least {size}, over {limits.ratio} times as much")
         if piece:
             yield piece
 
 
 class _Counter:
-    """Pieces, counted as they pass."""
+    """Counts the bytes of pieces as they pass."""
 
     def __init__(self, pieces: Iterator[Data]) -> None:
         self._pieces = pieces
@@ -180,7 +185,7 @@ def _undo(pieces: Iterator[bytes], coding: str) -> Iterator[bytes]:
         begun = begun or bool(piece)
         try:
             yield from decoder.feed(piece)
-        except Exception as error:  # each library has its own kind
-            raise BrokenResponse(f"the body is not {coding}, as it is said to be: {error}", "content-coding") from error
+        except Exception as error:  # each library has its own class
+            raise BrokenResponse(f"the body is not {coding}, as declared: {error}", "content-coding") from error
     if begun and not decoder.done:
-        raise Truncated(f"the body ended before the end of its {coding}")
+        raise Truncated(f"the body ended before the end of its {coding} data")

@@ -1,4 +1,4 @@
-"""How long a client waits, and how much it takes. Everything has an end by default."""
+"""How long a client waits, and how much it accepts. By default everything is bounded."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class Timeouts:
     """Limits on waiting, in seconds. (``requests`` has none by default, curl none for reading, wget 900.)
 
     Attributes:
-        connect_s: from the name to a connection that can be used, TLS and a proxy included.
-        first_byte_s: from the end of the request to the first byte of the answer.
-        silence_s: between two pieces of the answer.
-        total_s: from the beginning to the last byte; None for none.
+        connect_s: from resolving the name to a usable connection, including a proxy and TLS.
+        first_byte_s: from the end of the request to the first byte of the response.
+        silence_s: between two pieces of the response.
+        total_s: from the start to the last byte; None for no limit.
     """
 
     connect_s: float = 10.0
@@ -27,13 +27,13 @@ class Limits:
     """Limits on what a server may send.
 
     Attributes:
-        head_bytes: the head of an answer.
-        fields: the number of its header fields.
-        body_bytes: the body as it comes over the wire; None for none.
-        decoded_bytes: the same after decoding; None for none.
-        ratio: how many times larger than what came the decoded body may be, beyond its first MiB.
+        head_bytes: size of the head of a response.
+        fields: number of its header fields.
+        body_bytes: size of the body on the wire; None for no limit.
+        decoded_bytes: size of the decoded body; None for no limit.
+        ratio: how many times larger than the received bytes the decoded body may be, beyond its first MiB.
         redirects: how many redirections are followed.
-        read_bytes: what ``Response.read`` takes into memory.
+        read_bytes: how much ``Response.read`` takes into memory.
     """
 
     head_bytes: int = 64 * 1024
@@ -47,13 +47,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """When a request is made again: only for methods that change nothing (RFC 9110 §9.2.1).
+    """When a request is repeated; only for methods that change nothing (RFC 9110 §9.2.1).
 
     Attributes:
-        times: how often at most, beyond the first time.
-        first_s: seconds before the first; doubled each time, and shortened by chance, so that many clients do not come
-            back at one moment.
-        most_s: the longest wait. A server that asks for a longer one (Retry-After) gets no second request.
+        times: how many retries at most.
+        first_s: seconds before the first retry; doubled each time, and randomly shortened so that many clients do not
+            return at the same moment.
+        most_s: the longest wait in seconds. If a server asks for a longer one (Retry-After), there is no retry.
     """
 
     times: int = 2

@@ -1,4 +1,4 @@
-"""http and https URLs, as far as a client needs them (RFC 3986, RFC 9110 §4.2)."""
+"""http and https URLs for a client (RFC 3986, RFC 9110 §4.2)."""
 
 from __future__ import annotations
 
@@ -6,38 +6,37 @@ import ipaddress
 import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from httpmini.errors import BadUrl
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# What may stand in a target as it is; "%" because the person may have encoded it already (RFC 3986 §3.3, §3.4).
+# Left as they are in a target; "%" because the URL may be encoded already (RFC 3986 §3.3, §3.4).
 _TARGET_SAFE = "%/:?#[]@!$&'()*+,;=-._~"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-# RFC 3986 appendix B, without the fragment. (urljoin takes an empty query for none, and several slashes for one.)
+# RFC 3986 appendix B, without the fragment. (urljoin drops an empty query, and merges several slashes.)
 _REFERENCE = re.compile(
     r"(?:(?P<scheme>[^:/?#]+):)?(?://(?P<authority>[^/?#]*))?(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?"
 )
-# RFC 952, RFC 1123 §2.1, and the underscore that people use; an address of version 4 is looked at by the resolver.
+# RFC 952, RFC 1123 §2.1, and the underscore that is used in practice; IPv4 addresses are left to the resolver.
 _HOST = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
-_IN_BRACKETS = re.compile(
-    r"\[[^\[\]]*:[^\[\]]*\](?::.*)?"
-)  # RFC 3986 §3.2.2; urlsplit overlooks what stands around them
+# RFC 3986 §3.2.2. (urlsplit ignores what surrounds the brackets.)
+_IN_BRACKETS = re.compile(r"\[[^\[\]]*:[^\[\]]*\](?::.*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """Where to connect, and what to ask for.
+    """Where to connect, and what to request.
 
     Attributes:
         scheme: "http" or "https".
-        host: a name in ASCII or an address, without brackets, in lower case.
-        port: a number.
+        host: a name in ASCII or an address, in lower case, without brackets.
+        port: the port number.
         target: the request target in origin-form, percent-encoded.
-        username: from the userinfo, decoded; None when there is none.
-        password: the same; None when there is none.
-        name: the host as the person wrote it.
+        username: from the userinfo, decoded; None if there is none.
+        password: from the userinfo, decoded; None if there is none.
+        name: the host as it was written.
     """
 
     scheme: str
@@ -50,21 +49,21 @@ class Url:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What credentials and connections belong to (RFC 9110 §4.3.1)."""
+        """The scheme, host and port to which credentials and connections belong (RFC 9110 §4.3.1)."""
         return self.scheme, self.host, self.port
 
     @property
     def authority(self) -> str:
-        """Host and port, with brackets for IPv6, both always there (RFC 9112 §3.2.3).
+        """The host and the port, always both, with brackets for IPv6 (RFC 9112 §3.2.3).
 
-        A zone means something on this machine only, and is never sent (RFC 6874 §4).
+        A zone has a meaning on this machine only, and is never sent (RFC 6874 §4).
         """
         host = self.host.partition("%")[0]
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @property
     def host_field(self) -> str:
-        """The Host field: brackets for IPv6, the port when it is not the scheme's own (RFC 9110 §7.2)."""
+        """The value of the Host field: with brackets for IPv6, without a default port (RFC 9110 §7.2)."""
         return self.authority.removesuffix(f":{DEFAULT_PORTS[self.scheme]}")
 
     @property
@@ -73,33 +72,23 @@ class Url:
         return f"{self.scheme}://{self.host_field}{self.target}"
 
 
-@lru_cache(maxsize=256)  # taking a URL apart costs a quarter of asking for a small file, and many are asked for again
+@lru_cache(maxsize=256)  # parsing a URL costs a quarter of fetching a small file, and many are fetched again
 def parse_url(text: str, *, shorthand: bool = False) -> Url:
-    """Read a URL; a fragment is dropped, and what must be encoded is.
+    """Parse a URL, dropping the fragment and percent-encoding what needs it.
 
     Args:
         text: the URL.
-        shorthand: take ``:8080/x`` and ``host:8080/x`` too, as people write them at a terminal.
+        shorthand: accept ``:8080/x`` and ``host:8080/x`` too, as typed at a terminal.
 
     Raises:
-        BadUrl: another scheme, no host, a wrong port.
+        BadUrl: it has another scheme, no host, or an invalid port.
     """
     if shorthand and not _SCHEME.match(text):
         text = f"http://localhost{text}" if text.startswith(":") else f"http://{text}"
     shown = _hide_password(text)
     if _CONTROL.search(text):
-        raise BadUrl(f"{shown!r} has control characters in it")
-    try:
-        parts = urlsplit(text)
-        place = parts.netloc.rpartition("@")[2]
-        if ("[" in place or "]" in place) and not _IN_BRACKETS.fullmatch(place):
-            raise ValueError("brackets")
-    except ValueError as error:  # its text may have the password in it
-        raise BadUrl(f"{shown}: the host is neither a name nor an address") from error
-    try:
-        port = parts.port
-    except ValueError as error:
-        raise BadUrl(f"{shown}: the port is not a number from 1 to 65535") from error
+        raise BadUrl(f"{shown!r} contains control characters")
+    parts, port = _split(text, shown)
     scheme = parts.scheme.lower()
     if scheme not in DEFAULT_PORTS:
         raise BadUrl(f"{shown}: only http and https URLs can be fetched; write http://host:port/path")
@@ -118,19 +107,34 @@ def parse_url(text: str, *, shorthand: bool = False) -> Url:
     )
 
 
-def join(base: Url, location: str) -> Url:
-    """Where a Location leads from ``base`` (RFC 3986 §5.2, RFC 9110 §10.2.2).
+def _split(text: str, shown: str) -> tuple[SplitResult, int | None]:
+    """Split a URL, and check the syntax of its host and port; errors call it ``shown``."""
+    try:
+        parts = urlsplit(text)
+        host = parts.netloc.rpartition("@")[2]
+        if ("[" in host or "]" in host) and not _IN_BRACKETS.fullmatch(host):
+            raise ValueError("brackets")
+    except ValueError as error:  # its text may contain the password
+        raise BadUrl(f"{shown}: the host is neither a name nor an address") from error
+    try:
+        return parts, parts.port
+    except ValueError as error:
+        raise BadUrl(f"{shown}: the port is not a number from 1 to 65535") from error
 
-    Its octets above 127 were decoded as ISO-8859-1, and are encoded as the octets that they were. A user name in it is
-    dropped: nobody has a password sent because a server says so.
+
+def join(base: Url, location: str) -> Url:
+    """Resolve a Location against ``base`` (RFC 3986 §5.2, RFC 9110 §10.2.2).
+
+    Octets above 127, which were decoded as ISO-8859-1, are percent-encoded as the octets they were. Any user
+    information is dropped: a server cannot make the client send a password.
 
     Raises:
-        BadUrl: it is no reference, or leads to something that is not http.
+        BadUrl: it is not a reference, or leads to another scheme than http or https.
     """
     octets = quote(location.encode("iso-8859-1", "replace"), safe=_TARGET_SAFE)
     match = _REFERENCE.fullmatch(octets)
-    if match is None:  # cannot be: the expression takes any text in one line
-        raise BadUrl(f"{location!r} is no reference to a URL")
+    if match is None:  # impossible: the expression matches any single line
+        raise BadUrl(f"{location!r} is not a URL reference")
     if match["scheme"] is None and match["authority"] is None:
         target = _resolve(base.target, match["path"], match["query"])
         return replace(base, target=target, username=None, password=None)
@@ -140,16 +144,16 @@ def join(base: Url, location: str) -> Url:
 
 
 def _resolve(target: str, path: str, query: str | None) -> str:
-    """The target that a path and a query lead to from ``target`` (RFC 3986 §5.2.2)."""
-    here, mark, asked = target.partition("?")
+    """Resolve a path and a query against ``target`` (RFC 3986 §5.2.2)."""
+    here, mark, old_query = target.partition("?")
     if path:
         here = _without_dots(path if path.startswith("/") else f"{here.rpartition('/')[0]}/{path}")
-        mark = asked = ""
-    return here + mark + asked if query is None else f"{here}?{query}"
+        mark = old_query = ""
+    return here + mark + old_query if query is None else f"{here}?{query}"
 
 
 def _without_dots(path: str) -> str:
-    """RFC 3986 §5.2.4; ``path`` begins with a slash."""
+    """Remove dot segments (RFC 3986 §5.2.4) from a path that begins with a slash."""
     *names, last = path.split("/")[1:]
     kept: list[str] = []
     for name in (*names, *((last, "") if last in (".", "..") else (last,))):
@@ -169,14 +173,14 @@ def _decode(part: str | None) -> str | None:
 
 
 def _encode(part: str) -> str:
-    """Percent-encode what must be; an argument that was not UTF-8 keeps its octets."""
+    """Percent-encode what needs it. A command line argument that was not UTF-8 keeps its octets."""
     return quote(part, safe=_TARGET_SAFE, errors="surrogateescape")
 
 
 def _to_ascii(host: str, text: str) -> str:
-    """An internationalised name as the A-labels that DNS and the Host field know (RFC 5890).
+    """Convert an internationalised name to A-labels, as used in DNS and the Host field (RFC 5890).
 
-    In a URL, the percent sign before the zone of an address is encoded (RFC 6874 §2).
+    In a URL, the percent sign before the zone of an address is itself encoded (RFC 6874 §2).
     """
     try:
         if ":" in host:

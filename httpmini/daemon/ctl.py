@@ -14,7 +14,7 @@ import msgspec
 
 from httpmini.client.client import Client
 from httpmini.client.options import Timeouts
-from httpmini.client.transport.connect import Routing
+from httpmini.client.transport.routing import Routing
 from httpmini.config import Config
 from httpmini.daemon.pid_file import find_owner
 from httpmini.daemon.status import Report

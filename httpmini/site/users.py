@@ -23,6 +23,8 @@ from errno import EINVAL
 import bcrypt
 import msgspec
 
+from httpmini.files import new_file, write_all
+
 # $2b$10$ and 53 characters of salt and hash; htpasswd -B writes 2y. The 16 bytes of salt take 21 characters and a
 # third, so the 22nd is one of four.
 _HASH = re.compile(rb"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
@@ -196,7 +198,10 @@ def set_password(path: str, name: str, password: str, cost: int = DEFAULT_COST) 
         before = os.stat(path)
         _, lines = _read_lines(path)
     kept = [old for old in lines if old.strip().partition(b":")[0] != user]
-    _replace(path, b"\n".join([*kept, line, b""]), before)
+    with new_file(path, mode=0o600, sync=True) as fd:
+        write_all(fd, b"\n".join([*kept, line, b""]))
+        if before:
+            _give_to(fd, before)
 
 
 def _encode(name: str, password: str) -> tuple[bytes, bytes]:
@@ -213,23 +218,6 @@ def _encode(name: str, password: str) -> tuple[bytes, bytes]:
     if not secret or len(secret) > MAX_PASSWORD_BYTES or _CONTROL.search(password):
         raise ValueError(f"a password has 1 to {MAX_PASSWORD_BYTES} bytes and no control characters")
     return user, secret
-
-
-def _replace(path: str, content: bytes, before: os.stat_result | None) -> None:
-    """Replace a file as a whole, keeping the owner and mode that it had ``before``, if it existed."""
-    part = f"{path}.{secrets.token_hex(4)}.part"
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(fd, "wb") as new:
-            new.write(content)
-            new.flush()
-            os.fsync(fd)
-            if before:
-                _give_to(fd, before)
-        os.replace(part, path)
-    except OSError:
-        os.unlink(part)
-        raise
 
 
 def _give_to(fd: int, before: os.stat_result) -> None:

@@ -1,4 +1,4 @@
-"""The client's Python interface, against servers on real sockets that say what they were told to say."""
+"""The client's Python interface, against scripted servers on real sockets."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ import pytest
 
 import httpmini
 from httpmini.client.response import Response
-from httpmini.client.transport.connect import Routing
-from httpmini.client.transport.exchange import MAX_INTERIM
+from httpmini.client.transport.connection import MAX_INTERIM
+from httpmini.client.transport.routing import Routing
 from httpmini.client.url import parse_url
 from httpmini.errors import (
     BadRedirect,
@@ -44,11 +44,11 @@ from tests.support.tls import Authority
 from tests.support.wire import WAIT_S
 
 # ---------------------------------------------------------------------------------------------------------------
-# A server that is told what to say
+# A scripted server
 
 
 class Asked(NamedTuple):
-    """A request, the how-manieth it is on its connection, and the how-manieth connection that is; both from 0."""
+    """A request, its number on its connection, and the number of that connection; both from 0."""
 
     connection: int
     nth: int
@@ -70,7 +70,7 @@ class Asked(NamedTuple):
 
 
 class Do:
-    """What is done instead of saying something."""
+    """An action instead of a response."""
 
     CLOSE = b"<close>"
     RESET = b"<reset>"
@@ -81,7 +81,7 @@ Answer = Callable[[Asked], bytes | Iterable[Piece]]
 
 
 class Server:
-    """Answers each request as ``answer`` says, on as many connections as come, each in a thread of its own."""
+    """A server that sends what ``answer`` returns for each request, with a thread per connection."""
 
     def __init__(self, answer: Answer, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
@@ -115,7 +115,7 @@ class Server:
             raise self.faults[0]
 
     def wait_for_ends(self, count: int = 1) -> None:
-        """Until so many connections have ended, whoever ended them."""
+        """Wait until so many connections have ended, from either side."""
         for _ in range(count):
             assert self._ended.acquire(timeout=WAIT_S), "a connection stays open"
 
@@ -146,7 +146,7 @@ class Server:
                 if not self._exchange(sock, connection, nth):
                     break
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
-            pass  # the client has hung up, which is its right
+            pass  # the client may hang up
         except BaseException as error:
             self.faults.append(error)
         finally:
@@ -156,7 +156,7 @@ class Server:
             self._ended.release()
 
     def _exchange(self, sock: socket.socket, connection: int, nth: int) -> bool:
-        """Whether the connection goes on."""
+        """Send the response; return whether the connection stays open."""
         request = b""
         while b"\r\n\r\n" not in request:
             if not (data := sock.recv(65536)):
@@ -196,7 +196,7 @@ def serving(answer: Answer | bytes, tls: ssl.SSLContext | None = None) -> Iterat
 def answer(
     body: bytes = b"hello", *fields: str, status: str = "200 OK", version: str = "1.0", length: bool = True
 ) -> bytes:
-    """An answer that keeps its connection."""
+    """Build a response that keeps its connection."""
     lines = [f"HTTP/{version} {status}", "Connection: keep-alive", *fields]
     lines += [f"Content-Length: {len(body)}"] if length else []
     return "\r\n".join([*lines, "", ""]).encode("iso-8859-1") + body
@@ -220,7 +220,7 @@ def client() -> Iterator[httpmini.Client]:
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# What an answer is
+# What a response is
 
 
 def test_everything_about_an_answer(client: httpmini.Client) -> None:
@@ -334,11 +334,11 @@ NOT_KEPT: dict[str, tuple[str, bytes]] = {
     "both, in two fields": ("GET", answer(b"hello", "Connection: close")),
     "surplus": ("GET", HELLO + b"x"),
     "surplus that is an answer": ("GET", HELLO + answer(b"evil!")),
-    "surplus behind chunks": ("GET", CHUNKED + answer(b"evil!")),
-    "surplus behind a HEAD": ("HEAD", HELLO),
-    "surplus behind a 204": ("GET", answer(b"x", status="204 No", length=False)),
-    "surplus behind a 304": ("GET", answer(b"x", status="304 Same")),
-    "surplus behind length zero": ("GET", answer(b"") + b"\r\n"),
+    "surplus after chunks": ("GET", CHUNKED + answer(b"evil!")),
+    "surplus after a HEAD": ("HEAD", HELLO),
+    "surplus after a 204": ("GET", answer(b"x", status="204 No", length=False)),
+    "surplus after a 304": ("GET", answer(b"x", status="304 Same")),
+    "surplus after length zero": ("GET", answer(b"") + b"\r\n"),
     "chunks in 1.0": ("GET", CHUNKED.replace(b"1.1 200 OK\r\n", b"1.0 200 OK\r\nConnection: keep-alive\r\n")),
     "101": ("GET", b"HTTP/1.1 101 Switching\r\n\r\n"),
 }
@@ -360,7 +360,7 @@ def test_a_body_until_the_end_ends_its_connection(client: httpmini.Client) -> No
 
 
 def test_octets_behind_an_answer_are_not_the_next_one(client: httpmini.Client) -> None:
-    """They come when the answer has been read, and the connection is in nobody's hands."""
+    """They come after the response has been read, while the connection is idle."""
     there = threading.Event()
 
     def late(sock: socket.socket) -> None:
@@ -387,7 +387,7 @@ def test_a_connection_that_has_ended_meanwhile(client: httpmini.Client, end: byt
 
 @pytest.mark.parametrize("said", [[Do.CLOSE], [Do.RESET], [b"HTTP/1.", Do.CLOSE], [CONTINUE, Do.CLOSE]])
 def test_a_connection_that_ends_when_it_is_asked_again(client: httpmini.Client, said: list[bytes]) -> None:
-    """The server had decided to close it when the request was on its way (RFC 9112 §9.3.1)."""
+    """The server decides to close it while the request is on its way (RFC 9112 §9.3.1)."""
     with serving(lambda asked: said if (asked.connection, asked.nth) == (0, 1) else HELLO) as server:
         assert [client.fetch(server.url).read() for _ in range(3)] == [b"hello"] * 3
         assert server.accepts == 2
@@ -395,7 +395,7 @@ def test_a_connection_that_ends_when_it_is_asked_again(client: httpmini.Client, 
 
 
 def test_what_changes_something_is_asked_on_a_new_connection(client: httpmini.Client) -> None:
-    """It could not be asked again if the kept one turned out to be gone."""
+    """It could not be repeated if the idle connection turned out to be closed."""
     with serving(HELLO) as server:
         for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "BREW"):
             client.fetch(server.url, method=method).read()
@@ -429,7 +429,7 @@ def test_a_closed_client_keeps_nothing() -> None:
         client.close()
         assert begun.read() == b"hello"
         server.wait_for_ends(1)
-        client.fetch(server.url).read()  # it can be used, and keeps nothing
+        client.fetch(server.url).read()  # it can still be used, but keeps no connection
         server.wait_for_ends(1)
         assert server.accepts == 2
         client.close()
@@ -440,7 +440,7 @@ def test_not_more_than_a_few_are_kept(client: httpmini.Client) -> None:
         for _ in range(2):
             begun = [client.fetch(server.url) for _ in range(12)]
             assert [response.read() for response in begun] == [b"hello"] * 12
-        assert server.accepts == 12 + 4  # eight of them were there the second time
+        assert server.accepts == 12 + 4  # the second time, eight of them were idle
         server.wait_for_ends(8)
 
 
@@ -490,12 +490,12 @@ def test_a_body_that_is_given_up_takes_its_connection_along(client: httpmini.Cli
 
 
 def test_a_body_is_read_once(client: httpmini.Client, tmp_path: Path) -> None:
-    """A second time it would be empty, and pass for all of it."""
+    """The second time it would be empty, and look complete."""
     with serving(HELLO) as server:
         response = client.fetch(server.url)
         assert response.read() == b"hello"
         for again in (response.read, lambda: list(response), lambda: response.save(tmp_path / "x")):
-            with pytest.raises(FetchError, match="has been read or given up before"):
+            with pytest.raises(FetchError, match="has been read or closed already"):
                 again()
 
 
@@ -514,7 +514,7 @@ def test_what_was_given_up_is_not_read_on(client: httpmini.Client, how: str) -> 
         else:
             for _ in response:
                 break
-        with pytest.raises(FetchError, match="has been read or given up before"):
+        with pytest.raises(FetchError, match="has been read or closed already"):
             response.read()
 
 
@@ -641,13 +641,13 @@ def test_saving_where_nothing_can_be_written(client: httpmini.Client, tmp_path: 
         ):
             with pytest.raises(error):
                 client.fetch(server.url).save(path)
-        gc.collect()  # a connection that nobody closed would warn now
+        gc.collect()  # a connection left open would warn now
     assert os.listdir(tmp_path) == ["folder"]
     assert os.listdir(tmp_path / "folder") == []
 
 
 def test_a_full_disk(client: httpmini.Client) -> None:
-    """/dev/full is no file to be replaced: its folder takes the part, and the name is never given."""
+    """/dev/full is not a file to be replaced: the part goes into its folder, and is never renamed."""
     with serving(answer(BIG)) as server, pytest.raises(OSError, match="out"):
         client.fetch(server.url).save("/dev/null/out")
 
@@ -700,7 +700,7 @@ def test_a_redirection_that_is_not_followed(method: str, said: bytes, follow: bo
 )
 def test_a_redirection_to_where_nobody_goes(client: httpmini.Client, location: str) -> None:
     with serving(moved(location)) as server:
-        with pytest.raises(BadRedirect, match="redirects to where this client does not go") as caught:
+        with pytest.raises(BadRedirect, match="redirects to a URL that cannot be followed") as caught:
             client.fetch(f"{server.url}a")
         assert caught.value.exit_status == 9
         assert len(server.asked) == 1
@@ -739,7 +739,7 @@ def long(length: int) -> bytes:
 
 
 def slow(sock: socket.socket) -> None:
-    """Until the client has had enough of it."""
+    """The chain goes on until the client gives up."""
     with suppress(ConnectionResetError):
         sock.recv(1)
 
@@ -783,19 +783,19 @@ def test_the_page_of_a_503_is_read_when_it_is_short() -> None:
 
 @pytest.mark.parametrize(("second", "good"), [("b", True), ("/b", False), ("http://evil.invalid/", False)])
 def test_two_locations(client: httpmini.Client, second: str, good: bool) -> None:
-    """Twice the same is harmless; of two that differ, another client may have followed the other one."""
+    """Two equal ones are harmless; of two that differ, another client may follow the other one."""
     said = answer(b"", "Location: b", f"location: {second}", status="302 Found")
     with serving(goes({"/a": said})) as server:
         if good:
             assert client.fetch(f"{server.url}a").read() == b"there"
             return
-        with pytest.raises(BadRedirect, match="to several places"):
+        with pytest.raises(BadRedirect, match="to several URLs"):
             client.fetch(f"{server.url}a")
         assert len(server.asked) == 1
 
 
 def test_a_line_end_in_a_location(client: httpmini.Client) -> None:
-    """The folded line is one value (RFC 9112 §5.2), and its blank no line end in what is asked then."""
+    """The folded line is one value (RFC 9112 §5.2), and its blank is not a line end in the next request."""
     said = b"HTTP/1.0 302 Found\r\nLocation: /b\r\n Set-Cookie: x\r\nContent-Length: 0\r\n\r\n"
     with serving(goes({"/a": said})) as server:
         assert client.fetch(f"{server.url}a").read() == b"there"
@@ -815,7 +815,7 @@ def test_redirections_are_counted(most: int) -> None:
         assert response.history == tuple((302, f"{server.url}{number}") for number in range(most))
     endless: Answer = lambda asked: moved(f"/{int(asked.target[1:]) + 1}")  # noqa: E731
     with httpmini.Client(limits=httpmini.Limits(redirects=most)) as client, serving(endless) as server:
-        with pytest.raises(BadRedirect, match=f"more than {most} times, at last to {server.url}{most + 1}"):
+        with pytest.raises(BadRedirect, match=f"more than {most} times, most recently to {server.url}{most + 1}"):
             client.fetch(f"{server.url}0")
         assert len(server.asked) == most + 1
 
@@ -865,7 +865,7 @@ def test_secrets_stay_where_they_belong(client: httpmini.Client) -> None:
 
 
 def test_secrets_do_not_come_back(client: httpmini.Client) -> None:
-    """Who has led us away once may lead us back to where our name does harm."""
+    """A server that redirects away may redirect back to where the credentials do harm."""
     with (
         serving(lambda asked: moved(f"{server.url}b")) as other,
         serving(lambda asked: moved(f"{other.url}x") if asked.target == "/a" else HELLO) as server,
@@ -953,7 +953,7 @@ def test_from_http_to_https(authority: Authority, trusting: Routing) -> None:
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_an_end_that_tls_does_not_announce(authority: Authority, trusting: Routing, announced: bool) -> None:
-    """Anybody on the way can cut a connection; only the server can end TLS on it (RFC 9112 §9.8)."""
+    """Anyone on the path can cut a connection, but only the server can end TLS on it (RFC 9112 §9.8)."""
 
     def end(sock: socket.socket) -> None:
         assert isinstance(sock, ssl.SSLSocket)
@@ -1048,7 +1048,7 @@ def test_which_rule_is_broken_and_where(client: httpmini.Client, said: bytes, ru
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Once more
+# Retries
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -1062,11 +1062,11 @@ def test_it_is_asked_again(status: int, after: str, method: str) -> None:
         assert len(server.asked) == 3
     with httpmini.Client(retries=AT_ONCE) as client, serving(later) as server:
         assert client.fetch(server.url, method=method).status == status
-        assert len(server.asked) == 3  # once, and twice more
+        assert len(server.asked) == 3  # once, and two retries
 
 
 def iter_of(*said: bytes | list[Piece]) -> Answer:
-    """One after the other, whoever asks."""
+    """One after another, from any thread."""
     answers = iter(said)
     return lambda _: next(answers)
 
@@ -1077,7 +1077,7 @@ def test_lost_and_asked_again(said: list[Piece]) -> None:
         assert client.fetch(server.url).read() == b"hello"
         assert server.accepts == 3
     with httpmini.Client(retries=AT_ONCE) as client, serving(lambda _: said) as server:
-        with pytest.raises(NotConnected, match="without an answer"):
+        with pytest.raises(NotConnected, match="without a response"):
             client.fetch(server.url)
         assert server.accepts == 3
 
@@ -1095,7 +1095,7 @@ def test_lost_and_asked_again(said: list[Piece]) -> None:
     ],
 )
 def test_it_is_not_asked_again(said: bytes) -> None:
-    """Not for what will not pass, nor when the server does not want to be asked again soon."""
+    """Not for permanent failures, nor if the server asks for a long wait."""
     with httpmini.Client(retries=AT_ONCE) as client, serving(said) as server:
         response = client.fetch(server.url)
         assert response.read() == b""
@@ -1125,11 +1125,11 @@ def test_seconds_to_come_back_in() -> None:
         response = client.fetch(server.url)
         assert response.read() == b"hello"
         assert response.timings.total_s is not None
-        assert response.timings.total_s >= 1  # the request began before the first answer
+        assert response.timings.total_s >= 1  # the request began before the first response
 
 
 def test_the_wait_is_part_of_the_whole() -> None:
-    """No pause goes beyond the total: what is known then is said at once."""
+    """No pause extends beyond the total limit: the result so far is returned at once."""
     later = answer(b"", "Retry-After: 20", status="503 Later")
     short = httpmini.Timeouts(total_s=10)
     with httpmini.Client(timeouts=short) as client, serving(later) as server:
@@ -1159,7 +1159,7 @@ STALLS: dict[str, tuple[list[bytes], str]] = {
     "before the first byte": ([], "first byte"),
     "in the status line": ([b"HTTP/1.0 2"], "silence"),
     "in a field": ([HELLO[:25]], "silence"),
-    "behind an interim answer": ([CONTINUE], "first byte"),
+    "after an interim response": ([CONTINUE], "first byte"),
     "in an interim answer": ([CONTINUE[:-2]], "silence"),
     "before the body": ([HELLO[:-5]], "silence"),
     "in the body": ([HELLO[:-1]], "silence"),
@@ -1183,7 +1183,7 @@ def test_silence(said: list[bytes], phase: str) -> None:
         assert (caught.value.phase, caught.value.limit_s, caught.value.exit_status) == (phase, 0.2, 6)
         assert f"within 0.2 s (the limit for: {phase})" in str(caught.value)
         server.wait_for_ends()
-        assert len(server.asked) == 1  # it is not asked again
+        assert len(server.asked) == 1  # there is no retry
 
 
 def test_silence_on_a_kept_connection() -> None:
@@ -1207,7 +1207,7 @@ def test_silence_on_a_kept_connection() -> None:
     ids=["nothing", "length", "no length", "chunks", "head", "interim"],
 )
 def test_a_total(said: list[bytes]) -> None:
-    """A byte now and then keeps silence away, but not the end."""
+    """A byte now and then satisfies the silence limit, but not the total one."""
 
     def answers(_: Asked) -> Iterator[Piece]:
         yield from said
@@ -1222,7 +1222,7 @@ def test_a_total(said: list[bytes]) -> None:
 
 
 def test_a_total_over_several_requests() -> None:
-    """Redirections and second attempts do not begin it anew."""
+    """Redirections and retries do not restart it."""
 
     def answers(asked: Asked) -> Iterator[Piece]:
         server.over.wait(0.06)
@@ -1236,7 +1236,7 @@ def test_a_total_over_several_requests() -> None:
 
 
 def test_nobody_accepts() -> None:
-    """A backlog that is full: the kernel does not answer who knocks."""
+    """The backlog is full, so that the kernel does not accept connections."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -1271,7 +1271,7 @@ def test_a_server_that_does_not_take_the_request() -> None:
 
 
 def test_a_server_that_takes_the_request_slowly() -> None:
-    """The limit is for silence, not for how long it takes to send a large body."""
+    """The limit is for each wait, not for sending a large body as a whole."""
     data = os.urandom(1024) * 8192
     taken: list[int] = []
 
@@ -1290,7 +1290,7 @@ def test_a_server_that_takes_the_request_slowly() -> None:
 
 @pytest.mark.parametrize("size", [10, 32 * 1024 * 1024])
 def test_an_answer_before_the_request_was_taken(client: httpmini.Client, size: int) -> None:
-    """A refusal is heard although the body could not be sent (RFC 9112 §9.5)."""
+    """An error response is read even if the body could not be sent (RFC 9112 §9.5)."""
 
     def refuse(sock: socket.socket) -> None:
         sock.sendall(answer(b"too much", status="413 No"))
@@ -1304,11 +1304,11 @@ def test_an_answer_before_the_request_was_taken(client: httpmini.Client, size: i
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# What is asked
+# Requests
 
 
 def understood(request: bytes) -> tuple[h11.Request, bytes]:
-    """A request as h11 reads it, which complains about anything that is not right."""
+    """Parse a request with h11, which rejects anything invalid."""
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(request)
     connection.receive_data(b"")

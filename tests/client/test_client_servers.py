@@ -1,4 +1,4 @@
-"""The client against real servers: ours in every mode, Python's, nginx, lighttpd, and one that stands on h11."""
+"""The client against real servers: ours in every mode, Python's, nginx, lighttpd, and one built on h11."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FILES = {
 
 @contextmanager
 def running(command: list[str], port: int, folder: Path) -> Iterator[str]:
-    """The URL of a server that is another program."""
+    """Start another program as a server; return its URL."""
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -66,7 +66,7 @@ def http_server(root: Path, folder: Path, port: int) -> list[str]:
 
 
 def nginx(root: Path, folder: Path, port: int) -> list[str]:
-    """One process, whoever we are; everything that it writes below ``folder``."""
+    """Run one process as the current user, which writes only below ``folder``."""
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -108,7 +108,7 @@ def lighttpd(root: Path, folder: Path, port: int) -> list[str]:
 
 PROGRAMS = {"http.server": http_server, "nginx": nginx, "lighttpd": lighttpd}
 KEEPERS = ("nginx", "lighttpd")
-# lighttpd 1.4 does neither for who asks in 1.0, and http.server for nobody.
+# lighttpd 1.4 does neither for HTTP/1.0 requests, and http.server never does.
 KNOWS_RANGES = PACKS = ("nginx",)
 
 
@@ -131,7 +131,7 @@ def url(program: str, root: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Other people's programs
+# Other servers
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_a_folder(url: str, client: httpmini.Client) -> None:
 
 
 def test_a_redirection(url: str, client: httpmini.Client, program: str) -> None:
-    if program == "http.server":  # knows folders only
+    if program == "http.server":  # serves folders only
         return
     response = client.fetch(url + "moved")
     assert (response.read(), response.url) == (FILES["ten.txt"], f"{url}ten.txt")
@@ -194,7 +194,7 @@ def test_a_range(url: str, client: httpmini.Client, program: str) -> None:
 def test_a_download_that_is_interrupted_and_gone_on_with(
     url: str, client: httpmini.Client, program: str, root: Path, tmp_path: Path, segments: int
 ) -> None:
-    """From a server without ranges it begins anew; either way it is right."""
+    """From a server without ranges it starts over; either way the file is right."""
     os.utime(root / "big.bin", (1_000_000_000,) * 2)
     target = tmp_path / "big.bin"
     with pytest.raises(KeyboardInterrupt):
@@ -225,7 +225,7 @@ TARGETS = ("ten.txt", "empty.txt", "nowhere", "sub/", "big.bin", "a b.txt") * 3
 
 
 def connections_for(client: httpmini.Client, url: str) -> int:
-    """How many are made for all of the targets, one after the other."""
+    """Return how many connections are made for all targets, one after another."""
     made = 0
     for target in TARGETS:
         with client.fetch(url + target) as response:
@@ -296,12 +296,12 @@ def test_one_connection_to_ours(start: StartServer, root: Path, mode: str, clien
 
 
 def test_ours_closes_what_is_idle(start: StartServer, root: Path, mode: str, client: httpmini.Client) -> None:
-    """The server ends a kept connection, and the client asks on another without a word."""
+    """The server closes an idle connection, and the client silently uses another."""
     server = start(root, "--mode", mode, config="[limits]\nidle_s = 0.2\n")
     for _ in range(3):
         response = client.fetch(f"{server.url}ten.txt")
         assert response.timings.connect_s is not None
-        wire = response._wire
+        wire = response._connection
         assert response.read() == FILES["ten.txt"]
         eventually(lambda wire=wire: not wire.is_quiet, "the server has closed it")  # type: ignore[misc]
 
@@ -334,7 +334,7 @@ def test_ours_asks_for_a_password(start: StartServer, tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_full(start: StartServer, root: Path, client: httpmini.Client) -> None:
-    """A 503 with Retry-After is waited for, until somebody has left."""
+    """After a 503 with Retry-After the client waits, until another client has left."""
     server = start(root, config='[server]\nmax_clients = 1\noverflow = "refuse"\n')
     with socket.create_connection(("127.0.0.1", server.port), WAIT_S) as holder:
         holder.sendall(b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -348,13 +348,13 @@ def test_a_server_that_is_full(start: StartServer, root: Path, client: httpmini.
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# One that stands on h11
+# A server built on h11
 
 
 class H11Server:
-    """Answers with the body of each request, or so many bytes of its target, framed as h11 thinks right.
+    """Responds with the body of each request, or so many bytes of its target, framed by h11.
 
-    Every request counts as one in HTTP/1.1, as servers do that send chunks whatever they are asked in.
+    Every request is treated as HTTP/1.1, as by servers that send chunks regardless of the version.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""``httpmini get`` as people and scripts use it: what is asked, what is written where, what is said, exit statuses."""
+"""``httpmini get`` as people and scripts use it: requests, files, messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from tests.support.tools import tool
 
 HOME = Path(__file__).parent.parent.parent
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini", "get"]
-MANY = 100  # conversations; the server ends when the test does
-STALL = b"<stall>"  # instead of a piece: nothing more until the client ends
+MANY = 100  # exchanges; the server ends with the test
+STALL = b"<stall>"  # instead of a piece: send nothing more until the client ends
 Answer = Callable[[str, str], list[bytes]]
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The present directory and the home, both empty; no proxy but one that a test asks for."""
+    """The working and home directories, both empty; no proxy except one that a test sets."""
     folder = tmp_path / "here"
     folder.mkdir()
     for name in list(os.environ):
@@ -67,7 +67,7 @@ def get(*arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = Non
 
 
 class Requests(list[bytes]):
-    """The requests that a server has heard, and where it is."""
+    """The requests that a server has received, and its URL."""
 
     url: str
 
@@ -76,13 +76,13 @@ class Requests(list[bytes]):
         return [request.split(b" ")[0].decode() for request in self]
 
     def fields(self, name: str) -> list[str]:
-        """The values of a field in all requests."""
+        """Return the values of a field in all requests."""
         return re.findall(rf"(?im)^{name}: *(.*?)\r$", b"".join(self).decode("iso-8859-1"))
 
 
 @contextmanager
 def answering(answer: Answer) -> Iterator[Requests]:
-    """A server that says ``answer(method, target)`` to each client, and closes."""
+    """Run a server that sends ``answer(method, target)`` to each client, and closes."""
     requests = Requests()
 
     def converse(sock: socket.socket) -> None:
@@ -111,18 +111,18 @@ def answering(answer: Answer) -> Iterator[Requests]:
 
 
 def said(body: bytes, *fields: str, status: str = "200 OK") -> bytes:
-    """A whole answer."""
+    """Build a complete response."""
     lines = [f"HTTP/1.0 {status}", f"Content-Length: {len(body)}", *fields, "", ""]
     return "\r\n".join(lines).encode("iso-8859-1") + body
 
 
 def always(body: bytes, *fields: str, status: str = "200 OK") -> Answer:
-    """One answer to everything, without its body to HEAD."""
+    """Send one response to everything, without its body to HEAD."""
     whole = said(body, *fields, status=status)
     return lambda method, _target: [whole.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if method == "HEAD" else whole]
 
 
-# Several URLs, and how they may be written.
+# Several URLs, and the forms they may have.
 
 
 def test_several_urls_one_after_another(site: Path, start: StartServer) -> None:
@@ -145,7 +145,7 @@ def test_shorthand(site: Path, start: StartServer, text: str) -> None:
     assert get(text.format(port=server.port)) == (0, b"0123456789", "")
 
 
-# Files: whose name, and over what.
+# Files: their names, and what they replace.
 
 NAMES = [
     ("a.txt", (), "a.txt"),
@@ -205,7 +205,7 @@ def _as_dangling_link(path: Path) -> None:
 @pytest.mark.parametrize("make", [_as_file, _as_link, _as_dangling_link])
 @pytest.mark.parametrize("flag", ["-O", "-o"])
 def test_what_is_there_already(here: Path, flag: str, make: Callable[[Path], None], more: tuple[str, ...]) -> None:
-    """-O replaces nothing unasked; -o a file, as the person has named it, but no symlink. None writes through one."""
+    """-O replaces nothing without -f; -o replaces a file but not a symlink. Neither writes through one."""
     make(here / "a.txt")
     before = {name: os.lstat(name) for name in os.listdir(here)}
     place = ("-O",) if flag == "-O" else ("-o", "a.txt")
@@ -217,7 +217,7 @@ def test_what_is_there_already(here: Path, flag: str, make: Callable[[Path], Non
             assert (here / "a.txt").read_bytes() == b"new"
             return
         assert (status, out) == (1, b"")
-        assert re.fullmatch(r"httpmini: a\.txt is (there already; -f replaces it|a symlink; .*)\n", errors)
+        assert re.fullmatch(r"httpmini: a\.txt (exists already; -f replaces it|is a symlink, .*)\n", errors)
         assert {name: os.lstat(name).st_ino for name in os.listdir(here)} == {
             name: found.st_ino for name, found in before.items()
         }
@@ -261,11 +261,11 @@ def test_an_answer_that_breaks_off_leaves_no_file(here: Path) -> None:
     with answering(lambda *_: [said(b"body")[:-1]]) as requests:
         status, _, errors = get("-o", "out", "--data", "x", requests.url)
     assert status == 8
-    assert errors == f"httpmini: {requests.url}: the answer ended after 3 of 4 bytes\n"
+    assert errors == f"httpmini: {requests.url}: the response ended after 3 of 4 bytes\n"
     assert os.listdir(here) == []
 
 
-# What is asked.
+# Requests.
 
 
 def test_methods_and_heads(site: Path, start: StartServer, here: Path) -> None:
@@ -390,7 +390,7 @@ def test_codings_are_asked_for_when_told(here: Path) -> None:
     assert sizes == {"wire": len(packed), "decoded": 400}
 
 
-# How it is reached.
+# Routes.
 
 
 def test_routes(here: Path, site: Path, start: StartServer) -> None:
@@ -454,7 +454,7 @@ def test_a_tunnel_is_shown_without_its_password() -> None:
 
 @contextmanager
 def full_listener() -> Iterator[str]:
-    """A port whose backlog is full, so that nobody's connection is made."""
+    """A port with a full backlog, so that no connection to it succeeds."""
     with (
         socket.create_server(("127.0.0.1", 0), backlog=0) as listener,
         socket.socket() as first,
@@ -472,15 +472,15 @@ CAUSES: dict[str, tuple[Answer, tuple[str, ...], int, str]] = {
     "silent in its head": (lambda *_: [b"HTTP/1.0", STALL], ("--silence-timeout", "0.1"), 6, "silence"),
     "silent in its body": (lambda *_: [said(BODY)[:-5], STALL], ("--silence-timeout", "0.1"), 6, "silence"),
     "slow": (lambda *_: [said(BODY)[:-5], STALL], ("--max-time", "0.1"), 6, "total"),
-    "no HTTP": (lambda *_: [b"220 mail ready\r\n\r\n"], (), 7, "is not understood"),
-    "two lengths": (always(b"x", "Content-Length: 2"), (), 7, "is not understood"),
+    "no HTTP": (lambda *_: [b"220 mail ready\r\n\r\n"], (), 7, "is not valid HTTP"),
+    "two lengths": (always(b"x", "Content-Length: 2"), (), 7, "is not valid HTTP"),
     "short": (lambda *_: [said(BODY)[:-5]], ("--retries", "0"), 8, "ended after 995 of 1000 bytes"),
-    "short head": (lambda *_: [b"HTTP/1.0 200"], ("--retries", "0"), 8, "in the middle of its head"),
-    "no answer": (lambda *_: [], ("--retries", "0"), 4, "without an answer"),
+    "short head": (lambda *_: [b"HTTP/1.0 200"], ("--retries", "0"), 8, "in the middle of the head"),
+    "no answer": (lambda *_: [], ("--retries", "0"), 4, "without a response"),
     "busy": (always(b"", status="503 Service Unavailable"), ("--retries", "0"), 11, "503 Service Unavailable"),
     "circle": (always(b"", "Location: /", status="302 Found"), (), 9, "in a circle"),
     "too often": (always(b"", "Location: /x", status="302 Found"), ("--max-redirs", "0"), 9, "more than 0 times"),
-    "elsewhere": (always(b"", "Location: file:///etc/passwd", status="302 Found"), (), 9, "does not go"),
+    "elsewhere": (always(b"", "Location: file:///etc/passwd", status="302 Found"), (), 9, "cannot be followed"),
     "too large": (always(BODY), ("--max-size", "999"), 10, "more than 999 bytes"),
     "bomb": (
         always(gzip.compress(bytes(100_000)), "Content-Encoding: gzip"),
@@ -563,7 +563,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     (("--connect-timeout", "inf", "http://h/"), "is not a time"),
     (("--silence-timeout", "x", "http://h/"), "is not a time"),
     (("--resolve", "h:80", "http://h/"), "HOST:PORT:ADDRESS"),
-    (("--resolve", "h:80:name", "http://h/"), "is not an address"),
+    (("--resolve", "h:80:name", "http://h/"), "is not an IP address"),
     (("-4", "-6", "http://h/"), "-4 and -6"),
     (("--proxy", "http://p/", "--no-proxy", "http://h/"), "--proxy and --no-proxy"),
     (("--proxy", "socks5://p/", "http://h/"), "SOCKS"),
@@ -587,7 +587,7 @@ def test_wrong_usage(here: Path, arguments: tuple[str, ...], fragment: str) -> N
     assert os.listdir(here) == []
 
 
-# What is said for scripts.
+# Output for scripts.
 
 KEYS = [
     "url", "final_url", "status", "reason", "version", "redirects", "headers", "sizes", "sha256", "timings", "file",
@@ -649,7 +649,7 @@ def test_json_says_which_timeout_and_which_rule() -> None:
     assert found["error"]["offset"] >= 17
 
 
-# What is said on standard error.
+# Output on standard error.
 
 
 def test_the_wire_with_control_characters_made_visible() -> None:
@@ -660,8 +660,8 @@ def test_the_wire_with_control_characters_made_visible() -> None:
     assert lines[0] == "> GET / HTTP/1.0"
     assert "> Authorization: (not shown)" in lines
     assert all(line.isprintable() for line in lines)
-    if "< HTTP/1.0 200 \\x1b]0;title\\x07" not in lines:  # or refused before it was shown
-        assert "is not understood" in lines[-1]
+    if "< HTTP/1.0 200 \\x1b]0;title\\x07" not in lines:  # or rejected before it was shown
+        assert "is not valid HTTP" in lines[-1]
 
 
 def test_what_a_server_says_does_not_drive_the_terminal() -> None:
@@ -693,7 +693,7 @@ def test_nobody_reads_standard_output(site: Path, start: StartServer, arguments:
 
 @pytest.mark.parametrize("redirection", ["1>&-", "2>&-", "0<&- 1>&- 2>&-"])
 def test_closed_descriptors(site: Path, start: StartServer, here: Path, redirection: str) -> None:
-    """A file that is opened as number 2 would take up what is said."""
+    """A file opened as descriptor 2 would receive the messages."""
     server = start(site)
     command = f'exec "$@" {redirection}'
     done = subprocess.run(
@@ -715,13 +715,13 @@ def test_rate() -> None:
 
 
 class Versions:
-    """A server with one file, of which it gives the first ``enough`` bytes until ``whole`` is set."""
+    """A server of one file, of which it sends only the first ``enough`` bytes until ``whole`` is set."""
 
     def __init__(self, enough: int) -> None:
         self.enough = enough
         self.whole = False
         self.says_ranges = True
-        self.stalls_at = ""  # what is in a request to which nothing is said
+        self.stalls_at = ""  # requests that contain this get no response
         self.refuses_at = ""
         self.requests: list[str] = []
 
@@ -755,7 +755,7 @@ class Versions:
 def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path, says_ranges: bool) -> None:
     server = Versions(enough=1_000_000)
     server.says_ranges = says_ranges
-    how = "" if says_ranges else ", if the server sends parts of files (it does not say so)"
+    how = "" if says_ranges else ", if the server supports ranges (it does not announce them)"
     with serving(server.converse, MANY) as url:
         command = [*PROGRAM, "--json", "-o", "file", url]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -764,7 +764,7 @@ def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path, says_ranges: bo
             out, errors = process.communicate(timeout=WAIT_S)
         assert process.returncode == 130
         assert errors.decode() == (
-            f"httpmini: {url}: interrupted; file.part is kept, and the same command goes on with it{how}\n"
+            f"httpmini: {url}: interrupted; file.part is kept, and the same command resumes it{how}\n"
         )
         assert objects(out)[0]["error"]["kind"] == "Interrupted"
         assert not (here / "file").exists()
@@ -778,7 +778,7 @@ def test_ctrl_c_keeps_the_part_and_says_how_to_go_on(here: Path, says_ranges: bo
 
 @pytest.mark.parametrize("stage", ["asking for the rest", "waiting to ask again", "asking at the end", "at its name"])
 def test_ctrl_c_at_every_stage(here: Path, stage: str) -> None:
-    """With a part there, and nothing or all of the rest come."""
+    """A part exists, and none or all of the rest has come."""
     name = ["-O"] if stage == "at its name" else ["-o", "file"]
     server = Versions(enough=1_000_000)
     with serving(server.converse, MANY) as url:
@@ -799,7 +799,7 @@ def test_ctrl_c_at_every_stage(here: Path, stage: str) -> None:
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=WAIT_S)
         assert process.returncode == 130
-        kept = "file.part is kept, and the same command goes on with it"
+        kept = "file.part is kept, and the same command resumes it"
         assert errors.decode() == f"httpmini: {url}file: interrupted; {kept}\n"
         server.stalls_at = server.refuses_at = ""
         status, out, _ = get("--json", *name, f"{url}file")
@@ -824,7 +824,7 @@ def test_ctrl_c_to_standard_output(here: Path) -> None:
 
 
 class AtTerminal:
-    """The command at a terminal of its own: standard input, and whichever else is not led elsewhere."""
+    """The command at a terminal of its own, which is standard input and whatever is not redirected."""
 
     def __init__(self, *arguments: str, stdout: int | None = None, stderr: int | None = None) -> None:
         self.master, slave = pty.openpty()
@@ -851,7 +851,7 @@ class AtTerminal:
         os.write(self.master, keys)
 
     def finish(self) -> tuple[int, str]:
-        """The exit status and what was shown, without colours and movements of the cursor."""
+        """Return the exit status and the output, without colours and cursor movements."""
         try:
             while self._read():
                 pass
@@ -865,7 +865,7 @@ class AtTerminal:
     def _read(self) -> bytes:
         try:
             data = os.read(self.master, 65536)
-        except OSError:  # EIO: nobody has it open any more
+        except OSError:  # EIO: no process has it open any more
             return b""
         self.shown += data
         return data
@@ -892,13 +892,13 @@ def test_how_far_it_is_and_how_long_it_takes(here: Path) -> None:
         terminal.type(b"\x03")
         status, shown = terminal.finish()
     assert status == 130
-    assert f"httpmini: {url}: interrupted; file.part is kept, and the same command goes on with it" in shown
+    assert f"httpmini: {url}: interrupted; file.part is kept, and the same command resumes it" in shown
     assert "\x1b[?25h" in terminal.shown.decode(), "the cursor is back"
 
 
 @pytest.mark.parametrize(("ending", "code"), [([], 0), ([b"HTTP"], 7)])
 def test_nobody_knows_how_long_it_takes(here: Path, ending: list[bytes], code: int) -> None:
-    """No percentage: neither while it comes, nor for what has failed."""
+    """There is no percentage, neither during the transfer nor after a failure."""
     chunks = [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"400\r\n", bytes(1024), b"\r\n"]
     with answering(lambda *_: [*chunks, *(ending or [b"0\r\n"]), b"\r\n"]) as requests:
         status, shown = AtTerminal("-o", "file", requests.url + "name").finish()
@@ -909,14 +909,14 @@ def test_nobody_knows_how_long_it_takes(here: Path, ending: list[bytes], code: i
 
 @pytest.mark.parametrize("arguments", [("-q", "-o", "file"), ("-o", "-"), ()])
 def test_no_progress_at_a_terminal(site: Path, start: StartServer, arguments: tuple[str, ...]) -> None:
-    """When told, and when the body itself is shown."""
+    """Nothing is drawn with -q, or when the body itself is shown."""
     server = start(site)
     status, shown = AtTerminal(*arguments, server.url + "ten.txt").finish()
     assert (status, shown) == (0, "" if "-q" in arguments else "0123456789")
 
 
 def test_progress_is_for_terminals_only(site: Path, start: StartServer) -> None:
-    """Elsewhere there is none, and what draws it is not even imported."""
+    """Without a terminal nothing is drawn, and rich is not even imported."""
     server = start(site)
     done = subprocess.run(
         [sys.executable, "-X", "importtime", *PROGRAM[5:], "-o", "file", server.url + "big.bin"],
@@ -995,10 +995,10 @@ def test_nobody_to_ask_for_a_password() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, b"")
-    assert b"there is no terminal to ask for the password at" in done.stderr
+    assert b"there is no terminal to ask for the password" in done.stderr
 
 
-# A folder: what the command says about it; what it does is tested in test_mirror.py.
+# The messages of ``mirror``; what it does is tested in test_mirror.py.
 
 
 def mirror(*arguments: str) -> tuple[int, str, str]:
@@ -1012,7 +1012,7 @@ def test_mirror(tmp_path: Path, start: StartServer, here: Path) -> None:
     (root / "sub").mkdir(parents=True)
     (root / "a.txt").write_text("a")
     (root / "sub" / "b.txt").write_text("bb")
-    for name in ("a.txt", "sub/b.txt"):  # what was written just now may be written again in the same second
+    for name in ("a.txt", "sub/b.txt"):  # a file written just now could change again within the same second
         os.utime(root / name, (1_000_000_000,) * 2)
     url = f"localhost:{start(root).port}"
     would = "would fetch a.txt (1 bytes)\nwould fetch sub/b.txt (2 bytes)\n"
@@ -1065,4 +1065,4 @@ def test_mirror_is_interrupted() -> None:
             process.send_signal(signal.SIGINT)
             out, errors = process.communicate(timeout=WAIT_S)
     assert (process.returncode, out) == (130, b"")
-    assert errors.decode() == f"httpmini: {requests.url}: interrupted; what came is kept\n"
+    assert errors.decode() == f"httpmini: {requests.url}: interrupted; what was fetched is kept\n"

@@ -1,4 +1,4 @@
-"""What a client must not be talked into, by servers that try."""
+"""What a hostile server must not get a client to do."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_field_names_in_any_case(field: bytes) -> None:
 
 
 def _flood() -> Iterator[bytes]:
-    """A hundred thousand interim answers, and then a final one: no honest server needs a thousandth of them."""
+    """A hundred thousand interim responses before the final one: no honest server needs a thousandth of them."""
     for _ in range(100):
         yield CONTINUE * 1_000
     yield WHOLE
@@ -121,7 +121,7 @@ def test_a_redirection_is_not_followed(tmp_path: Path, code: int, flags: tuple[s
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
 @pytest.mark.parametrize("flags", [("--data", "x"), ("-X", "POST"), ("-X", "DELETE")])
 def test_what_changes_something_is_not_sent_again(code: int, flags: tuple[str, ...]) -> None:
-    """RFC 1945 §9.3: not without a person who says so."""
+    """RFC 1945 §9.3: not without confirmation by the user."""
     answer = f"HTTP/1.0 {code} Go\r\nLocation: /x\r\n".encode() + HELLO
     with script([answer], [WHOLE]) as server:
         status, _, errors = get(server, *flags)
@@ -184,7 +184,7 @@ def test_a_circle_ends_and_is_named() -> None:
 
 @pytest.mark.parametrize("challenge", ['Basic realm="a"', 'Digest realm="a", Basic realm="b, c"', "", "Negotiate"])
 def test_a_401_is_shown_and_not_answered(challenge: str) -> None:
-    """Credentials are sent with the first request or not at all: nobody is asked because a server says so."""
+    """Credentials are sent with the first request or not at all: a server cannot make the client prompt for them."""
     answer = f"HTTP/1.0 401 Who are you\r\nWWW-Authenticate: {challenge}\r\n".encode() + HELLO
     for flags in ((), ("-u", "ada:secret")):
         with script([answer], [answer]) as server:
@@ -208,7 +208,7 @@ def test_a_416_is_no_data(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("to_file", [True, False])
 def test_a_part_that_nobody_asked_for_is_not_the_file(tmp_path: Path, content_range: bytes, to_file: bool) -> None:
-    """RFC 9110 §15.3.7: 206 answers a Range. Without one, a part must not be taken for the whole."""
+    """RFC 9110 §15.3.7: 206 responds to a Range. Without one, a part must not be taken for the whole."""
     output = tmp_path / "out"
     with script([b"HTTP/1.0 206 Part\r\n" + content_range + HELLO]) as server:
         status, said, _ = get(server, *(("-o", str(output)) if to_file else ()))
@@ -245,7 +245,7 @@ def test_a_length_that_no_disk_has_is_not_believed() -> None:
 
 
 def _get_in(folder: Path, server: Script, *arguments: str) -> tuple[int, bytes]:
-    """``httpmini get`` where it could leave files lying about."""
+    """``httpmini get`` in a folder that is checked for leftovers."""
     environment = {**os.environ, "PYTHONPATH": str(Path(httpmini.__file__).parents[1])}
     command = [sys.executable, "-m", "httpmini", "get", f"{server.url}..%2f..%2fnamed-by-url", *arguments]
     done = subprocess.run(
@@ -269,7 +269,7 @@ def test_the_server_does_not_name_files(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip, gzip", "br", "unheard-of"])
 def test_a_content_coding_is_handed_out_as_it_came(coding: str) -> None:
-    """When it was not asked for; and when it was, one that nobody knows."""
+    """One that was not requested; or, with --compressed, one that is unknown."""
     body = gzip.compress(b"hello" * 1000) + b"more"
     head = f"HTTP/1.0 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with script([head, body[:10], body[10:]]) as server:
@@ -280,14 +280,14 @@ def test_a_content_coding_is_handed_out_as_it_came(coding: str) -> None:
     assert b"Accept-Encoding: gzip, deflate" in server.requests[0]
 
 
-@pytest.mark.parametrize("behind", [b"", b"more"])
-def test_a_content_coding_that_was_asked_for_is_undone_whole_or_not_at_all(tmp_path: Path, behind: bytes) -> None:
+@pytest.mark.parametrize("trailing", [b"", b"more"])
+def test_a_content_coding_that_was_asked_for_is_undone_whole_or_not_at_all(tmp_path: Path, trailing: bytes) -> None:
     output = tmp_path / "out"
-    body = gzip.compress(b"hello" * 1000) + behind
+    body = gzip.compress(b"hello" * 1000) + trailing
     head = b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
     with script([head, body[:10], body[10:]]) as server:
         status, _, _ = get(server, "--compressed", "-o", str(output))
-    if behind:
+    if trailing:
         assert (status, output.exists()) == (7, False)
     else:
         assert (status, output.read_bytes()) == (0, b"hello" * 1000)

@@ -1,4 +1,4 @@
-"""dial(): resolving, racing, Unix sockets and TLS, on real sockets and with nothing of the network outside."""
+"""dial(): resolving, racing, Unix sockets and TLS, on real sockets but without any outside network."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from typing import Literal
 import pytest
 
 from httpmini.client.options import Timeouts
-from httpmini.client.transport.connect import Line, Routing, dial, parse_override
-from httpmini.client.transport.proxy import TrustedProxies
+from httpmini.client.transport.connect import dial
+from httpmini.client.transport.connection import Connection
+from httpmini.client.transport.proxy import ProxySettings
+from httpmini.client.transport.routing import Routing, parse_override
 from httpmini.client.transport.timings import Deadline, Timings
 from httpmini.client.url import Url, parse_url
 from httpmini.errors import NotConnected, NotResolved, TimedOut, TlsFailed, UsageError
@@ -31,8 +33,8 @@ from tests.support.processes import WAIT_S, eventually
 from tests.support.tls import Authority
 from tests.support.tools import tool
 
-SOON_S = 0.3  # a limit that is meant to pass
-NAME = "host.test"  # never looked up: an override says where it is
+SOON_S = 0.3  # a limit that is meant to expire
+NAME = "host.test"  # never resolved: an override gives its address
 
 
 def connect(
@@ -40,14 +42,14 @@ def connect(
     routing: Routing | None = None,
     timings: Timings | None = None,
     limits: dict[str, float] | None = None,
-) -> Line:
-    """dial(), with limits against hanging unless others are given."""
+) -> Connection:
+    """Call dial(), by default with limits that only a hang can reach."""
     timeouts = Timeouts(**{"connect_s": WAIT_S, "silence_s": WAIT_S, **(limits or {})})
     return dial(parse_url(url), routing or Routing(), timeouts, timings or Timings())
 
 
 def towards(port: int, *addresses: str, family: Literal[0, 4, 6] = 0) -> Routing:
-    """NAME is at these addresses."""
+    """Return a routing on which NAME has these addresses."""
     return Routing(overrides={(NAME, port): addresses}, family=family)
 
 
@@ -61,7 +63,7 @@ def bracketed(address: str) -> str:
 
 @contextmanager
 def listening(*addresses: str) -> Iterator[list[socket.socket]]:
-    """A listener on each of the addresses, all with one port."""
+    """Listen on each of the addresses, all with one port."""
     for _ in range(20):  # a port that is free on one address may be taken on another
         with ExitStack() as stack:
             listeners: list[socket.socket] = []
@@ -81,7 +83,7 @@ def listening(*addresses: str) -> Iterator[list[socket.socket]]:
 
 @contextmanager
 def refusing(address: str = "127.0.0.1") -> Iterator[int]:
-    """A port that nobody listens on, and nobody else can take."""
+    """Reserve a port on which nothing listens."""
     with socket.socket(family_of(address)) as sock:
         sock.bind((address, 0))
         yield sock.getsockname()[1]
@@ -89,14 +91,14 @@ def refusing(address: str = "127.0.0.1") -> Iterator[int]:
 
 @contextmanager
 def silent(listener: socket.socket) -> Iterator[None]:
-    """Fill the backlog of ``listener``, so that the kernel leaves further clients without an answer."""
+    """Fill the backlog of ``listener``, so that the kernel does not accept further connections."""
     listener.listen(0)
     with socket.create_connection(listener.getsockname()[:2], WAIT_S):
         yield
 
 
-def assert_connected(line: Line, listener: socket.socket) -> None:
-    """Bytes go both ways between ``line`` and somebody whom ``listener`` has accepted."""
+def assert_connected(line: Connection, listener: socket.socket) -> None:
+    """Check that bytes go both ways between ``line`` and a connection that ``listener`` has accepted."""
     listener.settimeout(WAIT_S)
     with line.sock, listener.accept()[0] as other:
         other.settimeout(WAIT_S)
@@ -155,7 +157,7 @@ NO_ADDRESS: dict[str, tuple[str, Routing, str]] = {
     "overridden by a name": (
         f"http://{NAME}/",
         towards(80, "localhost"),
-        "taken for localhost, which is not an address",
+        "overridden with localhost, which is not an address",
     ),
     "overridden by something else": (f"http://{NAME}/", towards(80, "127.1"), "which is not an address"),
     "overridden by an address and more": (f"http://{NAME}/", towards(80, "127.0.0.1\0"), "which is not an address"),
@@ -177,10 +179,11 @@ def test_an_override_is_for_its_port_only() -> None:
         assert_connected(connect(f"http://LOCALHOST:{port}/", routing), listener)
 
 
-# A real resolver in a network of its own, whose one name server is in the same process: it knows a few names.
+# The system's resolver in a network namespace of its own, whose only name server runs in the same process.
 RESOLVER = """
 import fcntl, json, socket, struct, threading
-from httpmini.client.transport.connect import Routing, dial
+from httpmini.client.transport.connect import dial
+from httpmini.client.transport.routing import Routing
 from httpmini.client.options import Timeouts
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import parse_url
@@ -235,7 +238,7 @@ with socket.create_server(("127.0.0.1", 0)) as four:
 
 
 def test_names_are_looked_up_within_the_limit(tmp_path: Path) -> None:
-    """A resolver that waits for minutes does not: and is not waited for at the end of the process either."""
+    """A resolver that hangs for minutes delays neither the error nor the end of the process."""
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:30 attempts:5\n")
     (tmp_path / "nsswitch.conf").write_text("hosts: files dns\n")
     (tmp_path / "script.py").write_text(RESOLVER)
@@ -257,7 +260,7 @@ def test_names_are_looked_up_within_the_limit(tmp_path: Path) -> None:
         "both, 6": "connected to ::1",
         "only A": "connected to 127.0.0.1",
         "only AAAA": "connected to ::1",
-        "only AAAA, 4": "NotResolved: only28.test: No address associated with hostname (only IPv4 is asked for)",
+        "only AAAA, 4": "NotResolved: only28.test: No address associated with hostname (only IPv4 was requested)",
         "no such name": "NotResolved: missing.test: Name or service not known",
         "silence": "TimedOut: silent.test was not resolved within 0.3 s (the limit for: connect)",
         "silence, and a total limit": "TimedOut: silent.test was not resolved within 0.3 s (the limit for: total)",
@@ -281,13 +284,13 @@ def test_an_address_that_does_not_answer_does_not_hold_up_the_next() -> None:
 
 
 def waiting_for_an_answer(port: int) -> int:
-    """The number of IPv4 sockets on this machine that have asked ``port`` for a connection, and were not answered."""
+    """Return the number of IPv4 sockets on this machine with an unanswered SYN to ``port``."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(row[3] == "02" and row[2].endswith(f":{port:04X}") for row in rows)
 
 
 def test_the_first_address_may_win_after_the_second_was_asked() -> None:
-    """It answers late, the second not at all. (The kernel asks again after a second.)"""
+    """The first address replies late, the second not at all. (The kernel repeats a SYN after a second.)"""
     with listening("127.0.0.2", "127.0.0.1") as (late, dead), silent(dead), silent(late):
         port = late.getsockname()[1]
 
@@ -300,7 +303,7 @@ def test_the_first_address_may_win_after_the_second_was_asked() -> None:
         line = connect(f"http://{NAME}:{port}/", towards(port, "127.0.0.2", "127.0.0.1"))
         thread.join(WAIT_S)
         assert line.sock.getpeername()[0] == "127.0.0.2"
-        assert waiting_for_an_answer(port) == 0  # the second was given up
+        assert waiting_for_an_answer(port) == 0  # the second was abandoned
         assert_connected(line, late)
 
 
@@ -330,7 +333,7 @@ def test_every_failure_is_named_and_families_take_turns() -> None:
 
 
 def test_other_failures_are_named_too() -> None:
-    """A broadcast address takes no connections, whatever network there is."""
+    """A broadcast address accepts no connections on any network."""
     with refusing() as port, pytest.raises(NotConnected) as caught:
         connect(f"http://{NAME}:{port}/", towards(port, "255.255.255.255", "127.0.0.1"))
     assert f"(255.255.255.255:{port}: Network is unreachable; 127.0.0.1:{port}: Connection refused)" in str(
@@ -339,7 +342,7 @@ def test_other_failures_are_named_too() -> None:
 
 
 def soon(phase: str) -> dict[str, float]:
-    """The limit that passes."""
+    """The limit that expires."""
     return {f"{phase}_s": SOON_S}
 
 
@@ -350,7 +353,7 @@ def test_nobody_answers(phase: str) -> None:
         with pytest.raises(TimedOut) as caught:
             connect(f"http://{NAME}:{port}/", towards(port, "127.0.0.2", "::1", "127.0.0.1", "::1"), limits=soon(phase))
     assert (caught.value.phase, caught.value.limit_s) == (phase, SOON_S)
-    failures = f"127.0.0.2:{port}: Connection refused; [::1]:{port}: no answer; 127.0.0.1:{port}: no answer"
+    failures = f"127.0.0.2:{port}: Connection refused; [::1]:{port}: no reply; 127.0.0.1:{port}: no reply"
     assert str(caught.value) == (
         f"no connection to {NAME} port {port} ({failures}) within {SOON_S:g} s (the limit for: {phase})"
     )
@@ -397,7 +400,7 @@ def test_a_deadline_is_the_sooner_of_two() -> None:
     for connect_s, total_s, phase, limit_s in cases:
         deadline = Deadline.for_connecting(Timeouts(connect_s=connect_s, total_s=total_s), timings)
         assert (deadline.phase, deadline.limit_s) == (phase, limit_s)
-        assert 0 < deadline.left() <= limit_s
+        assert 0 < deadline.remaining() <= limit_s
 
 
 OVERRIDES = {
@@ -442,7 +445,7 @@ def test_what_is_no_override(text: str) -> None:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to be in: the path of a Unix socket may have only 107 bytes."""
+    """A working directory, since the path of a Unix socket is limited to 107 bytes."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -458,7 +461,7 @@ def listening_at(path: str, backlog: int = 8) -> Iterator[socket.socket]:
 @pytest.mark.parametrize("path", ["socket", "\0httpmini test"])
 def test_a_unix_socket_is_taken_for_every_host_and_beside_every_proxy(here: Path, path: str) -> None:
     timings = Timings()
-    routing = Routing(unix_socket=path, proxies=TrustedProxies("http://127.0.0.1:1/"))
+    routing = Routing(unix_socket=path, proxies=ProxySettings("http://127.0.0.1:1/"))
     with listening_at(path) as listener:
         line = connect("http://nowhere.invalid/", routing, timings)
         assert not line.via_proxy
@@ -474,7 +477,7 @@ def test_a_unix_socket_is_taken_for_every_host_and_beside_every_proxy(here: Path
         ("file", "cannot connect to the socket file: Connection refused"),
         ("folder/socket", "cannot connect to the socket folder/socket: No such file or directory"),
         ("a" * 200, "AF_UNIX path too long"),
-        ("file\0b", "there is a NUL in it"),
+        ("file\0b", "the path contains a NUL"),
     ],
 )
 def test_what_is_no_unix_socket(here: Path, path: str, said: str) -> None:
@@ -501,7 +504,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def secret(context: ssl.SSLContext) -> Converse:
-    """A server that speaks TLS, and says "secret" once; one whose client does not trust it says nothing."""
+    """Speak TLS as a server and send "secret" once; a client that does not trust it gets nothing."""
 
     def converse(sock: socket.socket) -> None:
         try:
@@ -576,9 +579,9 @@ def test_certificates_that_are_refused(authority: Authority) -> None:
     cases: list[tuple[ssl.SSLContext, ssl.SSLContext | None, str]] = [
         (authority.server(NAME, begins=YESTERDAY * 2, ends=YESTERDAY), mine, "has expired (by this machine's clock"),
         (authority.server(NAME, begins=TOMORROW, ends=TOMORROW * 2), mine, "is not valid yet (by this machine's clock"),
-        (authority.server("other.test"), mine, f"is for other names than {NAME}"),
-        (authority.server(f"sub.{NAME}", "127.0.0.1"), mine, f"is for other names than {NAME}"),
-        (authority.server(NAME, self_signed=True), mine, "is self-signed, and not trusted here; SSL_CERT_FILE"),
+        (authority.server("other.test"), mine, f"is not for {NAME} but for other names"),
+        (authority.server(f"sub.{NAME}", "127.0.0.1"), mine, f"is not for {NAME} but for other names"),
+        (authority.server(NAME, self_signed=True), mine, "is self-signed and not trusted here; SSL_CERT_FILE"),
         (authority.server(NAME), system, "is signed by an authority that is not known here; SSL_CERT_FILE"),
         (authority.server(NAME, whole_chain=True), system, "is signed by an authority that is not trusted here"),
     ]
@@ -593,7 +596,7 @@ def test_certificates_that_are_refused(authority: Authority) -> None:
 
 def test_a_certificate_for_another_address(authority: Authority) -> None:
     server = secret(authority.server("127.0.0.2", "localhost"))
-    with serving(server, 1) as url, pytest.raises(TlsFailed, match=r"is for other addresses than 127\.0\.0\.1"):
+    with serving(server, 1) as url, pytest.raises(TlsFailed, match=r"is not for 127\.0\.0\.1 but for other addresses"):
         connect(f"https://127.0.0.1:{port_of(url)}/", Routing(tls=authority.client()))
 
 
@@ -601,9 +604,10 @@ def test_the_file_that_the_message_speaks_of(authority: Authority) -> None:
     """SSL_CERT_FILE makes the system's trust include this authority."""
     with serving(secret(authority.server("127.0.0.1")), 1) as url:
         program = (
-            "import sys; from httpmini.client.transport import connect, options, timings, url\n"
+            "import sys; from httpmini.client import options, url\n"
+            "from httpmini.client.transport import connect, routing, timings\n"
             "there = url.parse_url(sys.argv[1])\n"
-            "line = connect.dial(there, connect.Routing(), options.Timeouts(), timings.Timings())\n"
+            "line = connect.dial(there, routing.Routing(), options.Timeouts(), timings.Timings())\n"
             "with line.sock as sock: print(sock.recv(100).decode())"
         )
         done = subprocess.run(
@@ -639,16 +643,16 @@ def reset_after_hello(sock: socket.socket) -> None:
 
 
 NOT_TLS: dict[str, tuple[Converse, str]] = {
-    "HTTP": (say(b"HTTP/1.0 400 Bad Request\r\n\r\n"), "does not speak TLS; is it http:// that is meant?"),
+    "HTTP": (say(b"HTTP/1.0 400 Bad Request\r\n\r\n"), "does not speak TLS on this port; did you mean http://?"),
     "HTML": (say(b"<html><title>400</title></html>"), "does not speak TLS"),
     "SSH": (say(b"SSH-2.0-OpenSSH_9.2\r\n"), "does not speak TLS"),
     "a refusal": (say(b"\x15\x03\x03\x00\x02\x02\x28"), "the server refuses"),
-    "an old version": (say(b"\x15\x03\x01\x00\x02\x02\x46"), "no version of TLS that both sides speak"),
+    "an old version": (say(b"\x15\x03\x01\x00\x02\x02\x46"), "no version of TLS in common"),
     "an unknown name": (say(b"\x15\x03\x03\x00\x02\x02\x70"), "the server does not know the name 127.0.0.1"),
     "another alert": (say(b"\x15\x03\x03\x00\x02\x02\x50"), "tlsv1 alert internal error"),
-    "closed": (close_at_once, "ended the connection in the middle of the handshake"),
-    "half a record": (lambda sock: sock.sendall(b"\x16\x03\x03"), "the connection in the middle of the handshake"),
-    "reset": (reset_after_hello, "ended the connection in the middle of the handshake"),
+    "closed": (close_at_once, "closed the connection during the handshake"),
+    "half a record": (lambda sock: sock.sendall(b"\x16\x03\x03"), "the connection during the handshake"),
+    "reset": (reset_after_hello, "closed the connection during the handshake"),
 }
 
 
@@ -664,7 +668,7 @@ def test_no_version_in_common(authority: Authority) -> None:
     server, client = authority.server("127.0.0.1"), authority.client()
     server.minimum_version = ssl.TLSVersion.TLSv1_3
     client.maximum_version = ssl.TLSVersion.TLSv1_2
-    with serving(secret(server), 1) as url, pytest.raises(TlsFailed, match="no version of TLS that both sides speak"):
+    with serving(secret(server), 1) as url, pytest.raises(TlsFailed, match="no version of TLS in common"):
         connect(url.replace("http:", "https:"), Routing(tls=client))
 
 
@@ -678,7 +682,7 @@ def test_a_handshake_that_does_not_end(authority: Authority, phase: str) -> None
 
 
 def test_a_handshake_that_drips(authority: Authority) -> None:
-    """Each byte comes in time, all of them do not."""
+    """Each byte comes in time, but not all of them together."""
 
     def drip(sock: socket.socket) -> None:
         sock.sendall(b"\x16\x03\x03\x40\x00")
@@ -699,22 +703,22 @@ def test_a_name_that_no_certificate_could_be_for(authority: Authority) -> None:
     with serving(wait_for_end, 1) as url:
         port = port_of(url)
         routing = Routing(overrides={(name, port): ("127.0.0.1",)}, tls=authority.client())
-        with pytest.raises(TlsFailed, match="is not a name that a certificate could be for"):
+        with pytest.raises(TlsFailed, match="is not a name that a certificate can be for"):
             connect(f"https://{name}:{port}/", routing)
 
 
-# Python 3.11 warns of a descriptor that wrap_socket() forgets when the peer goes at just that moment. What matters is
-# that it is closed, not that it is closed without a word.
+# Python 3.11 warns of a descriptor that wrap_socket() loses if the peer goes at just that moment. What matters is that
+# it is closed, not that it is closed silently.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_servers_that_are_gone_before_tls_begins(authority: Authority) -> None:
-    """Whichever call notices first: no descriptor stays open, not even while somebody keeps the errors."""
+    """Whichever call notices first, no descriptor stays open, even while the errors are kept."""
     context = authority.client()
     errors = []
     with serving(reset_at_once, 60) as url:
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(60):
             with pytest.raises(
-                (TlsFailed, NotConnected), match=r"ended the connection|Connection reset by peer"
+                (TlsFailed, NotConnected), match=r"closed the connection|Connection reset by peer"
             ) as caught:
                 connect(url.replace("http:", "https:"), Routing(tls=context))
             errors.append(caught)
@@ -723,7 +727,7 @@ def test_servers_that_are_gone_before_tls_begins(authority: Authority) -> None:
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_an_end_counts_only_when_it_was_said_in_tls(authority: Authority, announced: bool) -> None:
-    """RFC 9112 §9.8: otherwise anybody on the way can cut an answer short that has no length."""
+    """RFC 9112 §9.8: otherwise anyone on the path could truncate a response without a length."""
 
     def converse(sock: socket.socket) -> None:
         with authority_context.wrap_socket(sock, server_side=True) as tls:

@@ -1,4 +1,4 @@
-"""Content codings: undone whole or not at all, however the bytes are cut, and never into more than is allowed."""
+"""Content codings: decoded completely or not at all, however the bytes are split, and within the limits."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_all_are_asked_for() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Right ones
+# Valid data
 
 BODIES = {
     "empty": b"",
@@ -88,7 +88,7 @@ def test_more_than_one_piece(coding: str, pack: Callable[[bytes], bytes]) -> Non
 
 @each_coding
 def test_bodies_around_the_size_of_a_piece(coding: str, pack: Callable[[bytes], bytes]) -> None:
-    """Where the last octets come out when all that went in has been eaten."""
+    """The last octets come out only after all input has been consumed."""
     for size in range(256 * 1024 - 5, 256 * 1024 + 300, 1 if coding == "deflate" else 60):
         assert undo([pack(b"a" * size)], coding) == b"a" * size, size
 
@@ -161,7 +161,7 @@ def test_two_codings(codings: tuple[str, str]) -> None:
         (["deflate", "gzip"], ["deflate", "gzip"]),
         (["gzip,, identity ,br"], ["gzip", "br"]),
         (["gzip, gzip, gzip, gzip"], ["gzip"] * 4),
-        # Not all of it known, or more than anybody does: as it came, not a part of it.
+        # One is unknown, or there are too many: nothing is decoded, rather than a part of it.
         (["compress"], []),
         (["unheard-of"], []),
         (["gzip, unheard-of"], []),
@@ -184,14 +184,14 @@ def test_x_gzip_is_gzip() -> None:
 
 @each_coding
 def test_no_body_is_no_body(coding: str, pack: Callable[[bytes], bytes]) -> None:
-    """An answer without a body may say how it would be coded."""
+    """A response without a body may still declare a coding."""
     assert undo([], coding) == b""
     assert undo([b""], coding) == b""
     assert undo([], coding, coding) == b""
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Wrong ones
+# Invalid data
 
 
 @each_coding
@@ -229,7 +229,7 @@ def test_a_second_frame_is_truncated() -> None:
 
 
 @each_coding
-@pytest.mark.parametrize("garbage", [b"garbage behind the end", b"\r\n\r\n\r\n\r\n\r\n", b"<!-- x -->", bytes(50)])
+@pytest.mark.parametrize("garbage", [b"garbage after the end", b"\r\n\r\n\r\n\r\n\r\n", b"<!-- x -->", bytes(50)])
 def test_garbage_behind(coding: str, pack: Callable[[bytes], bytes], garbage: bytes) -> None:
     packed = pack(b"hello")
     for pieces in ([packed + garbage], [packed, garbage], octets(packed + garbage)):
@@ -259,7 +259,7 @@ def test_a_coding_that_has_one_stream_has_no_second(coding: str, pack: Callable[
     ],
 )
 def test_what_is_not_packed_at_all(coding: str, pack: Callable[[bytes], bytes], body: bytes) -> None:
-    """Perhaps it looks like the beginning of something, but never like all of it."""
+    """It may look like the beginning of valid data, but never like all of it."""
     for pieces in ([body], octets(body)):
         with pytest.raises((BrokenResponse, Truncated)):
             undo(pieces, coding)
@@ -273,7 +273,7 @@ def pack_with_checksum(data: bytes) -> bytes:
     ("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("zstd", pack_with_checksum)]
 )
 def test_a_wrong_bit_is_noticed_or_does_not_matter(coding: str, pack: Callable[[bytes], bytes]) -> None:
-    """These have a checksum (zstd, when it was asked for one); some bits, such as gzip's date, mean nothing to us."""
+    """These have a checksum (zstd optionally); some bits, such as gzip's date, have no effect."""
     body = b"hello, world, hello, world!"
     packed = pack(body)
     noticed = 0
@@ -292,7 +292,7 @@ def test_a_wrong_bit_is_noticed_or_does_not_matter(coding: str, pack: Callable[[
 
 
 def zlib_bomb(window: int) -> Iterator[bytes]:
-    """Zeros without end, a thousandth of their size, made as they are asked for."""
+    """Endless zeros, compressed to a thousandth, generated on demand."""
     packer = zlib.compressobj(9, zlib.DEFLATED, window)
     zeros = bytes(MIB)
     while True:
@@ -315,7 +315,7 @@ def zstd_bomb() -> Iterator[bytes]:
 
 
 def gzip_of_empty_members() -> Iterator[bytes]:
-    """Unpacked once it is a thousand times as large, unpacked twice it is nothing at all."""
+    """Decoded once it is a thousand times as large, decoded twice it is empty."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     members = gzip.compress(b"") * 50_000
     while True:
@@ -338,7 +338,7 @@ def three_times() -> Iterator[bytes]:
 
 
 def size_until(error: type[Exception], message: str, pieces: Iterator[bytes]) -> int:
-    """How much comes before the error."""
+    """Return how many bytes come before the error."""
     size = 0
 
     def count() -> None:
@@ -381,10 +381,10 @@ def memory_of(pid: str = "self") -> int:
 
 @pytest.mark.parametrize("name", [name for name in BOMBS if "members" not in name])
 def test_a_bomb_takes_little_memory(name: str) -> None:
-    """100 MiB come out, one piece at a time: what is held at once is a piece, by Python and by the libraries."""
+    """100 MiB come out, but Python and the libraries hold only a piece at a time."""
     codings, bomb = BOMBS[name]
     for _ in decode(itertools.islice(bomb(), 2), codings, UNBOUND):
-        break  # what is loaded once, is now
+        break  # so that everything is imported before measuring
     before, grown, size = memory_of(), 0, 0
     tracemalloc.start()
     try:
@@ -401,7 +401,7 @@ def test_a_bomb_takes_little_memory(name: str) -> None:
 
 
 def test_a_window_that_is_too_large_is_refused() -> None:
-    """RFC 9659 §3: 8 MiB is enough for everybody, and more is taken from whoever decodes."""
+    """RFC 9659 §3: a window above 8 MiB would cost the decoder too much memory."""
     wide = zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters(window_log=27))
     packer = wide.compressobj()
     packed = packer.compress(b"hello") + packer.flush()
@@ -411,7 +411,7 @@ def test_a_window_that_is_too_large_is_refused() -> None:
 
 @each_coding
 def test_what_is_small_may_pack_well(coding: str, pack: Callable[[bytes], bytes]) -> None:
-    """A page of blanks is no bomb, whatever the ratio."""
+    """A page of blanks is not a bomb, whatever the ratio."""
     body = b" " * MIB
     assert undo([pack(body)], coding, limits=Limits(ratio=1)) == body
 
@@ -431,7 +431,7 @@ def test_exactly_as_much_as_is_allowed(coding: str, pack: Callable[[bytes], byte
 
 
 def test_errors_on_the_way_stay_what_they_are() -> None:
-    """What is raised where the pieces come from is not taken for a fault of the coding."""
+    """An error from the source of the pieces is not mistaken for a coding error."""
 
     def pieces() -> Iterator[bytes]:
         yield gzip.compress(b"hello")[:10]

@@ -1,4 +1,4 @@
-"""Downloads that go on where they were cut off, and never become two versions in one file."""
+"""Downloads that resume where they were cut off, and never mix two versions in one file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from httpmini.client.client import Client
-from httpmini.client.download.download import Downloaded, _is_of, download
+from httpmini.client.download.download import Downloaded, download
 from httpmini.client.download.part import Plan
+from httpmini.client.download.source import is_version
 from httpmini.client.options import Retries, Timeouts
 from httpmini.client.versions import strong_validators
 from httpmini.errors import BadStatus, CannotRun, Corrupt
@@ -50,7 +51,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def settled(path: Path, content: bytes, age_s: int = 100) -> None:
-    """A file with a time of its own, moved into its place as a whole."""
+    """Put a file with an old enough time in its place, in one step."""
     new = path.with_suffix(".new")
     new.write_bytes(content)
     os.utime(new, (new.stat().st_mtime - age_s,) * 2)
@@ -58,7 +59,7 @@ def settled(path: Path, content: bytes, age_s: int = 100) -> None:
 
 
 def cut(client: Client, url: str, target: Path, count: int, segments: int = 1) -> None:
-    """Begin a download, and be interrupted after about ``count`` bytes."""
+    """Start a download, and interrupt it after about ``count`` bytes."""
     with pytest.raises(KeyboardInterrupt):
         download(client, url, target, segments=segments, progress=EndAfter(count, KeyboardInterrupt()))
     assert not target.exists()
@@ -135,7 +136,7 @@ BROKEN_PLANS: dict[str, Callable[[dict[str, object]], object]] = {
     "more done than there": lambda plan: json.dumps(
         {**plan, "segments": [{"start": 0, "end": SIZE, "done": SIZE, "checked": SIZE, "crc32": 1}]}
     ),
-    "done behind the end": lambda plan: json.dumps(
+    "done after the end": lambda plan: json.dumps(
         {**plan, "segments": [{"start": 0, "end": SIZE, "done": SIZE + 9, "checked": SIZE + 9, "crc32": 1}]}
     ),
     "texts": lambda plan: json.dumps({**plan, "length": "x"}),
@@ -158,7 +159,7 @@ def test_notes_that_are_not_true_are_not_believed(
 
 
 def test_a_part_of_all_of_it_is_finished(server: ServerProcess, client: Client, target: Path) -> None:
-    """Killed between the last byte and the new name: nothing is left to ask for, and that is a success."""
+    """Killed between the last byte and the rename: nothing is left to request, and the download succeeds."""
     url = server.url + "film.bin"
     cut(client, url, target, SIZE)
     done = download(client, url, target)
@@ -176,7 +177,7 @@ def test_sha256(server: ServerProcess, client: Client, target: Path) -> None:
 
 
 def test_the_digest_that_the_server_says(start: StartServer, client: Client, target: Path, tmp_path: Path) -> None:
-    """RFC 9530; a rule of the config sets the field here."""
+    """RFC 9530; a rule in the config file sets the field here."""
     (tmp_path / "www").mkdir()
     settled(tmp_path / "www" / "film.bin", CONTENT)
     settled(tmp_path / "www" / "other.bin", OTHER)
@@ -193,14 +194,14 @@ def test_the_digest_that_the_server_says(start: StartServer, client: Client, tar
 
 def test_what_is_there_is_not_overwritten(server: ServerProcess, client: Client, target: Path, tmp_path: Path) -> None:
     target.write_bytes(b"mine")
-    with pytest.raises(CannotRun, match="is there already"):
+    with pytest.raises(CannotRun, match="exists already"):
         download(client, server.url + "film.bin", target)
     assert target.read_bytes() == b"mine"
     outside = tmp_path / "outside"
     outside.write_bytes(b"mine")
     target.unlink()
     target.symlink_to(outside)
-    with pytest.raises(CannotRun, match="is there already"):
+    with pytest.raises(CannotRun, match="exists already"):
         download(client, server.url + "film.bin", target)
     download(client, server.url + "film.bin", target, overwrite=True)
     assert outside.read_bytes() == b"mine"
@@ -270,7 +271,7 @@ while True:
     new = os.path.join(folder, ".new")
     with open(new, "wb") as file:
         file.write(contents[number % 4])
-    os.utime(new, ns=(time.time_ns() - 10**11,) * 2)  # else it would be too new to be fetched in parts at all
+    os.utime(new, ns=(time.time_ns() - 10**11,) * 2)  # a newer file would not be fetched in parts at all
     os.replace(new, os.path.join(folder, name))
     number += 1
     time.sleep(pauses.choice((0, 0.01, 0.1, 0.5, 2)))
@@ -278,7 +279,7 @@ while True:
 FETCHER = """
 import sys
 from httpmini.client.client import Client
-from httpmini.client.download import download as module
+from httpmini.client.download import segments as module
 from httpmini.client.download.download import download
 from httpmini.errors import HttpminiError
 module.SAVE_S = 0.05
@@ -293,7 +294,7 @@ except HttpminiError as error:
 
 
 def fetch_or_be_killed(url: str, target: Path, rate: int, after_s: float) -> tuple[int, str, str]:
-    """Status, bytes that were there before, and what was said; the status is -9 when it was killed."""
+    """Return the exit status, the bytes that were there before, and the message; the status is -9 after a kill."""
     command = [sys.executable, "-c", FETCHER, url, str(target), str(rate)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as fetcher:
         try:
@@ -305,9 +306,9 @@ def fetch_or_be_killed(url: str, target: Path, rate: int, after_s: float) -> tup
 
 
 def test_killed_at_50_moments_while_the_file_is_rewritten(start: StartServer, target: Path, tmp_path: Path) -> None:
-    """Never a mixture: the file is one of the versions, or it is not there and the call has said why.
+    """Never a mixture: the file is one of the versions, or it is missing and the call has said why.
 
-    The versions are of one length, and the same but for six bytes: to compare where two parts meet is not enough.
+    The versions have one length and differ in six bytes only: comparing where two parts meet is not enough.
     """
     (tmp_path / "www").mkdir()
     versions = {bytes([number, *bytes(499_999)]) * 6 for number in range(4)}
@@ -332,7 +333,7 @@ def test_killed_at_50_moments_while_the_file_is_rewritten(start: StartServer, ta
         writer.wait()
         if writer.stdout:
             writer.stdout.close()
-    while not Path(f"{target}.part.json").exists():  # now that it stays as it is, parts can be gone on with
+    while not Path(f"{target}.part.json").exists():  # now that the file stays the same, a part can be resumed
         assert fetch_or_be_killed(url, target, 2_000_000, moments.uniform(0.5, 1.2))[0] == -signal.SIGKILL
     status, _, errors = fetch_or_be_killed(url, target, 0, 60)
     assert (status, errors) == (0, "")
@@ -341,7 +342,7 @@ def test_killed_at_50_moments_while_the_file_is_rewritten(start: StartServer, ta
 
 
 def check_outcome(status: int, errors: str, target: Path, versions: set[bytes]) -> None:
-    """A success is a version; a failure says why and leaves no file; one that was killed may be either."""
+    """Check that a success is one version, and a failure says why and leaves no file; a kill may be either."""
     if target.exists():
         assert target.read_bytes() in versions, "a mixture"
         assert status in (0, -signal.SIGKILL)
@@ -352,7 +353,7 @@ def check_outcome(status: int, errors: str, target: Path, versions: set[bytes]) 
 
 def test_a_part_that_is_not_ours_is_not_touched(server: ServerProcess, client: Client, target: Path) -> None:
     Path(f"{target}.part").write_bytes(b"mine")
-    with pytest.raises(CannotRun, match="it is not ours"):
+    with pytest.raises(CannotRun, match="so it is not ours"):
         download(client, server.url + "film.bin", target)
     assert Path(f"{target}.part").read_bytes() == b"mine"
 
@@ -366,7 +367,7 @@ DATED = (("Date", "Sun, 06 Nov 1994 08:49:38 GMT"), ("Date", "Sun, 06 Nov 1994 0
         ((("ETag", '"a"'),), ('"a"', "")),
         ((("ETag", 'W/"a"'),), ("", "")),
         ((("ETag", '"a"'), ("Last-Modified", "yesterday")), ('"a"', "")),
-        # nginx makes its tag of the date and the length: as long as the second lasts, it is no better than the date.
+        # nginx derives its tag from the date and the length: within the second it is no better than the date.
         ((("ETag", '"a"'), ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"), *DATED[:1]), ("", "")),
         ((("ETag", '"a"'), ("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"), *DATED[1:]), ('"a"', "LM")),
         ((("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Date", "Sun, 06 Nov 1994 08:49:39 GMT")), ("", "LM")),
@@ -377,7 +378,7 @@ DATED = (("Date", "Sun, 06 Nov 1994 08:49:38 GMT"), ("Date", "Sun, 06 Nov 1994 0
     ],
 )
 def test_what_tells_versions_apart(fields: tuple[tuple[str, str], ...], validators: tuple[str, str]) -> None:
-    """A date of the second in which it was sent may be that of two versions (RFC 9110 §8.8.2.2, §13.1.5)."""
+    """A date within the second of the response may belong to two versions (RFC 9110 §8.8.2.2, §13.1.5)."""
     date = "Sun, 06 Nov 1994 08:49:37 GMT" if validators[1] else ""
     assert strong_validators(Headers(fields)) == (validators[0], date)
 
@@ -388,7 +389,7 @@ def test_what_tells_versions_apart(fields: tuple[tuple[str, str], ...], validato
         ('"a"', "", (("ETag", '"a"'),), True),
         ('"a"', "", (("ETag", '"b"'),), False),
         ('"a"', "", (), False),
-        # A server may say no date as long as its second lasts, and one later: it is the same version.
+        # A server may omit the date during its second, and send it later: it is the same version.
         ('"a"', "", (("ETag", '"a"'), ("Last-Modified", "D"), ("Date", "N")), True),
         ("", "D", (("Last-Modified", "D"), ("Date", "N")), True),
         ("", "D", (("Last-Modified", "N"), ("Date", "N")), False),
@@ -398,4 +399,4 @@ def test_what_tells_versions_apart(fields: tuple[tuple[str, str], ...], validato
 def test_whether_it_is_the_same_version(tag: str, date: str, fields: tuple[tuple[str, str], ...], same: bool) -> None:
     dates = {"D": "Sun, 06 Nov 1994 08:49:37 GMT", "N": "Sun, 06 Nov 1994 08:50:00 GMT"}
     headers = Headers(tuple((name, dates.get(value, value)) for name, value in fields))
-    assert _is_of(Plan("http://h/", tag, dates.get(date, date), 1), headers) == same
+    assert is_version(Plan("http://h/", tag, dates.get(date, date), 1), headers) == same

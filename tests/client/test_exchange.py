@@ -1,4 +1,4 @@
-"""The client against servers that do not behave: a script on a real socket."""
+"""The client against misbehaving servers: a script on a real socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RESET = b"<reset>"  # instead of a piece: break the connection
 
 
 class Script:
-    """A server that gives each connection its answer, whatever was asked, and remembers what was."""
+    """A server that sends each connection its scripted response, whatever the request, and records the requests."""
 
     def __init__(self, answers: Iterable[Iterable[bytes]]) -> None:
         self.requests: list[bytes] = []
@@ -42,7 +42,7 @@ class Script:
         self._thread.start()
 
     def stop(self) -> None:
-        with suppress(OSError):  # it is closed when there is no answer left: nobody is to wait for one
+        with suppress(OSError):  # closed when no response is left, so that no client waits for one
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
         self._thread.join(WAIT_S)
         self._listener.close()
@@ -56,7 +56,7 @@ class Script:
             with sock:
                 sock.settimeout(WAIT_S)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                with suppress(OSError):  # the client may have hung up, which is its right
+                with suppress(OSError):  # the client may hang up
                     self._converse(sock, answer)
         self._listener.close()
 
@@ -86,7 +86,7 @@ def script(*answers: Iterable[bytes]) -> Iterator[Script]:
 
 
 def plain_client() -> Client:
-    """One that asks once, and hands out what came."""
+    """A client without retries or decoding."""
     return Client(follow=False, decode=False, retries=Retries(times=0))
 
 
@@ -153,13 +153,13 @@ def test_odd_but_good(method: str, pieces: list[bytes], status: int, body: bytes
 
 
 BROKEN: dict[str, tuple[Iterable[bytes], type[FetchError], str]] = {
-    "nothing": ([], NotConnected, "without an answer"),
-    "reset": ([RESET], NotConnected, "without an answer: Connection reset by peer"),
+    "nothing": ([], NotConnected, "without a response"),
+    "reset": ([RESET], NotConnected, "without a response: Connection reset by peer"),
     "reset in the head": ([OK, RESET], Truncated, ""),
     "reset in the body": ([WHOLE[:-1], RESET], Truncated, ""),
     "reset in a body without length": ([OK + b"\r\nhel", RESET], Truncated, ""),
-    "100 and nothing": ([CONTINUE], NotConnected, "without an answer"),
-    "end in the head": ([OK], Truncated, "in the middle of its head"),
+    "100 and nothing": ([CONTINUE], NotConnected, "without a response"),
+    "end in the head": ([OK], Truncated, "in the middle of the head"),
     "end in the body": ([WHOLE[:-1]], Truncated, "after 4 of 5 bytes"),
     "SSH": ([b"SSH-2.0-OpenSSH_9.2\r\n"], BrokenResponse, "not-http"),
     "TLS alert": ([b"\x15\x03\x01\x00\x02\x02\x16"], BrokenResponse, "not-http"),
@@ -253,11 +253,11 @@ def test_nobody_listens() -> None:
             client.fetch(f"http://127.0.0.1:{port}/")
 
 
-# The same through the command: what reaches the terminal and the disk.
+# Through the command: what reaches the terminal and the disk.
 
 
 def get(server: Script, *arguments: str) -> tuple[int, bytes, bytes]:
-    """``httpmini get``, which asks once."""
+    """Run ``httpmini get`` without retries."""
     command = ["-m", "httpmini", "get", "--retries", "0", server.url, *arguments]
     program = [sys.executable, "-X", "dev", "-W", "error", *command]
     done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S, check=False)

@@ -1,4 +1,4 @@
-"""``httpmini get`` against our own server, both as processes."""
+"""``httpmini get`` against httpmini's own server, both as processes."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_what_is_no_success(
     assert status == 11
     assert errors.startswith(f"httpmini: {url}: {message}")
     assert errors.count("\n") == 1
-    assert b"<html" in said.lower()  # what the server has to say about it is shown
+    assert b"<html" in said.lower()  # the server's explanation is shown
 
 
 def test_a_redirection_is_followed(site: Path, start: StartServer, mode: str) -> None:
@@ -144,7 +144,7 @@ def test_an_output_that_cannot_be_written(
 
 
 def test_an_output_that_is_no_regular_file_is_written_to(site: Path, start: StartServer, tmp_path: Path) -> None:
-    # Expected: what is there and is no regular file is opened and written to.
+    # Expected: an existing file that is not a regular one is opened and written to.
     server = start(site)
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -161,7 +161,7 @@ def test_a_file_that_happens_to_be_called_part_is_not_lost(site: Path, start: St
     server = start(site)
     (tmp_path / "book.part").write_text("mine")
     status, _, said = get(server.url + "ten.txt", "-o", str(tmp_path / "book"))
-    assert (status, "it is not ours" in said) == (1, True)
+    assert (status, "so it is not ours" in said) == (1, True)
     assert not (tmp_path / "book").exists()
     assert (tmp_path / "book.part").read_text() == "mine"
 
@@ -208,7 +208,7 @@ def test_a_name_without_address(host: str) -> None:
     [
         ("ftp://h/", 2, "ftp://h/: only http and https URLs can be fetched"),
         ("http://h:99999/", 2, "http://h:99999/: the port is not a number"),
-        ("http://h/\x1b[31m", 2, "'http://h/\\x1b[31m' has control characters"),
+        ("http://h/\x1b[31m", 2, "'http://h/\\x1b[31m' contains control characters"),
         ("http://a b.invalid/", 2, "is not a host name"),
         ("http://[::1/", 2, "neither a name nor an address"),
         ("", 2, "httpmini: http://: has no host"),

@@ -1,4 +1,4 @@
-"""A folder on a server becomes a folder here: all of it, nothing outside it, and only what has changed."""
+"""A mirrored folder: all of it, nothing outside it, and only what has changed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from pathlib import Path
 import pytest
 
 from httpmini.client.client import Client
-from httpmini.client.mirror.listings import Place, follow, read_json, read_page, unsafe
-from httpmini.client.mirror.mirror import Mirrored, mirror
+from httpmini.client.mirror.listings import Entry, follow, read_json, read_page, unsafe
+from httpmini.client.mirror.mirror import mirror
+from httpmini.client.mirror.report import Mirrored
 from httpmini.client.mirror.tree import MAX_DEPTH, PART, STATE, Tree
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.transport.connect import Routing
+from httpmini.client.transport.routing import Routing
 from httpmini.client.url import parse_url
 from httpmini.errors import BadRedirect, BadStatus, BadUrl, CannotRun, FetchError, NotConnected, Truncated
 from httpmini.protocol.dates import format_date
@@ -62,7 +63,7 @@ FILES = {
 
 @dataclass
 class Remote:
-    """A folder and the server that shows it."""
+    """A folder and the server that lists it."""
 
     url: str
     root: Path
@@ -81,7 +82,7 @@ def new_client(remote: Remote | None = None, *, follow: bool = False) -> Client:
 
 @dataclass
 class Run:
-    """What a run came to, and what it said."""
+    """The result of a run, and its messages."""
 
     result: Mirrored
     said: list[str]
@@ -99,7 +100,7 @@ def run(remote: Remote, folder: Path, *, follow: bool = False, **options: bool |
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file by its path, without our own notes; a folder without any ends in a slash."""
+    """Return every file by its path, without the saved state; an empty folder ends in a slash."""
     found = {}
     for path, folders, names in os.walk(folder):
         here = os.path.relpath(path, folder)
@@ -117,7 +118,7 @@ def age(root: Path, seconds: int = MTIME) -> None:
             os.utime(os.path.join(path, name), (seconds, seconds), follow_symlinks=False)
 
 
-# Every server that there is to copy from.
+# Every server to copy from.
 
 
 @contextmanager
@@ -186,7 +187,7 @@ def ours(root: Path, mode: str) -> Iterator[Remote]:
 
 @pytest.fixture
 def work() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp())  # a socket's path may have only 107 bytes
+    folder = Path(tempfile.mkdtemp())  # the path of a Unix socket is limited to 107 bytes
     yield folder
     shutil.rmtree(folder)
 
@@ -285,8 +286,8 @@ def test_names_that_only_the_disk_knows(tmp_path: Path, target: Path, mode: str)
         server.kill()
     assert {os.fsencode(name) for name in content(target)} == {b"caf\xe9", b"\xff\xfe", b"..almost"}
     assert done.counts == (3, 0, 0, 6)
-    assert "skipped new\\x0aline: it has a control character in it" in done.said
-    assert f"skipped {os.fsdecode(PART)}: the name is one of our own" in done.said
+    assert "skipped new\\x0aline: the name contains a control character" in done.said
+    assert f"skipped {os.fsdecode(PART)}: the name is reserved for httpmini's own files" in done.said
     assert all(line.isprintable() for line in done.said)
     assert json.loads((target / os.fsdecode(STATE)).read_bytes())["url"] == server.url, "the notes are ours, not theirs"
 
@@ -298,27 +299,27 @@ def write_config(folder: Path) -> Path:
 
 
 def test_an_index_is_kept_as_such(site: Path, start: StartServer, target: Path) -> None:
-    """Of a folder with an index only the index is there, and what it links to: nothing says what else there is."""
+    """Of a folder with an index, only the index and what it links to is known."""
     server = start(site)
     done = run(Remote(f"{server.url}indexed/", site), target, delete=True)
     assert content(target) == {"index.html": b"an index\n"}
-    assert done.said[1:] == ["skipped .: nothing is deleted, because the listing of . is a page of its own"]
+    assert done.said[1:] == ["skipped .: nothing is deleted, because the page at . is not a listing"]
     assert run(Remote(f"{server.url}indexed/", site), target).counts == (0, 1, 0, 0)
 
 
 def test_a_symlink_to_where_it_lies(tmp_path: Path, start: StartServer, target: Path) -> None:
-    """The server follows it as often as the kernel would."""
+    """The server follows it as often as the kernel does."""
     root = write_tree(tmp_path / "www", {"a": b"1"})
     (root / "loop").symlink_to(".")
     assert run(Remote(start(root).url, root), target, delete=True).counts == (41, 0, 0, 0)
 
 
-# A server that says what it is told to say.
+# A scripted server.
 
 
 @dataclass(frozen=True)
 class Says:
-    """One answer; ``length`` for a Content-Length that is not true, status 0 for none at all."""
+    """A response; ``length`` sets a false Content-Length, status 0 means no response at all."""
 
     body: bytes = b""
     status: int = 200
@@ -328,7 +329,7 @@ class Says:
 
 
 class Script:
-    """Answers by path, and the requests that came."""
+    """Responses by path, and the requests that came."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Says | Callable[[dict[str, str]], Says]] = {}
@@ -342,7 +343,7 @@ class Script:
                 script.requests.append((self.command, self.path, named))
                 answer = script.answers.get(self.path) or script.otherwise(self.path)
                 answer = answer(named) if callable(answer) else answer
-                if not answer.status:  # not a word
+                if not answer.status:  # no response
                     return
                 self.send_response(answer.status)
                 for name, value in answer.fields:
@@ -377,7 +378,7 @@ class Script:
         self._server.server_close()
 
     def lists(self, path: str, *links: str, whole: bool = True, **more: str) -> None:
-        """Show a listing at ``path``."""
+        """Serve a listing at ``path``."""
         rows = "".join(f'<li><a href="{link}">a link</a>\n' for link in links)
         end = "</ul></body></html>\n" if whole else ""
         page = f"<html><head><title>Index of {path}</title></head>\n<body><ul>{rows}{end}"
@@ -499,7 +500,7 @@ def test_deeper_links_and_twins(script: Script, target: Path) -> None:
         script.answers[f"/pub/{name}"] = Says(name.encode())
     done = script.run(target, delete=True)
     assert content(target) == {"sub/deep/x": b"sub/deep/x", "sub/y": b"sub/y", "A": b"A"}
-    assert "skipped A: /pub/A has the same name here" in done.said
+    assert "skipped A: /pub/A has the same local name" in done.said
     assert script.paths.count("/pub/sub/") == 1
     assert "/pub/sub" not in script.paths, "the one with the slash is meant"
     assert done.counts == (3, 0, 0, 1)
@@ -534,7 +535,7 @@ APACHE = """<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">
 <address>Apache/2.4.57 (Debian) Server at localhost Port 80</address>
 </body></html>
 """
-HUNG = "<a " * 100_000  # html.parser would be at it for longer than any test may take
+HUNG = "<a " * 100_000  # html.parser would take longer than any test may
 HTML = "text/html; charset=utf-8"
 
 
@@ -563,7 +564,7 @@ HTML = "text/html; charset=utf-8"
     ],
 )
 def test_pages(page: str, is_page: bool, is_whole: bool, names: list[bytes]) -> None:
-    folder = Place((), parse_url("http://host/pub/"), is_folder=True)
+    folder = Entry((), parse_url("http://host/pub/"), is_folder=True)
     listing = read_page(page.encode(), folder.url)
     found = [follow(link, listing.base, folder) for link in listing.links]
     assert [b"/".join(place.names) for place in found if place] == names
@@ -611,11 +612,11 @@ def test_a_folder_that_lies_in_itself(script: Script, target: Path) -> None:
     done = script.run(target, delete=True)
     assert done.counts == (MAX_DEPTH, 0, 0, 3)
     assert len(content(target)) == MAX_DEPTH + 1, "and the last folder is empty"
-    assert re.fullmatch(r"skipped (in/){64}a: it lies in more than 63 folders, perhaps in itself", done.said[-3])
-    assert done.said[-1].startswith("skipped .: nothing is deleted, because what is in in/in/")
+    assert re.fullmatch(r"skipped (in/){64}a: nested more than 63 folders deep, perhaps in a loop", done.said[-3])
+    assert done.said[-1].startswith("skipped .: nothing is deleted, because the contents of in/in/")
     few = script.run(target, entries=10, delete=True)
     assert few.result.skipped == 2
-    assert few.said[-2] == "skipped in/in/in/in/in: more than 10 files and folders; the rest is left out"
+    assert few.said[-2] == "skipped in/in/in/in/in: more than 10 files and folders; the rest is skipped"
     assert len(content(target)) == MAX_DEPTH + 1
 
 
@@ -686,10 +687,10 @@ def test_a_redirected_folder_is_not_the_one_that_was_asked_for(script: Script, t
     target.mkdir()
     (target / "old").write_text("stays")
     done = script.run(target, delete=True)
-    assert done.said[-1] == "skipped .: nothing is deleted, because what is in x is not known"
+    assert done.said[-1] == "skipped .: nothing is deleted, because the contents of x are unknown"
     assert (target / "old").exists()
     script.answers["/pub/"] = away
-    with pytest.raises(BadRedirect, match="it may be mirrored by that name"):
+    with pytest.raises(BadRedirect, match="mirror that URL instead"):
         script.run(target, delete=True)
     assert script.paths == ["/pub/", "/pub/x/", "/pub/"]
 
@@ -750,17 +751,17 @@ def test_what_is_deleted(script: Script, target: Path, tmp_path: Path) -> None:
     deleted = {line.removeprefix("deleted ") for line in done.said if line.startswith("deleted ")}
     assert deleted == {"old", "sub/old", "gone", "gone/x", "gone/x/y", "gone/z", "gone/hollow", "mixed/x"}
     assert [line for line in done.said if line.startswith("skipped ")] == [
-        "skipped bad\\x0aname: it has a control character in it",
+        "skipped bad\\x0aname: the name contains a control character",
         "skipped fifo: not deleted: it is neither a file nor a folder",
         "skipped link: not deleted: it is neither a file nor a folder",
         "skipped mixed/link: not deleted: it is neither a file nor a folder",
-        "skipped mixed: something in it is not deleted",
+        "skipped mixed: something in it was not deleted",
     ]
     assert (planned.counts, done.counts) == ((1, 0, 8, 5), (1, 0, 8, 5))
 
 
 def content_names(folder: Path) -> set[str]:
-    """What is no folder, symlinks to folders included."""
+    """Everything but folders, symlinks to folders included."""
     found = set()
     for path, folders, names in os.walk(folder):
         links = [name for name in folders if os.path.islink(os.path.join(path, name))]
@@ -779,10 +780,10 @@ def test_no_symlink_is_followed(script: Script, target: Path, tmp_path: Path, wa
         script.answers[f"/pub/{name}"] = Says(b"new")
     (target / "sub").mkdir(parents=True)
     link, skipped = {
-        "file": ("x", "skipped x: something that is no file is in its way"),
-        "folder": ("sub", "skipped sub: a file or a symlink is in its way"),
-        "deeper": ("sub/deep", "skipped sub/deep: a file or a symlink is in its way"),
-        "dangling": ("x", "skipped x: something that is no file is in its way"),
+        "file": ("x", "skipped x: something other than a file is in the way"),
+        "folder": ("sub", "skipped sub: a file or a symlink is in the way"),
+        "deeper": ("sub/deep", "skipped sub/deep: a file or a symlink is in the way"),
+        "dangling": ("x", "skipped x: something other than a file is in the way"),
         "hard link": ("x", ""),
         "part": (os.fsdecode(PART), ""),
         "notes": (os.fsdecode(STATE), ""),
@@ -798,7 +799,7 @@ def test_no_symlink_is_followed(script: Script, target: Path, tmp_path: Path, wa
     assert content(outside) == before
     assert not (tmp_path / "nothing").exists()
     assert (target / link).is_symlink() == bool(skipped)
-    assert ([line for line in done.said if "in its way" in line] or [""]) == [skipped]
+    assert ([line for line in done.said if "in the way" in line] or [""]) == [skipped]
     assert done.result.fetched == {"folder": 1, "deeper": 2, "file": 2, "dangling": 2}.get(way, 3)
 
 
@@ -810,7 +811,7 @@ def test_a_folder_where_a_file_should_be(script: Script, target: Path, here: str
     done = script.run(target)
     assert content(target) == {here: b"mine"}
     assert done.counts == (0, 0, 0, 1)
-    assert "in its way" in done.said[0]
+    assert "in the way" in done.said[0]
 
 
 @pytest.mark.parametrize(
@@ -866,7 +867,7 @@ LATE = format_date(4_000_000_000)
         ((("ETag", '"x"'),), {"if-none-match": '"x"'}),
         ((("ETag", 'W/"x"'), ("Last-Modified", DATE)), {"if-none-match": 'W/"x"', "if-modified-since": DATE}),
         ((("Last-Modified", DATE),), {"if-modified-since": DATE}),
-        # Not settled when it was sent: another version may have the same.
+        # Its second was not over when it was sent: another version may have the same.
         ((("ETag", 'W/"x"'),), {}),
         ((("ETag", 'W/"x"'), ("Last-Modified", LATE)), {}),
         ((("ETag", '"x"'), ("Last-Modified", LATE)), {}),
@@ -939,7 +940,7 @@ def test_one_at_a_time(script: Script, target: Path) -> None:
     fd = os.open(target, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        with pytest.raises(CannotRun, match="another mirror is at work in it"):
+        with pytest.raises(CannotRun, match="another mirror is running in it"):
             script.run(target)
     finally:
         os.close(fd)
@@ -948,7 +949,7 @@ def test_one_at_a_time(script: Script, target: Path) -> None:
 
 @pytest.mark.parametrize("link", [False, True])
 def test_the_folder_itself(script: Script, tmp_path: Path, link: bool) -> None:
-    """It may be a symlink, since the person has named it; not a file."""
+    """It may be a symlink, since the user has named it, but not a file."""
     script.lists("/pub/", "a")
     script.answers["/pub/a"] = Says(b"1")
     (tmp_path / "real").mkdir()
@@ -989,7 +990,7 @@ def test_a_disk_without_regard_to_case(script: Script, target: Path, monkeypatch
         assert [line for line in done.said if line.startswith("skipped ")] == [
             "skipped A: on this disk it is the same as a",
             "skipped sub: on this disk it is the same as Sub",
-            "skipped .: nothing is deleted, because what is in sub is not known",
+            "skipped .: nothing is deleted, because the contents of sub are unknown",
         ]
 
 

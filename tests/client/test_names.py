@@ -1,4 +1,4 @@
-"""Names that servers give: what is left of them cannot leave the folder, hide, or speak to the terminal."""
+"""Names given by servers: the resulting name cannot leave the folder, hide, or drive the terminal."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_from_the_url(url: str, name: str) -> None:
         ('attachment; filename=" .. "', "x"),
         ('attachment; filename="a\x1b]0;t\x07"', "a_]0;t_"),
         ('attachment; filename="' + "n" * 300 + '.txt"', "n" * 236 + ".txt"),
-        # What would be taken for our own notes of an earlier download.
+        # These would be taken for the plan of an earlier download.
         ('attachment; filename="film.part"', "film.part"),
         ('attachment; filename="film.part.json"', "film_part.json"),
         ('attachment; filename="film.Part.JSON"', "film_Part.JSON"),

@@ -1,4 +1,4 @@
-"""Proxies: which one for which URL, absolute-form requests, and tunnels through a small proxy that is real."""
+"""Proxies: which one for which URL, absolute-form requests, and tunnels through a small real proxy."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ import pytest
 
 from httpmini.client.client import Client
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.transport.connect import Line, Routing, dial
-from httpmini.client.transport.proxy import TrustedProxies, authorization
+from httpmini.client.transport.connect import dial
+from httpmini.client.transport.connection import Connection
+from httpmini.client.transport.proxy import ProxySettings, authorization
+from httpmini.client.transport.routing import Routing
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import parse_url
 from httpmini.errors import BadUrl, BrokenResponse, FetchError, NotConnected, NotResolved, NoTunnel, TimedOut, TlsFailed
@@ -34,7 +36,7 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], str, str]] = {  # the proxies for 
     "http": ({"http_proxy": PROXY}, PROXY, ""),
     "https": ({"https_proxy": SECURE_PROXY}, "", SECURE_PROXY),
     "HTTPS": ({"HTTPS_PROXY": SECURE_PROXY}, "", SECURE_PROXY),
-    "HTTP is a field of somebody's request": ({"HTTP_PROXY": PROXY}, "", ""),
+    "HTTP_PROXY may be a field of a request": ({"HTTP_PROXY": PROXY}, "", ""),
     "all": ({"all_proxy": ALL_PROXY}, ALL_PROXY, ALL_PROXY),
     "ALL": ({"ALL_PROXY": ALL_PROXY}, ALL_PROXY, ALL_PROXY),
     "one and all": ({"http_proxy": PROXY, "all_proxy": ALL_PROXY}, PROXY, ALL_PROXY),
@@ -55,17 +57,17 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], str, str]] = {  # the proxies for 
 
 @pytest.mark.parametrize(("environ", "http", "https"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 def test_environment(environ: dict[str, str], http: str, https: str) -> None:
-    proxies = TrustedProxies.from_environment(environ)
+    proxies = ProxySettings.from_environment(environ)
     found = [proxies.for_url(parse_url(f"{scheme}://example.org/x")) for scheme in ("http", "https")]
     assert ["" if url is None else url.text for url in found] == [http, https]
 
 
 def test_no_proxies() -> None:
-    assert TrustedProxies.none() == TrustedProxies() == TrustedProxies.from_environment({})
-    assert TrustedProxies.none().for_url(parse_url("http://example.org/")) is None
+    assert ProxySettings.none() == ProxySettings() == ProxySettings.from_environment({})
+    assert ProxySettings.none().for_url(parse_url("http://example.org/")) is None
 
 
-# no_proxy, and what it does and does not keep from the proxy
+# no_proxy, and what it does and does not cover
 DIRECT: dict[str, tuple[list[str], list[str]]] = {
     "": ([], ["http://example.org/"]),
     ",": ([], ["http://example.org/"]),
@@ -105,7 +107,7 @@ DIRECT: dict[str, tuple[list[str], list[str]]] = {
     "[::1]:81": (["http://[::1]:81/"], ["http://[::1]/"]),
     "fd00::/8": (["http://[fd12::1]/"], ["http://[fe80::1]/"]),
     "fe80::1": (["http://[fe80::1%25eth0]/"], []),
-    # What cannot be understood means nobody.
+    # An entry that cannot be parsed covers nothing.
     "10.0.0.0/99,[::1,]::1[,a:b:c,:80,http://example.org/,\u0661.test,.,*.,a" + "\u00fc" * 80: (
         [],
         ["http://10.0.0.1/", "http://[::1]/", "http://example.org/", "http://1.test/"],
@@ -115,14 +117,14 @@ DIRECT: dict[str, tuple[list[str], list[str]]] = {
 
 @pytest.mark.parametrize(("rules", "direct", "proxied"), [(rules, *urls) for rules, urls in DIRECT.items()], ids=DIRECT)
 def test_no_proxy(rules: str, direct: list[str], proxied: list[str]) -> None:
-    proxies = TrustedProxies.from_environment({"all_proxy": ALL_PROXY, "no_proxy": rules})
+    proxies = ProxySettings.from_environment({"all_proxy": ALL_PROXY, "no_proxy": rules})
     found = {text: proxies.for_url(parse_url(text)) is None for text in (*direct, *proxied)}
     assert found == {**dict.fromkeys(direct, True), **dict.fromkeys(proxied, False)}
 
 
 BAD_PROXIES = {
     "socks5://p:1080": "the proxy for http URLs (http_proxy or all_proxy): SOCKS proxies are not supported",
-    "socks4a://p:1080": "SOCKS proxies are not supported; it has to be an http:// one",
+    "socks4a://p:1080": "SOCKS proxies are not supported, only http:// ones",
     "SOCKS5H://me:secret@p:1080": "SOCKS proxies are not supported",
     "https://p/": "https:// proxies are not supported",
     "ftp://p/": "ftp:// proxies are not supported",
@@ -136,8 +138,10 @@ BAD_PROXIES = {
 
 @pytest.mark.parametrize(("text", "said"), BAD_PROXIES.items())
 def test_what_is_no_proxy(text: str, said: str) -> None:
-    proxies = TrustedProxies(http=text, no_proxy=("direct.test",))
-    assert proxies.for_url(parse_url("http://direct.test/")) is None  # it is in nobody's way that does not need it
+    proxies = ProxySettings(http=text, no_proxy=("direct.test",))
+    assert (
+        proxies.for_url(parse_url("http://direct.test/")) is None
+    )  # an invalid proxy does no harm where it is not used
     assert proxies.for_url(parse_url("https://example.org/")) is None
     with pytest.raises(BadUrl) as caught:
         proxies.for_url(parse_url("http://example.org/"))
@@ -169,15 +173,15 @@ def test_authorization(userinfo: str, credentials: bytes | None) -> None:
 # Plain http
 
 
-def connect(url: str, proxy: str, **others: float | ssl.SSLContext | Limits | Timings) -> Line:
-    """dial() by way of ``proxy``."""
+def connect(url: str, proxy: str, **others: float | ssl.SSLContext | Limits | Timings) -> Connection:
+    """Call dial() with ``proxy``."""
     limits, timings, context = (others.pop(name, None) for name in ("limits", "timings", "tls"))
     assert context is None or isinstance(context, ssl.SSLContext)
     assert timings is None or isinstance(timings, Timings)
     assert limits is None or isinstance(limits, Limits)
     seconds = {name: value for name, value in others.items() if isinstance(value, float)}
     timeouts = Timeouts(**{"connect_s": WAIT_S, "silence_s": WAIT_S, **seconds})
-    routing = Routing(proxies=TrustedProxies(proxy, proxy), tls=context)
+    routing = Routing(proxies=ProxySettings(proxy, proxy), tls=context)
     return dial(parse_url(url), routing, timeouts, timings or Timings(), limits or Limits())
 
 
@@ -210,7 +214,7 @@ def test_plain_http_goes_to_the_proxy_which_is_told_the_whole_url() -> None:
 
 def test_what_is_kept_from_the_proxy_is_asked_directly() -> None:
     with serving(script([b"HTTP/1.0 200 OK\r\n\r\n"], End.CLOSE), 1) as url:
-        proxies = TrustedProxies("http://127.0.0.1:1/", no_proxy=("127.0.0.1",))
+        proxies = ProxySettings("http://127.0.0.1:1/", no_proxy=("127.0.0.1",))
         line = dial(parse_url(url), Routing(proxies=proxies), Timeouts(), Timings())
         assert not line.via_proxy
         with line.sock as sock:
@@ -220,9 +224,9 @@ def test_what_is_kept_from_the_proxy_is_asked_directly() -> None:
 
 @pytest.mark.parametrize("url", ["http://nowhere.test/", "https://nowhere.test/"])
 def test_the_proxy_is_named_when_it_is_not_there(url: str) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1]
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
         with pytest.raises(NotConnected) as caught:
             connect(url, f"http://127.0.0.1:{port}/")
     said = f"cannot connect to the proxy 127.0.0.1 port {port} (127.0.0.1:{port}: Connection refused); is it running?"
@@ -243,7 +247,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def relaying(target: int, heads: list[bytes], answer: bytes) -> Converse:
-    """A proxy that connects everybody to ``target`` on this machine, whatever the name, and says ``answer``."""
+    """Run a proxy that connects every client to ``target`` on this machine, and sends ``answer``."""
 
     def converse(client: socket.socket) -> None:
         heads.append(read_request(client))
@@ -255,7 +259,7 @@ def relaying(target: int, heads: list[bytes], answer: bytes) -> Converse:
 
 
 def pump(client: socket.socket, server: socket.socket) -> None:
-    """Pass bytes on in both directions until either side ends."""
+    """Relay bytes in both directions until either side ends."""
     with selectors.DefaultSelector() as selector:
         selector.register(client, selectors.EVENT_READ, server)
         selector.register(server, selectors.EVENT_READ, client)
@@ -292,7 +296,7 @@ GOOD_ANSWERS = {
 
 @pytest.mark.parametrize("answer", GOOD_ANSWERS.values(), ids=GOOD_ANSWERS)
 def test_https_goes_through_a_tunnel(authority: Authority, answer: bytes) -> None:
-    """The name is the proxy's to resolve; the certificate is checked against it all the same."""
+    """The proxy resolves the name; the certificate is still checked against it."""
     heads: list[bytes] = []
     timings = Timings()
     with (
@@ -330,16 +334,19 @@ def test_a_proxy_that_puts_itself_in_between(authority: Authority) -> None:
     with (
         serving(secret(authority.server("proxy.test")), 1) as server,
         serving(relaying(parse_url(server).port, [], ESTABLISHED), 1) as proxy,
-        pytest.raises(TlsFailed, match=r"no TLS with nowhere\.test:443: the certificate is for other names"),
+        pytest.raises(
+            TlsFailed,
+            match=r"no TLS with nowhere\.test:443: the certificate is not for nowhere\.test but for other names",
+        ),
     ):
         connect("https://nowhere.test/", proxy, tls=authority.client())
 
 
-# Python 3.11 warns of a descriptor that wrap_socket() forgets when the peer goes at just that moment. What matters is
-# that it is closed, not that it is closed without a word.
+# Python 3.11 warns of a descriptor that wrap_socket() loses if the peer goes at just that moment. What matters is that
+# it is closed, not that it is closed silently.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_tunnels_that_end_where_they_begin(authority: Authority) -> None:
-    """Whichever call notices first: no descriptor stays open, not even while somebody keeps the errors."""
+    """Whichever call notices first, no descriptor stays open, even while the errors are kept."""
     context = authority.client()
     errors = []
 
@@ -351,7 +358,7 @@ def test_tunnels_that_end_where_they_begin(authority: Authority) -> None:
     with serving(end, 60) as proxy:
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(60):
-            with pytest.raises((TlsFailed, NotConnected), match=r"ended the connection|broke the connection") as caught:
+            with pytest.raises((TlsFailed, NotConnected), match=r"(closed|broke) the connection") as caught:
                 connect("https://nowhere.test/", proxy, tls=context)
             errors.append(caught)
         eventually(lambda: len(os.listdir("/proc/self/fd")) <= before, "the proxy has closed its last socket as well")
@@ -382,7 +389,7 @@ REFUSALS: dict[str, tuple[Converse, type[FetchError], str, str]] = {
         then_end(b"HTTP/1.0 403 Forbidden\r\nContent-Length: 3\r\n\r\nno\n"),
         NoTunnel,
         "",
-        "does not connect to nowhere.test:443: 403 Forbidden",
+        "refuses to connect to nowhere.test:443: 403 Forbidden",
     ),
     "502": (then_end(b"HTTP/1.1 502 Bad Gateway\r\n\r\n"), NoTunnel, "", "nowhere.test:443: 502 Bad Gateway"),
     "a redirection": (
@@ -393,19 +400,19 @@ REFUSALS: dict[str, tuple[Converse, type[FetchError], str, str]] = {
     ),
     "no phrase": (then_end(b"HTTP/1.0 503\r\n\r\n"), NoTunnel, "", "nowhere.test:443: 503"),
     "an odd phrase": (then_end(b"HTTP/1.0 403 \x9b31m\r\n\r\n"), NoTunnel, "", "403 \\x9b31m"),
-    "the end": (then_end(b""), NotConnected, "", "ended the connection instead of answering CONNECT"),
-    "the end of half a head": (then_end(ESTABLISHED[:-2]), NotConnected, "", "instead of answering CONNECT"),
-    "interim and the end": (then_end(CONTINUE), NotConnected, "", "instead of answering CONNECT"),
+    "the end": (then_end(b""), NotConnected, "", "closed the connection without responding to CONNECT"),
+    "the end of half a head": (then_end(ESTABLISHED[:-2]), NotConnected, "", "without responding to CONNECT"),
+    "interim and the end": (then_end(CONTINUE), NotConnected, "", "without responding to CONNECT"),
     "a reset": (reset, NotConnected, "", "broke the connection: Connection reset by peer"),
-    "TLS": (then_end(b"\x15\x03\x01\x00\x02\x02\x16"), BrokenResponse, "not-http", "is not understood"),
-    "SOCKS": (then_end(b"\x05\x00"), BrokenResponse, "not-http", "is not understood"),
+    "TLS": (then_end(b"\x15\x03\x01\x00\x02\x02\x16"), BrokenResponse, "not-http", "is not valid HTTP"),
+    "SOCKS": (then_end(b"\x05\x00"), BrokenResponse, "not-http", "is not valid HTTP"),
     "ESC in the phrase": (then_end(b"HTTP/1.0 200 \x1b[m\r\n\r\n"), BrokenResponse, "status-line", ""),
     "a broken field": (then_end(b"HTTP/1.0 200 OK\r\nA b\r\n\r\n"), BrokenResponse, "field-colon", ""),
     "more than the answer": (
         then_end(ESTABLISHED + b"\x16\x03\x03"),
         BrokenResponse,
         "",
-        "sent bytes behind its answer",
+        "sent bytes after its response",
     ),
     "an endless head": (endless(b"A: b\r\n"), BrokenResponse, "head-long", ""),
     "an endless line": (endless(b"A" * 100), BrokenResponse, "head-long", ""),
@@ -426,7 +433,7 @@ def test_no_tunnel(converse: Converse, kind: type[FetchError], rule: str, said: 
 
 
 def test_interim_answers_count_too() -> None:
-    """All of what comes before the answer is bounded as one head is."""
+    """Everything before the final response is limited like one head."""
 
     def converse(sock: socket.socket) -> None:
         read_request(sock)
@@ -440,7 +447,7 @@ def test_interim_answers_count_too() -> None:
 
 @pytest.mark.parametrize(("room", "rule"), [(len(ESTABLISHED), None), (len(ESTABLISHED) - 1, "head-long")])
 def test_the_limit_on_a_head(room: int, rule: str | None) -> None:
-    """With enough room, the answer is taken, and TLS begins: which this proxy does not speak."""
+    """With enough room the response is accepted and TLS begins, which this proxy does not speak."""
     limits = Limits(head_bytes=room)
     with serving(then_end(ESTABLISHED), 1) as proxy, pytest.raises(FetchError) as caught:
         connect("https://nowhere.test/", proxy, limits=limits)
@@ -451,8 +458,11 @@ def test_the_limit_on_a_head(room: int, rule: str | None) -> None:
 @pytest.mark.parametrize(
     ("userinfo", "said"),
     [
-        ("", "wants a user name and password: 407 Who are you; put them into its URL, http://user:password@127.0.0.1:"),
-        ("me:secret@", "does not take this user name and password: 407 Who are you"),
+        (
+            "",
+            "requires a user name and password: 407 Who are you; put them into its URL, http://user:password@127.0.0.1:",
+        ),
+        ("me:secret@", "rejects this user name and password: 407 Who are you"),
     ],
 )
 def test_a_password_that_is_wanted(userinfo: str, said: str) -> None:
@@ -475,14 +485,14 @@ def test_a_proxy_that_says_no_is_not_asked_again(status: str, times: int) -> Non
         wait_for_end(sock)
 
     with serving(converse, 3) as proxy:
-        routing = Routing(proxies=TrustedProxies("", proxy))
+        routing = Routing(proxies=ProxySettings("", proxy))
         with Client(routing=routing, retries=Retries(1, 0.01)) as client, pytest.raises(NoTunnel) as caught:
             client.fetch("https://nowhere.test/")
     assert (len(heard), caught.value.status, caught.value.exit_status) == (times, int(status[:3]), 4)
 
 
 def drip(sock: socket.socket) -> None:
-    """Each byte comes in time, all of them do not."""
+    """Each byte comes in time, but not all of them together."""
     sock.sendall(b"HTTP/1.0 200 OK\r\n")
     request = read_request(sock)
     assert request.startswith(b"CONNECT ")

@@ -16,7 +16,7 @@ def http(host: str, port: int = 80, target: str = "/", username: str | None = No
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# What a URL says
+# Parsing
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def http(host: str, port: int = 80, target: str = "/", username: str | None = No
         ("http://[::1]:81/", http("::1", 81), "[::1]:81"),
         ("http://[2001:DB8:0::A]:8080/", http("2001:db8::a", 8080), "[2001:db8::a]:8080"),
         ("http://[::ffff:127.0.0.1]/", http("::ffff:7f00:1"), "[::ffff:7f00:1]"),
-        # A zone is for us, not for the server (RFC 6874 §4), and its case counts.
+        # A zone is local, not for the server (RFC 6874 §4), and its case counts.
         ("http://[fe80::1%25Eth0]:81/", http("fe80::1%Eth0", 81), "[fe80::1]:81"),
         ("http://[FE80::1%lo]/", http("fe80::1%lo"), "[fe80::1]"),
         # IDNs (RFC 5890).
@@ -241,7 +241,7 @@ def test_what_is_no_url_does_not_show_its_password(text: str, shorthand: bool) -
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Where a Location leads
+# Resolving a Location
 
 BASE = parse_url("http://a/b/c/d;p?q")
 
@@ -249,7 +249,7 @@ BASE = parse_url("http://a/b/c/d;p?q")
 @pytest.mark.parametrize(
     ("reference", "goal"),
     [
-        # RFC 3986 §5.4.1, with its host "a"; fragments are not part of what is asked for.
+        # RFC 3986 §5.4.1, with its host "a"; fragments are not part of a request.
         ("g", "http://a/b/c/g"),
         ("./g", "http://a/b/c/g"),
         ("g/", "http://a/b/c/g/"),
@@ -300,7 +300,7 @@ BASE = parse_url("http://a/b/c/d;p?q")
         ("https://g/", "https://g/"),
         ("http://[::1]:81/x", "http://[::1]:81/x"),
         ("//g:81/x?y#z", "http://g:81/x?y"),
-        # What urljoin gets wrong: an empty query, and slashes that stand together.
+        # What urljoin gets wrong: an empty query, and adjacent slashes.
         ("?", "http://a/b/c/d;p?"),
         ("g?", "http://a/b/c/g?"),
         ("g//h", "http://a/b/c/g//h"),
@@ -376,7 +376,7 @@ def test_a_location_that_leads_nowhere(location: str) -> None:
 
 
 TARGETS = [
-    # Line ends and the like never come raw, and are not decoded when they came encoded.
+    # Line ends and the like are never raw, and stay encoded if they came encoded.
     ("/x\r\nSet-Cookie: a=b", "/x%0D%0ASet-Cookie:%20a=b"),
     ("/x%0d%0aSet-Cookie: a=b", "/x%0d%0aSet-Cookie:%20a=b"),
     ("/x\n/y", "/x%0A/y"),
@@ -388,14 +388,14 @@ TARGETS = [
     ("/a b c", "/a%20b%20c"),
     ("/x HTTP/1.0\r\nHost: evil", "/x%20HTTP/1.0%0D%0AHost:%20evil"),
     ("?a b\r\n", "/b/c/d;p?a%20b%0D%0A"),
-    # Octets above 127 are what they were: here UTF-8, then ISO-8859-1, then neither.
+    # Octets above 127 are kept: here UTF-8, then ISO-8859-1, then neither.
     ("/caf\xc3\xa9", "/caf%C3%A9"),
     ("/caf\xe9", "/caf%E9"),
     ("/\xff\xfe\x80", "/%FF%FE%80"),
     ("?\xe9", "/b/c/d;p?%E9"),
     ("/\x9b31m", "/%9B31m"),
     ("/\x85\xa0", "/%85%A0"),
-    # Not off the host.
+    # Never to another host.
     ("/\\evil", "/%5Cevil"),
     ("\\\\evil\\x", "/b/c/%5C%5Cevil%5Cx"),
     ("/%2fevil", "/%2fevil"),

@@ -1,4 +1,4 @@
-"""Downloads from servers whose files change, or that do not keep to what If-Range asks for."""
+"""Downloads from servers whose files change, or that ignore If-Range."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ import pytest
 
 from httpmini.client.client import Client
 from httpmini.client.download.download import download
-from httpmini.client.download.part import Part, Plan, Segment, move_to_free_name
+from httpmini.client.download.part import Part, Plan, Segment
 from httpmini.client.options import Retries, Timeouts
 from httpmini.errors import CannotRun, Corrupt, NotConnected
+from httpmini.files import move_to_free_name
 from httpmini.protocol.dates import format_date
 from tests.support.progress import EndAfter
 from tests.support.wire import WAIT_S
 
 SIZE = 3_000_000
 OLD = b"a" * SIZE
-NEW = b"b" * 100_000 + b"a" * (SIZE - 200_000) + b"c" * 100_000  # its middle is as before
+NEW = b"b" * 100_000 + b"a" * (SIZE - 200_000) + b"c" * 100_000  # its middle is unchanged
 HOUR_AGO = format_date(time.time() - 3600)
 
 
 class Versions:
-    """A server of one file; what it does is set from outside.
+    """A server of one file, whose behaviour the test sets.
 
     Attributes:
         content, tag, modified: the file; an empty field is not sent.
         obeys: whether If-Range is obeyed.
-        answers: the methods that it knows.
-        fields, part_fields: further ones; the latter only with a part (206).
-        changes_at_once: another tag for each answer.
-        silent: whether a range is waited for without an answer.
+        answers: the methods that it supports.
+        fields, part_fields: further header fields; the latter only with a part (206).
+        changes_at_once: whether each response has another tag.
+        silent: whether requests for a range get no response.
     """
 
     def __init__(self) -> None:
@@ -132,8 +133,8 @@ def interrupt(client: Client, server: Versions, target: Path) -> None:
 
 
 def test_a_file_that_is_written_again_within_its_second(server: Versions, client: Client, target: Path) -> None:
-    """nginx says the same strong tag for both versions, and the 64 KiB where they meet are the same."""
-    server.modified = format_date(time.time() + 3600)  # whatever this machine does: the second lasts
+    """nginx sends the same strong tag for both versions, and the 64 KiB where they meet are the same."""
+    server.modified = format_date(time.time() + 3600)  # the second is not over, however slow this machine is
     interrupt(client, server, target)
     server.content = NEW
     assert download(client, server.url, target).resumed_from == 0
@@ -152,7 +153,7 @@ def test_a_date_that_changes_under_a_server_that_ignores_if_range(
 
 
 def test_no_head_but_a_tag(server: Versions, client: Client, target: Path) -> None:
-    """Whether it is still the same version is asked with GET then: here it was written to in its place."""
+    """GET is then used to confirm the version: here the file was rewritten in place."""
     server.answers = ["GET"]
     interrupt(client, server, target)
 
@@ -165,7 +166,7 @@ def test_no_head_but_a_tag(server: Versions, client: Client, target: Path) -> No
 
 
 def test_one_answer_is_one_version_also_after_a_change(server: Versions, client: Client, target: Path) -> None:
-    """A page that is made anew for each request has a new tag each time; a whole one is all that can be had."""
+    """A page generated for each request has a new tag each time; it can only be fetched whole."""
     server.changes_at_once = True
     interrupt(client, server, target)
     assert download(client, server.url, target).size == SIZE
@@ -173,7 +174,7 @@ def test_one_answer_is_one_version_also_after_a_change(server: Versions, client:
 
 
 def test_a_digest_is_of_its_own_version_only(server: Versions, client: Client, target: Path) -> None:
-    """A part of the new version announces what that comes to; then the file changes once more."""
+    """A part of the new version announces its digest; then the file changes once more."""
     interrupt(client, server, target)
     server.tag, server.obeys = '"2"', False
     server.part_fields = [("Repr-Digest", f"sha-256=:{b64encode(bytes(32)).decode()}:")]
@@ -182,7 +183,7 @@ def test_a_digest_is_of_its_own_version_only(server: Versions, client: Client, t
 
 
 def test_a_part_of_all_of_it_is_compared_with_the_digest(server: Versions, client: Client, target: Path) -> None:
-    """Nothing is left to ask for; HEAD says what all of it should come to."""
+    """Nothing is left to request; HEAD announces the digest of the whole."""
     interrupt(client, server, target)
     plan = Plan(server.url, server.tag, "", SIZE, [Segment(0, SIZE, 0, 0)])
     part = Part(str(target))
@@ -197,7 +198,7 @@ def test_a_part_of_all_of_it_is_compared_with_the_digest(server: Versions, clien
 
 
 def test_all_of_it_is_kept_when_the_last_question_fails(server: Versions, client: Client, target: Path) -> None:
-    """The notes are written every two seconds: what came since then need not come again."""
+    """The plan is saved every two seconds: what came since the last save need not come again."""
     interrupt(client, server, target)
 
     class Leave(EndAfter):
@@ -215,7 +216,7 @@ def test_all_of_it_is_kept_when_the_last_question_fails(server: Versions, client
 
 
 def test_ctrl_c_does_not_wait_for_a_server_that_says_nothing(server: Versions, client: Client, target: Path) -> None:
-    """One segment comes, three are waited for, each for 20 s at most; what is left behind writes nothing any more."""
+    """One segment comes, three hang for up to 20 s each; the abandoned threads write nothing more."""
     server.silent = True
     with pytest.raises(KeyboardInterrupt):
         download(client, server.url, target, segments=4, progress=EndAfter(100_000, KeyboardInterrupt()))
@@ -233,7 +234,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_says_nothing(server: Versions, c
 
 
 def test_what_is_closed_is_not_written_to(tmp_path: Path) -> None:
-    """The number of its descriptor may be that of another file by now."""
+    """Its descriptor's number may belong to another file by now."""
     part = Part(str(tmp_path / "file"))
     part.write(Segment(0, 2, 0, 0), b"1")
     number = part.fd
@@ -254,7 +255,7 @@ def test_what_is_closed_is_not_written_to(tmp_path: Path) -> None:
 def test_a_part_that_gets_its_name_while_another_opens_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """Between open and lock, the other download ends: what was opened is the file that it has brought."""
+    """The other download ends between open and lock: what was opened is its finished file."""
     first = Part(str(tmp_path / "file"))
     first.write(Segment(0, 4, 0, 0), b"good")
     lock = fcntl.flock
@@ -270,7 +271,7 @@ def test_a_part_that_gets_its_name_while_another_opens_it(
 
     monkeypatch.setattr(fcntl, "flock", late)
     second = Part(str(tmp_path / "file"))
-    second.begin_anew()
+    second.start_over()
     second.write(Segment(0, 6, 0, 0), b"second")
     assert not (tmp_path / "file").exists() or (tmp_path / "file").read_bytes() == b"good"
     second.finish(overwrite=True)
@@ -280,7 +281,7 @@ def test_a_part_that_gets_its_name_while_another_opens_it(
 
 def test_a_part_that_is_no_file(server: Versions, client: Client, target: Path) -> None:
     os.mkfifo(f"{target}.part")
-    with pytest.raises(CannotRun, match="no regular file"):
+    with pytest.raises(CannotRun, match="not a regular file"):
         download(client, server.url, target)
     assert os.listdir(target.parent) == ["file.part"]
 
@@ -304,7 +305,7 @@ def test_nothing_is_written_through_a_link(
 
 
 def test_a_disk_without_links(server: Versions, client: Client, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As FAT on a memory stick says it."""
+    """FAT on a memory stick fails like this."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")

@@ -16,7 +16,7 @@ import requests
 
 from httpmini.client.client import Client
 from httpmini.client.options import Retries
-from httpmini.client.transport.exchange import Wire
+from httpmini.client.transport.connection import Connection
 from tests.support.wire import WAIT_S, connect
 
 HOST = "127.0.0.1"
@@ -219,11 +219,11 @@ class OurReader:
     def ask(self, question: Question) -> Reading:
         url = self._base + question.target
         with self._client.fetch(url, method=question.method, headers=question.fields, data=question.body) as answer:
-            wire: Wire = answer._wire  # where it asked from is nothing that its users can see
-            place = wire.sock.getsockname()[1] if wire.sock.fileno() >= 0 else 0
+            connection: Connection = answer._connection  # its address is hidden from users of the client
+            place = connection.sock.getsockname()[1] if connection.sock.fileno() >= 0 else 0
             fields = tuple((name.lower(), value) for name, value in answer.headers)
             body = answer.read()
-            return Reading(answer.version, answer.status, answer.reason, fields, body, wire.reusable, place)
+            return Reading(answer.version, answer.status, answer.reason, fields, body, connection.reusable, place)
 
     def close(self) -> None:
         self._client.close()

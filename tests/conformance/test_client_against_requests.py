@@ -1,11 +1,11 @@
-"""Our client beside ``requests``: the same answers to both, and every difference has a name and a reason.
+"""Our client compared with ``requests``: both get the same responses, and every difference has a name and a reason.
 
-The answers come from h11, which says what is right, and from scripts, which say anything and end in any way. What
-a client makes of them is reduced to a few words: an answer (status, fields, body), or the cause why there is none.
-Each case says what our client must make of it, so that two clients that err in the same way are found out. Where
-``requests`` makes something else of it, the case says that too, and names the row of ``DIFFERENCES`` that says why.
+The responses come from h11, which is correct, and from scripts, which send anything and end in any way. The outcome is
+reduced to a response (status, fields, body) or the cause why there is none. Each case states the outcome for our
+client, so that two clients with the same error are found out. If the outcome for ``requests`` differs, the case states
+that too, and names the row of ``DIFFERENCES`` that explains it.
 
-What ``requests`` does is in good part what the standard library's ``http.client`` does.
+The behaviour of ``requests`` is largely that of the standard library's ``http.client``.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from tests.conformance.scripted import Converse, End, script, serving, wait_for_
 from tests.support.wire import WAIT_S
 
 # ---------------------------------------------------------------------------------------------------------------
-# What a client says
+# Outcomes
 
 
 class Cause(Enum):
-    """Why there is no answer."""
+    """Why there is no response."""
 
     BROKEN = "these bytes are not an answer that it takes"
-    TRUNCATED = "the connection was closed before the answer was complete"
-    LOST = "the connection was reset before the answer was complete"
+    TRUNCATED = "the connection was closed before the response was complete"
+    LOST = "the connection was reset before the response was complete"
     SILENT = "nothing came for too long"
 
 
 class Answer(NamedTuple):
-    """A complete answer; fields with their names in lower case and sorted by them, text as ISO-8859-1."""
+    """A complete response; fields sorted by their lower-case names, text as ISO-8859-1."""
 
     status: int
     fields: tuple[tuple[str, str], ...]
@@ -54,14 +54,14 @@ Outcome = Answer | Cause
 
 
 def ours(url: str, method: str = "GET") -> Outcome:
-    """What our client makes of the answer at ``url``: its octets as they are, no redirections, and asked once."""
+    """Fetch ``url`` with our client: without decoding, redirections or retries."""
     try:
         with (
             Client(follow=False, decode=False, retries=Retries(times=0)) as client,
             client.fetch(url, method=method) as answer,
         ):
             return Answer(answer.status, in_order(answer.headers), answer.read())
-    except (NotConnected, Truncated) as error:  # every server here is there
+    except (NotConnected, Truncated) as error:  # every server here accepts connections
         return Cause.LOST if isinstance(error.__cause__, OSError) else Cause.TRUNCATED
     except BrokenResponse:
         return Cause.BROKEN
@@ -70,7 +70,7 @@ def ours(url: str, method: str = "GET") -> Outcome:
 
 
 def theirs(url: str, method: str = "GET") -> Outcome:
-    """What ``requests`` makes of the answer at ``url``: its octets as they are, and no redirections."""
+    """Fetch ``url`` with ``requests``: without decoding or redirections."""
     fields = {"Accept-Encoding": "identity"}
     try:
         with requests.Session() as session:
@@ -84,7 +84,7 @@ def theirs(url: str, method: str = "GET") -> Outcome:
         return cause_of(error)
 
 
-# The first that is found among an error and those in it counts: some of them are kinds of the others.
+# The first match among an error and its causes counts: some classes are subclasses of others.
 THEIR_CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
     (urllib3.exceptions.InvalidChunkLength, Cause.BROKEN),
     (http.client.IncompleteRead, Cause.TRUNCATED),
@@ -97,14 +97,14 @@ THEIR_CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
 
 
 def cause_of(error: Exception) -> Cause:
-    """The cause that is meant by an error that came out of ``requests``."""
+    """Return the cause behind an error from ``requests``."""
     within = list(errors_in(error))
     for kind, cause in THEIR_CAUSES:
         if any(isinstance(each, kind) for each in within):
             return cause
     if "ended prematurely" in str(error):  # in the line with a chunk's size
         return Cause.TRUNCATED
-    if "read length must be non-negative" in str(error):  # a size below zero, which nobody looked at
+    if "read length must be non-negative" in str(error):  # a negative size, which was not checked
         return Cause.BROKEN
     raise error
 
@@ -117,7 +117,7 @@ def errors_in(error: BaseException) -> Iterator[BaseException]:
 
 
 def in_order(fields: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Fields of one name stay in their order, which is all that has a meaning (RFC 9110 §5.3)."""
+    """Sort fields by name. Those of one name stay in order, the only order that matters (RFC 9110 §5.3)."""
     return tuple(sorted(((name.lower(), value) for name, value in fields), key=lambda field: field[0]))
 
 
@@ -132,7 +132,7 @@ def kind(outcome: Outcome) -> Kind:
 
 
 class Difference(NamedTuple):
-    """One way in which the clients differ: what kind of thing each says, and why, with its RFC section."""
+    """A way in which the clients differ: the kind of outcome on each side, and why, with the RFC section."""
 
     ours: Kind
     theirs: Kind
@@ -144,34 +144,34 @@ DIFFERENCES = {
     "spelling of the status": Difference(
         Cause.BROKEN,
         Answer,
-        "A status is three digits (RFC 9112 §4); requests takes what int() takes, between 100 and 999.",
+        "A status is three digits (RFC 9112 §4); requests accepts what int() accepts, between 100 and 999.",
     ),
     "blanks in the status line": Difference(
         Cause.BROKEN,
         Answer,
-        "One space stands between the words, and one may be lenient about that (RFC 9112 §4): requests is.",
+        "One space separates the words, and a client may be lenient about that (RFC 9112 §4): requests is.",
     ),
     "spelling of the version": Difference(
         Cause.BROKEN,
         Answer,
-        "A version is a digit, a dot and a digit (RFC 9112 §2.3); for requests all that begins with HTTP/1. is 1.1.",
+        "A version is a digit, a dot and a digit (RFC 9112 §2.3); requests takes anything after HTTP/1. for 1.1.",
     ),
     "other major version": Difference(
         Answer,
         Cause.BROKEN,
-        "We read what has the grammar of HTTP/1 as such, whatever major version it claims; requests refuses it "
+        "We parse anything with the grammar of HTTP/1, whatever major version it claims; requests refuses it "
         "(RFC 9110 §2.5 has no rule for a client).",
     ),
     "control character in the phrase": Difference(
         Cause.BROKEN,
         Answer,
-        "A reason phrase has no control characters but HTAB (RFC 9112 §4); requests takes any.",
+        "A reason phrase has no control characters except HTAB (RFC 9112 §4); requests accepts any.",
     ),
     # The end of a head.
     "cut off in the status line": Difference(
         Cause.TRUNCATED,
         Cause.BROKEN,
-        "Both refuse it; requests takes the beginning of a status line for a whole, wrong one (RFC 9112 §8).",
+        "Both refuse it; requests takes a truncated status line for a complete, invalid one (RFC 9112 §8).",
     ),
     "cut off in the head": Difference(
         Cause.TRUNCATED,
@@ -182,13 +182,13 @@ DIFFERENCES = {
     "blank before the first field": Difference(
         Cause.BROKEN,
         Answer,
-        "The line must be refused or dropped (RFC 9112 §2.2): we refuse, requests drops.",
+        "The line must be refused or dropped (RFC 9112 §2.2): we refuse it, requests drops it.",
     ),
     "line that is no field": Difference(
         Cause.BROKEN,
         Answer,
-        "A field is a token, a colon and a value (RFC 9112 §5), with nothing before the colon (§5.1); requests leaves "
-        "the line out, and often all that follow, or takes the name as it is.",
+        "A field is a token, a colon and a value (RFC 9112 §5), with nothing before the colon (§5.1); requests drops "
+        "the line, and often all that follow, or accepts the name as it is.",
     ),
     "control character in a value": Difference(
         Cause.BROKEN,
@@ -198,127 +198,126 @@ DIFFERENCES = {
     "bare CR": Difference(
         Cause.BROKEN,
         Answer,
-        "A bare CR is no line end: it is invalid, or a space (RFC 9112 §2.2); requests begins a new line there.",
+        "A bare CR is not a line end: it is invalid, or a space (RFC 9112 §2.2); requests starts a new line there.",
     ),
     "blanks around a value": Difference(
         Answer,
         Answer,
-        "White space around a value is not part of it (RFC 9112 §5.1); requests keeps it behind the value, and a fold "
+        "White space around a value is not part of it (RFC 9112 §5.1); requests keeps it after the value, and a fold "
         "on either side.",
     ),
     "number of fields": Difference(
         Answer,
         Cause.BROKEN,
-        "Everybody has a bound of his own (RFC 9110 §5.4): ours is 500 fields, http.client's is 100 lines.",
+        "Every client has its own limit (RFC 9110 §5.4): ours is 500 fields, http.client's is 100 lines.",
     ),
     "size of the head": Difference(
         Cause.BROKEN,
         Answer,
-        "Everybody has a bound of his own (RFC 9110 §5.4): we bound the head as a whole, http.client each line.",
+        "Every client has its own limit (RFC 9110 §5.4): we limit the head as a whole, http.client each line.",
     ),
     # Lengths.
     "length that is no number": Difference(
         Cause.BROKEN,
         Answer,
-        "A length that is not digits cannot be recovered from (RFC 9112 §6.3); requests takes what int() takes, and "
-        "reads to the close for all else.",
+        "A length that is not digits cannot be recovered from (RFC 9112 §6.3); requests accepts what int() accepts, "
+        "and reads to the close otherwise.",
     ),
     "length that is too large": Difference(
         Cause.BROKEN,
         Cause.TRUNCATED,
-        "We take lengths that fit 63 bits for sure (RFC 9110 §8.6: beware of overflows); requests waits for all of it.",
+        "We accept lengths that surely fit 63 bits (RFC 9110 §8.6: beware of overflows); requests waits for all of it.",
     ),
     "equal lengths": Difference(
         Cause.BROKEN,
         Answer,
-        "Equal lengths, in a list or in several fields, may be refused or read as one (RFC 9110 §8.6): requests reads.",
+        "Equal lengths, in a list or in several fields, may be refused or merged (RFC 9110 §8.6): requests merges.",
     ),
     "length of no body": Difference(
         Cause.BROKEN,
         Answer,
-        "Where no body follows, the length does not matter (RFC 9112 §6.3); we refuse a wrong one there too.",
+        "Where no body follows, the length does not matter (RFC 9112 §6.3); we refuse an invalid one there too.",
     ),
     # Transfer codings.
     "chunk that is none": Difference(
         Cause.BROKEN,
         Answer,
-        "A chunk's size is hexadecimal digits, and CRLF stands behind its bytes (RFC 9112 §7.1); requests takes what "
-        "int() takes, and any two octets.",
+        "A chunk's size is hexadecimal digits, and CRLF follows its bytes (RFC 9112 §7.1); requests accepts what "
+        "int() accepts, and any two octets.",
     ),
     "chunks without their end": Difference(
         Cause.TRUNCATED,
         Answer,
-        "Chunks end with an empty line behind the last of them (RFC 9112 §7.1, §8); requests takes the end of the "
+        "Chunks end with an empty line after the last of them (RFC 9112 §7.1, §8); requests takes the end of the "
         "connection for it.",
     ),
     "chunk that is too large": Difference(
         Cause.BROKEN,
         Cause.TRUNCATED,
-        "Sizes may have any number of digits, and one must beware of overflows (RFC 9112 §7.1): we take sixteen; "
+        "Sizes may have any number of digits, and overflows must be prevented (RFC 9112 §7.1): we accept sixteen; "
         "requests waits for all of it.",
     ),
     "no size, and cut off": Difference(
         Cause.TRUNCATED,
         Cause.BROKEN,
-        "Both refuse it; requests takes the beginning of a line for a whole, wrong one (RFC 9112 §8).",
+        "Both refuse it; requests takes a truncated line for a complete, invalid one (RFC 9112 §8).",
     ),
     "chunked, and a length": Difference(
         Cause.BROKEN,
         Answer,
-        "Who says both tries to be read in two ways, and ought to be refused (RFC 9112 §6.1, §6.3); requests takes the "
-        "chunks.",
+        "A message with both can be read in two ways, and ought to be refused (RFC 9112 §6.1, §6.3); requests reads "
+        "the chunks.",
     ),
     "other transfer coding": Difference(
         Cause.BROKEN,
         Answer,
-        "We undo chunked alone, once, and refuse all else (RFC 9112 §6.1); requests takes chunks where that word is, "
-        "and transfer codings that it does not know for none.",
+        "We decode chunked only, once, and refuse anything else (RFC 9112 §6.1); requests decodes chunked if it is "
+        "named, and ignores unknown transfer codings.",
     ),
     "chunks where no body is": Difference(
         Answer,
         Answer,
-        "204 and 304 end with their head, whatever it says (RFC 9112 §6.3); requests reads chunks behind it.",
+        "204 and 304 end with their head, whatever it says (RFC 9112 §6.3); requests reads chunks after it.",
     ),
-    # Before the answer.
+    # Before the final response.
     "103 as the answer": Difference(
         Answer,
         Answer,
-        "The answer comes after any number of 1xx (RFC 9110 §15.2); requests passes over 100 alone.",
+        "The final response comes after any number of 1xx (RFC 9110 §15.2); requests skips 100 only.",
     ),
     "103 and no answer": Difference(
         Cause.TRUNCATED,
         Answer,
-        "The answer comes after any number of 1xx (RFC 9110 §15.2); requests passes over 100 alone.",
+        "The final response comes after any number of 1xx (RFC 9110 §15.2); requests skips 100 only.",
     ),
     "fields of a 100": Difference(
         Cause.BROKEN,
         Answer,
-        "A 1xx has fields like an answer (RFC 9110 §15.2), and a wrong one is refused; requests does not look at them.",
+        "A 1xx has fields too (RFC 9110 §15.2), and an invalid one is refused; requests does not check them.",
     ),
     "endless 100": Difference(
         Cause.BROKEN,
         Answer,
-        "All that a peer may repeat has a bound (RFC 9110 §17.5), also the 1xx before an answer (§15.2); not in "
-        "requests.",
+        "Everything that a peer may repeat needs a limit (RFC 9110 §17.5), including 1xx (§15.2); requests has none.",
     ),
 }
 
 # ---------------------------------------------------------------------------------------------------------------
-# What the scripts say
+# The scripts
 
 
 @dataclass(frozen=True)
 class Case:
-    """An answer in octets.
+    """A response in octets.
 
     Attributes:
         name: for the reader.
-        said: what the server says, in one piece or in several.
-        ours: what our client must make of it.
-        theirs: what ``requests`` makes of it, when that is something else.
-        because: the row of ``DIFFERENCES`` for that.
-        end: what the server does then.
-        method: what was asked.
+        said: what the server sends, in one or several pieces.
+        ours: the outcome that our client must have.
+        theirs: the outcome for ``requests``, if it differs.
+        because: the row of ``DIFFERENCES`` that explains it.
+        end: what the server does afterwards.
+        method: of the request.
     """
 
     name: str
@@ -335,7 +334,7 @@ class Case:
 
 
 def took(body: bytes, *fields: str, status: int = 200) -> Answer:
-    """An answer with fields that are written ``name: value``."""
+    """Build a response with fields given as ``name: value``."""
     return Answer(
         status, in_order((name, value) for name, _, value in (field.partition(": ") for field in fields)), body
     )
@@ -352,7 +351,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n"
 CHUNKS = b"5\r\nhello\r\n0\r\n\r\n"
 MIB = bytes(range(256)) * 4096
-ENDLESS = 256  # times 64 KiB: much more than anybody should read of one head
+ENDLESS = 256  # times 64 KiB: much more than a client should read of one head
 
 
 def status_line(line: bytes, ours: Outcome, theirs: Outcome | None = None, because: str = "") -> Case:
@@ -370,7 +369,7 @@ def length(
 
 
 def odd_length(value: str, body: bytes = b"hello") -> Case:
-    """A length that is no number, which ``requests`` passes over, or takes as int() does."""
+    """An invalid length, which ``requests`` ignores, or parses as int() does."""
     there = took(body, f"content-length: {value}")
     return length(value.encode("iso-8859-1"), BROKEN, there, "length that is no number", body)
 
@@ -385,7 +384,7 @@ def in_chunks(body: bytes) -> Answer:
 
 
 def coded(*fields: str, body: bytes, because: str = "", first: bytes = OK_1_1) -> Case:
-    """Chunks under a head with other fields than the usual one; refused by us for a reason, or read by both."""
+    """Chunks under a head with unusual fields; refused by us for a reason, or read by both."""
     head = first + "\r\n".join([*fields, "", ""]).encode()
     there = took(body, *fields)
     name = f"chunks, {first[:8].decode()}, {', '.join(fields)}"
@@ -438,14 +437,14 @@ STATUS_LINES = (
         status_line(line, BROKEN, HELLO, "control character in the phrase")
         for line in (b"HTTP/1.0 200 \x1b[31m", b"HTTP/1.0 200 O\0K", b"HTTP/1.0 200 O\rK", b"HTTP/1.0 200 \x7f")
     ),
-    # HTTP/0.9 would be the body alone (RFC 1945 §6). We ask in 1.0, and take no such answer.
+    # HTTP/0.9 would be the body alone (RFC 1945 §6). We send 1.0, and accept no such response.
     Case("HTTP/0.9", b"<html>hello</html>\n", BROKEN),
     Case("HTTP/0.9 without a line", b"hello", BROKEN),
     Case("empty line first", b"\r\n" + WHOLE, BROKEN),
 )
 
 LINES_THAT_ARE_NO_FIELDS: tuple[tuple[bytes, tuple[str, ...]], ...] = (
-    # The line, and what requests takes of it and of the length behind it.
+    # The status line, and what requests makes of it and of the length after it.
     (b"A : b", ()),
     (b"A\t: b", ()),
     (b"A", ()),
@@ -636,7 +635,7 @@ CODINGS = (
     coded("Transfer-Encoding: identity", "Content-Length: 3", body=CHUNKS[:3], because="other transfer coding"),
 )
 
-# Everything here is also said on a connection that stays open: a client that waits for a body does not come back.
+# Everything here is also sent on a connection that stays open, where a client that waits for a body would hang.
 BODILESS = tuple(
     case
     for end in (End.CLOSE, End.OPEN)
@@ -714,7 +713,7 @@ BODILESS = tuple(
                 "keep-alive: timeout=5",
             )
         ),
-        # 101 is not asked for, and no answer, but it comes alone: the head is all of it (RFC 9112 §6.3).
+        # An unrequested 101 comes alone, and its head is all of it (RFC 9112 §6.3).
         ending("101, and octets", b"HTTP/1.1 101 Switching\r\n\r\nhello", end, took(b"", status=101)),
     )
 )
@@ -813,7 +812,7 @@ CASES = (*STATUS_LINES, *FIELDS, *LENGTHS, *CODINGS, *BODILESS, *ENDINGS, *BEFOR
 
 
 def fault(case: Case, ours: Outcome, theirs: Outcome) -> str:
-    """What is wrong with the outcomes of ``case``; nothing when they are as it says."""
+    """Return what is wrong with the outcomes of ``case``; empty if they are as expected."""
     said = f"\n  we:       {shown(ours)}\n  requests: {shown(theirs)}"
     if ours != case.ours:
         return f"we are to say {shown(case.ours)}{said}"
@@ -838,7 +837,7 @@ def test_scripted(case: Case) -> None:
     assert fault(case, *outcomes) == ""
 
 
-# What is said on a connection that stays open is in the table with an end as well.
+# Everything on a connection that stays open is also in the table with a close.
 SHORT = [case for case in CASES if sum(map(len, case.pieces)) < 1000 and case.end is not End.OPEN]
 
 
@@ -869,7 +868,7 @@ def test_each_difference_has_a_section_and_a_case(name: str) -> None:
 
 
 def test_a_client_that_errs_is_found_out() -> None:
-    """Another outcome on one side, the same wrong one on both, and a difference that has gone."""
+    """Detect another outcome on one side, the same wrong one on both, and a difference that is gone."""
     others: tuple[Outcome, ...] = (Cause.SILENT, took(b"other"))
     for case in CASES:
         right = case.ours if case.theirs is None else case.theirs
@@ -884,12 +883,12 @@ def test_a_client_that_errs_is_found_out() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# What h11 says
+# Responses from h11
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server that is right answers. Without a Content-Length, h11 frames the body as the request allows."""
+    """A correct response. Without a Content-Length, h11 frames the body as the request allows."""
 
     status: int
     fields: tuple[tuple[bytes, bytes], ...] = ()
@@ -897,18 +896,18 @@ class Reply:
     before: tuple[int, ...] = ()
 
     def to(self, method: str) -> Outcome:
-        """What a client must make of it, without the fields in ``FRAMING``."""
+        """The outcome that a client must have, without the fields in ``FRAMING``."""
         fields = in_order((name.decode("iso-8859-1"), value.decode("iso-8859-1")) for name, value in self.fields)
         body = b"" if method == "HEAD" or self.status in (204, 304) else b"".join(self.body)
         return end_to_end(Answer(self.status, fields, body))
 
     def has_chunks(self, method: str, version: str) -> bool:
-        """Whether h11 sends the body in chunks to one who asked in 1.1."""
+        """Whether h11 sends the body in chunks in response to a 1.1 request."""
         counted = any(name.lower() == b"content-length" for name, _ in self.fields)
         return version == "1.1" and method == "GET" and not counted and self.status not in (204, 304)
 
 
-FRAMING = ("connection", "transfer-encoding")  # what a server says there depends on what it was asked in
+FRAMING = ("connection", "transfer-encoding")  # their values depend on the version of the request
 
 
 def end_to_end(outcome: Outcome) -> Outcome:
@@ -962,9 +961,9 @@ REPLIES = {
 
 
 def h11_server(reply: Reply, version: str) -> Converse:
-    """A server of HTTP/1.1, or one of HTTP/1.0, to which every request is one in 1.0.
+    """A server of HTTP/1.1, or one of HTTP/1.0, which treats every request as 1.0.
 
-    h11 writes 1.1 into every status line, which is the one thing that is written over for 1.0.
+    h11 writes 1.1 into every status line, which is overwritten for 1.0.
     """
 
     def converse(sock: socket.socket) -> None:
@@ -1003,13 +1002,13 @@ ASKED = [
     for name, reply in REPLIES.items()
     for version in ("1.0", "1.1")
     for method in ("GET", "HEAD")
-    if version == "1.1" or not reply.before  # a server of 1.0 knows no 1xx
+    if version == "1.1" or not reply.before  # a 1.0 server has no 1xx
 ]
 
 
 @pytest.mark.parametrize(("reply", "version", "method"), ASKED)
 def test_h11(reply: Reply, version: str, method: str) -> None:
-    """Nothing is explained away here, but that ``requests`` takes a 103 for the answer."""
+    """No differences are excused here, except that ``requests`` takes a 103 for the final response."""
     with serving(h11_server(reply, version), clients=2) as url:
         we, they = ours(url, method), theirs(url, method)
     assert end_to_end(we) == reply.to(method)

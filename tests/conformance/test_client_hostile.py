@@ -1,7 +1,7 @@
-"""Answers that no server should give, each with what our client must say: to a fetch, and to a download.
+"""Responses that no server should send, each with the error expected from a fetch and from a download.
 
-One table: the octets, how the connection ends, the error, and the rule that is broken. Nothing that is wrong passes for
-an answer, nothing that is cut off for a body, and a download leaves no file under its name.
+One table: the octets, how the connection ends, the error, and the broken rule. Nothing invalid passes for a response,
+nothing truncated for a body, and a download leaves no file under its final name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pytest
 import zstandard
 
 import httpmini
-from httpmini.client.download.download import OVERLAP_BYTES
+from httpmini.client.download.source import OVERLAP_BYTES
 from httpmini.errors import (
     BadRedirect,
     BadStatus,
@@ -54,16 +54,16 @@ PATIENT = httpmini.Timeouts(connect_s=5, first_byte_s=20, silence_s=20)
 
 @dataclass(frozen=True)
 class Row:
-    """One answer.
+    """One response.
 
     Attributes:
         name: for the reader.
-        said: what the server says; pieces may be made as they are asked for.
+        said: what the server sends; pieces may be generated on demand.
         error: what the client must raise.
-        rule: the token of the rule that is broken, or the limit that has passed; empty for other errors.
-        end: what the server does then.
-        saved: what a download must raise, where that is something else.
-        stalls: whether the client is to wait for a short time only.
+        rule: the token of the broken rule, or the limit that has expired; empty for other errors.
+        end: what the server does afterwards.
+        saved: what a download must raise, if it differs.
+        stalls: whether the client uses short limits.
     """
 
     name: str
@@ -90,13 +90,13 @@ def row(
 
 
 def broken(rule: str, *answers: bytes) -> tuple[Row, ...]:
-    """Answers that break one rule."""
+    """Return responses that break one rule."""
     assert rule in REASONS
     return tuple(row(f"{rule}: {said[:60]!r} {len(said)}", said, BrokenResponse, rule) for said in answers)
 
 
 def endless(first: bytes, again: bytes) -> Callable[[], Iterable[bytes]]:
-    """More than anybody should read."""
+    """More than a client should read."""
     return lambda: itertools.chain([first], itertools.repeat(again * (65536 // len(again)), 1024))
 
 
@@ -109,7 +109,7 @@ def zeros_in_deflate(window: int) -> bytes:
     return packer.compress(bytes(64 * MIB)) + packer.flush()
 
 
-BR_ZEROS = b"\x5b\xff\xff\xff\x03\x00\xe0\x81\x00"  # the head of a brotli stream, and not much more
+BR_ZEROS = b"\x5b\xff\xff\xff\x03\x00\xe0\x81\x00"  # little more than the head of a brotli stream
 
 NOT_HTTP = broken(
     "not-http",
@@ -209,7 +209,9 @@ FIELDS = (
     row("fields without end", endless(OK, b"A: b\r\n"), BrokenResponse, "head-long"),
     row("folds without end", endless(OK + b"A: b\r\n", b" c\r\n"), BrokenResponse, "head-long"),
     row("blanks without end", endless(OK + b"A:", b" "), BrokenResponse, "head-long"),
-    row("junk without end", endless(b"\0", b"\0"), BrokenResponse, "not-http or head-long"),  # as much as comes at once
+    row(
+        "junk without end", endless(b"\0", b"\0"), BrokenResponse, "not-http or head-long"
+    ),  # depends on how much comes at once
 )
 LENGTHS = broken(
     "content-length",
@@ -288,7 +290,7 @@ UNENDING_CHUNKS = (
     row("an extension without end", endless(CHUNKED + b"5;", b"a"), BrokenResponse, "chunk"),
     row("a size without end", endless(CHUNKED, b"0"), BrokenResponse, "chunk"),
     row("trailers without end", endless(CHUNKED + CHUNKS[:-2], b"A: b\r\n"), BrokenResponse, "chunk"),
-    row("a chunk that nobody has", endless(CHUNKED + b"7fffffffffffffff\r\n", b"x"), TooLarge),
+    row("a chunk larger than any body", endless(CHUNKED + b"7fffffffffffffff\r\n", b"x"), TooLarge),
     row("chunks without end", endless(CHUNKED, b"400\r\n" + b"x" * 1024 + b"\r\n"), TooLarge),
 )
 INTERIM = (
@@ -375,7 +377,7 @@ STALLED = tuple(
         ("in a body without length", OK + b"\r\nhello", "silence"),
         ("before a chunk", CHUNKED, "silence"),
         ("in a chunk", CHUNKED + b"5\r\nhel", "silence"),
-        ("behind a chunk", CHUNKED + b"5\r\nhello", "silence"),
+        ("after a chunk", CHUNKED + b"5\r\nhello", "silence"),
         ("before the end", CHUNKED + CHUNKS[:-1], "silence"),
         ("in gzip", packed("gzip", gzip.compress(b"hello"))[:-1], "silence"),
     )
@@ -398,13 +400,13 @@ each_row = pytest.mark.parametrize("case", TABLE, ids=lambda case: case.name)
 
 
 def client_for(case: Row | None = None) -> httpmini.Client:
-    """One that asks once, with bounds that a test can reach."""
+    """A client without retries, and with limits that a test can reach."""
     timeouts = SHORT if case and case.stalls else PATIENT
     return httpmini.Client(limits=LIMITS, timeouts=timeouts, retries=httpmini.Retries(times=0))
 
 
 def then(*conversations: Converse) -> Converse:
-    """One conversation after the other, each on a connection of its own."""
+    """Serve one exchange after another, each on a connection of its own."""
     left = iter(conversations)
     return lambda sock: next(left)(sock)
 
@@ -425,7 +427,7 @@ GOOD = script([WHOLE], End.CLOSE)
 
 @each_row
 def test_a_fetch(case: Row) -> None:
-    """The error, and then a good answer to the same client."""
+    """Expect the error, and then a good response to the same client."""
     with serving(then(script(case.said(), case.end), GOOD), clients=2) as url, client_for(case) as client:
         with pytest.raises(HttpminiError) as caught:
             client.fetch(url).read()
@@ -435,7 +437,7 @@ def test_a_fetch(case: Row) -> None:
 
 @each_row
 def test_a_download(case: Row, tmp_path: Path) -> None:
-    """No file under its name, whatever was there before; and a good answer makes it whole all the same."""
+    """There is no file under the final name; and a good response completes the download afterwards."""
     path = tmp_path / "file"
     with serving(then(script(case.said(), case.end), GOOD), clients=2) as url, client_for(case) as client:
         with pytest.raises(HttpminiError) as caught:
@@ -468,7 +470,7 @@ def test_each_row_has_a_name_of_its_own() -> None:
 
 
 def test_a_client_that_takes_anything_is_found_out() -> None:
-    """The rows are red where a good answer comes."""
+    """The rows fail if a good response comes."""
     for case in TABLE[:: len(TABLE) // 10]:
         with (
             serving(GOOD, clients=1) as url,
@@ -480,7 +482,7 @@ def test_a_client_that_takes_anything_is_found_out() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Cut off at every byte
+# Truncation at every byte
 
 SMALL = {
     "length": WHOLE,
@@ -497,7 +499,7 @@ SMALL = {
 
 
 def expected_for(octets: bytes, size: int) -> type[HttpminiError]:
-    """Nothing of an answer is no answer; a part of one is a part."""
+    """An empty response is NotConnected; a partial one is Truncated."""
     nothing = size == 0 or octets[:size] == CONTINUE
     return NotConnected if nothing else Truncated
 
@@ -531,7 +533,7 @@ def test_a_download_cut_off_at_every_byte(octets: bytes, end: End, tmp_path: Pat
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Parts that are not the rest
+# Parts that are not the requested rest
 
 LENGTH = 300_000
 CAME = 200_000
@@ -553,7 +555,7 @@ def part(content_range: bytes, body: bytes, fields: bytes = TAG) -> bytes:
 RANGE = b"bytes %d-%d/%d" % (FROM, LENGTH - 1, LENGTH)
 REST = FIRST[FROM:]
 
-# What comes second, and what becomes of it: an error, or the content of a version.
+# The second response, and the outcome: an error, or the content of a version.
 RESUMED: dict[str, tuple[bytes, type[HttpminiError] | bytes]] = {
     "the rest": (part(RANGE, REST), FIRST),
     "the rest, without a tag": (part(RANGE, REST, b""), FIRST),
@@ -570,7 +572,7 @@ RESUMED: dict[str, tuple[bytes, type[HttpminiError] | bytes]] = {
     "a Content-Range of a 416": (part(b"bytes */%d" % LENGTH, REST), BrokenResponse),
     "two Content-Ranges in one": (part(RANGE + b", " + RANGE, REST), BrokenResponse),
     "from the beginning": (part(b"bytes 0-%d/%d" % (LENGTH - 1, LENGTH), FIRST), BrokenResponse),
-    "from too far behind": (part(b"bytes %d-%d/%d" % (CAME, LENGTH - 1, LENGTH), FIRST[CAME:]), BrokenResponse),
+    "from too far on": (part(b"bytes %d-%d/%d" % (CAME, LENGTH - 1, LENGTH), FIRST[CAME:]), BrokenResponse),
     "from one too early": (part(b"bytes %d-%d/%d" % (FROM - 1, LENGTH - 1, LENGTH), FIRST[FROM - 1 :]), BrokenResponse),
     "not to the end": (part(b"bytes %d-%d/%d" % (FROM, CAME, LENGTH), FIRST[FROM : CAME + 1]), BrokenResponse),
     "beyond the end": (part(b"bytes %d-%d/%d" % (FROM, LENGTH, LENGTH), REST + b"x"), BrokenResponse),
@@ -586,7 +588,7 @@ RESUMED: dict[str, tuple[bytes, type[HttpminiError] | bytes]] = {
     "500": (b"HTTP/1.0 500 No\r\nContent-Length: 0\r\n\r\n", BadStatus),
 }
 
-# What is another version although it says that it is a part: begun anew, and a third answer has all of it.
+# Parts (206) of another version: the download starts over, and a third response has all of it.
 BEGUN_ANEW: dict[str, bytes] = {
     "another tag": part(RANGE, REST, b'ETag: "other"\r\n'),
     "another length": part(RANGE.replace(b"/300000", b"/300001").replace(b"299999", b"300000"), REST + b"x"),
@@ -599,7 +601,7 @@ BEGUN_ANEW: dict[str, bytes] = {
 
 
 class Resuming:
-    """A server that breaks off the first answer, and says the others in their order to whoever asks."""
+    """A server that cuts off its first response, and then sends the others in order."""
 
     def __init__(self, *answers: bytes) -> None:
         self.requests: list[bytes] = []
@@ -618,7 +620,7 @@ class Resuming:
 
 @pytest.mark.parametrize(("said", "becomes"), RESUMED.values(), ids=RESUMED)
 def test_a_download_that_goes_on(said: bytes, becomes: type[HttpminiError] | bytes, tmp_path: Path) -> None:
-    """The file is all of one version, or it is not there."""
+    """Check that the file is one version, or missing."""
     path = tmp_path / "file"
     again = whole(OTHER) if becomes == OTHER else said
     server = Resuming(said, again)
@@ -652,7 +654,7 @@ def test_a_download_that_begins_anew(said: bytes, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_always_another(tmp_path: Path) -> None:
-    """It is given up in the end, and nothing is left that looks like it."""
+    """It is given up in the end, and no file is left."""
     path = tmp_path / "file"
 
     def always(sock: socket.socket) -> None:
@@ -670,7 +672,7 @@ def test_a_file_that_is_always_another(tmp_path: Path) -> None:
 
 
 def test_a_length_for_which_there_is_no_room(tmp_path: Path) -> None:
-    """Nothing is reserved, and nothing begun that cannot end."""
+    """Nothing is reserved, and no download begins that cannot be completed."""
     said = script([OK + b"Content-Length: " + b"9" * 18 + b"\r\n\r\nhello"], End.CLOSE)
     with serving(said, clients=1) as url, httpmini.Client() as client, pytest.raises(CannotRun, match="no room"):
         httpmini.download(client, url, tmp_path / "file")
@@ -678,7 +680,7 @@ def test_a_length_for_which_there_is_no_room(tmp_path: Path) -> None:
 
 
 def test_a_download_that_is_packed_although_nobody_asked(tmp_path: Path) -> None:
-    """The length on the wire is not that of the file: all of it comes out, or an error (RFC 9110 §8.4, §8.6)."""
+    """The length on the wire is not that of the file: the outcome is complete, or an error (RFC 9110 §8.4, §8.6)."""
     path = tmp_path / "file"
     for number, content in enumerate((b"hello", b"hello" * 10_000, FIRST)):
         said = script([packed("gzip", gzip.compress(content))], End.CLOSE)
@@ -695,10 +697,10 @@ GOOD_DIGEST = base64.b64encode(hashlib.sha256(b"hello").digest())
     [
         (b"sha-256=:" + GOOD_DIGEST + b":", True),
         (b"md5=:AAAA:, sha-256=:" + GOOD_DIGEST + b":", True),
-        (b"sha-512=:AAAA:", True),  # not ours to check
+        (b"sha-512=:AAAA:", True),  # not checked by this client
         (b"", True),
         (b"sha-256=:" + base64.b64encode(bytes(32)) + b":", False),
-        # What is no digest at all is no reason to believe the bytes, and none for a fault of ours.
+        # An invalid digest must neither be trusted nor crash the client.
         *(
             (b"sha-256=:" + digest + b":", None)
             for digest in (b"A", b"AA", b"=", b"====", b"A=A", b"AAAAA", GOOD_DIGEST[:-4], GOOD_DIGEST * 2, b"A" * 9999)

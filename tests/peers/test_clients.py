@@ -1,4 +1,4 @@
-"""Other people's clients against every mode: requests, h11 as the judge of our bytes, curl."""
+"""Other clients against every mode: requests, h11 as a strict parser of our bytes, curl."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def server(request: pytest.FixtureRequest, site: Path) -> Iterator[ServerProcess
 
 
 def _ask(server: ServerProcess, method: str, target: str, *fields: tuple[str, str]) -> tuple[h11.Response, bytes, bool]:
-    """One exchange as h11 sees it: the head, the body, and whether the connection may be used again."""
+    """An exchange as h11 sees it: the head, the body, and whether the connection may be reused."""
     connection = h11.Connection(our_role=h11.CLIENT)
     with connect(server.port) as sock:
         sock.sendall(connection.send(h11.Request(method=method, target=target, headers=[("Host", "x"), *fields])))

@@ -1,4 +1,4 @@
-"""What is said on the command line, as values; and a client that is made of it."""
+"""The command line as values, and a client made from them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Literal, TypeVar
 
 from httpmini.client.client import Client
 from httpmini.client.options import Limits, Retries, Timeouts
-from httpmini.client.transport.connect import Routing
-from httpmini.client.transport.connect import parse_override as parse_override  # one of the readers below
-from httpmini.client.transport.exchange import Trace
-from httpmini.client.transport.proxy import TrustedProxies
+from httpmini.client.transport.connection import Trace
+from httpmini.client.transport.proxy import ProxySettings
+from httpmini.client.transport.routing import Routing
+from httpmini.client.transport.routing import parse_override as parse_override  # one of the readers below
 from httpmini.client.url import Url
 from httpmini.errors import UsageError, visible
 from httpmini.protocol.grammar import BAD_VALUE_OCTET, TOKEN
@@ -25,14 +25,14 @@ from httpmini.protocol.grammar import BAD_VALUE_OCTET, TOKEN
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,6})?)(?P<unit>[KMGT]?)(?:I?B)?", re.ASCII | re.IGNORECASE)
 _UNITS = ("", "K", "M", "G", "T")
 _Kind = TypeVar("_Kind", bound=Client)
-MOST_TIMES = 1000
-MOST_SEGMENTS = 32
-_LONGEST_S = 366 * 86400.0
+MAX_COUNT = 1000
+MAX_SEGMENTS = 32
+_MAX_SECONDS = 366 * 86400.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClientOptions:
-    """What ``get`` and ``mirror`` have in common; each attribute is a flag. Seconds and bytes are plain numbers."""
+    """The options that ``get`` and ``mirror`` share; each attribute is a flag. Times are in seconds, sizes in bytes."""
 
     fields: tuple[tuple[str, str], ...] = ()
     user: str | None = None
@@ -57,12 +57,16 @@ class ClientOptions:
 
 
 def make_client(options: ClientOptions, kind: type[_Kind], *, decode: bool, trace: Trace | None) -> _Kind:
-    """A client of this ``kind`` as ``options`` ask for it; a password that was left out is asked for.
+    """Make a client from the options; a missing password is prompted for.
+
+    Args:
+        options: as given.
+        kind: the class of the client.
+        decode: whether it decodes bodies.
+        trace: receives the heads.
 
     Raises:
-        UsageError: options that exclude each other; a password that cannot be asked for; a netrc file that cannot be
-            read.
-        BadUrl: a proxy that is none.
+        UsageError: the options contradict each other, there is no terminal to prompt at, or ~/.netrc cannot be read.
     """
     if options.netrc:
         _check_netrc()
@@ -99,14 +103,14 @@ def _routing(options: ClientOptions) -> Routing:
     )
 
 
-def _proxies(options: ClientOptions) -> TrustedProxies:
+def _proxies(options: ClientOptions) -> ProxySettings:
     if options.proxy is not None:
-        return TrustedProxies(options.proxy, options.proxy)
-    return TrustedProxies.none() if options.no_proxy else TrustedProxies.from_environment(os.environ)
+        return ProxySettings(options.proxy, options.proxy)
+    return ProxySettings.none() if options.no_proxy else ProxySettings.from_environment(os.environ)
 
 
 def _credentials(text: str) -> tuple[str, str]:
-    """``user:password``, or ``user``, whose password is then asked for at the terminal."""
+    """Split ``user:password``; for ``user`` alone, prompt for the password at the terminal."""
     user, colon, password = text.partition(":")
     try:
         text.encode()
@@ -116,12 +120,12 @@ def _credentials(text: str) -> tuple[str, str]:
 
 
 def _ask_password(user: str) -> str:
-    """From the terminal itself, wherever standard input and output lead."""
+    """Prompt at the terminal itself, wherever standard input and output lead."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError as error:
         raise UsageError(
-            f"-u {user}: there is no terminal to ask for the password at; write it into ~/.netrc and say --netrc"
+            f"-u {user}: there is no terminal to ask for the password; put it into ~/.netrc and use --netrc"
         ) from error
     try:
         return getpass.getpass(f"Password for {visible(user)}: ")
@@ -130,18 +134,18 @@ def _ask_password(user: str) -> str:
 
 
 def _check_netrc() -> None:
-    """Who asks for it should not be left to guess why a server wants a password all the same."""
+    """Refuse an unreadable ~/.netrc; otherwise the user would have to guess why the server still wants a password."""
     try:
         netrc.netrc()
     except OSError as error:
         raise UsageError(f"--netrc: cannot read ~/.netrc: {error.strerror}") from error
     except (UnicodeError, netrc.NetrcParseError) as error:
-        said = error.msg if isinstance(error, netrc.NetrcParseError) else "it is not text"
-        raise UsageError(f"--netrc: ~/.netrc cannot be used: {said}") from error
+        reason = error.msg if isinstance(error, netrc.NetrcParseError) else "it is not text"
+        raise UsageError(f"--netrc: ~/.netrc cannot be used: {reason}") from error
 
 
 def own_credentials(url: Url) -> tuple[tuple[str, str], ...]:
-    """The field for a user name and a password in ``url`` itself (RFC 7617 §2)."""
+    """Return the Authorization field for credentials in ``url`` itself, if any (RFC 7617 §2)."""
     if url.username is None:
         return ()
     token = base64.b64encode(f"{url.username}:{url.password or ''}".encode(errors="surrogateescape")).decode("ascii")
@@ -149,10 +153,10 @@ def own_credentials(url: Url) -> tuple[tuple[str, str], ...]:
 
 
 def parse_field(text: str) -> tuple[str, str]:
-    """``Name: value``; without a value, the field is left out where we would send it.
+    """Parse ``Name: value``; without a value, the default field of that name is left out.
 
     Raises:
-        UsageError: it is no field, or one that this client spells itself.
+        UsageError: it is not a valid field, or one that httpmini sets itself.
     """
     name, colon, value = text.partition(":")
     value = value.strip(" \t")
@@ -162,17 +166,19 @@ def parse_field(text: str) -> tuple[str, str]:
     except UnicodeEncodeError:
         right = False
     if not right:
-        raise UsageError(f"{text!r}: write 'Name: value'; the name a token, the value ISO-8859-1 text in one line")
+        raise UsageError(
+            f"{text!r}: write 'Name: value', where the name is a token and the value one line of ISO-8859-1 text"
+        )
     if name.lower() in ("content-length", "transfer-encoding"):
-        raise UsageError(f"{text!r}: where a request ends is said by httpmini itself; use --data for a body")
+        raise UsageError(f"{text!r}: httpmini sets the length of the body itself; use --data for a body")
     return name, value
 
 
 def parse_method(text: str) -> str:
-    """A method (RFC 9110 §9.1).
+    """Parse a method (RFC 9110 §9.1).
 
     Raises:
-        UsageError: it is no token.
+        UsageError: it is not a token, or is CONNECT.
     """
     if not TOKEN.fullmatch(text.encode("utf-8", "replace")) or text == "CONNECT":
         raise UsageError(f"{text!r}: write a method, such as GET, HEAD, OPTIONS or POST")
@@ -180,57 +186,59 @@ def parse_method(text: str) -> str:
 
 
 def parse_size(text: str) -> int:
-    """``500``, ``500K``, ``1.5M``, ``2G`` as bytes; K is 1024, as in curl and wget.
+    """Parse a size such as ``500``, ``500K``, ``1.5M`` or ``2G`` into bytes; K is 1024, as in curl and wget.
 
     Raises:
-        UsageError: it is none of these, or nothing.
+        UsageError: it is not a size above 0.
     """
     match = _SIZE.fullmatch(text)
     size = int(float(match["number"]) * 1024 ** _UNITS.index(match["unit"].upper())) if match else 0
     if size < 1:
-        raise UsageError(f"{text!r} is not a size: write bytes, or K, M or G behind a number, such as 500K or 1.5M")
+        raise UsageError(
+            f"{text!r} is not a size: write a number of bytes, or a number with K, M or G, such as 500K or 1.5M"
+        )
     return size
 
 
 def parse_seconds(text: str) -> float:
-    """A time, in seconds.
+    """Parse a time in seconds.
 
     Raises:
-        UsageError: it is no number above 0.
+        UsageError: it is not a number above 0, or more than a year.
     """
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds <= _LONGEST_S:
+    if not 0 < seconds <= _MAX_SECONDS:
         raise UsageError(f"{text!r} is not a time: write seconds, such as 30 or 0.5")
     return seconds
 
 
 def parse_count(text: str) -> int:
-    """How often, or how many.
+    """Parse a whole number.
 
     Raises:
-        UsageError: it is no whole number, or one out of all reason.
+        UsageError: it is not one, or beyond ``MAX_COUNT``.
     """
-    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or int(text) > MOST_TIMES:
-        raise UsageError(f"{text!r}: write a whole number from 0 to {MOST_TIMES}")
+    if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or int(text) > MAX_COUNT:
+        raise UsageError(f"{text!r}: write a whole number from 0 to {MAX_COUNT}")
     return int(text)
 
 
 def parse_segments(text: str) -> int:
-    """How many parts of a file are fetched at once.
+    """Parse the number of segments of a download.
 
     Raises:
-        UsageError: it is no whole number, or more than a server would put up with.
+        UsageError: it is not a whole number, or more than a server would put up with.
     """
-    if not re.fullmatch(r"[0-9]{1,2}", text, re.ASCII) or not 1 <= int(text) <= MOST_SEGMENTS:
-        raise UsageError(f"{text!r}: write a whole number from 1 to {MOST_SEGMENTS}")
+    if not re.fullmatch(r"[0-9]{1,2}", text, re.ASCII) or not 1 <= int(text) <= MAX_SEGMENTS:
+        raise UsageError(f"{text!r}: write a whole number from 1 to {MAX_SEGMENTS}")
     return int(text)
 
 
 def parse_sha256(text: str) -> str:
-    """A digest in hexadecimal.
+    """Parse a SHA-256 digest in hexadecimal.
 
     Raises:
         UsageError: it is not one.
@@ -241,10 +249,10 @@ def parse_sha256(text: str) -> str:
 
 
 def read_data(texts: tuple[str, ...]) -> bytes:
-    """The body of a request: text, or with ``@`` a file, or with ``@-`` standard input; several with ``&`` between.
+    """Build the body of a request from texts, ``@FILE`` and ``@-`` (standard input), joined with ``&``.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: a file cannot be read.
     """
     return b"&".join(_read_datum(text) for text in texts)
 
@@ -260,5 +268,5 @@ def _read_datum(text: str) -> bytes:
             raise UsageError("--data @-: there is no standard input")
         return sys.stdin.buffer.read()
     except (OSError, ValueError) as error:
-        said = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"--data {text}: cannot be read: {said}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"--data {text}: cannot be read: {reason}") from error

@@ -1,24 +1,22 @@
-"""``httpmini get``: answers to standard output or into files, and one line of standard error for what went wrong."""
+"""``httpmini get``: responses to standard output or into files, and one line on standard error for each failure."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 
 from httpmini.client.client import Client
-from httpmini.client.command.arguments import ClientOptions, make_client, own_credentials, read_data
+from httpmini.client.command.arguments import make_client, own_credentials, read_data
+from httpmini.client.command.failure import INTERRUPTED, Interrupted, describe
+from httpmini.client.command.get_options import GetOptions, check_options, with_form_type
 from httpmini.client.command.output import (
     OutputClosed,
     StandardOutput,
     Write,
     check_target,
-    is_special,
     new_file,
     special_file,
     trace_to,
@@ -29,90 +27,27 @@ from httpmini.client.download.download import download
 from httpmini.client.download.names import name_from
 from httpmini.client.download.rate import Rate
 from httpmini.client.response import Response
-from httpmini.client.url import Url, join, parse_url
-from httpmini.errors import (
-    BadStatus,
-    BadUrl,
-    BrokenResponse,
-    CannotRun,
-    Corrupt,
-    FetchError,
-    HttpminiError,
-    UsageError,
-    visible,
-)
+from httpmini.client.url import Url, parse_url
+from httpmini.errors import BrokenResponse, CannotRun, Corrupt, FetchError, visible
 from httpmini.protocol.framing import Data
 from httpmini.protocol.message import Headers
 
-INTERRUPTED = 130  # as shells say it: 128 and the number of SIGINT
 _USERINFO = re.compile(r"^((?:[^/?#]*//)?)[^/?#]*@")
 
 
-@dataclass(frozen=True, kw_only=True)
-class GetOptions(ClientOptions):
-    """What ``get`` has beside; each attribute is a flag."""
-
-    output: str | None = None
-    remote_name: bool = False
-    force: bool = False
-    head: bool = False
-    include: bool = False
-    method: str | None = None
-    data: tuple[str, ...] = ()
-    compressed: bool = False
-    segments: int = 1
-    rate: int | None = None
-    sha256: str | None = None
-    as_json: bool = False
-
-    @property
-    def to_file(self) -> bool:
-        """Whether the answer goes into a file."""
-        return self.remote_name or self.output not in (None, "-")
-
-    @property
-    def file(self) -> str | None:
-        """The file that -o names, but for devices and the like, which are written to as they are."""
-        return None if self.output in (None, "-") or is_special(self.output) else self.output
-
-    @property
-    def is_download(self) -> bool:
-        """Whether the file at the URL is wanted, as it is there: then a part of it is worth something.
-
-        What was made for a request of one's own is fetched whole or not at all.
-        """
-        plain = self.method in (None, "GET") and not (self.head or self.include or self.data or self.compressed)
-        into_file = self.remote_name or self.file is not None
-        return plain and into_file and "Range" not in Headers(self.fields)
-
-
-class Interrupted(HttpminiError):
-    """Ctrl-C."""
-
-
-class _Observed(Client):
-    """A client that remembers its first answer: a download may ask several times."""
-
-    first: Response | None = None
-
-    def fetch(
-        self, url: str | Url, *, method: str = "GET", headers: Iterable[tuple[str, str]] = (), data: bytes = b""
-    ) -> Response:
-        response = super().fetch(url, method=method, headers=headers, data=data)
-        self.first = self.first or response
-        return response
-
-
 def get(urls: tuple[str, ...], options: GetOptions) -> int:
-    """Fetch ``urls`` one after another; the exit status of the first that failed, or 0.
+    """Fetch ``urls`` one after another.
 
-    What fails is said on standard error, and the next one is tried.
+    A failure is reported on standard error, and the next URL is tried.
+
+    Returns:
+        The exit status of the first failure, or 0.
 
     Raises:
-        UsageError: options that do not go together; data or a password that cannot be had.
+        UsageError: the options contradict each other, or data or a password cannot be read.
         KeyboardInterrupt: only before the first request.
     """
-    _check(urls, options)
+    check_options(options, len(urls))
     status = 0
     try:
         with _Get(options) as command:
@@ -126,36 +61,21 @@ def get(urls: tuple[str, ...], options: GetOptions) -> int:
     return status
 
 
-def _check(urls: tuple[str, ...], options: GetOptions) -> None:
-    """What the flags say together.
+class _FirstResponseClient(Client):
+    """A client that remembers its first response: a download may send several requests."""
 
-    Raises:
-        UsageError: it makes no sense.
-    """
-    several = len(urls) > 1
-    wrong = [
-        (options.remote_name and options.output is not None, "-o and -O exclude each other"),
-        (several and options.output not in (None, "-"), "-o takes one URL; -O saves several, each under its own name"),
-        (several and options.sha256 is not None, "--sha256 takes one URL"),
-        (options.head and bool(options.data), "-I asks for a head alone; leave --data out"),
-        (options.head and options.method not in (None, "HEAD"), "-I asks with HEAD; leave -X out"),
-        (options.as_json and options.output == "-", "--json and -o - both want standard output"),
-        (
-            options.as_json and options.include and not options.to_file,
-            "--json has the head in it; -i needs a file beside it (-o or -O)",
-        ),
-        (
-            options.segments > 1 and not options.is_download,
-            "--segments needs a plain GET into a file: -o or -O, and none of -I, -i, -X, --data, --compressed, Range",
-        ),
-    ]
-    for is_wrong, message in wrong:
-        if is_wrong:
-            raise UsageError(message)
+    first: Response | None = None
+
+    def fetch(
+        self, url: str | Url, *, method: str = "GET", headers: Iterable[tuple[str, str]] = (), data: bytes = b""
+    ) -> Response:
+        response = super().fetch(url, method=method, headers=headers, data=data)
+        self.first = self.first or response
+        return response
 
 
 class _Get:
-    """One call of the command: its options, and the client that they ask for."""
+    """One run of the command: its options, and the client made from them."""
 
     def __init__(self, options: GetOptions) -> None:
         self._options = options
@@ -164,7 +84,9 @@ class _Get:
         self._data = read_data(options.data)
         self._rate = Rate(options.rate) if options.rate else None
         trace = trace_to(self._progress.say) if options.verbose else None
-        self._client = make_client(_with_form(options), _Observed, decode=options.compressed, trace=trace)
+        self._client = make_client(
+            with_form_type(options), _FirstResponseClient, decode=options.compressed, trace=trace
+        )
 
     def __enter__(self) -> _Get:
         return self
@@ -173,10 +95,10 @@ class _Get:
         self._client.close()
 
     def transfer(self, text: str) -> Transfer:
-        """Fetch one URL, and say what there is to say.
+        """Fetch the URL ``text`` and report a failure.
 
         Raises:
-            OutputClosed: nobody reads standard output any more.
+            OutputClosed: the reader of standard output is gone.
         """
         transfer = Transfer(_USERINFO.sub(r"\1", text))
         self._client.first = None
@@ -190,7 +112,7 @@ class _Get:
             transfer.fail(Interrupted("interrupted"), INTERRUPTED)
         transfer.response = transfer.response or self._client.first
         if transfer.error is not None:
-            self._progress.say(f"httpmini: {visible(_sentence(transfer))}")
+            self._progress.say(f"httpmini: {visible(describe(transfer))}")
         if self._options.as_json:
             StandardOutput(raw=True).write(transfer.as_json())
         return transfer
@@ -204,12 +126,13 @@ class _Get:
         if self._options.is_download:
             self._download(url, transfer)
         else:
-            self._ask(url, transfer)
+            self._request(url, transfer)
 
     def _download(self, url: Url, transfer: Transfer) -> None:
+        """Fetch a file with ``download``, which resumes."""
         options = self._options
         if options.file is None:
-            transfer.path = name_from(url, Headers())  # as long as the server has not named it
+            transfer.path = name_from(url, Headers())  # until the server has named it
         path = transfer.path = self._name(url) if options.file is None else options.file
         if options.remote_name:
             check_target(path, overwrite=False, force=options.force)
@@ -231,32 +154,32 @@ class _Get:
             transfer.sha256 = _sha256(path)
 
     def _name(self, url: Url) -> str:
-        """The name that the server gives the file, to be known before a part of an earlier call is looked for."""
+        """Ask the server for the name of the file, which is needed to find the part of an earlier run."""
         try:
             with self._client.fetch(url, method="HEAD") as response:
                 return name_from(url, response.headers if response.ok else Headers())
-        except BrokenResponse:  # some answer HEAD with a body, or with nonsense; GET may go better
+        except BrokenResponse:  # some servers respond to HEAD with a body, or with nonsense; GET may go better
             return name_from(url, Headers())
         finally:
             self._client.first = None
 
-    def _ask(self, url: Url, transfer: Transfer) -> None:
+    def _request(self, url: Url, transfer: Transfer) -> None:
+        """Send one request and hand out the response as it comes."""
         options = self._options
-        method = options.method or ("HEAD" if options.head else "POST" if options.data else "GET")
-        with self._client.fetch(url, method=method, data=self._data) as response:
+        with self._client.fetch(url, method=options.request_method, data=self._data) as response:
             transfer.response = response
             if response.status == 206 and "Range" not in Headers(options.fields):  # RFC 9110 §15.3.7
-                raise BrokenResponse("the server sent a part of it (206), which nobody asked for")
+                raise BrokenResponse("the server sent a part (206) that was not requested")
             if response.ok or not options.to_file:
                 self._receive(url, response, transfer)
             response.raise_for_status()
 
     def _receive(self, url: Url, response: Response, transfer: Transfer) -> None:
-        """Hand out the body; a file gets its name when all of it is there, and is what it should be."""
+        """Write the body to its destination; a file gets its name once the body is complete and verified."""
         options = self._options
         digest = hashlib.sha256() if options.sha256 or options.as_json else None
         count = 0
-        with self._opened(url, response, transfer) as write, self._told(url, response):
+        with self._destination(url, response, transfer) as write, self._shown(url, response):
             if options.head or options.include:
                 write(response.raw_head)
             for piece in self._paced(response):
@@ -268,11 +191,11 @@ class _Get:
             if digest:
                 transfer.sha256 = digest.hexdigest()
             if options.sha256 and response.ok and transfer.sha256 != options.sha256:
-                raise Corrupt(f"its SHA-256 is {transfer.sha256}, not {options.sha256} as asked for")
+                raise Corrupt(f"its SHA-256 is {transfer.sha256}, not {options.sha256} as requested")
         transfer.decoded_bytes, transfer.wire_bytes = count, response.content_length if response.codings else count
 
     def _paced(self, response: Response) -> Iterator[Data]:
-        """The pieces of the body, no faster than they may come; each holds until the next is asked for."""
+        """Yield the pieces of the body no faster than --rate allows. A piece is valid until the next is requested."""
         if self._rate:
             response.piece_bytes = self._rate.piece_bytes
         for piece in response.views():
@@ -282,8 +205,8 @@ class _Get:
             yield piece
 
     @contextmanager
-    def _told(self, url: Url, response: Response) -> Iterator[None]:
-        """Show how it goes, unless there is no body."""
+    def _shown(self, url: Url, response: Response) -> Iterator[None]:
+        """Show the progress, unless there is no body."""
         length = None if response.codings else response.content_length
         if length != 0 and not self._options.head:
             self._progress.begin(name_from(url, Headers()), length, 0)
@@ -293,8 +216,8 @@ class _Get:
             self._progress.end()
 
     @contextmanager
-    def _opened(self, url: Url, response: Response, transfer: Transfer) -> Iterator[Write]:
-        """Where the answer is to be written."""
+    def _destination(self, url: Url, response: Response, transfer: Transfer) -> Iterator[Write]:
+        """Open what the response is written to."""
         options = self._options
         if options.to_file:
             path = transfer.path = options.output or name_from(url, response.headers)
@@ -312,51 +235,9 @@ class _Get:
             out.finish()
 
 
-def _with_form(options: GetOptions) -> GetOptions:
-    """Data is what a form would send, unless it is said to be something else."""
-    if not options.data or "Content-Type" in Headers(options.fields):
-        return options
-    return replace(options, fields=(*options.fields, ("Content-Type", "application/x-www-form-urlencoded")))
-
-
 def _sha256(path: str) -> str:
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise CannotRun(f"cannot read {path}: {error.strerror}") from error
-
-
-def _sentence(transfer: Transfer) -> str:
-    """What went wrong, where, and how to go on."""
-    error, url = transfer.error, transfer.url
-    text = str(error)
-    if url and isinstance(error, (FetchError, Interrupted)) and not text.startswith((f"{url}:", f"{url} ", repr(url))):
-        text = f"{url}: {text}"
-    if isinstance(error, BadStatus) and transfer.response:
-        text += _where(transfer.response)
-    return text + (_kept(transfer.path) if transfer.path else "")
-
-
-def _where(response: Response) -> str:
-    """Where a redirection that was not followed leads."""
-    location = response.headers.get("Location")
-    if location is None:
-        return ""
-    try:
-        return f"; it is at {join(parse_url(response.url), location).text}"
-    except BadUrl:
-        return f"; it is said to be at {location}, which is no URL"
-
-
-def _kept(path: str) -> str:
-    """Whether the same command would go on with what is there of a download."""
-    try:
-        with open(f"{path}.part.json", encoding="utf-8") as file:
-            plan = json.load(file)
-        sure = plan.get("ranges", True)
-        useful = os.path.getsize(f"{path}.part") and (plan["entity_tag"] or plan["last_modified"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return ""
-    how = "" if sure else ", if the server sends parts of files (it does not say so)"
-    return f"; {path}.part is kept, and the same command goes on with it{how}" if useful else ""

@@ -1,4 +1,4 @@
-"""``httpmini mirror``: what is done is said on standard output, what was left out on standard error."""
+"""``httpmini mirror``: what is done goes to standard output, what is skipped to standard error."""
 
 from __future__ import annotations
 
@@ -7,35 +7,39 @@ from dataclasses import dataclass, replace
 
 from httpmini.client.client import Client
 from httpmini.client.command.arguments import ClientOptions, make_client
+from httpmini.client.command.failure import INTERRUPTED
 from httpmini.client.command.output import OutputClosed, StandardOutput, say, trace_to
-from httpmini.client.mirror.mirror import Mirrored, mirror
+from httpmini.client.mirror.mirror import mirror
+from httpmini.client.mirror.report import Mirrored
 from httpmini.client.url import parse_url
 from httpmini.errors import FetchError, HttpminiError, visible
 
 INCOMPLETE = 1
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, kw_only=True)
 class MirrorOptions(ClientOptions):
-    """What ``mirror`` has beside; each attribute is a flag."""
+    """The options that ``mirror`` adds; each attribute is a flag."""
 
     delete: bool = False
     dry_run: bool = False
 
 
 def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
-    """Make ``folder`` what the folder at the URL ``text`` is; the exit status.
+    """Make ``folder`` a copy of the folder at the URL ``text``.
+
+    Returns:
+        The exit status.
 
     Raises:
-        UsageError: options that do not go together; a URL that is none.
-        CannotRun: the disk, or standard output.
+        UsageError: the options contradict each other, or the URL is invalid.
+        CannotRun: the disk failed, or standard output.
     """
     url = parse_url(text, shorthand=True)
-    where = url.text.removesuffix("/") + "/"  # as the errors call it
-    if url.username is not None and options.user is None:  # of the folder, and so of all that is in it
+    start = url.text.removesuffix("/") + "/"  # as errors call it
+    if url.username is not None and options.user is None:  # they are for the folder, and so for all that is in it
         options = replace(options, user=f"{url.username}:{url.password or ''}")
-    options = replace(options, no_follow=True)  # it is followed by hand, inside the folder only
+    options = replace(options, no_follow=True)  # mirror() follows redirections itself, inside the folder only
     lines = _Lines(quiet=options.quiet)
     trace = trace_to(say) if options.verbose else None
     try:
@@ -43,31 +47,31 @@ def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
             done = mirror(
                 client, parse_url(url.text), folder, delete=options.delete, dry_run=options.dry_run, say=lines.write
             )
-        lines.write(_sum(done, dry_run=options.dry_run))
+        lines.write(_summary(done, dry_run=options.dry_run))
     except OutputClosed:
         return INCOMPLETE
     except FetchError as error:
-        return _fail(where, error, error.exit_status)
+        return _fail(start, error, error.exit_status)
     except KeyboardInterrupt:
-        return _fail(where, HttpminiError("interrupted; what came is kept"), INTERRUPTED)
+        return _fail(start, HttpminiError("interrupted; what was fetched is kept"), INTERRUPTED)
     return INCOMPLETE if done.skipped else 0
 
 
 class _Lines:
-    """Where a sentence goes."""
+    """Sends each sentence to standard output or standard error."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._out = None if quiet else StandardOutput(raw=True)
 
     def write(self, line: str) -> None:
-        """A sentence that is fit for a terminal."""
+        """Write a sentence without control characters."""
         if line.startswith("skipped "):
             say(f"httpmini: {line}")
         elif self._out is not None:
             self._out.write(os.fsencode(f"{line}\n"))
 
 
-def _sum(done: Mirrored, *, dry_run: bool) -> str:
+def _summary(done: Mirrored, *, dry_run: bool) -> str:
     counts = f"{done.fetched} fetched ({done.bytes} bytes), {done.unchanged} unchanged, {done.deleted} deleted"
     return f"{'would be: ' if dry_run else ''}{counts}, {done.skipped} skipped"
 

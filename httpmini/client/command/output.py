@@ -1,4 +1,4 @@
-"""Where an answer goes: standard output, a terminal that it must not drive, or a file that is whole or not there."""
+"""Where a response goes: standard output, a terminal that it must not drive, or a file that is complete or absent."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from httpmini.client.download.part import move_to_free_name
+from httpmini import files
 from httpmini.errors import CannotRun, visible
 from httpmini.protocol.framing import Data
 
 Write = Callable[[Data], None]
 
-# What drives a terminal or turns its text around: C0 but HT and LF, DEL, C1, bidirectional controls; and octets that
-# were no UTF-8. Everything else is text, in whatever script.
+# Characters that drive a terminal or reverse its text: C0 except HT and LF, DEL, C1, bidirectional controls; and octets
+# that were not UTF-8. Everything else is text, in any script.
 _DRIVES = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\udc80-\udcff]")
 _SECRET = re.compile(r"(?im)^((?:proxy-)?authorization:).*")
 
 
 class OutputClosed(CannotRun):
-    """Nobody reads standard output any more, as in ``httpmini get ... | head``."""
+    """The reader of standard output is gone, as in ``httpmini get ... | head``."""
 
 
 def say(text: str) -> None:
-    """One line on standard error, or none when nobody can hear it."""
+    """Write a line to standard error, if there is one."""
     if sys.stderr is not None:
         with suppress(OSError):
             sys.stderr.write(text + "\n")
@@ -36,7 +36,7 @@ def say(text: str) -> None:
 
 
 def trace_to(say: Callable[[str], None]) -> Callable[[str, bytes], None]:
-    """Has the heads that are sent (">") and that come ("<") said, without credentials."""
+    """Return a trace function that passes on the heads sent (">") and received ("<"), without credentials."""
 
     def trace(direction: str, head: bytes) -> None:
         text = _SECRET.sub(r"\1 (not shown)", head.decode("iso-8859-1").rstrip("\r\n"))
@@ -46,18 +46,18 @@ def trace_to(say: Callable[[str], None]) -> Callable[[str, bytes], None]:
 
 
 def explain(error: OSError, path: str) -> CannotRun:
-    """An error of the disk as a sentence."""
+    """Turn a system error about ``path`` into a sentence."""
     return CannotRun(f"cannot write {path}: {error.strerror or error}")
 
 
 class StandardOutput:
-    """Standard output, octet by octet as they come; on a terminal, with what would drive it made visible.
+    """Standard output; on a terminal, characters that would drive it are made visible.
 
     Args:
-        raw: write the octets as they are, even to a terminal.
+        raw: write the octets unchanged even to a terminal.
 
     Raises:
-        CannotRun: there is none.
+        CannotRun: there is no standard output.
     """
 
     def __init__(self, *, raw: bool = False) -> None:
@@ -65,24 +65,26 @@ class StandardOutput:
             raise CannotRun("there is no standard output")
         self._fd = sys.stdout.fileno()
         self._decoder = None if raw or not os.isatty(self._fd) else _new_decoder()
-        self._held = ""  # a CR, of which nobody knows yet whether LF follows
+        self._held = ""  # a CR that may yet be followed by LF
 
     def write(self, data: Data) -> None:
         """Write all of ``data``.
 
         Raises:
-            OutputClosed: nobody reads it.
-            CannotRun: it cannot be written, or is no text and would go to a terminal.
+            OutputClosed: the reader is gone.
+            CannotRun: the data cannot be written, or is not text and would go to a terminal.
         """
         if self._decoder is not None:
             data = bytes(data)
             if b"\0" in data:
-                raise CannotRun("this is not text; write it to a file with -o or -O, or to the terminal with -o -")
+                raise CannotRun(
+                    "this is not text; write it to a file with -o or -O, or use -o - to send it to the terminal anyway"
+                )
             data = self._made_visible(self._decoder.decode(data))
         self._write(data)
 
     def finish(self) -> None:
-        """Write what was held back."""
+        """Write what has been held back."""
         if self._decoder is not None:
             rest, self._held = self._held + self._decoder.decode(b"", True), ""
             self._write(_for_terminal(rest))
@@ -97,7 +99,7 @@ class StandardOutput:
         while view:
             try:
                 view = view[os.write(self._fd, view) :]
-            except BlockingIOError:  # somebody who shares the terminal or pipe has set O_NONBLOCK
+            except BlockingIOError:  # another process that shares the terminal or pipe has set O_NONBLOCK
                 select.select([], [self._fd], [])
             except BrokenPipeError as error:
                 raise OutputClosed("standard output was closed") from error
@@ -114,17 +116,17 @@ def _for_terminal(text: str) -> bytes:
 
 
 def is_special(path: str) -> bool:
-    """Whether ``path`` is a device, a pipe, or what /dev names: something that is written to as it is."""
+    """Whether ``path`` is a device, a pipe, or below /dev: something to open and write to directly."""
     there = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
     return there or path.startswith("/dev/")
 
 
 def check_target(path: str, *, overwrite: bool, force: bool) -> None:
-    """Whether a file can be put at ``path``, before anything is asked of a server.
+    """Check that a file can be put at ``path``, before anything is requested.
 
     Args:
-        path: of a file that need not be there.
-        overwrite: whether one that is there may be replaced.
+        path: of a file that may not exist yet.
+        overwrite: whether an existing file may be replaced.
         force: whether a symlink may be replaced as well. It is never written through.
 
     Raises:
@@ -142,55 +144,38 @@ def check_target(path: str, *, overwrite: bool, force: bool) -> None:
     if stat.S_ISDIR(mode):
         raise CannotRun(f"cannot write {path}: Is a directory")
     if stat.S_ISLNK(mode) and not force:
-        raise CannotRun(f"{path} is a symlink; it is not written through, and -f puts the file in its place")
+        raise CannotRun(f"{path} is a symlink, which is not written through; -f replaces it")
     if not overwrite and not force:
-        raise CannotRun(f"{path} is there already; -f replaces it")
+        raise CannotRun(f"{path} exists already; -f replaces it")
 
 
 @contextmanager
 def special_file(path: str) -> Iterator[Write]:
-    """A device or a pipe, opened as it is.
+    """Open a device or a pipe for writing.
 
     Raises:
         CannotRun: it cannot be written.
     """
     try:
         with open(path, "wb", buffering=0) as file:
-            yield lambda data: _write_file(file.fileno(), data)
+            yield lambda data: files.write_all(file.fileno(), data)
     except OSError as error:
         raise explain(error, path) from error
 
 
 @contextmanager
 def new_file(path: str, overwrite: bool) -> Iterator[Write]:
-    """A file under a name of its own, moved to ``path`` at the end, or gone when that is not reached.
+    """Open a file that appears at ``path`` when the block ends, and is removed on an error.
 
     Args:
-        path: its name; a symlink of this name is replaced, never written through.
-        overwrite: whether what has this name may be replaced.
+        path: the final path; a symlink there is replaced, never written through.
+        overwrite: whether an existing file may be replaced.
 
     Raises:
-        CannotRun: it cannot be written, or its name is taken.
+        CannotRun: it cannot be written, or the name is taken.
     """
-    folder, name = os.path.split(path)
-    part = os.path.join(folder, f".{name[:50]}.{os.getpid()}.part")
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            yield lambda data: _write_file(fd, data)
-            if overwrite:
-                os.replace(part, path)
-            else:
-                move_to_free_name(part, path)
-        finally:
-            os.close(fd)
-            with suppress(FileNotFoundError):
-                os.unlink(part)
+        with files.new_file(path, overwrite=overwrite) as fd:
+            yield lambda data: files.write_all(fd, data)
     except OSError as error:
         raise explain(error, path) from error
-
-
-def _write_file(fd: int, data: Data) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

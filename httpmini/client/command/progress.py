@@ -1,6 +1,6 @@
-"""How a transfer goes, on a terminal: one line for each file, with its rate and the time that is left.
+"""The progress of transfers on a terminal: a line for each file, with its rate and the remaining time.
 
-Nothing is drawn, and rich not even imported, where standard error is no terminal.
+If standard error is not a terminal, nothing is drawn and rich is not even imported.
 """
 
 from __future__ import annotations
@@ -16,31 +16,28 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-_WIDE = 70  # columns of a terminal that has room for a bar
+_WIDE = 70  # columns of a terminal with room for a bar
 
 
 class Quiet:
-    """Draws nothing; what is to be said goes to standard error."""
+    """Draws nothing; messages go to standard error."""
 
     def begin(self, name: str, total: int | None, done: int) -> None:
-        """A file begins, or begins anew."""
+        """Ignore the start of a file."""
 
     def advance(self, count: int) -> None:
-        """So many bytes more."""
+        """Ignore further bytes."""
 
     def end(self) -> None:
-        """It is over, well or not."""
+        """Ignore the end of a file."""
 
     def say(self, text: str) -> None:
-        """Lines for standard error."""
+        """Write lines to standard error."""
         say(text)
 
 
 class Drawn(Quiet):
-    """Draws the file that is on its way as the last line of the terminal, and leaves the line when it is over.
-
-    Its methods may be called by several threads.
-    """
+    """Draws the current file as the last line of the terminal, and leaves the line there at the end. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -48,7 +45,7 @@ class Drawn(Quiet):
         self._task: TaskID | None = None
 
     def begin(self, name: str, total: int | None, done: int) -> None:
-        """A file of ``total`` bytes, of which ``done`` are there; once more for one that begins anew."""
+        """Draw a file of ``total`` bytes, of which ``done`` are there; again if it starts over."""
         with self._lock:
             if self._bar is None:
                 self._bar = _new_bar()
@@ -58,20 +55,20 @@ class Drawn(Quiet):
             self._task = self._bar.add_task(visible(name), total=total, completed=done)
 
     def advance(self, count: int) -> None:
-        """So many bytes more."""
+        """Add ``count`` bytes."""
         with self._lock:
             if self._bar is not None and self._task is not None:
                 self._bar.advance(self._task, count)
 
     def end(self) -> None:
-        """It is over, well or not: the line stays as it is now."""
+        """Leave the line as it is."""
         with self._lock:
             if self._bar is not None:
                 self._bar.stop()
             self._bar = self._task = None
 
     def say(self, text: str) -> None:
-        """Lines above the one that is being drawn."""
+        """Write lines above the one that is being drawn."""
         with self._lock:
             if self._bar is None:
                 say(text)
@@ -80,7 +77,7 @@ class Drawn(Quiet):
 
 
 def progress_on_terminal(*, wanted: bool) -> Quiet:
-    """What draws on standard error, if that is a terminal and it is ``wanted``."""
+    """Return a display that draws if ``wanted`` and standard error is a terminal."""
     return Drawn() if wanted and sys.stderr is not None and sys.stderr.isatty() else Quiet()
 
 
@@ -100,7 +97,7 @@ def _new_bar() -> Progress:
     from rich.text import Text
 
     class Percentage(TaskProgressColumn):
-        """Nothing where nobody knows of how much."""
+        """Empty if the total is unknown."""
 
         def render(self, task: Task) -> Text:
             return Text() if task.total is None else super().render(task)

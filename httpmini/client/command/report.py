@@ -1,4 +1,4 @@
-"""One transfer as an object of JSON, for scripts: every key is always there, null where nothing is known."""
+"""A transfer as a JSON object, for scripts: every key is always present, null where nothing is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from httpmini.client.response import Response
 from httpmini.client.transport.timings import Timings
 from httpmini.errors import FetchError, HttpminiError
 
-# What an error knows beside its sentence.
+# Attributes of errors that are reported beside the message.
 _DETAILS = ("phase", "limit_s", "rule", "offset", "status")
 
 
@@ -21,15 +21,15 @@ class Transfer:
     """What is known of a transfer so far.
 
     Attributes:
-        url: as it was asked for, without a password.
-        response: the answer; the first one of a download that took several.
-        downloaded: the file that came of it.
-        wire_bytes: of the body, as they came; None where only the decoded ones were counted.
-        decoded_bytes: of the body, as they were handed out.
-        sha256: of what was handed out or saved, in hexadecimal.
-        path: the file that was written.
+        url: as requested, without a password.
+        response: the response; the first one if a download needed several.
+        downloaded: the resulting file of a download.
+        wire_bytes: size of the body on the wire; None if only decoded bytes were counted.
+        decoded_bytes: size of the body after decoding.
+        sha256: of the decoded body or the saved file, in hexadecimal.
+        path: of the file that was written.
         error: what went wrong.
-        exit_status: what the error comes to.
+        exit_status: for that error.
     """
 
     url: str
@@ -44,15 +44,15 @@ class Transfer:
     _started: float = field(default_factory=time.monotonic)
 
     def fail(self, error: HttpminiError, exit_status: int = 1) -> None:
-        """It ended with ``error``."""
+        """Note that it ended with ``error``; ``exit_status`` is for errors that have none of their own."""
         self.error = error
         self.exit_status = error.exit_status if isinstance(error, FetchError) else exit_status
 
     def as_json(self) -> bytes:
-        """The object in one line."""
-        return json.dumps(self._described()).encode("ascii") + b"\n"
+        """Return the object as one line."""
+        return json.dumps(self._as_dict()).encode("ascii") + b"\n"
 
-    def _described(self) -> dict[str, Any]:
+    def _as_dict(self) -> dict[str, Any]:
         response, downloaded = self.response, self.downloaded
         known = asdict(response.timings if response else Timings())
         timings = {name: value for name, value in known.items() if name.endswith("_s")}
@@ -70,10 +70,10 @@ class Transfer:
             "timings": {name: None if value is None else round(value, 6) for name, value in timings.items()},
             "file": self.path,
             "resumed_from": downloaded.resumed_from if downloaded else 0,
-            "error": self._described_error(),
+            "error": self._error_as_dict(),
         }
 
-    def _described_error(self) -> dict[str, Any] | None:
+    def _error_as_dict(self) -> dict[str, Any] | None:
         if self.error is None:
             return None
         details = {name: getattr(self.error, name) for name in _DETAILS if hasattr(self.error, name)}

@@ -1,1 +1,1 @@
-"""A download that cannot come out corrupt."""
+"""Downloads that resume, and cannot come out corrupt."""

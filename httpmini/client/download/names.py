@@ -1,6 +1,6 @@
-"""A name for a file that a server has named: one that cannot leave the folder, hide, or speak to the terminal.
+"""A safe local name for a file that the server names: one that cannot leave the folder, hide, or drive a terminal.
 
-(wget wrote ``.bashrc`` where it was told to, CVE-2016-4971; HTTPie left the folder, CVE-2019-10751.)
+(wget wrote ``.bashrc`` when told to, CVE-2016-4971; HTTPie left the folder, CVE-2019-10751.)
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from httpmini.client.url import Url
 from httpmini.protocol.message import Headers
 
 DEFAULT_NAME = "download"
-_MAX_NAME_BYTES = 240  # of the 255 that file systems take: ".part.json" goes behind it
+_MAX_NAME_BYTES = 240  # of the 255 that file systems take, to leave room for ".part.json"
 
 # RFC 6266 §4.1:  filename = value, filename* = ext-value; RFC 8187 §3.2.1:  ext-value = charset "'" language "'" value
 _EXTENDED = re.compile(r";\s*filename\*\s*=\s*(?P<charset>[\w-]+)'[^']*'(?P<value>[^;\s]+)", re.IGNORECASE | re.ASCII)
@@ -21,9 +21,9 @@ _PLAIN = re.compile(r";\s*filename\s*=\s*(?P<value>[^;\s\"]+)", re.IGNORECASE | 
 
 
 def name_from(url: Url, headers: Headers) -> str:
-    """The name to save an answer under: from Content-Disposition, else the last component of the URL's path.
+    """Return the name to save a response under: from Content-Disposition, else the last component of the URL's path.
 
-    The base name only, without control characters, not beginning with a dot, cut to a length that every disk takes.
+    It is a base name without control characters or a leading dot, cut to a length that every file system takes.
     """
     for candidate in (_from_disposition(headers), _from_path(url)):
         if name := _safe(candidate):
@@ -43,13 +43,13 @@ def _from_disposition(headers: Headers) -> str:
         if charset in ("utf-8", "iso-8859-1"):
             return unquote_to_bytes(match["value"]).decode(charset, "replace")
     if match := _QUOTED.search(value):
-        return _as_meant(re.sub(r"\\(.)", r"\1", match["value"]))
+        return _as_utf8(re.sub(r"\\(.)", r"\1", match["value"]))
     match = _PLAIN.search(value)
-    return _as_meant(match["value"]) if match else ""
+    return _as_utf8(match["value"]) if match else ""
 
 
-def _as_meant(text: str) -> str:
-    """Servers write UTF-8 where ISO-8859-1 is asked for."""
+def _as_utf8(text: str) -> str:
+    """Decode UTF-8 that was read as ISO-8859-1, as the RFC requires: servers send it all the same."""
     try:
         return text.encode("iso-8859-1").decode("utf-8")
     except UnicodeError:
@@ -60,7 +60,7 @@ def _safe(name: str) -> str:
     name = re.split(r"[/\\]", name)[-1]
     name = "".join("_" if not character.isprintable() or character in ':|<>"?*' else character for character in name)
     name = name.strip(" ").lstrip(".").strip(" ")
-    # Notes of a part are believed: a server that could write them could have its bytes put before another's.
+    # The plan of a part is trusted: a server that could write one could have its bytes put before another's.
     return re.sub(r"\.(part\.json(?:\.new)?)\Z", r"_\1", _cut(name), flags=re.IGNORECASE)
 
 

@@ -1,15 +1,15 @@
-"""A download that is not complete: ``NAME.part``, and beside it ``NAME.part.json`` with what is known of it.
+"""An incomplete download: ``NAME.part``, and beside it ``NAME.part.json`` with the plan.
 
-The bytes are written before they are counted, so that after a crash there may be more than is said, never less. What is
-said is checked against the bytes before anything is added to them: a machine that lost its power may have kept the one
-and lost the other. The digest is made when notes are taken, of what came since the last: a download that is over before
-that costs none.
+The bytes are written before they are counted, so that after a crash there may be more of them than the plan says, never
+fewer. The plan is checked against the bytes before anything is appended: a machine that lost power may have kept the
+one and lost the other. The checksum of new bytes is computed when the plan is saved, so that a download that ends
+before the first save needs none.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
+import hashlib
 import json
 import os
 import stat
@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Any
 
 from httpmini.errors import CannotRun
+from httpmini.files import move_to_free_name, new_file, write_all
 from httpmini.protocol.framing import Data
 
 _READ_BYTES = 1024 * 1024
@@ -27,14 +28,14 @@ _READ_BYTES = 1024 * 1024
 
 @dataclass
 class Segment:
-    """A run of bytes of the file, of which the first ones are there.
+    """A range of the file that is filled from its start.
 
     Attributes:
-        start: the offset of its first byte.
-        end: the offset behind its last; -1 while nobody knows.
-        done: the offset behind the last byte that is there.
-        checked: how far ``crc32`` goes: from ``start`` to here. It guards against accidents, not against people.
-        crc32: of these bytes.
+        start: offset of its first byte.
+        end: offset after its last byte; -1 while unknown.
+        done: offset after the last byte that is there.
+        checked: offset up to which ``crc32`` covers it.
+        crc32: checksum from ``start`` to ``checked``. It guards against accidents, not against tampering.
     """
 
     start: int
@@ -45,21 +46,21 @@ class Segment:
 
     @property
     def complete(self) -> bool:
-        """Whether all of it is there."""
+        """Whether every byte is there."""
         return self.done == self.end
 
 
 @dataclass
 class Plan:
-    """What is being downloaded.
+    """What is being downloaded, and how far it is.
 
     Attributes:
-        url: where it was asked for, before any redirection.
-        entity_tag: strong, or empty.
-        last_modified: or empty.
-        length: of the whole file in bytes; -1 while nobody knows.
+        url: the requested URL, before any redirection.
+        entity_tag: a strong entity tag; may be empty.
+        last_modified: the date of the file, if it identifies the version; else empty.
+        length: of the whole file in bytes; -1 while unknown.
         segments: in the order of the file.
-        ranges: whether the server says that it sends parts of it; some that do not say so do.
+        ranges: whether the server announces support for ranges; some support them without saying so.
     """
 
     url: str
@@ -71,8 +72,13 @@ class Plan:
 
     @property
     def validator(self) -> str:
-        """What If-Range asks with; empty when a part of this file cannot be asked for safely."""
+        """The value for If-Range; empty if parts of this file cannot be requested safely."""
         return self.entity_tag or self.last_modified
+
+    @property
+    def done(self) -> int:
+        """The number of bytes that are there."""
+        return sum(segment.done - segment.start for segment in self.segments)
 
     @property
     def complete(self) -> bool:
@@ -84,10 +90,15 @@ class Part:
     """The two files of an unfinished download, locked for this process.
 
     Args:
-        path: of the file that is to come.
+        path: of the finished file.
+
+    Attributes:
+        path: as given.
+        part_path: of the unfinished file.
+        fd: descriptor of the unfinished file.
 
     Raises:
-        CannotRun: they cannot be written, or somebody else is at it.
+        CannotRun: they cannot be written, are not ours, or another download is using them.
     """
 
     def __init__(self, path: str) -> None:
@@ -95,7 +106,7 @@ class Part:
         self.part_path = f"{path}.part"
         self._plan_path = f"{path}.part.json"
         self._new_path = f"{self._plan_path}.new"
-        self._lock = Lock()  # of the notes
+        self._lock = Lock()  # guards the saved plan
         self._writing = Lock()
         self._closed = False
         while True:
@@ -116,10 +127,10 @@ class Part:
             raise CannotRun(f"cannot write {self.part_path}: {error.strerror}") from error
 
     def _is_mine(self) -> bool:
-        """Lock what was opened; False when another download has given it its final name meanwhile, or taken it away."""
-        there = os.fstat(self.fd)
-        if not stat.S_ISREG(there.st_mode):
-            raise CannotRun(f"{self.part_path} is no regular file; move it away")
+        """Lock the opened file. Return False if another download has renamed or deleted it meanwhile."""
+        opened = os.fstat(self.fd)
+        if not stat.S_ISREG(opened.st_mode):
+            raise CannotRun(f"{self.part_path} is not a regular file; move it away")
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -127,21 +138,19 @@ class Part:
         except OSError:
             pass  # a file system without locks
         try:
-            now = os.stat(self.part_path, follow_symlinks=False)
+            named = os.stat(self.part_path, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        if (now.st_dev, now.st_ino) != (there.st_dev, there.st_ino):
+        if (named.st_dev, named.st_ino) != (opened.st_dev, opened.st_ino):
             return False
-        if now.st_nlink > 1:
-            raise CannotRun(f"{self.part_path} is another file's second name; move it away")
-        if now.st_size and not os.path.lexists(self._plan_path):
-            raise CannotRun(
-                f"{self.part_path} is there, and no {self._plan_path} beside it: it is not ours; move it away"
-            )
+        if named.st_nlink > 1:
+            raise CannotRun(f"{self.part_path} is a hard link to another file; move it away")
+        if named.st_size and not os.path.lexists(self._plan_path):
+            raise CannotRun(f"{self.part_path} exists without {self._plan_path}, so it is not ours; move it away")
         return True
 
     def close(self) -> None:
-        """Let go of them; an empty part that nothing is known of is taken away. Nothing can be written any more."""
+        """Release both files, so that nothing more can be written; an empty part is deleted."""
         if not os.fstat(self.fd).st_size:
             self.discard()
         with self._writing:
@@ -149,62 +158,56 @@ class Part:
             os.close(self.fd)
 
     def discard(self) -> None:
-        """Take both files away."""
+        """Delete both files."""
         for path in (self._new_path, self._plan_path, self.part_path):
             with suppress(FileNotFoundError):
                 os.unlink(path)
 
     def load(self) -> Plan | None:
-        """What is known of the bytes that are there, if it is true of them."""
+        """Return the saved plan, or None if there is none or it does not match the bytes."""
         try:
             with open(self._plan_path, encoding="utf-8") as file:
-                said = json.load(file)
-            segments = [Segment(**row) for row in said.pop("segments")]
+                saved = json.load(file)
+            segments = [Segment(**row) for row in saved.pop("segments")]
             for segment in segments:
                 segment.done = segment.checked
-            plan = Plan(**said, segments=segments)
-            return plan if _makes_sense(plan) and all(self._is_there(segment) for segment in segments) else None
+            plan = Plan(**saved, segments=segments)
+            return plan if _is_consistent(plan) and all(self._matches(segment) for segment in segments) else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
     def save(self, plan: Plan) -> None:
-        """Write down how far it is.
+        """Save the plan.
 
         Raises:
-            CannotRun: the disk is full, or the folder has gone.
+            CannotRun: the disk is full, or the folder is gone.
         """
         with self._lock:
             for segment in plan.segments:
                 self._check(segment, segment.done)
             text = json.dumps(asdict(plan))
             try:
-                with suppress(FileNotFoundError):
-                    os.unlink(self._new_path)  # of a process that was killed, or a symlink to somebody's file
-                fd = os.open(self._new_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-                with open(fd, "w", encoding="utf-8") as file:
-                    file.write(text)
-                os.replace(self._new_path, self._plan_path)
+                with new_file(self._plan_path, name=self._new_path) as fd:
+                    write_all(fd, text.encode())
             except OSError as error:
-                with suppress(OSError):
-                    os.unlink(self._new_path)
                 raise CannotRun(f"cannot write {self._plan_path}: {error.strerror}") from error
 
-    def begin_anew(self) -> None:
-        """Forget the bytes that are there."""
-        if os.fstat(self.fd).st_size:  # ext4 writes a file that was cut to nothing out at its close: 0.4 s for 1 GiB
+    def start_over(self) -> None:
+        """Drop the bytes that are there."""
+        if os.fstat(self.fd).st_size:  # a truncated file costs ext4 a flush when it is closed: 0.4 s for 1 GiB
             os.ftruncate(self.fd, 0)
         with suppress(FileNotFoundError):
             os.unlink(self._plan_path)
 
     def write(self, segment: Segment, data: Data) -> None:
-        """Append to ``segment``.
+        """Append ``data`` to ``segment``.
 
         Raises:
-            CannotRun: the disk is full, or it is closed.
+            CannotRun: the disk is full, or the part is closed.
         """
         view, offset = memoryview(data), segment.done
         with self._writing:
-            if self._closed:  # the number of its descriptor may be another file's by now
+            if self._closed:  # the descriptor's number may belong to another file by now
                 raise CannotRun(f"{self.part_path} is closed")
             try:
                 while view:
@@ -215,14 +218,23 @@ class Part:
         segment.done = offset
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes that are there already."""
+        """Return up to ``length`` bytes from ``offset``."""
         return os.pread(self.fd, length, offset)
 
+    def sha256(self) -> str:
+        """Return the SHA-256 of the whole file in hexadecimal."""
+        os.lseek(self.fd, 0, os.SEEK_SET)
+        with open(self.fd, "rb", closefd=False) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
     def finish(self, *, overwrite: bool) -> None:
-        """Give the file its name.
+        """Give the file its final name.
+
+        Args:
+            overwrite: whether to replace what has that name.
 
         Raises:
-            CannotRun: something has this name already, and ``overwrite`` is not set.
+            CannotRun: the name is taken, or the file cannot be renamed.
         """
         try:
             if overwrite:
@@ -235,48 +247,30 @@ class Part:
             with suppress(FileNotFoundError):
                 os.unlink(path)
 
-    def _is_there(self, segment: Segment) -> bool:
-        anew = Segment(segment.start, segment.end, segment.done, segment.start)
-        self._check(anew, segment.done)
-        return (anew.checked, anew.crc32) == (segment.checked, segment.crc32)
+    def _matches(self, segment: Segment) -> bool:
+        found = Segment(segment.start, segment.end, segment.done, segment.start)
+        self._check(found, segment.done)
+        return (found.checked, found.crc32) == (segment.checked, segment.crc32)
 
     def _check(self, segment: Segment, end: int) -> None:
-        """Go on with the digest, up to ``end`` or to where there are no bytes."""
+        """Extend the checksum up to ``end``, or to the end of the file."""
         while segment.checked < end:
             data = self.read(segment.checked, min(_READ_BYTES, end - segment.checked))
             if not data:
                 return
             crc32, checked = zlib.crc32(data, segment.crc32), segment.checked + len(data)
-            segment.crc32, segment.checked = crc32, checked  # both or, with Ctrl-C just here, neither
+            segment.crc32, segment.checked = crc32, checked  # both, or neither if Ctrl-C comes just here
 
 
-def move_to_free_name(source: str, path: str) -> None:
-    """Move a file to a name that nothing has, not even a dangling symlink.
-
-    Raises:
-        FileExistsError: something has it.
-        OSError: it cannot be moved.
-    """
-    try:
-        os.link(source, path, follow_symlinks=False)
-        os.unlink(source)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
-            raise
-        # A file system without links (FAT): the name is taken first, then what took it is replaced.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
-        os.replace(source, path)
-
-
-def _makes_sense(plan: Plan) -> bool:
-    """Whether the segments lie behind one another and cover the file: somebody may have edited it."""
+def _is_consistent(plan: Plan) -> bool:
+    """Whether the types are right and the segments cover the file in order: the plan may have been edited."""
     numbers: list[Any] = [plan.length, *(n for s in plan.segments for n in (s.start, s.end, s.checked, s.crc32))]
     texts: list[Any] = [plan.url, plan.entity_tag, plan.last_modified]
     if not all(isinstance(n, int) for n in numbers) or not all(isinstance(text, str) for text in texts):
         return False
     edges = [0, *(segment.end for segment in plan.segments)]
-    lie_well = all(
+    contiguous = all(
         segment.start == edge and segment.start <= segment.done and (segment.done <= segment.end or segment.end == -1)
         for segment, edge in zip(plan.segments, edges, strict=False)
     )
-    return bool(plan.segments) and lie_well and edges[-1] == plan.length
+    return bool(plan.segments) and contiguous and edges[-1] == plan.length

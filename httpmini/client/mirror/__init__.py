@@ -1,1 +1,1 @@
-"""A folder on a server and everything below it, copied."""
+"""A copy of a remote folder and everything below it."""

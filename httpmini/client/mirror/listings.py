@@ -1,7 +1,7 @@
-"""What a folder's listing leads to: our JSON, or the page that another server draws; and whether a link stays below.
+"""Folder listings: httpmini's JSON or the page of any other server, and which of their links lead below the folder.
 
-Names come from a stranger. They are decoded once, looked at one by one, and asked for exactly as they were written, but
-always behind the URL of the folder that we are in: a link can name nothing that is not below it.
+The names come from a stranger. They are decoded once, checked one by one, and requested exactly as they were written,
+but always after the URL of the folder they were found in: no link can name anything outside it.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from httpmini.client.url import Url, join
 from httpmini.errors import BadUrl
 
 Names = tuple[bytes, ...]
-"""The names of a path below the folder where it all begins; empty for that folder itself."""
+"""The path of an entry below the start folder, decoded, as one name per component; empty for the start folder."""
 
 _NAME_BYTES = 255  # the most that Linux file systems take
 
-# html.parser takes time that grows with the square of what is not closed: half a minute for 60 kB of "<a ". So the tags
-# are found by an expression that looks at each octet once, and html.parser reads them one by one.
+# html.parser needs quadratic time for tags that are not closed: half a minute for 60 kB of "<a ". So an expression that
+# looks at each octet once finds the tags, and html.parser reads them one at a time.
 _TAG = re.compile(r"""<(?:a|base)\s(?:[^<>"']|"[^"<]*"|'[^'<]*')*+>""", re.IGNORECASE)
 _TAG_CHARACTERS = 16_384
 _HEADING = re.compile(r"<(?:title|h1|h2)(?:\s[^<>]*)?>([^<]*)<", re.IGNORECASE)
-_SAID_TO_BE_ONE = re.compile(r"(?:index of|directory listing (?:for|of)) +/", re.IGNORECASE)
+_LISTING_TITLE = re.compile(r"(?:index of|directory listing (?:for|of)) +/", re.IGNORECASE)
 _END = re.compile(r"</html\s*>\s*\Z", re.IGNORECASE)
-# Browsers take away what stands around a reference, and the line ends within (WHATWG URL, "basic URL parser").
+# Browsers strip these around a reference, and remove line ends inside it (WHATWG URL, "basic URL parser").
 _BLANKS = "\t\n\f\r "
-# What may stand in a reference as it is; the rest is encoded, as browsers do.
+# Left as they are in a reference; everything else is percent-encoded, as browsers do.
 _SAFE = "%/:?#[]@!$&'()*+,;=-._~"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Something below the folder where it all begins.
+class Entry:
+    """A remote file or folder below the start folder.
 
     Attributes:
-        names: decoded; see ``unsafe`` before one of them comes near a disk.
-        url: where it is.
-        is_folder: whether its URL ends in a slash.
+        names: its path; check each name with ``unsafe`` before it is used on a disk.
+        url: its URL.
+        is_folder: whether the URL ends in a slash.
     """
 
     names: Names
@@ -52,13 +52,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a folder's URL led to.
+    """The links found at the URL of a folder.
 
     Attributes:
-        links: references, as they were written.
-        base: what they are relative to.
-        is_whole: whether these are all the things in the folder, as far as the server tells.
-        is_page: whether it is a page of its own, which only happens to have links.
+        links: the references, as written.
+        base: the URL that they are relative to.
+        is_whole: whether they name everything in the folder, as far as the server tells.
+        is_page: whether this is not a listing but an ordinary page that has links.
     """
 
     links: tuple[str, ...]
@@ -68,39 +68,39 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _JsonEntry:
     href: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Json:
-    entries: list[_Entry]
+    entries: list[_JsonEntry]
 
 
 def read_json(body: bytes, url: Url) -> Listing | None:
-    """The listing that httpmini sends as JSON; None when this is other JSON."""
+    """Parse the listing that httpmini sends as JSON; return None for any other JSON."""
     try:
-        said = msgspec.json.decode(body, type=_Json)
+        decoded = msgspec.json.decode(body, type=_Json)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return Listing(tuple(entry.href for entry in said.entries), url, is_whole=True, is_page=False)
+    return Listing(tuple(entry.href for entry in decoded.entries), url, is_whole=True, is_page=False)
 
 
 def read_page(body: bytes, url: Url) -> Listing:
-    """The links of an HTML page, in order.
+    """Extract the links of an HTML page, in order.
 
-    It is a listing when it says so, as those of Apache, lighttpd, nginx and ``http.server`` do ("Index of /sub/"), or
-    when a heading is the path, as in ours. Only one with its end is whole: nginx sends listings to clients of HTTP/1.0
-    without a length, so that one that was cut off looks complete.
+    The page counts as a listing if its title or a heading says so, as with Apache, lighttpd, nginx and ``http.server``
+    ("Index of /sub/"), or if a heading is the path, as in httpmini's own. A listing is whole only if its end is there:
+    nginx sends listings to HTTP/1.0 clients without a length, so that a truncated one would look complete.
     """
-    text = body.decode("utf-8", "surrogateescape")  # octets that are none stay what they are
+    text = body.decode("utf-8", "surrogateescape")  # keeps octets that are not UTF-8
     tags = _Tags()
     for tag in _TAG.finditer(text):
         if tag.end() - tag.start() <= _TAG_CHARACTERS:
             tags.feed(tag[0])
     path = unquote(url.target, errors="surrogateescape").rstrip("/")
     headings = [" ".join(html.unescape(heading).split()) for heading in _HEADING.findall(text)]
-    is_listing = any(_SAID_TO_BE_ONE.match(heading) or heading in (path or "/", f"{path}/") for heading in headings)
+    is_listing = any(_LISTING_TITLE.match(heading) or heading in (path or "/", f"{path}/") for heading in headings)
     base = url
     if tags.base is not None:
         base = _resolve(url, tags.base) or url
@@ -123,18 +123,18 @@ class _Tags(html.parser.HTMLParser):
             self.base = reference
 
 
-def follow(link: str, base: Url, folder: Place) -> Place | None:
-    """What ``link`` leads to, if that is below ``folder``; None for all else.
+def follow(link: str, base: Url, folder: Entry) -> Entry | None:
+    """Return the entry that ``link`` leads to, or None if it is not below ``folder``.
 
-    All else: the folder itself and its parents, other hosts, references with a query (they sort the listing), and
-    fragments alone. A name may still be one that no disk should see, see ``unsafe``.
+    None stands for the folder itself and its parents, other hosts, references with a query (they sort the listing), and
+    bare fragments. The names of the entry may still be ``unsafe``.
     """
     there = _resolve(base, link)
     return None if there is None else below(there, folder)
 
 
-def below(there: Url, folder: Place) -> Place | None:
-    """``there`` as a place, if it is below ``folder``."""
+def below(there: Url, folder: Entry) -> Entry | None:
+    """Return ``there`` as an entry if it is below ``folder``, else None."""
     if there.origin != folder.url.origin or "?" in there.target:
         return None
     above = folder.url.target.split("/")[:-1]
@@ -146,8 +146,8 @@ def below(there: Url, folder: Place) -> Place | None:
     names = _decode(tail[:-1] if is_folder else tail)
     if not names:
         return None
-    # With the spelling of the folder's own URL in front, and its password.
-    return Place((*folder.names, *names), replace(folder.url, target="/".join((*above, *tail))), is_folder)
+    # Spelled like the folder's own URL as far as that goes, and with its password.
+    return Entry((*folder.names, *names), replace(folder.url, target="/".join((*above, *tail))), is_folder)
 
 
 def _resolve(base: Url, link: str) -> Url | None:
@@ -165,13 +165,13 @@ def _decode(parts: list[str]) -> Names:
 
 
 def unsafe(name: bytes) -> str:
-    """Why ``name`` cannot be the name of a file here; empty when it can."""
+    """Return why ``name`` cannot be used for a local file; empty if it can."""
     if name in (b"", b".", b".."):
-        return "it is no name of a file"
+        return "it is not a file name"
     if b"/" in name:
-        return "it has a slash in it"
+        return "the name contains a slash"
     if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in name.decode("utf-8", "surrogateescape")):
-        return "it has a control character in it"
+        return "the name contains a control character"
     if len(name) > _NAME_BYTES:
-        return f"it has more than {_NAME_BYTES} bytes"
+        return f"the name is longer than {_NAME_BYTES} bytes"
     return ""

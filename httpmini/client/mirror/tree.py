@@ -1,8 +1,7 @@
-"""A local folder that a stranger's names are written into: nothing leaves it, and no symlink in it is followed.
+"""A local folder into which files are written under a stranger's names: nothing leaves it, no symlink is followed.
 
-Every path is walked from the folder's own descriptor, one name at a time, with O_NOFOLLOW: a symlink that is there, or
-that somebody puts there meanwhile, ends the walk. Files are written under a name of ours and renamed when they are
-complete.
+Every path is walked from the folder's own descriptor, one name at a time, with O_NOFOLLOW: a symlink, even one put
+there during the run, ends the walk. Files are written under a temporary name and renamed once they are complete.
 """
 
 from __future__ import annotations
@@ -16,53 +15,54 @@ from contextlib import contextmanager, suppress
 
 from httpmini.client.mirror.listings import Names
 from httpmini.errors import CannotRun
+from httpmini.files import new_file, write_all
 from httpmini.protocol.framing import Data
 
 MAX_DEPTH = 64
-"""How many folders one may lie in another; more are a loop, or meant to be one."""
+"""The deepest nesting of folders; anything deeper is a loop, or an attack."""
 
 PART = b".httpmini-mirror.part"
 STATE = b".httpmini-mirror.json"
 RESERVED = (PART, STATE)
-"""Names of our own, which no remote file may have."""
+"""Names for httpmini's own files, which no remote file may have."""
 
 _STATE_BYTES = 256 * 1024**2
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# What is wrong with one place; anything else (a full disk) is wrong with all of them.
+# Errors that concern one path; any other (a full disk) concerns them all.
 _LOCAL = {
-    errno.ELOOP: "a symlink is in its way",
-    errno.ENOTDIR: "a file or a symlink is in its way",
-    errno.EISDIR: "a folder is in its way",
-    errno.EEXIST: "something is in its way",
+    errno.ELOOP: "a symlink is in the way",
+    errno.ENOTDIR: "a file or a symlink is in the way",
+    errno.EISDIR: "a folder is in the way",
+    errno.EEXIST: "something is in the way",
     errno.ENOTEMPTY: "it is not empty",
-    errno.ENAMETOOLONG: "the name is too long for this disk",
-    errno.EINVAL: "this disk does not take such a name",
-    errno.EILSEQ: "this disk does not take such a name",
-    errno.EACCES: "no permission",
-    errno.EPERM: "no permission",
+    errno.ENAMETOOLONG: "the name is too long for this file system",
+    errno.EINVAL: "this file system does not allow such a name",
+    errno.EILSEQ: "this file system does not allow such a name",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
     errno.EBUSY: "it is in use",
 }
 
 
 class InTheWay(CannotRun):
-    """One place on the disk is not as it must be; the others may be."""
+    """One path on the disk cannot be used; others may work."""
 
 
 def shown(names: Names) -> str:
-    """A path for a message."""
+    """Return a path for use in a message."""
     return os.fsdecode(b"/".join(names)) or "."
 
 
 class Tree:
-    """The folder, locked against another one at work in it.
+    """The folder, locked against other mirror runs.
 
-    Nothing is made before something is written.
+    A missing folder is created with the first write.
 
     Args:
-        folder: its path. It may lead through symlinks: the person has named it.
+        folder: its path, which may lead through symlinks: it is the user's own.
 
     Raises:
-        CannotRun: it cannot be opened, or another mirror is at work in it.
+        CannotRun: it cannot be opened, or another mirror is running in it.
     """
 
     def __init__(self, folder: str) -> None:
@@ -82,28 +82,28 @@ class Tree:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(fd)
-            raise CannotRun(f"{self.folder}: another mirror is at work in it") from error
+            raise CannotRun(f"{self.folder}: another mirror is running in it") from error
         except OSError:
             pass  # a file system without locks
         self._fd = fd
         return fd
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the lock and the descriptor."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
     def look(self, names: Names) -> os.stat_result | None:
-        """What is at ``names``; None when nothing is.
+        """Return the status of what is at ``names``, or None.
 
         Raises:
-            InTheWay: a part of the way is not a folder.
+            InTheWay: a component of the path is not a folder.
             CannotRun: the disk failed.
         """
         if self._fd is None:
             return None
-        with self._saying(names):
+        with self._explaining(names):
             try:
                 with self._open(names[:-1]) as fd:
                     return os.stat(names[-1], dir_fd=fd, follow_symlinks=False) if names else os.fstat(fd)
@@ -111,47 +111,38 @@ class Tree:
                 return None
 
     def make_folder(self, names: Names) -> os.stat_result:
-        """The folder at ``names``, made when it is not there.
+        """Make the folder at ``names`` if it is missing, and return its status.
 
         Raises:
             InTheWay, CannotRun: as for ``look``.
         """
-        with self._saying(names), self._open(names, create=True) as fd:
+        with self._explaining(names), self._open(names, create=True) as fd:
             return os.fstat(fd)
 
     def write(self, names: Names, pieces: Iterable[Data], modified: int | None = None) -> os.stat_result:
-        """Make ``pieces`` the content of the file at ``names``, all of it or nothing; the file's status.
+        """Make ``pieces`` the content of the file at ``names``, all of it or nothing, and return its status.
 
         Args:
-            names: in a folder that need not be there.
-            pieces: what they raise is passed on, and nothing is changed.
-            modified: its time, in seconds since the epoch; None for the present.
+            names: the path; missing folders are created.
+            pieces: the content. If iterating over it raises, the error is passed on and nothing changes.
+            modified: modification time in seconds since the epoch; None for now.
 
         Raises:
             InTheWay, CannotRun: as for ``look``.
         """
-        with self._saying(names), self._open(names[:-1], create=True) as folder:
-            with suppress(FileNotFoundError):
-                os.unlink(PART, dir_fd=folder)  # of a run that was killed
-            part = os.open(PART, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
-            try:
-                with open(part, "wb", buffering=0) as file:
-                    for piece in pieces:
-                        view = memoryview(piece)
-                        while view:
-                            view = view[file.write(view) :]
-                    if modified is not None:
-                        os.utime(part, (modified, modified))
-                    status = os.fstat(part)
-                os.replace(PART, names[-1], src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(PART, dir_fd=folder)
-                raise
-            return status
+        with (
+            self._explaining(names),
+            self._open(names[:-1], create=True) as folder,
+            new_file(names[-1], name=PART, dir_fd=folder) as fd,
+        ):
+            for piece in pieces:
+                write_all(fd, piece)
+            if modified is not None:
+                os.utime(fd, (modified, modified))
+            return os.fstat(fd)
 
     def read_state(self) -> bytes:
-        """What ``write_state`` wrote; empty when there is none that can be read."""
+        """Return what ``write_state`` wrote; empty if there is nothing readable."""
         if self._fd is None:
             return b""
         try:
@@ -163,7 +154,7 @@ class Tree:
             return file.read() if usable else b""
 
     def write_state(self, data: bytes) -> None:
-        """Keep ``data`` for the next run.
+        """Save ``data`` for the next run.
 
         Raises:
             CannotRun: it cannot be written.
@@ -173,24 +164,24 @@ class Tree:
     def others(
         self, folder: Names, keep: Collection[bytes], spare: Callable[[os.stat_result], bool]
     ) -> Iterator[tuple[Names, os.stat_result]]:
-        """What is in ``folder`` and not in ``keep``, and all below that, each before the folder that it lies in.
+        """Yield what is in ``folder`` but not in ``keep``, and everything below it, each before its own folder.
 
         Args:
-            folder: its names.
-            keep: names of entries that stay.
-            spare: whether an entry stays because of what it is.
+            folder: the path.
+            keep: names in ``folder`` that are left out.
+            spare: tells whether to leave out an entry because of its status.
 
         Raises:
             InTheWay, CannotRun: as for ``look``.
         """
         if self._fd is None:
             return
-        with self._saying(folder):
+        with self._explaining(folder):
             try:
                 with self._open(folder) as fd:
                     there = sorted(os.fsencode(name) for name in os.listdir(fd))
                     kinds = {name: os.stat(name, dir_fd=fd, follow_symlinks=False) for name in there}
-            except (FileNotFoundError, PermissionError):  # then it cannot be removed either, and that is said
+            except (FileNotFoundError, PermissionError):  # then it cannot be removed either, which is reported
                 return
         for name, status in kinds.items():
             if name in keep or spare(status) or (*folder, name) == (STATE,):
@@ -200,13 +191,13 @@ class Tree:
             yield (*folder, name), status
 
     def remove(self, names: Names) -> None:
-        """Take away the regular file or the empty folder at ``names``.
+        """Delete the regular file or empty folder at ``names``.
 
         Raises:
             InTheWay: it is something else, or not empty.
             CannotRun: the disk failed.
         """
-        with self._saying(names), suppress(FileNotFoundError), self._open(names[:-1]) as fd:
+        with self._explaining(names), suppress(FileNotFoundError), self._open(names[:-1]) as fd:
             mode = os.stat(names[-1], dir_fd=fd, follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode):
                 os.rmdir(names[-1], dir_fd=fd)
@@ -217,7 +208,7 @@ class Tree:
 
     @contextmanager
     def _open(self, names: Names, *, create: bool = False) -> Iterator[int]:
-        """A descriptor of the folder at ``names``."""
+        """Open the folder at ``names``."""
         if self._fd is None and create:
             os.makedirs(self.folder, exist_ok=True)
         fd = os.dup(self._open_root() if self._fd is None else self._fd)
@@ -234,8 +225,8 @@ class Tree:
             os.close(fd)
 
     @contextmanager
-    def _saying(self, names: Names) -> Iterator[None]:
-        """System errors as sentences."""
+    def _explaining(self, names: Names) -> Iterator[None]:
+        """Turn system errors into sentences."""
         try:
             yield
         except OSError as error:

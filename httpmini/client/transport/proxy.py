@@ -1,7 +1,7 @@
-"""Proxies: which one for which URL, and the tunnel through it for https.
+"""Proxies: which one to use for which URL, and the tunnel through it for https.
 
-A proxy gets plain http requests with the whole URL as their target (RFC 9112 §3.2.2); for https it is asked for a
-tunnel (CONNECT, RFC 9110 §9.3.6), and sees nothing of what goes through it.
+Plain http requests go to the proxy with the whole URL as their target (RFC 9112 §3.2.2). For https it opens a tunnel
+(CONNECT, RFC 9110 §9.3.6), and sees nothing of what goes through.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from httpmini.client.options import Limits
-from httpmini.client.transport.exchange import Trace
+from httpmini.client.transport.connection import Trace
 from httpmini.client.transport.timings import Deadline
 from httpmini.client.url import Url, parse_url
 from httpmini.errors import BadUrl, BrokenResponse, NotConnected, NoTunnel, ProtocolError, visible
@@ -24,21 +24,21 @@ from httpmini.protocol.writer import request_head
 
 _RECEIVE_BYTES = 4096
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-# One entry of no_proxy: [v6], [v6]:port, host, host:port, network/bits; what has more colons is a bare IPv6 address.
+# One entry of no_proxy: [v6], [v6]:port, host, host:port, network/bits; with more colons it is a bare IPv6 address.
 _ENTRY = re.compile(
     r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?|(?P<bare>[^\[\]]+)", re.ASCII
 )
 
 
 @dataclass(frozen=True, slots=True)
-class TrustedProxies:
-    """Which proxy for which URL.
+class ProxySettings:
+    """Which proxy to use for which URL.
 
     Attributes:
-        http: the URL of the proxy for http URLs; empty for none. ``user:password@`` in it is sent to the proxy.
-        https: the same for https URLs.
-        no_proxy: what is asked directly all the same: ``*`` for everything, or a host, a ``.suffix``, an address, a
-            network such as ``10.0.0.0/8``, each with ``:port`` behind it if only that port is meant.
+        http: URL of the proxy for http URLs; empty for none. ``user:password@`` in it is sent to the proxy.
+        https: URL of the proxy for https URLs; empty for none.
+        no_proxy: what is reached directly even so: ``*`` for everything, or a host, a ``.suffix``, an address, a
+            network such as ``10.0.0.0/8``, each optionally followed by ``:port``.
     """
 
     http: str = ""
@@ -46,16 +46,16 @@ class TrustedProxies:
     no_proxy: tuple[str, ...] = ()
 
     @classmethod
-    def none(cls) -> TrustedProxies:
-        """No proxy for anything."""
+    def none(cls) -> ProxySettings:
+        """Return settings without any proxy."""
         return cls()
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> TrustedProxies:
-        """What ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy`` say, as to other clients.
+    def from_environment(cls, environ: Mapping[str, str]) -> ProxySettings:
+        """Read ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy``, as other clients do.
 
-        Lower case comes before upper case. HTTP_PROXY is not read: a CGI program finds there what a client has sent as
-        its field "Proxy". A variable that is set to nothing says that there is no proxy, whatever ``all_proxy`` says.
+        Lower case takes precedence over upper case. HTTP_PROXY is ignored: in a CGI program, it holds the "Proxy" field
+        of the request. A variable that is set but empty means no proxy, whatever ``all_proxy`` says.
         """
         everything = _first(environ, "all_proxy", "ALL_PROXY") or ""
         http, https = _first(environ, "http_proxy"), _first(environ, "https_proxy", "HTTPS_PROXY")
@@ -66,10 +66,10 @@ class TrustedProxies:
         )
 
     def for_url(self, url: Url) -> Url | None:
-        """The proxy to ask for ``url``, or None when its server is asked directly.
+        """Return the URL of the proxy to use for ``url``, or None to connect to its server directly.
 
         Raises:
-            BadUrl: the proxy's URL is none, or one of a kind that is not supported.
+            BadUrl: the URL of the proxy is invalid, or of an unsupported kind.
         """
         text = (self.https if url.scheme == "https" else self.http).strip()
         if not text or any(_matches(entry, url) for entry in self.no_proxy):
@@ -78,7 +78,7 @@ class TrustedProxies:
 
 
 def authorization(proxy: Url) -> tuple[tuple[str, str], ...]:
-    """The Proxy-Authorization field for the user name and password in the proxy's URL, if any (RFC 9110 §11.7.2)."""
+    """Return the Proxy-Authorization field for the credentials in the proxy's URL, if any (RFC 9110 §11.7.2)."""
     if proxy.username is None:
         return ()
     credentials = f"{proxy.username}:{proxy.password or ''}".encode(errors="surrogateescape")
@@ -88,27 +88,27 @@ def authorization(proxy: Url) -> tuple[tuple[str, str], ...]:
 def open_tunnel(
     sock: socket.socket, proxy: Url, url: Url, limits: Limits, deadline: Deadline, trace: Trace | None = None
 ) -> None:
-    """Have the proxy at the other end of ``sock`` connect it to the server of ``url`` (RFC 9110 §9.3.6).
+    """Have the proxy at the other end of ``sock`` open a tunnel to the server of ``url`` (RFC 9110 §9.3.6).
 
     Raises:
-        NoTunnel: the proxy does not.
-        NotConnected: it ended the connection.
-        TimedOut: it did not answer in time.
-        BrokenResponse: its answer is no HTTP, or goes on behind its end.
+        NoTunnel: the proxy refuses.
+        NotConnected: it closed the connection.
+        TimedOut: it did not respond in time.
+        BrokenResponse: its response is not HTTP, or more bytes follow its end.
     """
     fields = (("Host", url.authority), *authorization(proxy))
     late = f"the proxy {proxy.authority} had not connected to {url.authority}"
     try:
-        sock.settimeout(deadline.timeouts(late))
-        asked = request_head("CONNECT", url.authority, fields)
+        sock.settimeout(deadline.timeout(late))
+        request = request_head("CONNECT", url.authority, fields)
         if trace:
-            trace(">", asked)
-        sock.sendall(asked)
-        head, raw = _read_answer(sock, proxy, limits, partial(deadline.timeouts, late))
+            trace(">", request)
+        sock.sendall(request)
+        head, raw = _read_response(sock, proxy, limits, partial(deadline.timeout, late))
         if trace:
             trace("<", raw)
     except TimeoutError as error:
-        raise deadline.passed(late) from error
+        raise deadline.expired(late) from error
     except OSError as error:
         raise NotConnected(f"the proxy {proxy.authority} broke the connection: {error.strerror}") from error
     if not 200 <= head.status < 300:
@@ -120,15 +120,15 @@ def _first(environ: Mapping[str, str], *names: str) -> str | None:
 
 
 def _parse_proxy(text: str, scheme: str) -> Url:
-    """The URL of a proxy; ``http://`` may be left out, as it often is.
+    """Parse the URL of a proxy; ``http://`` may be left out, as it often is.
 
     Raises:
-        BadUrl: saying which variable it may be from.
+        BadUrl: it is invalid; the message names the variable that it may come from.
     """
     which = f"the proxy for {scheme} URLs ({scheme}_proxy or all_proxy)"
     if (kind := _SCHEME.match(text)) and kind[1].lower() != "http":
         what = "SOCKS" if kind[1].lower().startswith("socks") else f"{kind[1]}://"
-        raise BadUrl(f"{which}: {what} proxies are not supported; it has to be an http:// one")
+        raise BadUrl(f"{which}: {what} proxies are not supported, only http:// ones")
     try:
         return parse_url(text, shorthand=True)
     except BadUrl as error:
@@ -136,11 +136,11 @@ def _parse_proxy(text: str, scheme: str) -> Url:
 
 
 def _matches(entry: str, url: Url) -> bool:
-    """Whether an entry of no_proxy means the server of ``url``.
+    """Whether an entry of no_proxy covers the server of ``url``.
 
-    A name means its subdomains too, with a dot before it or without, as to curl and Python's urllib: who has written
-    ``example.org`` would be surprised to find requests for www.example.org at the proxy. Names are not resolved to be
-    compared with networks.
+    A name covers its subdomains too, with or without a leading dot, as in curl and Python's urllib: after writing
+    ``example.org``, nobody expects requests for www.example.org at the proxy. Names are not resolved to compare them
+    with networks.
     """
     if entry == "*":
         return True
@@ -161,17 +161,17 @@ def _matches(entry: str, url: Url) -> bool:
 
 
 def _to_ascii(name: str) -> str:
-    """A-labels, as in ``Url.host``."""
+    """Convert a name to A-labels, as in ``Url.host``."""
     try:
         return name if name.isascii() else name.encode("idna").decode("ascii")
-    except UnicodeError:  # it is the name of nothing
+    except UnicodeError:  # no host can have this name
         return ""
 
 
-def _read_answer(
-    sock: socket.socket, proxy: Url, limits: Limits, timeouts: partial[float]
+def _read_response(
+    sock: socket.socket, proxy: Url, limits: Limits, timeout: partial[float]
 ) -> tuple[ResponseHead, bytes]:
-    """The head of the answer to CONNECT, and its octets; all before its end counts against ``limits.head_bytes``."""
+    """Read the head of the response to CONNECT, and its octets; interim responses count against the limits too."""
     buffer = bytearray()
     room = HeadLimits(limits.head_bytes, 0, limits.fields)
     while True:
@@ -180,31 +180,31 @@ def _read_answer(
         except ProtocolError as error:
             raise _broken(proxy, error) from error
         if head is NEED_DATA:
-            sock.settimeout(timeouts())
+            sock.settimeout(timeout())
             data = sock.recv(_RECEIVE_BYTES)
             if not data:
-                raise NotConnected(f"the proxy {proxy.authority} ended the connection instead of answering CONNECT")
+                raise NotConnected(f"the proxy {proxy.authority} closed the connection without responding to CONNECT")
             buffer += data
-        elif head.status < 200:  # an interim answer: the answer comes after it (RFC 9110 §15.2)
+        elif head.status < 200:  # interim: the final response follows (RFC 9110 §15.2)
             del buffer[: head.size]
             room = HeadLimits(room.head_bytes - head.size, 0, limits.fields)
         elif head.status < 300 and len(buffer) > head.size:
-            # The server waits for us to begin TLS: these bytes are the proxy's own, and would pass for the server's.
-            raise BrokenResponse(f"the proxy {proxy.authority} sent bytes behind its answer to CONNECT")
+            # The server waits for us to start TLS: these bytes are the proxy's own, and would pass for the server's.
+            raise BrokenResponse(f"the proxy {proxy.authority} sent bytes after its response to CONNECT")
         else:
             return head, bytes(buffer[: head.size])
 
 
 def _broken(proxy: Url, error: ProtocolError) -> BrokenResponse:
-    text = f"the answer of the proxy {proxy.authority} is not understood: {error.reason.text} [{error}]"
+    text = f"the response of the proxy {proxy.authority} is not valid HTTP: {error.reason.text} [{error}]"
     return BrokenResponse(text, error.reason.token, error.offset)
 
 
 def _explain_refusal(head: ResponseHead, proxy: Url, url: Url) -> str:
-    said = f"{head.status} {visible(head.phrase)}".rstrip()
+    status = f"{head.status} {visible(head.phrase)}".rstrip()
     if head.status != 407:
-        return f"the proxy {proxy.authority} does not connect to {url.authority}: {said}"
+        return f"the proxy {proxy.authority} refuses to connect to {url.authority}: {status}"
     if proxy.username is not None:
-        return f"the proxy {proxy.authority} does not take this user name and password: {said}"
+        return f"the proxy {proxy.authority} rejects this user name and password: {status}"
     remedy = f"put them into its URL, http://user:password@{proxy.authority}/"
-    return f"the proxy {proxy.authority} wants a user name and password: {said}; {remedy}"
+    return f"the proxy {proxy.authority} requires a user name and password: {status}; {remedy}"

@@ -1,4 +1,4 @@
-"""How long a request took, and until when it may take."""
+"""How long a request has taken, and how long it may take."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass, field
 from httpmini.client.options import Timeouts
 from httpmini.errors import TimedOut
 
-# The longest single wait that is asked of the kernel, in seconds: poll() takes no more than 24 days.
+# The longest single wait, in seconds: poll() accepts no more than 24 days.
 _LONGEST_WAIT_S = 86_400.0
 
 
 @dataclass(slots=True)
 class Timings:
-    """When each phase was over, in seconds since the request began.
+    """The end of each phase, in seconds since the start of the request.
 
-    None for what is not known yet, and for what did not happen: a kept connection is neither resolved nor connected.
+    None means not known yet, or did not happen: a kept connection is neither resolved nor connected again.
 
     Attributes:
-        resolve_s: the name had addresses.
-        connect_s: a connection stood, through the proxy's tunnel if there is one.
-        tls_s: it was private.
-        first_byte_s: the answer began.
-        total_s: the answer was complete.
-        started: when the request began, by the monotonic clock.
+        resolve_s: the name was resolved.
+        connect_s: the connection was made, including the proxy's tunnel if there is one.
+        tls_s: the TLS handshake was complete.
+        first_byte_s: the head of the response was there.
+        total_s: the response was complete.
+        started: the start of the request, monotonic time.
     """
 
     resolve_s: float | None = None
@@ -35,16 +35,16 @@ class Timings:
     started: float = field(default_factory=time.monotonic, repr=False, compare=False)
 
     def elapsed(self) -> float:
-        """Seconds since the request began."""
+        """Return the seconds since the start of the request."""
         return time.monotonic() - self.started
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """One end for several waits.
+    """A common end for several waits.
 
     Attributes:
-        at: when it is over, by the monotonic clock.
+        at: monotonic time.
         phase: the limit that it comes from: "connect" or "total".
         limit_s: that limit, in seconds.
     """
@@ -55,27 +55,30 @@ class Deadline:
 
     @classmethod
     def for_connecting(cls, timeouts: Timeouts, timings: Timings) -> Deadline:
-        """``connect_s`` from now on, or ``total_s`` since the request began when that ends sooner."""
+        """Return the deadline for a connection: ``connect_s`` from now, or ``total_s`` from the start if earlier."""
         connect = cls(time.monotonic() + timeouts.connect_s, "connect", timeouts.connect_s)
         if timeouts.total_s is None:
             return connect
         return min(connect, cls(timings.started + timeouts.total_s, "total", timeouts.total_s), key=lambda end: end.at)
 
-    def left(self) -> float:
-        """Seconds that are left; 0 when it has passed."""
+    def remaining(self) -> float:
+        """Return the seconds until the deadline; 0 after it."""
         return min(max(0.0, self.at - time.monotonic()), _LONGEST_WAIT_S)
 
-    def timeouts(self, what: str) -> float:
-        """Seconds that are left: more than 0, so that a socket can be given them.
+    def timeout(self, what: str) -> float:
+        """Return the seconds until the deadline as a socket timeout, which must not be 0.
+
+        Args:
+            what: describes the failure, as for ``expired``.
 
         Raises:
-            TimedOut: none.
+            TimedOut: the deadline has passed.
         """
-        left = self.left()
-        if not left:
-            raise self.passed(what)
-        return left
+        remaining = self.remaining()
+        if not remaining:
+            raise self.expired(what)
+        return remaining
 
-    def passed(self, what: str) -> TimedOut:
-        """The error that says that ``what`` ("example.org was not resolved") was so when it passed."""
+    def expired(self, what: str) -> TimedOut:
+        """Return the error for a passed deadline; ``what`` is a clause such as "example.org was not resolved"."""
         return TimedOut(self.phase, self.limit_s, what)

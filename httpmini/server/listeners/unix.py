@@ -10,6 +10,7 @@ from errno import ECONNREFUSED
 from pathlib import Path
 
 from httpmini.errors import CannotRun
+from httpmini.files import draft
 from httpmini.server.listeners.peer import LOCAL
 
 
@@ -35,20 +36,15 @@ class UnixListener(socket.socket):
         self._identity: tuple[int, int] | None = None
         # The socket has a temporary name until it listens. So no client meets one that does not listen yet, and a
         # file that it replaces is never missing in between.
-        draft = f"{path}.{self._process}"
         try:
-            with contextlib.suppress(FileNotFoundError):
-                Path(draft).unlink()
-            self.bind(draft)
-            Path(draft).chmod(mode)
-            self.listen(backlog)
-            self.setblocking(False)
-            Path(draft).rename(path)
+            with draft(path, name=f"{path}.{self._process}") as name:
+                self.bind(name)
+                Path(name).chmod(mode)
+                self.listen(backlog)
+                self.setblocking(False)
             self._identity = _identify(path)
         except OSError:
             super().close()
-            with contextlib.suppress(OSError):
-                Path(draft).unlink()
             raise
 
     def close(self) -> None:

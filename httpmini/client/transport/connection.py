@@ -1,6 +1,6 @@
-"""One connection to a server, used for one exchange after the other: a request out, a head in, a body in pieces.
+"""A connection to a server, used for one exchange after another: a request out, a head in, a body in pieces.
 
-An answer that ends before its end is an error, never a short body.
+A truncated response is an error, never a short body.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from httpmini.protocol.framing import Data, Framing, UntilEnd, framing_of
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, ResponseHead, read_response_head
 
 PIECE_BYTES = 128 * 1024
-MAX_INTERIM = 100  # answers of 1xx before the answer; servers send one or two
+MAX_INTERIM = 100  # 1xx responses before the final one; servers send one or two
 
 
-class Wire:
-    """A connected socket that speaks HTTP.
+class Connection:
+    """A connected socket that speaks HTTP, to a server or to a proxy for it.
 
     Args:
-        sock: the socket, which is closed by ``close``.
-        limits: how much is taken.
-        timeouts: how long is waited.
-        via_proxy: whether it is a proxy that has to be told whole URLs.
-        proxy_fields: the fields that this proxy needs in each request.
+        sock: the socket, which ``close`` closes. With TLS, b"" stands only for an end that TLS has announced; any other
+            end may be an attacker's doing, and raises an OSError (RFC 9112 §9.8).
+        limits: on the size of responses.
+        timeouts: on each wait.
+        via_proxy: whether a proxy reads the requests, and so needs the whole URL as their target (RFC 9112 §3.2.2).
+        proxy_fields: the header fields that this proxy needs in each request.
 
     Attributes:
-        complete: whether the last answer has come to its end.
-        reusable: whether another request may follow on it.
+        complete: whether the last response has been received to its end.
+        reusable: whether another request may follow.
         piece_bytes: how much of a body is read at once.
-        deadline: when the whole exchange has to be over, by the monotonic clock; None for never.
+        deadline: the end of the whole exchange, monotonic time; None for no limit.
     """
 
     def __init__(
@@ -55,14 +56,14 @@ class Wire:
         self.piece_bytes = PIECE_BYTES
         self._buffer = memoryview(bytearray(PIECE_BYTES))
         self.deadline: float | None = None
-        self._rest = b""  # came with the head, and belongs to the body
+        self._rest = b""  # bytes of the body that came with the head
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing has come since the last answer: neither its end, nor octets that nobody asked for."""
-        pending = getattr(self.sock, "pending", None)  # what TLS has taken from the socket already
+        """Whether nothing has come since the last response: neither the end of the connection nor stray octets."""
+        pending = getattr(self.sock, "pending", None)  # bytes that TLS has read from the socket already
         return not self._poll.poll(0) and not (pending and pending())
 
     def close(self) -> None:
@@ -74,32 +75,32 @@ class Wire:
         """Send a request.
 
         Raises:
-            NotConnected: the connection was lost while sending, and nothing had been answered.
-            TimedOut: the server takes nothing.
+            NotConnected: the connection was lost while sending.
+            TimedOut: the server stopped reading.
         """
         self.complete = self.reusable = False
         self.piece_bytes = PIECE_BYTES
         try:
             for part in (head + data,) if len(data) < PIECE_BYTES else (head, data):
                 view = memoryview(part)
-                while view:  # sendall() would have one limit for all of a large body
-                    self._set_timeout(self._patience(self.timeouts.silence_s))
+                while view:  # sendall() would apply one timeout to all of a large body
+                    self._set_timeout(self._timeout(self.timeouts.silence_s))
                     view = view[self.sock.send(view) :]
         except TimeoutError as error:
-            raise self._late("silence", self.timeouts.silence_s, "the server did not take the request") from error
+            raise self._late("silence", self.timeouts.silence_s, "the server did not read the request") from error
         except (BrokenPipeError, ConnectionResetError):
-            return  # it may have answered before it had read everything: what it said is still to be read
+            return  # the server may have responded before reading everything, and that response can still be read
         except OSError as error:
-            raise NotConnected(f"the connection was lost while asking: {error.strerror}") from error
+            raise NotConnected(f"the connection was lost while sending the request: {error.strerror}") from error
 
     def receive_head(self) -> tuple[ResponseHead, bytes]:
-        """The head of the answer, and its octets; interim answers are passed over (RFC 9110 §15.2).
+        """Receive the head of the response and its octets, skipping interim responses (RFC 9110 §15.2).
 
         Raises:
             NotConnected: the connection ended before the first byte.
-            Truncated: it ended in the middle.
-            BrokenResponse: this is no HTTP, or no end is to be seen.
-            TimedOut: the first byte, or the next, did not come.
+            Truncated: it ended in the middle of the head.
+            BrokenResponse: this is not HTTP, or exceeds a limit.
+            TimedOut: the first byte, or the next, did not come in time.
         """
         limits = HeadLimits(self.limits.head_bytes, 0, self.limits.fields)
         buffer = bytearray()
@@ -118,15 +119,19 @@ class Wire:
                 del buffer[: head.size]
                 interim, before = interim + 1, before + head.size
                 if interim > MAX_INTERIM:
-                    raise BrokenResponse(f"more than {MAX_INTERIM} answers of 1xx came before the answer", "interim")
+                    raise BrokenResponse(f"more than {MAX_INTERIM} interim responses (1xx) came", "interim")
             else:
                 self._rest = bytes(buffer[head.size :])
                 return head, bytes(buffer[: head.size])
 
     def receive_body(self, method: str, head: ResponseHead) -> Iterator[Data]:
-        """The pieces of the body, as they come; when all are there, ``reusable`` says whether to ask again.
+        """Yield the pieces of the body as they come; after the last, ``reusable`` is set.
 
-        A piece may be a view of a buffer, and holds until the next one is asked for.
+        A piece may be a view of a buffer, valid only until the next one is requested.
+
+        Args:
+            method: of the request.
+            head: of the response.
 
         Raises:
             Truncated, BrokenResponse, TimedOut, TooLarge: see ``errors.py``.
@@ -152,7 +157,7 @@ class Wire:
             except ProtocolError as error:
                 raise _broken(error, head.size) from error
             if not data and (missing := framing.end()):
-                raise Truncated(f"the answer ended {missing}")
+                raise Truncated(f"the response ended {missing}")
             data, done = b"", framing.done
             size += len(piece)
             self.check_size(size)
@@ -163,40 +168,41 @@ class Wire:
                 yield piece
 
     def check_size(self, size: int) -> None:
-        """Whether a body may have ``size`` bytes.
+        """Refuse a body of ``size`` bytes if it exceeds the limit.
 
         Raises:
-            TooLarge: it may not.
+            TooLarge: it does.
         """
         if self.limits.body_bytes is not None and size > self.limits.body_bytes:
             raise TooLarge(f"the body has more than {self.limits.body_bytes} bytes")
 
     def _ended(self, buffer: bytearray) -> Exception:
         if buffer:
-            return Truncated("the server closed the connection in the middle of its head")
-        return NotConnected("the server closed the connection without an answer")
+            return Truncated("the server closed the connection in the middle of the head")
+        return NotConnected("the server closed the connection without a response")
 
     def _receive(self, phase: str, size: int) -> memoryview:
-        """What comes next, in a buffer that is used again: fresh memory for each piece costs a third of the time."""
+        """Receive into a buffer that is reused: fresh memory for each piece would cost a third of the time."""
         limit = self.timeouts.first_byte_s if phase == "first byte" else self.timeouts.silence_s
-        timeouts = self._patience(limit)
+        timeout = self._timeout(limit)
         try:
-            self._set_timeout(timeouts)
+            self._set_timeout(timeout)
             count = self.sock.recv_into(self._buffer, min(size, len(self._buffer)))
         except TimeoutError as error:
             raise self._late(phase, limit, "nothing came") from error
         except OSError as error:
             if phase == "first byte":
-                said = error.strerror or error
-                raise NotConnected(f"the server broke the connection without an answer: {said}") from error
+                reason = error.strerror or error
+                raise NotConnected(f"the server broke the connection without a response: {reason}") from error
             raise Truncated(f"the connection broke: {error.strerror or error}") from error
         return self._buffer[:count]
 
     def _set_timeout(self, seconds: float) -> None:
-        if self.sock.gettimeout() != seconds:  # which is a system call
+        if self.sock.gettimeout() != seconds:  # saves a system call
             self.sock.settimeout(seconds)
 
-    def _patience(self, limit: float) -> float:
+    def _timeout(self, limit: float) -> float:
+        """Return the seconds to wait: ``limit``, or less if the deadline comes first."""
         if self.deadline is None:
             return limit
         left = self.deadline - time.monotonic()
@@ -206,14 +212,15 @@ class Wire:
 
     def _late(self, phase: str, limit: float, what: str) -> TimedOut:
         if self.deadline is not None and time.monotonic() >= self.deadline:
-            return TimedOut("total", self.timeouts.total_s or 0.0, "the answer was not complete")
+            return TimedOut("total", self.timeouts.total_s or 0.0, "the response was not complete")
         return TimedOut(phase, limit, what)
 
 
 def _is_kept(head: ResponseHead) -> bool:
-    """RFC 9112 §9.3: kept when the server says so; 1.1 does by saying nothing. After a 101 it is no HTTP any more.
+    """Whether the connection persists (RFC 9112 §9.3): HTTP/1.1 by default, 1.0 if the server says keep-alive.
 
-    Chunks in an answer of 1.0 are decoded, but who sends them does not know what it does (§6.1).
+    After a 101 it no longer speaks HTTP. Chunks in a 1.0 response are decoded, but a server that sends them cannot be
+    trusted with the framing of the next response (§6.1).
     """
     options = head.headers.tokens("Connection")
     if head.status == 101 or "close" in options:
@@ -222,12 +229,12 @@ def _is_kept(head: ResponseHead) -> bool:
 
 
 def _broken(error: ProtocolError, before: int = 0) -> BrokenResponse:
-    """What it is for the caller; ``before``: the bytes before what was being read, for the place."""
+    """Convert an error of the parser; ``before`` is the number of bytes that preceded what it was parsing."""
     if error.offset is not None:
         error = ProtocolError(error.reason, error.offset + before)
-    text = f"the answer is not understood: {error.reason.text} [{error}]"
+    text = f"the response is not valid HTTP: {error.reason.text} [{error}]"
     return BrokenResponse(text, error.reason.token, error.offset)
 
 
 Trace = Callable[[str, bytes], None]
-"""Takes ">" with each head that is sent and "<" with each that comes."""
+"""Receives ">" with each head that is sent, and "<" with each that is received."""

@@ -1,0 +1,52 @@
+"""What went wrong with a transfer, where, and how to continue: one sentence for standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from httpmini.client.command.report import Transfer
+from httpmini.client.response import Response
+from httpmini.client.url import join, parse_url
+from httpmini.errors import BadStatus, BadUrl, FetchError, HttpminiError
+
+INTERRUPTED = 130  # by the convention of shells: 128 and the number of SIGINT
+
+
+class Interrupted(HttpminiError):
+    """The user has pressed Ctrl-C."""
+
+
+def describe(transfer: Transfer) -> str:
+    """Return the sentence for a failed transfer. It may contain control characters of the server's."""
+    error, url = transfer.error, transfer.url
+    text = str(error)
+    if url and isinstance(error, (FetchError, Interrupted)) and not text.startswith((f"{url}:", f"{url} ", repr(url))):
+        text = f"{url}: {text}"
+    if isinstance(error, BadStatus) and transfer.response:
+        text += _redirection(transfer.response)
+    return text + (_resumable(transfer.path) if transfer.path else "")
+
+
+def _redirection(response: Response) -> str:
+    """Say where a redirection leads that was not followed."""
+    location = response.headers.get("Location")
+    if location is None:
+        return ""
+    try:
+        return f"; it is at {join(parse_url(response.url), location).text}"
+    except BadUrl:
+        return f"; its Location is {location}, which is not a valid URL"
+
+
+def _resumable(path: str) -> str:
+    """Say whether the same command would resume a download."""
+    try:
+        with open(f"{path}.part.json", encoding="utf-8") as file:
+            plan = json.load(file)
+        certain = plan.get("ranges", True)
+        useful = os.path.getsize(f"{path}.part") and (plan["entity_tag"] or plan["last_modified"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ""
+    condition = "" if certain else ", if the server supports ranges (it does not announce them)"
+    return f"; {path}.part is kept, and the same command resumes it{condition}" if useful else ""

@@ -1,0 +1,111 @@
+"""What is known of the local files from one run to the next, in ``.httpmini-mirror.json``."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import quote_from_bytes
+
+import msgspec
+
+from httpmini.client.mirror.listings import Names
+from httpmini.client.mirror.local_copy import LocalCopy
+from httpmini.client.versions import is_strong, validators
+from httpmini.protocol.message import Headers
+
+_SAVE_S = 10.0  # between two saves: files of the last seconds are fetched again after a kill -9
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A file as the last fetch left it.
+
+    Attributes:
+        tag: ETag, if it tells this version from all others; else empty.
+        modified: Last-Modified, on the same condition.
+        size: in bytes.
+        mtime_ns: nanoseconds since the epoch.
+    """
+
+    tag: str
+    modified: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def conditions(self) -> tuple[tuple[str, str], ...]:
+        """Header fields that request the file only if it has changed (RFC 9110 §13.1.2, §13.1.3)."""
+        fields = (("If-None-Match", self.tag), ("If-Modified-Since", self.modified))
+        return tuple(field for field in fields if field[1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """The contents of the file: the URL of the remote folder, and each known file by its quoted path."""
+
+    url: str
+    files: dict[str, KnownFile]
+
+
+class State:
+    """The known files of a local copy.
+
+    Args:
+        copy: where the state is read and saved.
+        url: of the remote folder; a state saved for another URL is ignored.
+    """
+
+    def __init__(self, copy: LocalCopy, url: str) -> None:
+        self._copy = copy
+        self._url = url
+        self._files = _read(copy, url)
+        self._next_save = time.monotonic() + _SAVE_S
+
+    def find(self, names: Names, status: os.stat_result | None) -> KnownFile | None:
+        """Return what is known of a file, if its size and time on disk are still as we left them."""
+        known = self._files.get(_key(names))
+        if known is None or status is None or (known.size, known.mtime_ns) != (status.st_size, status.st_mtime_ns):
+            return None
+        return known
+
+    def record(self, names: Names, headers: Headers, status: os.stat_result) -> None:
+        """Remember a file just written: ``headers`` of its response, ``status`` on disk."""
+        tag, date = validators(headers)
+        if not date and not is_strong(tag):  # a weak tag may be derived from the date alone
+            tag = ""
+        self._files[_key(names)] = KnownFile(tag, date, status.st_size, status.st_mtime_ns)
+
+    def save(self, keep: Collection[Names] | None = None) -> None:
+        """Save the state for the next run.
+
+        Args:
+            keep: forget all other files; None to keep everything.
+
+        Raises:
+            CannotRun: it cannot be written.
+        """
+        files = self._files
+        if keep is not None:
+            kept = {_key(names) for names in keep}
+            files = {key: known for key, known in files.items() if key in kept}
+        self._copy.write_state(msgspec.json.encode(_Saved(self._url, files)))
+        self._next_save = time.monotonic() + _SAVE_S
+
+    def save_if_due(self) -> None:
+        """Save the state if the last save was some time ago."""
+        if time.monotonic() > self._next_save:
+            self.save()
+
+
+def _read(copy: LocalCopy, url: str) -> dict[str, KnownFile]:
+    try:
+        saved = msgspec.json.decode(copy.read_state(), type=_Saved)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {}
+    return saved.files if saved.url == url else {}
+
+
+def _key(names: Names) -> str:
+    return "/".join(quote_from_bytes(name, safe="") for name in names)
