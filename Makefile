@@ -1,25 +1,47 @@
-# Four commands for a fresh machine (Debian 12 with python3, python3-venv, make and git):
-#   make serve    set up everything and serve www/ with conf/httpmini.toml
-#   make test     set up everything, the browsers included, and run all checks and tests
-#   make bench    set up other servers and measure ours beside them (BENCH_ARGS=--quick: under two minutes)
-#   make soak     one server under load, reloads, rotations and kills for ten minutes (SOAK_ARGS='--minutes 2')
-# Others: make check (ruff, mypy), make conf (write conf/httpmini.toml anew from the settings), make docs (docs/reasons.md),
-# make clean.
+# For a fresh machine (Debian 12 with python3, python3-venv, make and git):
+#   make serve     set up everything and serve www/ with conf/httpmini.toml
+#   make quick     ruff, mypy, codespell and the tests that start no server: within a minute
+#   make test      install the browsers and other programs, then run all checks and tests
+#   make matrix    make quick with every Python from 3.11 to 3.14 that is on this machine (MATRIX_ARGS=test: all tests)
+#   make coverage  all tests, with the branches of httpmini/ counted in every process (PYTEST_ARGS=tests/site: some tests)
+#   make bench     set up other servers and measure ours beside them (BENCH_ARGS=--quick: under two minutes)
+#   make soak      one server under load, reloads, rotations and kills for ten minutes (SOAK_ARGS='--minutes 2')
+# Also: make check (ruff, mypy and codespell), make conf (write conf/httpmini.toml from the settings),
+# make docs (write docs/reasons.md), make clean.
+#
+# make matrix takes one interpreter per version: from the folder MATRIX_PYTHONS, if that is set (python3.12,
+# bin/python3.12 or */bin/python3.12 in it), from PATH, or from ~/.pyenv/versions. It names the versions that it lacks.
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+MATRIX_ARGS ?= quick
+MATRIX_PYTHONS ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: serve test bench soak check conf docs tools clean
+# More workers than cores: many tests wait for a clock or a process.
+WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# Tests of code without I/O, and others that start no server or only for a moment.
+QUICK = tests/protocol tests/site tests/test_architecture.py tests/test_config.py tests/test_config_entries.py \
+	tests/test_reasons.py
+
+.PHONY: serve quick test matrix coverage bench soak check conf docs tools clean
 
 serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
 
+quick: check
+	$(PYTEST) $(QUICK) $(PYTEST_ARGS)
+
 test: check tools
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+matrix:
+	tests/matrix '$(MATRIX_PYTHONS)' $(MATRIX_ARGS)
 
 bench: $(VENV)/ready-bench
 	bench/install-tools
@@ -32,6 +54,7 @@ check: $(VENV)/ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 conf: $(VENV)/ready
 	$(BIN)/python -c "from httpmini.config import annotated; print(annotated({'site.root': '../www'}), end='')" > conf/httpmini.toml
@@ -56,4 +79,4 @@ $(VENV)/ready-bench: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis test-artefacts
+	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .hypothesis .coverage test-artefacts

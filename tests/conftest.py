@@ -12,7 +12,7 @@ import pytest
 
 from httpmini.server.modes import MODES
 from httpmini.site.freshness import SETTLED_S
-from tests.support.processes import ServerProcess, eventually
+from tests.support.processes import ServerProcess, eventually, fork_server
 from tests.support.site_tree import make_site
 
 StartServer = Callable[..., ServerProcess]
@@ -63,6 +63,14 @@ def start(tmp_path: Path) -> Iterator[StartServer]:
     finally:
         for server in servers:
             server.kill()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fork_server() -> Iterator[None]:
+    """Start the fork server before any test, so that it does not count as left behind by one."""
+    fork_server()
+    yield
+    fork_server().close()
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from httpmini.server.core.connection import Connection, Interest, Peer, Timeouts
 from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.transfer import Client, advance, expire
 from tests.support.logs import log_into
+from tests.support.wire import WAIT_S
 
 PATIENCE = Timeouts(idle_s=60.0, send_stall_s=60.0, linger_s=1.0, linger_bytes=1000)
 
@@ -33,7 +34,7 @@ def test_a_fault_ends_one_client() -> None:
     for make in (_Faulty, _Echo):
         ours, peer = socket.socketpair()
         ours.setblocking(False)
-        peer.settimeout(20)
+        peer.settimeout(WAIT_S)
         theirs.append(peer)
         reactor.add(Client(ours.detach(), Peer("", 0), make(PATIENCE, 0.0), None), 0.0)
     for peer in theirs:
@@ -61,7 +62,7 @@ def test_who_spoke_in_time_is_not_given_up(arrived: bytes) -> None:
     expire(client, 100.0)
     assert (client.connection.interest is Interest.CLOSED) == (not arrived)
     client.close()
-    peer.settimeout(20)
+    peer.settimeout(WAIT_S)
     assert peer.recv(10) == arrived
     peer.close()
 

@@ -6,27 +6,26 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
-WAIT_S = 20.0  # a limit against hanging, not a measure of anything
+from tests.support.fork_server import INTERPRETER, ForkedProcess, ForkServer
+
+WAIT_S = 60.0  # a limit against hanging, not a measure of anything
 
 
 class ServerProcess:
     """``python -m httpmini serve ...``; warnings are errors in it, and its log is read as it comes."""
 
     def __init__(self, arguments: Sequence[str], wrapper: Sequence[str] = (), program: Sequence[str] = ()) -> None:
-        program = program or ("-m", "httpmini", "serve")
-        self.process = subprocess.Popen(
-            [*wrapper, sys.executable, "-X", "dev", "-W", "error", *program, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self.process: subprocess.Popen[bytes] | ForkedProcess
+        if wrapper or program:
+            self.process = _run([*wrapper, *INTERPRETER, *(program or ("-m", "httpmini", "serve")), *arguments])
+        else:
+            self.process = fork_server().start(["serve", *arguments])
         self.expected_status = 0
         self.lines: list[str] = []
         self.errors = ""
@@ -126,7 +125,7 @@ class ServerProcess:
 
     def children(self) -> list[int]:
         """Processes that have this one as parent, zombies included."""
-        return [int(pid) for pid in _stat_fields() if _stat_fields().get(pid, ("", "", ""))[1] == str(self.pid)]
+        return [int(pid) for pid, fields in _stat_fields().items() if fields[1] == str(self.pid)]
 
     def states_of_children(self) -> list[str]:
         return [fields[0] for fields in _stat_fields().values() if fields[1] == str(self.pid)]
@@ -141,6 +140,18 @@ class ServerProcess:
         match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
         assert match is not None
         return int(match[1])
+
+
+def _run(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+@cache
+def fork_server() -> ForkServer:
+    """Return the fork server of this process, started with the first call."""
+    return ForkServer()
 
 
 def _stat_fields() -> dict[str, tuple[str, str, str]]:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 _DATE = re.compile(rb"\r\nDate: [^\r]*\r\n")
 
