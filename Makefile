@@ -21,6 +21,9 @@ BENCH_ARGS ?=
 SOAK_ARGS ?=
 BIN = $(VENV)/bin
 
+# Without bytecode on the disk, each of the thousands of processes that the tests start would compile its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # More workers than cores: many tests wait for a clock or a process.
 WORKERS ?= 4
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
