@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from httpmini.server.modes import MODES
 from httpmini.site.freshness import SETTLED_S
@@ -16,6 +17,10 @@ from tests.support.processes import ServerProcess, eventually, fork_server
 from tests.support.site_tree import make_site
 
 StartServer = Callable[..., ServerProcess]
+
+# No example is a failure because the machine is busy.
+settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(params=sorted(MODES))

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from playwright.sync_api import BrowserContext, expect
 
 from tests.support.tools import tool
+from tests.support.wire import WAIT_S
+
+expect.set_options(timeout=WAIT_S * 1000)
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +28,9 @@ def browser_type_launch_args(browser_name: str) -> dict[str, Any]:
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
     arguments = ["--no-sandbox", "--disable-quic", f"--host-resolver-rules={rules}", *quiet]
     return {"executable_path": tool("chromium", "chromium"), "args": arguments}
+
+
+@pytest.fixture(autouse=True)
+def _patience(context: BrowserContext) -> None:
+    """Only a hang reaches the limit."""
+    context.set_default_timeout(WAIT_S * 1000)

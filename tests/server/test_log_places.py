@@ -30,7 +30,7 @@ PER_CLIENT = 400
 
 
 def ask_much(port: int, begin: int) -> None:
-    """Send requests with a number each: one on a connection of its own, then seven on a kept one (a fork costs time)."""
+    """Send requests with a number each: one on a connection of its own, seven on a kept one (a fork costs time)."""
     for number in range(begin, begin + PER_CLIENT, 8):
         get(port, f"/ten.txt?n={number}")
         with connect(port) as sock:

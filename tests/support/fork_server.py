@@ -114,6 +114,7 @@ def _serve(requests: socket.socket) -> list[str]:
     while True:
         message, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 3)
         if not message:
+            requests.close()
             sys.exit()
         if os.fork() == 0:
             requests.close()
