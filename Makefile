@@ -28,9 +28,12 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 4
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-# Tests of code without I/O, and others that start no server or only for a moment.
+# Tests that start no server: the protocol, the site, the settings, a connection without sockets, parts of the client.
 QUICK = tests/protocol tests/site tests/test_architecture.py tests/test_config.py tests/test_config_entries.py \
-	tests/test_reasons.py
+	tests/test_reasons.py tests/conformance/test_requests_against_h11.py tests/client/test_url.py \
+	tests/client/test_names.py tests/server/test_access_log.py tests/server/test_admission.py \
+	tests/server/test_http_connection.py tests/server/test_listener.py tests/server/test_reactor.py \
+	tests/server/test_recall.py
 
 .PHONY: serve quick test matrix coverage bench soak check conf docs tools clean
 
@@ -38,7 +41,7 @@ serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
 
 quick: check
-	$(PYTEST) $(QUICK) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(QUICK) $(PYTEST_ARGS)
 
 test: check tools
 	$(PYTEST) $(PYTEST_ARGS)
