@@ -1,10 +1,10 @@
-"""A process that has imported httpmini and forks a server on request.
+"""A process that has imported httpmini and forks servers on request.
 
-Starting Python and importing everything takes five times as long as a fork, and the suite starts more than a thousand
-servers. A forked server runs ``httpmini.__main__`` as ``python -m httpmini`` does, in a session of its own; for its
-client it looks like a ``subprocess.Popen``.
+The suite starts more than a thousand servers, and to start Python and import everything takes five times as long as a
+fork. A forked server runs ``httpmini.__main__`` as ``python -m httpmini`` does, in a session of its own. The test holds
+a ``ForkedProcess``, which has the methods of ``subprocess.Popen`` that tests use.
 
-Run as a program, this is the fork server itself; its argument is the descriptor of its socket.
+Run as a program, this module is the fork server; its argument is the descriptor of its socket.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _LONGEST_REQUEST = 200_000
 
 
 class ForkedProcess:
-    """A process whose parent reports its end through a pipe.
+    """A server whose parent reports its end through a pipe.
 
     Attributes:
-        pid: its number.
-        returncode: its exit status, negative for a signal; None until ``poll`` or ``wait`` have seen its end.
+        pid: its process number.
+        returncode: its exit status, negative for a signal; None until ``poll`` or ``wait`` has seen its end.
     """
 
     def __init__(self, stdout: int, stderr: int, report: int) -> None:
@@ -53,7 +53,11 @@ class ForkedProcess:
             return None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return the exit status. Raises subprocess.TimeoutExpired."""
+        """Wait for the end and return the exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: the process has not ended within ``timeout`` seconds.
+        """
         if self.returncode is None:
             if not select([self._report], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("httpmini", timeout or 0.0)
@@ -72,7 +76,7 @@ class ForkedProcess:
 
 
 class ForkServer:
-    """The client's side."""
+    """The fork server, seen from the tests."""
 
     def __init__(self) -> None:
         self._socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -105,12 +109,12 @@ class ForkServer:
         self._process.wait()
 
 
-# In the process itself.
+# The process.
 
 
 def _serve(requests: socket.socket) -> list[str]:
     """Fork for each request. Return only in a forked server: its arguments."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the parents
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the parents of servers
     while True:
         message, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 3)
         if not message:
