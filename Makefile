@@ -1,25 +1,65 @@
-# Four commands for a fresh machine (Debian 12 with python3, python3-venv, make and git):
-#   make serve    set up everything and serve www/ with conf/httpmini.toml
-#   make test     set up everything, the browsers included, and run all checks and tests
-#   make bench    set up other servers and measure ours beside them (BENCH_ARGS=--quick: under two minutes)
-#   make soak     one server under load, reloads, rotations and kills for ten minutes (SOAK_ARGS='--minutes 2')
-# Others: make check (ruff, mypy), make conf (write conf/httpmini.toml anew from the settings), make docs (docs/reasons.md),
-# make clean.
+# For a fresh machine (Debian 12 with python3, python3-venv, make and git):
+#   make serve     set up everything and serve www/ with conf/httpmini.toml
+#   make quick     ruff, mypy, codespell and the tests that start no server: within a minute
+#   make test      install the browsers and other programs, then run all checks and tests
+#   make matrix    make quick with every Python from 3.11 to 3.14 that is on this machine (MATRIX_ARGS=test: all tests)
+#   make coverage  all tests, with the branches of httpmini/ counted in every process (PYTEST_ARGS=tests/site: some tests)
+#   make bench     set up other servers and measure ours beside them (BENCH_ARGS=--quick: under two minutes)
+#   make soak      one server under load, reloads, rotations and kills for ten minutes (SOAK_ARGS='--minutes 2')
+# Also: make check (ruff, mypy and codespell), make conf (write conf/httpmini.toml from the settings),
+# make docs (write docs/reasons.md), make clean.
+#
+# make matrix takes one interpreter per version: from the folder MATRIX_PYTHONS, if that is set (python3.12,
+# bin/python3.12 or */bin/python3.12 in it), from PATH, or from ~/.pyenv/versions. It names the versions that it lacks.
 
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+MATRIX_ARGS ?= quick
+MATRIX_PYTHONS ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: serve test bench soak check conf docs tools clean
+# Without bytecode on the disk, each of the thousands of processes that the tests start would compile its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# More workers than cores: many tests wait for a clock or a process.
+WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# Tests that start no server: the protocol, the site, the settings, a connection without sockets, parts of the client.
+QUICK = tests/protocol tests/site tests/test_architecture.py tests/test_config.py tests/test_config_entries.py \
+	tests/test_reasons.py tests/conformance/test_requests_against_h11.py tests/client/test_url.py \
+	tests/client/test_names.py tests/server/test_access_log.py tests/server/test_admission.py \
+	tests/server/test_http_connection.py tests/server/test_listener.py tests/server/test_reactor.py \
+	tests/server/test_recall.py
+
+.PHONY: serve quick test matrix coverage bench soak check conf docs tools clean
 
 serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
 
+quick: check
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(QUICK) $(PYTEST_ARGS)
+
 test: check tools
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+
+matrix:
+	tests/matrix '$(MATRIX_PYTHONS)' $(MATRIX_ARGS)
+
+# The data lies where a server of another user and one in a sandbox can write. Left out: the tests with a hundred
+# thousand connections, browsers and other programs; the others run the same lines.
+COVERAGE_DATA = $(abspath $(VENV))/coverage
+coverage: check tools
+	rm -rf $(COVERAGE_DATA)
+	mkdir -m 1777 $(COVERAGE_DATA)
+	-COVERAGE_FILE=$(COVERAGE_DATA)/data $(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS) \
+		--ignore tests/browsers --ignore tests/peers --ignore tests/server/test_modes_same_bytes.py \
+		--ignore tests/server/test_recall_modes.py --ignore tests/server/test_scale.py --ignore tests/test_tree.py
+	COVERAGE_FILE=$(COVERAGE_DATA)/data $(BIN)/coverage combine --quiet
+	COVERAGE_FILE=$(COVERAGE_DATA)/data $(BIN)/coverage report
 
 bench: $(VENV)/ready-bench
 	bench/install-tools
@@ -32,6 +72,7 @@ check: $(VENV)/ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 conf: $(VENV)/ready
 	$(BIN)/python -c "from httpmini.config import annotated; print(annotated({'site.root': '../www'}), end='')" > conf/httpmini.toml
@@ -56,4 +97,4 @@ $(VENV)/ready-bench: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis test-artefacts
+	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .hypothesis .coverage test-artefacts

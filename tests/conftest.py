@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the modes, a server to start, a site to serve, and nothing left behind."""
+"""Fixtures for all tests: the modes, servers to start, a site to serve, and a check for leaks."""
 
 from __future__ import annotations
 
@@ -9,30 +9,35 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from httpmini.server.modes import MODES
 from httpmini.site.freshness import SETTLED_S
-from tests.support.processes import ServerProcess, eventually
+from tests.support.processes import ServerProcess, eventually, fork_server
 from tests.support.site_tree import make_site
 
 StartServer = Callable[..., ServerProcess]
 
+# An example does not fail because the machine is busy.
+settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
 
 @pytest.fixture(params=sorted(MODES))
 def mode(request: pytest.FixtureRequest) -> str:
-    """Every test that takes this runs in every mode."""
+    """Run the test that takes this in every mode."""
     return str(request.param)
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of ``site_tree``; not to be changed by a test."""
+    """Return the folder of ``site_tree``. Tests must not change it."""
     return make_site(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="session")
 def old_site(site: Path) -> Path:
-    """The site, once everybody can vouch for its files."""
+    """Return the site, once its files are old enough for responses to be cached."""
     youngest = max(
         os.lstat(os.path.join(folder, name)).st_ctime for folder, _, names in os.walk(site) for name in names
     )
@@ -42,7 +47,10 @@ def old_site(site: Path) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[StartServer]:
-    """Start servers: ``start(ROOT, "--mode", "select", config="[limits]...")``. They must end cleanly."""
+    """Start servers: ``start(ROOT, "--mode", "select", config="[limits]...")``.
+
+    At the end of the test they are stopped, and must end cleanly.
+    """
     servers: list[ServerProcess] = []
 
     def start_server(
@@ -65,10 +73,18 @@ def start(tmp_path: Path) -> Iterator[StartServer]:
             server.kill()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _fork_server() -> Iterator[None]:
+    """Start the fork server before any test, so that it does not count as left behind by one."""
+    fork_server()
+    yield
+    fork_server().close()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Descriptors, threads and children of the test's own process are as many after a test as before."""
-    if request.node.get_closest_marker("browser_test"):  # Playwright keeps its own for the session
+    """Check that a test leaves no descriptor, thread or child process behind in its own process."""
+    if request.node.get_closest_marker("browser_test"):  # Playwright keeps some for the whole session
         yield
         return
     before = _belongings()
@@ -84,5 +100,5 @@ def _belongings() -> dict[str, int]:
 def _children_of(task: str) -> int:
     try:
         return len(Path(f"/proc/self/task/{task}/children").read_text().split())
-    except FileNotFoundError:  # a thread that has just ended
+    except FileNotFoundError:  # the thread has just ended
         return 0

@@ -1,20 +1,24 @@
-"""Chromium and Firefox of the system, through Playwright's own pytest plugin."""
+"""The system's Chromium and Firefox, driven by Playwright's pytest plugin."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from playwright.sync_api import BrowserContext, expect
 
 from tests.support.tools import tool
+from tests.support.wire import WAIT_S
+
+expect.set_options(timeout=WAIT_S * 1000)
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_name: str) -> dict[str, Any]:
-    """No browser is downloaded; neither may look for anything but this machine."""
+    """Use the installed browsers, and let them connect to nothing but this machine."""
     if browser_name == "firefox":
         path = tool("firefox-esr", "firefox-esr")
-        # channel: Debian's Firefox as it is, spoken to over WebDriver BiDi.
+        # channel: Debian's unpatched Firefox, over WebDriver BiDi.
         return {
             "executable_path": path,
             "channel": "moz-firefox",
@@ -24,3 +28,9 @@ def browser_type_launch_args(browser_name: str) -> dict[str, Any]:
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
     arguments = ["--no-sandbox", "--disable-quic", f"--host-resolver-rules={rules}", *quiet]
     return {"executable_path": tool("chromium", "chromium"), "args": arguments}
+
+
+@pytest.fixture(autouse=True)
+def _patience(context: BrowserContext) -> None:
+    """Set a limit that only a hang reaches."""
+    context.set_default_timeout(WAIT_S * 1000)

@@ -1154,7 +1154,11 @@ def test_retries_and_redirections() -> None:
 # ---------------------------------------------------------------------------------------------------------------
 # Stalls
 
-SHORT = httpmini.Timeouts(connect_s=0.2, first_byte_s=0.2, silence_s=0.2)
+SHORT = {  # by the limit that is to be reached; only a hang reaches the others
+    "connect": httpmini.Timeouts(0.2, WAIT_S, WAIT_S),
+    "first byte": httpmini.Timeouts(WAIT_S, 0.2, WAIT_S),
+    "silence": httpmini.Timeouts(WAIT_S, WAIT_S, 0.2),
+}
 STALLS: dict[str, tuple[list[bytes], str]] = {
     "before the first byte": ([], "first byte"),
     "in the status line": ([b"HTTP/1.0 2"], "silence"),
@@ -1177,7 +1181,7 @@ STALLS: dict[str, tuple[list[bytes], str]] = {
 
 @pytest.mark.parametrize(("said", "phase"), STALLS.values(), ids=STALLS)
 def test_silence(said: list[bytes], phase: str) -> None:
-    with httpmini.Client(timeouts=SHORT) as client, serving(lambda _: said) as server:
+    with httpmini.Client(timeouts=SHORT[phase]) as client, serving(lambda _: said) as server:
         with pytest.raises(TimedOut) as caught:
             client.fetch(server.url).read()
         assert (caught.value.phase, caught.value.limit_s, caught.value.exit_status) == (phase, 0.2, 6)
@@ -1187,8 +1191,9 @@ def test_silence(said: list[bytes], phase: str) -> None:
 
 
 def test_silence_on_a_kept_connection() -> None:
-    with httpmini.Client(timeouts=SHORT) as client, serving(iter_of(HELLO, [])) as server:
+    with httpmini.Client() as client, serving(iter_of(HELLO, [])) as server:
         client.fetch(server.url).read()
+        client.timeouts = SHORT["first byte"]
         with pytest.raises(TimedOut, match="first byte"):
             client.fetch(server.url)
         server.wait_for_ends()
@@ -1249,7 +1254,10 @@ def test_nobody_accepts() -> None:
                 sock.connect_ex(place)
                 waiting.append(sock)
             retries = httpmini.Retries(times=1, first_s=0.01)
-            with httpmini.Client(timeouts=SHORT, retries=retries) as client, pytest.raises(TimedOut) as caught:
+            with (
+                httpmini.Client(timeouts=SHORT["connect"], retries=retries) as client,
+                pytest.raises(TimedOut) as caught,
+            ):
                 client.fetch(f"http://127.0.0.1:{place[1]}/")
         finally:
             for sock in waiting:
@@ -1258,7 +1266,7 @@ def test_nobody_accepts() -> None:
 
 
 def test_a_server_that_does_not_take_the_request() -> None:
-    with httpmini.Client(timeouts=SHORT) as client, serving(lambda asked: stall()) as server:
+    with httpmini.Client(timeouts=SHORT["silence"]) as client, serving(lambda asked: stall()) as server:
 
         def stall() -> Iterator[Piece]:
             server.over.wait(WAIT_S)
@@ -1277,12 +1285,12 @@ def test_a_server_that_takes_the_request_slowly() -> None:
 
     def take(sock: socket.socket) -> None:
         left = len(data) - 70_000
-        while left > 0 and not server.over.wait(0.01):
+        while left > 0 and not server.over.wait(0.02):
             left -= len(sock.recv(65536))
             taken.append(left)
         sock.sendall(HELLO)
 
-    timeouts = httpmini.Timeouts(silence_s=0.5)
+    timeouts = httpmini.Timeouts(silence_s=2)
     with httpmini.Client(timeouts=timeouts) as client, serving(lambda _: [take, Do.CLOSE]) as server:
         assert client.fetch(server.url, method="PUT", data=data).read() == b"hello"
         assert len(taken) > 100

@@ -297,7 +297,7 @@ def test_one_connection_to_ours(start: StartServer, root: Path, mode: str, clien
 
 def test_ours_closes_what_is_idle(start: StartServer, root: Path, mode: str, client: httpmini.Client) -> None:
     """The server closes an idle connection, and the client silently uses another."""
-    server = start(root, "--mode", mode, config="[limits]\nidle_s = 0.2\n")
+    server = start(root, "--mode", mode, config="[limits]\nidle_s = 1.0\n")
     for _ in range(3):
         response = client.fetch(f"{server.url}ten.txt")
         assert response.timings.connect_s is not None

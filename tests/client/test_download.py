@@ -33,7 +33,7 @@ OTHER = random.Random(2).randbytes(SIZE)
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    with Client(retries=Retries(times=1, first_s=0.01), timeouts=Timeouts(5, 5, 5)) as client:
+    with Client(retries=Retries(times=1, first_s=0.01), timeouts=Timeouts(60, 60, 60)) as client:
         yield client
 
 

@@ -117,7 +117,7 @@ def server() -> Iterator[Versions]:
 
 @pytest.fixture
 def client() -> Iterator[Client]:
-    with Client(retries=Retries(1, 0.01), timeouts=Timeouts(5, 20, 20)) as client:
+    with Client(retries=Retries(1, 0.01), timeouts=Timeouts(60, 60, 60)) as client:
         yield client
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.version import __version__
 from tests.support.processes import WAIT_S, eventually, processes_of_session
 from tests.support.wire import accepts, connect, free_port, get, read_head
 
@@ -269,7 +270,7 @@ def test_what_a_reload_would_change(make_place: Callable[[str], Place], mode: st
     assert status == 0, said
     assert place.call("config", "diff", "httpmini.toml") == (0, "", "")
     place.write(server='product = "another"\nmax_clients = 50\n', limits="idle_s = 3.0\n")
-    changes = 'server.product: "httpmini/0.1.0" -> "another"\nlimits.idle_s: 15.0 -> 3.0\n'
+    changes = f'server.product: "httpmini/{__version__}" -> "another"\nlimits.idle_s: 15.0 -> 3.0\n'
     assert place.call("config", "diff", "httpmini.toml") == (0, changes, "")
     assert place.run("ctl", "reload")[0] == 0
     assert place.call("config", "diff", "httpmini.toml") == (0, "", "")

@@ -15,7 +15,7 @@ from httpmini.server.modes import MODES
 from tests.support.processes import ServerProcess
 from tests.support.site_tree import BIG, MTIME
 from tests.support.tools import tool
-from tests.support.wire import connect
+from tests.support.wire import WAIT_S, connect
 
 TARGETS = [
     "/",
@@ -88,7 +88,7 @@ def test_requests_session_keeps_one_connection(server: ServerProcess) -> None:
     with requests.Session() as session:
         ports = set()
         for target in TARGETS * 3:
-            answer = session.get(server.url.rstrip("/") + target, allow_redirects=False, timeout=20, stream=True)
+            answer = session.get(server.url.rstrip("/") + target, allow_redirects=False, timeout=WAIT_S, stream=True)
             connection = answer.raw.connection
             if connection is not None and connection.sock is not None:
                 ports.add(connection.sock.getsockname())
@@ -100,22 +100,23 @@ def test_requests_session_keeps_one_connection(server: ServerProcess) -> None:
 
 
 def test_requests_follows_to_the_folder(server: ServerProcess) -> None:
-    answer = requests.get(server.url + "sub?q=1", timeout=20)
+    answer = requests.get(server.url + "sub?q=1", timeout=WAIT_S)
     assert (answer.status_code, answer.url) == (200, server.url + "sub/?q=1")
     assert "file.txt" in answer.text
 
 
 def test_requests_and_what_is_refused(server: ServerProcess) -> None:
     assert (
-        requests.post(server.url + "ten.txt", data=b"x" * 500_000, timeout=20).headers["Allow"] == "GET, HEAD, OPTIONS"
+        requests.post(server.url + "ten.txt", data=b"x" * 500_000, timeout=WAIT_S).headers["Allow"]
+        == "GET, HEAD, OPTIONS"
     )
-    assert requests.request("BREW", server.url, timeout=20).status_code == 501
-    assert requests.get(server.url, headers={"X": "y" * 17_000}, timeout=20).status_code == 431
-    assert requests.get(server.url + "x" * 9_000, timeout=20).status_code == 414
+    assert requests.request("BREW", server.url, timeout=WAIT_S).status_code == 501
+    assert requests.get(server.url, headers={"X": "y" * 17_000}, timeout=WAIT_S).status_code == 431
+    assert requests.get(server.url + "x" * 9_000, timeout=WAIT_S).status_code == 414
 
 
 def test_http_client_of_the_standard_library(server: ServerProcess) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_S)
     connection.request("GET", "/ten.txt")
     answer = connection.getresponse()
     assert (answer.status, answer.version, answer.read()) == (200, 10, b"0123456789")

@@ -12,6 +12,7 @@ from httpmini.server.limits.address_rules import AddressRules
 from httpmini.server.limits.admission import Admission, Overflow, Refusal, Slot
 from httpmini.server.limits.slots import Slots
 from tests.support.logs import log_into
+from tests.support.wire import WAIT_S
 
 
 def make(
@@ -70,7 +71,7 @@ def test_slots_are_exact_under_threads() -> None:
 
     def visit() -> None:
         nonlocal inside, most, admitted, refused
-        together.wait(20)
+        together.wait(WAIT_S)
         for _ in range(rounds):
             slot = admission.admit("127.0.0.1")
             if isinstance(slot, Refusal):
@@ -133,12 +134,12 @@ def test_edges_are_logged_once_each_under_threads() -> None:
 
     def visit() -> None:
         for _ in range(50):
-            together.wait(20)
+            together.wait(WAIT_S)
             slot = admission.admit("127.0.0.1")
-            together.wait(20)  # all four are in
+            together.wait(WAIT_S)  # all four are in
             assert isinstance(slot, Slot)
             slot.release()
-            together.wait(20)  # all four are out
+            together.wait(WAIT_S)  # all four are out
 
     workers = [threading.Thread(target=visit) for _ in range(4)]
     for worker in workers:

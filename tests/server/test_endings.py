@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.processes import eventually, processes_of_session
-from tests.support.wire import connect, get, read_all, read_answer, read_head
+from tests.support.wire import WAIT_S, connect, get, read_all, read_answer, read_head
 
 KEEP = b"GET /small.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 LARGE = 64 * 1024 * 1024
@@ -157,7 +157,7 @@ def test_requests_during_the_end_are_whole_or_refused(start: StartServer, root: 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    assert answered.wait(20)
+    assert answered.wait(WAIT_S)
     status = server.stop()
     for thread in threads:
         thread.join()

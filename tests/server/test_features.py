@@ -161,8 +161,9 @@ REFUSED = [
 @pytest.mark.parametrize("form", ["common", "combined"])
 def test_the_log_says_why(start: StartServer, mode: str, site: Path, form: str) -> None:
     server = start(site, "--mode", mode, config=f'[log]\nformat = "{form}"\n')
-    for data, why in REFUSED:
+    for data, _ in REFUSED:
         converse(server.port, [data])
+    for _, why in REFUSED:
         server.wait_for_line(f"^127.0.0.1 - .* {why}$")
     get(server.port, "/ten.txt")
     line = server.wait_for_line('"GET /ten.txt HTTP/1.0" 200 10')

@@ -11,6 +11,7 @@ import pytest
 from httpmini.errors import CannotRun
 from httpmini.server.listeners.endpoint import Endpoint, parse_endpoint
 from httpmini.server.listeners.tcp import endpoint_of, open_listeners
+from tests.support.wire import WAIT_S
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_a_listener_listens(text: str, family: socket.AddressFamily, host: str) 
         assert (listener.family, endpoint_of(listener)) == (family, Endpoint(host, str(port)))
         assert not listener.getblocking()
         assert not listener.get_inheritable()
-        stack.enter_context(socket.create_connection((host, port), 20))  # 0.0.0.0 connects to this machine
+        stack.enter_context(socket.create_connection((host, port), WAIT_S))  # 0.0.0.0 connects to this machine
 
 
 def test_no_host_means_every_address_with_a_socket_for_each_family() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.processes import eventually
-from tests.support.wire import converse, get
+from tests.support.wire import WAIT_S, converse, get
 
 COMBINED = re.compile(
     r'(?P<host>\S+) - - \[[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9:]{8} \+0000\] "(?P<line>[^"]*)" (?P<status>[0-9]{3}) '
@@ -134,7 +134,7 @@ def test_a_reader_that_sleeps_costs_no_response_and_no_shutdown(site: Path, mode
             for _ in range(5):
                 assert get(int(match[1]), "/ten.txt")[2] == b"0123456789"
         process.terminate()
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=WAIT_S)
         assert (process.returncode, errors) == (0, b"")
         while data := os.read(read_end, 4096):
             rest += data
@@ -149,7 +149,7 @@ def test_a_reader_that_sleeps_costs_no_response_and_no_shutdown(site: Path, mode
 def test_standard_output_that_cannot_be_written(site: Path) -> None:
     with open("/dev/full", "wb") as full:
         command = [sys.executable, "-m", "httpmini", "serve", str(site), "-p", "0"]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=20, check=False)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=WAIT_S, check=False)
     assert done.returncode == 1
     assert b"httpmini: cannot write to standard output: No space left on device\n" in done.stderr
     assert b"Traceback" not in done.stderr
@@ -167,7 +167,7 @@ def test_closed_standard_descriptors_are_not_reused(site: Path, tmp_path: Path) 
     try:
         eventually(lambda: _answers(number), "it serves")
         process.terminate()
-        assert process.communicate(timeout=20)[1] == b""
+        assert process.communicate(timeout=WAIT_S)[1] == b""
     finally:
         process.kill()
         process.communicate()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, eventually
-from tests.support.wire import connect, get, read_all, read_answer
+from tests.support.wire import WAIT_S, connect, get, read_all, read_answer
 
 KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 N = 3
@@ -47,10 +48,12 @@ def test_queue_lets_client_n_plus_1_wait(start: StartServer, site: Path, mode: s
 
 def test_refuse_turns_client_n_plus_1_away(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode, "--max-clients", str(N), "--overflow", "refuse")
+    begun = time.monotonic()
     inside = [_kept(server) for _ in range(N)]
     for _ in range(3):
         status, fields, body = get(server.port, "/ten.txt")
-        assert (status, fields["retry-after"], fields["connection"]) == (503, "1", "close")
+        assert (status, fields["connection"]) == (503, "close")
+        assert 1 <= int(fields["retry-after"]) <= 1 + time.monotonic() - begun
         assert b"too-many-clients" in body
     server.wait_for_line(r'"-" 503 ', count=3)
     reached = [line for line in server.lines if "max_clients reached" in line]
@@ -76,12 +79,21 @@ def test_refused_client_may_still_be_sending(start: StartServer, site: Path, mod
 def test_one_slot_is_enough_for_one_after_the_other(
     start: StartServer, site: Path, mode: str, overflow: str, version: str
 ) -> None:
-    """Who has seen the end of its answer may come again, although a thread or a child still has its slot."""
+    """A client that has read its whole response may connect again, although a thread or a child still has its slot.
+
+    The server waits for the slot for SECOND_LOOK_S; on a busy machine a few of the clients may wait in vain.
+    """
     server = start(site, "--mode", mode, "--max-clients", "1", "--overflow", overflow)
+    refused = 0
     for _ in range(50):
         with connect(server.port) as sock:
             sock.sendall(f"GET /ten.txt HTTP/{version}\r\n".encode())
-            assert read_all(sock).endswith(b"0123456789")
+            answer = read_all(sock)
+        if answer.startswith(b"HTTP/1.0 503 "):
+            refused += 1
+        else:
+            assert answer.endswith(b"0123456789")
+    assert refused <= 5 * (overflow == "refuse")
 
 
 def test_all_who_queue_are_served(start: StartServer, site: Path, mode: str) -> None:
@@ -113,7 +125,7 @@ def test_addresses(
 ) -> None:
     server = start(site, config=f'[server]\nmode = "{mode}"\nlisten = ["{listen}"]\n{rules}\n')
     host = "::1" if ":" in source else "127.0.0.1"
-    with socket.create_connection((host, server.port), 20, source_address=(source, 0)) as sock:
+    with socket.create_connection((host, server.port), WAIT_S, source_address=(source, 0)) as sock:
         sock.sendall(b"GET /ten.txt HTTP/1.0\r\n\r\n")
         answer = read_all(sock)
     assert answer.startswith(f"HTTP/1.0 {status} ".encode())

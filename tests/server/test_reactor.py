@@ -14,6 +14,7 @@ from httpmini.server.core.transfer import Client, advance, expire
 from httpmini.server.core.turn import next_turn
 from httpmini.server.listeners.peer import Peer
 from tests.support.logs import log_into
+from tests.support.wire import WAIT_S
 
 TIMEOUTS = Timeouts(idle_s=60.0, send_stall_s=60.0, linger_s=1.0, linger_bytes=1000)
 
@@ -35,7 +36,7 @@ def test_a_fault_ends_one_client() -> None:
     for make in (_Faulty, _Echo):
         ours, peer = socket.socketpair()
         ours.setblocking(False)
-        peer.settimeout(20)
+        peer.settimeout(WAIT_S)
         theirs.append(peer)
         reactor.add(Client(ours.detach(), Peer("", 0), make(TIMEOUTS, 0.0), None), 0.0, next_turn())
     for peer in theirs:
@@ -63,7 +64,7 @@ def test_a_client_that_sent_in_time_is_not_given_up(arrived: bytes) -> None:
     expire(client, 100.0, next_turn())
     assert (client.connection.interest is Interest.CLOSED) == (not arrived)
     client.close()
-    peer.settimeout(20)
+    peer.settimeout(WAIT_S)
     assert peer.recv(10) == arrived
     peer.close()
 

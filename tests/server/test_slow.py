@@ -11,7 +11,7 @@ import pytest
 from httpmini.server.modes import MODES
 from tests.conftest import StartServer
 from tests.support.site_tree import BIG
-from tests.support.wire import connect, get, read_all, read_answer, read_head
+from tests.support.wire import WAIT_S, connect, get, read_all, read_answer, read_head
 
 KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 
@@ -25,10 +25,10 @@ def _stalled_reader(port: int) -> socket.socket:
     """A client that asks for 3 MiB and takes nothing of it."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.settimeout(20)
+    sock.settimeout(WAIT_S)
     sock.connect(("127.0.0.1", port))
     sock.sendall(b"GET /big.bin HTTP/1.0\r\n\r\n")
-    select.select([sock], [], [], 20)  # it is being answered
+    select.select([sock], [], [], WAIT_S)  # it is being answered
     return sock
 
 
@@ -49,8 +49,7 @@ def test_silent_connections_block_nobody(start: StartServer, site: Path, mode: s
 def test_slow_head_is_answered_408(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, config=_limits(mode, head_s=0.4))
     with connect(server.port) as sock:
-        for byte in b"GET /ten.txt HTTP/1.0\r\nX: ":
-            sock.sendall(bytes([byte]))
+        sock.sendall(b"GET /ten.txt HTTP/1.0\r\nX: ")
         answer = read_all(sock)
     assert answer.startswith(b"HTTP/1.0 408 ")
     assert b"head-slow" in answer
@@ -69,7 +68,7 @@ def test_trickling_does_not_prolong_the_time_for_a_head(start: StartServer, site
 
 @pytest.mark.parametrize("first", [b"", KEEP])
 def test_idle_connection_is_closed_without_a_word(start: StartServer, site: Path, mode: str, first: bytes) -> None:
-    server = start(site, config=_limits(mode, idle_s=0.3))
+    server = start(site, config=_limits(mode, idle_s=1.0))
     with connect(server.port) as sock:
         if first:
             sock.sendall(first)
@@ -101,25 +100,25 @@ def test_reader_that_takes_nothing_is_cut_off(start: StartServer, site: Path, mo
 
 def test_reader_that_goes_on_reading_is_not_cut_off(start: StartServer, site: Path, mode: str) -> None:
     """However slowly: here far more slowly than the kernel's buffer would need to have room again within the limit."""
-    server = start(site, config=_limits(mode, send_stall_s=0.4, linger_s=0.4))
+    server = start(site, config=_limits(mode, send_stall_s=1.0, linger_s=1.0))
     with _stalled_reader(server.port) as slow:
         _, body = read_head(slow)
         received = len(body)
         for _ in range(60):
             received += len(slow.recv(2_000))
-            select.select([], [], [], 0.03)
+            select.select([], [], [], 0.04)
         received += len(read_all(slow))
     assert received == len(BIG)
 
 
 def test_who_waited_for_a_slow_one_is_not_blamed_for_it(start: StartServer, site: Path) -> None:
     """Iterative mode: the clocks of those in the waiting room must not have run out while another was served."""
-    server = start(site, config=_limits("iterative", send_stall_s=0.5, idle_s=600.0))
+    server = start(site, config=_limits("iterative", send_stall_s=1.0, idle_s=600.0))
     with connect(server.port) as waiting, _stalled_reader(server.port) as slow:
         waiting.sendall(b"GET /big.bin HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-        for _ in range(30):
+        for _ in range(40):
             slow.recv(20_000)
-            select.select([], [], [], 0.03)
+            select.select([], [], [], 0.04)
         read_all(slow)
         for _ in range(2):
             assert read_answer(waiting)[2] == BIG

@@ -1,4 +1,4 @@
-"""Check the bytes of a conversation against what its wire case expects."""
+"""Checks of the bytes of a conversation against what its wire case expects."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _FIELD_LINE = re.compile(rb"[A-Za-z-]+: [\x20-\x7e\x80-\xff]*")
 
 
 def check(case: Case, said: bytes) -> None:
-    """Assert that ``said`` is exactly what ``case`` expects."""
+    """Assert that the server's bytes ``said`` are exactly what ``case`` expects."""
     if case.raw is not None:
         assert said == case.raw
         return
     for expected in case.answers:
         said = _check_one(expected, said)
-    assert said == b"", "there is more than was asked for"
+    assert said == b"", "more responses than expected"
 
 
 def _check_one(expected: Expected, said: bytes) -> bytes:
-    """Check the first answer in ``said``; what follows it."""
+    """Check the first response in ``said`` and return the bytes after it."""
     head, end, rest = said.partition(b"\r\n\r\n")
     assert end, f"no head in {said[:200]!r}"
     lines = head.split(b"\r\n")
     assert _STATUS_LINE.fullmatch(lines[0]), lines[0]
     assert all(_FIELD_LINE.fullmatch(line) for line in lines[1:]), lines
     named = fields(head)
-    assert len(named) == len(lines) - 1, "a field is there twice"
+    assert len(named) == len(lines) - 1, "a field occurs twice"
     assert int(lines[0].split()[1]) == expected.status
     assert parse_date(named["date"], 0) is not None
     assert named["server"].startswith("httpmini/")

@@ -1,4 +1,4 @@
-"""A log that is a list."""
+"""A log that tests can read."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from httpmini.server.logs.error import Level, Log
 
 
 def log_into(lines: list[str]) -> Log:
-    """Whatever its level."""
+    """Return an error log that appends its lines, of every level, to ``lines``."""
     return lambda text, _level=Level.NOTICE: lines.append(text)

@@ -1,4 +1,4 @@
-"""The server with a hole in it: below /planted/ a request has it do what no request may. Run as a program."""
+"""A server with a vulnerability: requests below /planted/ make it do what no request may. Run as a program."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Planted(resolve.Resolver, frozen=True):
 
 
 if __name__ == "__main__":
-    import difflib  # noqa: F401  (nobody may not be able to read these later)
+    import difflib  # noqa: F401  (the user nobody may not be able to read these later)
     import tomllib  # noqa: F401
 
     import httpmini.cli.main
@@ -51,7 +51,7 @@ if __name__ == "__main__":
     from httpmini.daemon import build, sandbox
 
     build.Resolver = _Planted  # type: ignore[attr-defined]
-    if "--no-landlock" in sys.argv:  # a system call that this kernel does not have, either
+    if "--no-landlock" in sys.argv:  # a system call that no kernel has
         sys.argv.remove("--no-landlock")
         sandbox._CREATE_RULESET = 100_000
     if "--as-nobody" in sys.argv:

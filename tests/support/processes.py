@@ -1,4 +1,4 @@
-"""Start the real server as a process, read its log as events, and see that it leaves nothing behind."""
+"""The server as a process: starting it, waiting for lines of its log, checking that it ends cleanly."""
 
 from __future__ import annotations
 
@@ -6,27 +6,41 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
-WAIT_S = 20.0  # a limit against hanging, not a measure of anything
+from tests.support.fork_server import INTERPRETER, ForkedProcess, ForkServer
+
+WAIT_S = 60.0  # ends a test that hangs; no test measures with it
 
 
 class ServerProcess:
-    """``python -m httpmini serve ...``; warnings are errors in it, and its log is read as it comes."""
+    """A running ``httpmini serve``. Warnings are errors in it; a thread reads its log as it is written.
+
+    It comes from the fork server, unless there is a wrapper or another program.
+
+    Args:
+        arguments: of ``httpmini serve``, or of the program.
+        wrapper: a command to run it with, such as ``("prlimit", "--nofile=80:80")``.
+        program: arguments of Python to run instead of ``-m httpmini serve``.
+
+    Attributes:
+        expected_status: the exit status that ``assert_clean_end`` asks for.
+        lines: its standard output so far.
+        errors: its standard error, once it has ended.
+        banner: its first line.
+        urls: the addresses in the banner.
+    """
 
     def __init__(self, arguments: Sequence[str], wrapper: Sequence[str] = (), program: Sequence[str] = ()) -> None:
-        program = program or ("-m", "httpmini", "serve")
-        self.process = subprocess.Popen(
-            [*wrapper, sys.executable, "-X", "dev", "-W", "error", *program, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self.process: subprocess.Popen[bytes] | ForkedProcess
+        if wrapper or program:
+            self.process = _run([*wrapper, *INTERPRETER, *(program or ("-m", "httpmini", "serve")), *arguments])
+        else:
+            self.process = fork_server().start(["serve", *arguments])
         self.expected_status = 0
         self.lines: list[str] = []
         self.errors = ""
@@ -72,7 +86,7 @@ class ServerProcess:
         self.errors = self.process.stderr.read().decode("utf-8", "replace")
 
     def wait_for_line(self, pattern: str, count: int = 1) -> str:
-        """The ``count``-th line that matches ``pattern``, when it comes."""
+        """Wait for the ``count``-th line that matches ``pattern`` and return it."""
         expression = re.compile(pattern)
 
         def found() -> list[str]:
@@ -86,14 +100,14 @@ class ServerProcess:
             return str(found()[count - 1])
 
     def stop_reading(self) -> None:
-        """Close our end of its standard output, once one line more has come."""
+        """Close our end of its standard output after one more line."""
         self._deaf = True
 
     def access_lines(self) -> list[str]:
         return [line for line in self.lines if re.match(r"^\S+ - ", line)]
 
     def wait(self) -> int:
-        """The exit status, once the process and its readers have ended."""
+        """Wait for the process and its readers to end; return the exit status."""
         status = self.process.wait(WAIT_S)
         for reader in self._readers:
             reader.join(WAIT_S)
@@ -104,20 +118,20 @@ class ServerProcess:
         return status
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ask it to end; the exit status."""
+        """Send a signal that ends it; return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.wait()
 
     def kill(self) -> None:
-        """For a test that has failed: leave nothing behind."""
+        """Kill it and its children, if it still runs: the cleanup of a test that has failed."""
         if self.process.poll() is None:
             os.killpg(self.pid, signal.SIGKILL)
         if not self.process.stdout or not self.process.stdout.closed:
             self.wait()
 
     def assert_clean_end(self) -> None:
-        """The expected exit status, nothing on standard error, no process left of its session."""
+        """Stop it; check the exit status, that standard error is empty, and that no process of its session is left."""
         status = self.stop()
         left = [pid for pid in processes_of_session(self.pid) if pid != self.pid]
         assert self.errors == "", self.errors
@@ -125,8 +139,8 @@ class ServerProcess:
         assert left == []
 
     def children(self) -> list[int]:
-        """Processes that have this one as parent, zombies included."""
-        return [int(pid) for pid in _stat_fields() if _stat_fields().get(pid, ("", "", ""))[1] == str(self.pid)]
+        """Return the numbers of its child processes, zombies included."""
+        return [int(pid) for pid, fields in _stat_fields().items() if fields[1] == str(self.pid)]
 
     def states_of_children(self) -> list[str]:
         return [fields[0] for fields in _stat_fields().values() if fields[1] == str(self.pid)]
@@ -143,26 +157,42 @@ class ServerProcess:
         return int(match[1])
 
 
+def _run(command: Sequence[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+@cache
+def fork_server() -> ForkServer:
+    """Return the fork server of this process. The first call starts it."""
+    return ForkServer()
+
+
 def _stat_fields() -> dict[str, tuple[str, str, str]]:
-    """State, parent and session of every process, by its number."""
+    """Return state, parent and session of every process, by its number."""
     table = {}
     for entry in os.listdir("/proc"):
         if entry.isdecimal():
             try:
                 fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-            except OSError:  # it has just ended
+            except OSError:  # the process has just ended
                 continue
             table[entry] = (fields[0], fields[1], fields[3])
     return table
 
 
 def processes_of_session(session: int) -> list[int]:
-    """The processes of a session that are still there."""
+    """Return the numbers of the processes in a session."""
     return [int(pid) for pid, fields in _stat_fields().items() if fields[2] == str(session)]
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
-    """For states that send no event (the kernel's process table): look until it holds, or fail."""
+    """Wait until ``condition`` holds: for states that send no event, such as the kernel's process table.
+
+    Raises:
+        AssertionError: it has not held within WAIT_S.
+    """
     end = time.monotonic() + WAIT_S
     while not condition():
         assert time.monotonic() < end, f"never came true: {what}"

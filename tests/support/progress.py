@@ -1,10 +1,10 @@
-"""A download that ends before its time."""
+"""Progress that interrupts a download."""
 
 from __future__ import annotations
 
 
 class EndAfter:
-    """Progress that raises ``error`` once ``count`` bytes are there, as a person or a failure would."""
+    """Progress that raises ``error`` after ``count`` bytes, as Ctrl-C or a failure would."""
 
     def __init__(self, count: int, error: BaseException) -> None:
         self._left = count

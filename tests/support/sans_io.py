@@ -1,4 +1,4 @@
-"""An HttpConnection driven without sockets: the exact bytes that come out for the pieces that go in."""
+"""Drive an HttpConnection without sockets: feed it pieces of requests, collect the exact bytes that it sends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _load(root: Path) -> tuple[config.Config, Site]:
 
 
 class Conversation:
-    """One connection to a site, its log, and what it has said."""
+    """One connection to a site, its logs, and the bytes that it has sent."""
 
     def __init__(self, root: Path, now: float = 0.0) -> None:
         self.log: list[str] = []
@@ -40,7 +40,7 @@ class Conversation:
         self.said = b""
 
     def hear(self, data: bytes, now: float = 0.0) -> None:
-        """Receive ``data`` (empty: the peer's end), and send all that there is to send."""
+        """Pass ``data`` (empty: the client has ended its side) to the connection; collect everything that it sends."""
         if self.connection.interest in (Interest.READ, Interest.LINGER):
             self.connection.receive(data, now)
         self.flush(now)
@@ -57,7 +57,7 @@ class Conversation:
 
 
 def answers_to(root: Path, pieces: Iterable[bytes]) -> bytes:
-    """Everything that is said to a client that sends ``pieces`` and then ends its side."""
+    """Return everything that a client receives that sends ``pieces`` and then ends its side."""
     conversation = Conversation(root)
     for piece in pieces:
         conversation.hear(piece)

@@ -1,4 +1,4 @@
-"""The folder that the wire cases are about: every kind of thing a folder can hold, and a secret beside it."""
+"""The site of the wire cases: every kind of entry that a folder can hold, and a secret beside the root."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MTIME = 784111777  # Sun, 06 Nov 1994 08:49:37 GMT, the RFC's own example
 
 
 def make_site(base: Path) -> Path:
-    """Make ``base/www`` and return it."""
+    """Create ``base/www`` and return its path."""
     root = base / "www"
     files = {
         "index.html": b"<h1>home</h1>\n",
@@ -77,7 +77,7 @@ def make_site(base: Path) -> Path:
     os.mkfifo(root / "fifo")
     with socket.socket(socket.AF_UNIX) as sock:
         here = os.getcwd()
-        os.chdir(root)  # a socket's path may have only 107 bytes
+        os.chdir(root)  # the path of a socket is limited to 107 bytes
         try:
             sock.bind("socket")
         finally:

@@ -1,4 +1,4 @@
-"""A site of its own for a test, with whatever its config says, answered without sockets."""
+"""A small site for one test, with settings of its own, asked without sockets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from httpmini.site.respond import Site
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer with its body read, and its descriptors closed."""
+    """A response whose body has been read and whose descriptors are closed."""
 
     status: int
     fields: dict[str, str]
@@ -25,7 +25,7 @@ class Answer:
 
 
 def write_tree(root: Path, files: dict[str, bytes]) -> Path:
-    """Make ``files`` below ``root``."""
+    """Write ``files``, content by path, below ``root``; return ``root``."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,14 +34,14 @@ def write_tree(root: Path, files: dict[str, bytes]) -> Path:
 
 
 def load_site(root: Path, toml: str) -> Site:
-    """The site that ``toml`` describes, with ``root``; the file lies beside the root."""
+    """Return the site that the settings ``toml`` describe; their file is written beside ``root``."""
     file = root.parent / "httpmini.toml"
     file.write_text(toml)
     return build_site(config.load(str(file), config.Flags(root=str(root))))
 
 
 def ask(site: Site, target: str, *fields: tuple[str, str], method: str = "GET") -> Answer:
-    """What ``site`` says to one request."""
+    """Return the response of ``site`` to one request."""
     line = f"{method} {target} HTTP/1.0"
     return read_out(site.respond(Request(method, target, headers=Headers(fields), line=line)))
 

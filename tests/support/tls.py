@@ -1,4 +1,4 @@
-"""A certificate authority of a test's own: certificates for any names and times, and contexts for both sides."""
+"""A certificate authority for tests: certificates for any names and times, TLS contexts for both sides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """Signs certificates; its own is in the file ``certificate``, for those who are to trust it."""
+    """A certificate authority.
+
+    Attributes:
+        certificate: the file with its own certificate, for clients that are to trust it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -51,14 +55,14 @@ class Authority:
         self_signed: bool = False,
         whole_chain: bool = False,
     ) -> ssl.SSLContext:
-        """A context for a server.
+        """Return a context for a server with a new certificate.
 
         Args:
-            names: the names and addresses that its certificate is for.
-            begins: from when it is valid, from now.
-            ends: until when.
-            self_signed: nobody else has signed it.
-            whole_chain: the authority's own certificate is sent along.
+            names: host names and addresses that the certificate is for.
+            begins: the start of its validity, relative to now.
+            ends: the end of its validity, relative to now.
+            self_signed: sign it with its own key, not with the authority's.
+            whole_chain: send the authority's certificate too.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
@@ -79,7 +83,7 @@ class Authority:
         return context
 
     def client(self) -> ssl.SSLContext:
-        """A context for a client that trusts this authority and nobody else."""
+        """Return a context for a client that trusts only this authority."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
 

@@ -1,4 +1,4 @@
-"""Programs that tests run: missing ones fail where CI is set, and are a visible skip elsewhere."""
+"""Programs that tests run. A missing one fails the test if CI is set, and skips it otherwise."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 
 def service_names() -> None:
-    """The table of service names, which a small system may lack."""
+    """Require the table of service names, which a small system may lack."""
     if not os.path.exists("/etc/services"):
         _missing("/etc/services", "netbase")
 
 
 def tool(command: str, package: str) -> str:
-    """The path of ``command``, which Debian has in ``package``."""
+    """Return the path of ``command``, which is in Debian's ``package``."""
     path = shutil.which(command, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
     if path is None:
         _missing(command, package)

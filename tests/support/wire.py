@@ -1,4 +1,4 @@
-"""A client that decides itself how its bytes are cut, and what a whole answer looks like."""
+"""A client on bare sockets: it decides how its bytes are cut, and reads responses without httpmini's code."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 _DATE = re.compile(rb"\r\nDate: [^\r]*\r\n")
 
 
 def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """A connection whose waits end at some time."""
+    """Connect; every wait on the socket ends after WAIT_S."""
     sock = socket.create_connection((host, port), WAIT_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
 
 def free_port() -> int:
-    """One that nobody listens on."""
+    """Return a TCP port on which no process listens."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
 def accepts(port: int) -> bool:
-    """Whether somebody listens there."""
+    """Return whether a process listens on ``port``."""
     with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), WAIT_S):
         return True
     return False
 
 
 def read_all(sock: socket.socket) -> bytes:
-    """Everything up to the peer's end."""
+    """Read until the peer ends its side."""
     data = bytearray()
     while chunk := sock.recv(65536):
         data += chunk
@@ -42,9 +42,9 @@ def read_all(sock: socket.socket) -> bytes:
 
 
 def converse(port: int, pieces: Iterable[bytes]) -> bytes:
-    """Send the pieces one by one, end our side, and read everything.
+    """Send the pieces one by one, end our side, and return everything that the server sends.
 
-    A server that has refused the first piece may have closed before the last one is sent: what it said is still there.
+    A server that refuses the first piece may close before the last one is sent; its response can still be read.
     """
     with connect(port) as sock:
         try:
@@ -57,12 +57,12 @@ def converse(port: int, pieces: Iterable[bytes]) -> bytes:
 
 
 def mask_date(answer: bytes) -> bytes:
-    """The answer with its Date fields made equal."""
+    """Replace the values of Date fields, so that responses can be compared."""
     return _DATE.sub(b"\r\nDate: *\r\n", answer)
 
 
 def read_head(sock: socket.socket) -> tuple[bytes, bytes]:
-    """A head, and what of the body came with it."""
+    """Read a head; return it and the part of the body that came with it."""
     data = b""
     while b"\r\n\r\n" not in data:
         chunk = sock.recv(65536)
@@ -73,13 +73,13 @@ def read_head(sock: socket.socket) -> tuple[bytes, bytes]:
 
 
 def fields(head: bytes) -> dict[str, str]:
-    """The fields of a head by lower-case name."""
+    """Return the fields of a head by lower-case name."""
     lines = head.decode("iso-8859-1").split("\r\n")[1:]
     return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
 
 
 def read_exactly(sock: socket.socket, length: int) -> bytes:
-    """So many bytes, and none after them."""
+    """Read exactly ``length`` bytes."""
     data = bytearray()
     while len(data) < length:
         chunk = sock.recv(min(65536, length - len(data)))
@@ -89,7 +89,7 @@ def read_exactly(sock: socket.socket, length: int) -> bytes:
 
 
 def read_answer(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """One answer with Content-Length off a connection that stays open."""
+    """Read one response with Content-Length; return status, fields and body. The connection may stay open."""
     head, body = read_head(sock)
     named = fields(head)
     length = int(named.get("content-length", "0"))
@@ -99,7 +99,7 @@ def read_answer(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 
 def get(port: int, target: str, *more: str) -> tuple[int, dict[str, str], bytes]:
-    """A plain GET on a connection of its own."""
+    """Send a GET on a new connection; return status, fields and body of the response."""
     lines = [f"GET {target} HTTP/1.0", *more, "", ""]
     answer = converse(port, ["\r\n".join(lines).encode("iso-8859-1")])
     head, _, body = answer.partition(b"\r\n\r\n")
