@@ -399,7 +399,11 @@ def test_ctrl_c_while_it_starts(folder: Path, delay_s: float) -> None:
     with suppress(subprocess.TimeoutExpired):
         process.wait(0.03 + delay_s)  # Python itself takes some time before any line of ours is run
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    try:
+        _, errors = process.communicate(timeout=WAIT_S)
+    finally:
+        process.kill()
+        process.communicate()
     assert not re.search(rb"httpmini/(?!__(init|main)__\.py)", errors), errors
     assert not re.search(rb'httpmini/[^"\n]*", line \d+, in main\n', errors), errors
     assert process.returncode in (0, -signal.SIGINT, 1)

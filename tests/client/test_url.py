@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 
 import pytest
 
 from httpmini.client.url import Url, join, parse_url
 from httpmini.errors import BadUrl, visible
 from httpmini.protocol import grammar
+
+# Python 3.13 writes it in the mixed notation of RFC 5952 §5, older ones as ::ffff:7f00:1.
+MAPPED = str(IPv6Address("::ffff:127.0.0.1"))
 
 
 def http(host: str, port: int = 80, target: str = "/", username: str | None = None, password: str | None = None) -> Url:
@@ -54,7 +58,7 @@ def http(host: str, port: int = 80, target: str = "/", username: str | None = No
         ("http://[::1]/", http("::1"), "[::1]"),
         ("http://[::1]:81/", http("::1", 81), "[::1]:81"),
         ("http://[2001:DB8:0::A]:8080/", http("2001:db8::a", 8080), "[2001:db8::a]:8080"),
-        ("http://[::ffff:127.0.0.1]/", http("::ffff:7f00:1"), "[::ffff:7f00:1]"),
+        ("http://[::ffff:127.0.0.1]/", http(MAPPED), f"[{MAPPED}]"),
         # A zone is local, not for the server (RFC 6874 §4), and its case counts.
         ("http://[fe80::1%25Eth0]:81/", http("fe80::1%Eth0", 81), "[fe80::1]:81"),
         ("http://[FE80::1%lo]/", http("fe80::1%lo"), "[fe80::1]"),

@@ -13,7 +13,7 @@ PROGRAM = """
 import sys
 sys.path.insert(0, {examples!r})
 import echo
-from run import PATIENCE, main
+from run import TIMEOUTS, main
 
 class Faulty(echo.EchoConnection):
     def on_data(self, data, now):
@@ -23,7 +23,7 @@ class Faulty(echo.EchoConnection):
 
 class Service(echo.EchoService):
     def connect(self, peer, now):
-        return Faulty(PATIENCE, now)
+        return Faulty(TIMEOUTS, now)
 
 main("faulty", Service(), 0)
 """

@@ -166,7 +166,7 @@ if __name__ == "__main__":
     import jinja2  # noqa: F401  (loaded by a server after it has begun to listen)
 
     import httpmini.cli
-    import httpmini.daemon.build  # noqa: F401
+    import httpmini.daemon.server  # noqa: F401
 
     sys.argv[1:] = _serve(socket.socket(fileno=int(sys.argv[1])))
     runpy.run_module("httpmini", run_name="__main__", alter_sys=True)

@@ -48,9 +48,9 @@ if __name__ == "__main__":
 
     import httpmini.cli.main
     import httpmini.cli.serve  # noqa: F401
-    from httpmini.daemon import build, sandbox
+    from httpmini.daemon import build_site, sandbox
 
-    build.Resolver = _Planted  # type: ignore[attr-defined]
+    build_site.Resolver = _Planted  # type: ignore[attr-defined]
     if "--no-landlock" in sys.argv:  # a system call that no kernel has
         sys.argv.remove("--no-landlock")
         sandbox._CREATE_RULESET = 100_000

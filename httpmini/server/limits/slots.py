@@ -20,7 +20,7 @@ from httpmini.server.limits.shared_lock import SharedLock
 from httpmini.server.logs.error import Level, Log
 
 MAX_PROCESSES = 1024  # the main process, its workers, and those of earlier generations that are still draining
-_LIMIT, _DEBT, _CROWDED_SINCE, _HELD = 0, 1, 2, 3  # fields of the shared memory; from _HELD on one per process
+_LIMIT, _DEBT, _CROWDED_SINCE, _USED, _HELD = range(5)  # fields of the shared memory; from _HELD on one per process
 
 
 class Slots:
@@ -38,8 +38,8 @@ class Slots:
         self._fields[_LIMIT] = limit
         self._log = log
         self._lock = allocate_lock()  # among the threads of this process
+        self._fields[_USED] = _HELD + 1  # one more than the last field that any process has used
         self._own = _HELD
-        self._used_fields = _HELD + 1
         self._free_processes = list(range(MAX_PROCESSES - 1, 0, -1))
         self._semaphore: int | None = None
         # How long it takes until a client leaves while it is crowded, and when that last happened in this process.
@@ -56,7 +56,7 @@ class Slots:
         """How many slots are taken."""
         if self._semaphore is None:
             return self._fields[self._own]
-        return sum(self._fields[_HELD : self._used_fields])
+        return sum(self._fields[_HELD : self._fields[_USED]])
 
     @property
     def is_shared(self) -> bool:
@@ -162,7 +162,7 @@ class Slots:
         if not self._free_processes:
             raise CannotRun(f"{MAX_PROCESSES} processes serve or are still draining; wait until some have ended")
         process = self._free_processes.pop()
-        self._used_fields = max(self._used_fields, _HELD + process + 1)
+        self._fields[_USED] = max(self._fields[_USED], _HELD + process + 1)
         return process
 
     def belong_to(self, process: int) -> None:
