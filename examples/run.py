@@ -64,4 +64,4 @@ def _serve(name: str, service: Service, mode: str, port: int, max_clients: int, 
     admission = Admission(Slots(max_clients, log), overflow)
     listeners = open_listeners([Endpoint(HOST, str(port))], BACKLOG)
     banner = f"{name} serving at {endpoint_of(listeners[0])} (mode {mode}, at most {max_clients} clients)"
-    Lifecycle[Plan](service, log).run(Plan(mode, admission, listeners, name), lambda: click.echo(banner))
+    Lifecycle(service, Plan(mode, admission, listeners, name), log).run(lambda: click.echo(banner))

@@ -119,6 +119,7 @@ class Lifecycle(Generic[P]):
 
     Args:
         service: what is spoken.
+        plan: how to begin.
         log: takes lines about the server itself.
         source: makes plans for SIGHUP; None where there is no file to read again: then SIGHUP stops the server.
         reopen_logs: reopens the logs.
@@ -130,6 +131,7 @@ class Lifecycle(Generic[P]):
     def __init__(
         self,
         service: Service,
+        plan: P,
         log: Log,
         source: Source[P] | None = None,
         reopen_logs: Callable[[], None] = lambda: None,
@@ -138,6 +140,7 @@ class Lifecycle(Generic[P]):
         manager: ServiceManager | None = None,
     ) -> None:
         self._service = service
+        self._plan = plan  # the current one; nothing else may keep an old one, whose logs would stay open
         self._log = log
         self._source = source
         self._reopen_logs = reopen_logs
@@ -155,23 +158,21 @@ class Lifecycle(Generic[P]):
         self._calls: deque[Callable[[], None]] = deque()
         self._stops = 0  # how often that was asked for
 
-    def run(self, plan: P, ready: Callable[[], None]) -> None:
+    def run(self, ready: Callable[[], None]) -> None:
         """Serve until SIGINT or SIGTERM, then drain. The listeners are closed on return, and all signals are ignored.
 
         Args:
-            plan: how to begin.
             ready: called once clients can connect and signals are understood.
 
         Raises:
             CannotRun: max_clients needs more descriptors than this process may have, or a worker cannot start.
         """
-        self._plan = plan
         self._reactor.watch(self._wake_up, self._on_wake_up)
         try:
             with self._signals():
-                self._start_mode(plan)
+                self._start_mode(self._plan)
                 ready()
-                self._manager.ready(plan.title)
+                self._manager.ready(self._plan.title)
                 self._serve()
                 self._finish()
         finally:

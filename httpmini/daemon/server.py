@@ -98,6 +98,7 @@ class Server:
         self._confine()
         life = Lifecycle(
             self._service,
+            self._service.generation,
             self.log,
             source=self if self._file is not None else None,
             reopen_logs=lambda: self._service.generation.logs.reopen(),
@@ -105,7 +106,7 @@ class Server:
             status_service=self._status_service,
             manager=ServiceManager(os.environ),
         )
-        life.run(self._service.generation, lambda: announce(self._banner()))
+        life.run(lambda: announce(self._banner()))
 
     def log(self, text: str, level: Level = Level.NOTICE, /) -> None:
         """Write a line about the server itself to the log of the current generation."""

@@ -1,0 +1,197 @@
+"""A request uses one generation from its first byte to its line in the log, whatever a reload does meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from httpmini.errors import ProtocolError
+from httpmini.protocol.message import Request, Response
+from httpmini.server.core.connection import Connection, Interest
+from httpmini.server.core.turn import next_turn
+from httpmini.server.http.generation import HttpGeneration
+from httpmini.server.http.heads import HeadReader
+from httpmini.server.http.virtual_hosts import Respond, VirtualHosts
+from httpmini.server.logs.access import TextLog
+from tests.conftest import StartServer
+from tests.server.test_response_cache import Told, told
+from tests.support.processes import WAIT_S, eventually
+from tests.support.sans_io import PEER
+from tests.support.small_site import write_tree
+from tests.support.wire import connect, get
+
+GET = b"GET /a.txt HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
+
+
+@dataclass
+class Interrupted:
+    """A site that lets something happen while it answers."""
+
+    site: Respond
+    meanwhile: Callable[[], None]
+
+    def respond(self, request: Request, host: str, /) -> Response:
+        response = self.site.respond(request, host)
+        self.meanwhile()
+        return response
+
+    def refuse(self, error: ProtocolError) -> Response:
+        return self.site.refuse(error)
+
+
+def with_site(generation: HttpGeneration, site: Respond) -> HttpGeneration:
+    hosts = VirtualHosts(replace(generation.hosts.default, site=site))
+    return replace(generation, hosts=hosts, heads=HeadReader(generation.head_limits, hosts))
+
+
+def ask(connection: Connection, data: bytes = GET, now: float = 0.0) -> bytes:
+    connection.turn = next_turn()
+    connection.receive(data, now)
+    return flush(connection, now)
+
+
+def flush(connection: Connection, now: float = 0.0) -> bytes:
+    said = b""
+    while connection.output:
+        piece = connection.output[0]
+        assert isinstance(piece, bytes)
+        said += piece
+        connection.sent(len(piece), now)
+    return said
+
+
+def old_and_new(tmp_path: Path, toml: str = "") -> tuple[Told, Told]:
+    """Two generations with a root and a log each."""
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    return (
+        told(write_tree(tmp_path / "1" / "root", {"a.txt": b"old"})),
+        told(write_tree(tmp_path / "2" / "root", {"a.txt": b"new"}), toml),
+    )
+
+
+def test_a_reload_inside_the_site_cannot_have_the_old_response_cached_for_the_new_root(tmp_path: Path) -> None:
+    """In two threads, as in threading mode: one is in the site while the other makes another generation current."""
+    old, new = old_and_new(tmp_path)
+    service = old.service
+    before, after = service.generation, new.service.generation
+    in_site, reloaded = threading.Event(), threading.Event()
+
+    def wait_for_the_reload() -> None:
+        in_site.set()
+        assert reloaded.wait(WAIT_S)
+
+    service.generation = with_site(before, Interrupted(before.hosts.default.site, wait_for_the_reload))
+    said: list[bytes] = []
+    thread = threading.Thread(target=lambda: said.append(ask(service.connect(PEER, 0.0))))
+    thread.start()
+    assert in_site.wait(WAIT_S)
+    service.generation = after
+    reloaded.set()
+    thread.join(WAIT_S)
+    assert said[0].endswith(b"old"), "it began before the reload"
+    assert len(before.cache) == 1, "where it may be cached"
+    assert len(after.cache) == 0
+    for _ in range(3):
+        assert ask(service.connect(PEER, 0.0)).endswith(b"new")
+    assert (len(old.log), len(new.log)) == (1, 3), "each has its line where its generation says"
+
+
+def test_a_reload_at_any_moment_of_a_request(tmp_path: Path) -> None:
+    """Between any two bytes of a head: all that follows is of the generation in which the first byte came."""
+    old, new = old_and_new(tmp_path, '[server]\nproduct = "another"\n')
+    service, before, after = old.service, old.service.generation, new.service.generation
+    for cut in range(1, len(GET)):
+        service.generation = before
+        connection = service.connect(PEER, 0.0)
+        connection.turn = next_turn()
+        connection.receive(GET[:cut], 0.0)
+        service.generation = after
+        said = ask(connection, GET[cut:])
+        assert said.endswith(b"old"), cut
+        assert b"\r\nServer: httpmini/" in said
+        assert len(old.log) == cut
+        assert ask(connection).endswith(b"new"), "and the next request is of the new one"
+        assert len(new.log) == cut
+
+
+@pytest.mark.parametrize("idle_s", [1.0, 60.0])
+def test_open_connections_get_the_new_timeouts(tmp_path: Path, idle_s: float) -> None:
+    old, new = old_and_new(tmp_path, f"[limits]\nidle_s = {idle_s}\nsend_stall_s = 7\n")
+    connection = old.service.connect(PEER, 0.0)
+    ask(connection, now=5.0)
+    assert connection.deadline == 5.0 + 15.0
+    old.service.generation = new.service.generation
+    connection.turn = next_turn()
+    connection.receive(GET, 6.0)
+    assert connection.deadline == 6.0 + 7.0
+    flush(connection, 8.0)
+    assert connection.deadline == 8.0 + idle_s
+    connection.expire(connection.deadline)
+    assert connection.interest is Interest.CLOSED
+
+
+def test_a_generation_is_not_changed(tmp_path: Path) -> None:
+    old, _ = old_and_new(tmp_path)
+    generation = old.service.generation
+    with pytest.raises(AttributeError):
+        generation.head_s = 1.0  # type: ignore[misc]
+
+
+def descriptors_of(pid: int, path: Path) -> int:
+    """How many descriptors of a process are open on a file."""
+    found = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found += entry.readlink() == path
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return found
+
+
+@pytest.mark.parametrize("mode", ["select", "threading"])
+def test_the_log_of_an_old_generation_closes_with_its_last_request(
+    start: StartServer, tmp_path: Path, mode: str
+) -> None:
+    size = 64 * 2**20  # more than all buffers hold
+    root = write_tree(tmp_path / "root", {"a.txt": b"a"})
+    with (root / "large.bin").open("wb") as file:
+        file.truncate(size)
+    text = f'[server]\nmode = "{mode}"\n[log]\naccess = "{tmp_path}/{{}}.log"\n'
+    server = start(root, config=text.format("one"))
+    with connect(server.port) as sock:
+        sock.sendall(b"GET /large.bin HTTP/1.0\r\n\r\n")
+        head = sock.recv(4096)
+        (tmp_path / "config-0.toml").write_text(text.format("two"))
+        os.kill(server.pid, signal.SIGHUP)
+        server.wait_for_line("reloaded: ")
+        get(server.port, "/a.txt")
+        assert descriptors_of(server.pid, tmp_path / "one.log") == 1, "its request has no line yet"
+        received = len(head)
+        while piece := sock.recv(2**20):
+            received += len(piece)
+        assert received > size
+    one, two = tmp_path / "one.log", tmp_path / "two.log"
+    eventually(lambda: descriptors_of(server.pid, one) == 0, "the old log is closed")
+    assert "GET /large.bin" in one.read_text()
+    eventually(lambda: "GET /a.txt" in two.read_text(), "the new log has its line")
+    assert "large" not in two.read_text()
+
+
+def test_the_text_log_says_one_second_to_all_threads() -> None:
+    """The second and its text are one value: no thread sees one without the other."""
+    wall = [0.0]
+    lines: list[str] = []
+    log = TextLog("common", lines.append, lambda: wall[0])
+    for second in (0.0, 0.9, 1.0, 3600.0, 1.0):
+        wall[0] = second
+        log.write(PEER, "-", "text", 0.0)
+    dates = [line.split("[")[1].split("]")[0] for line in lines]
+    assert [date[-14:-6] for date in dates] == ["00:00:00", "00:00:00", "00:00:01", "01:00:00", "00:00:01"]
