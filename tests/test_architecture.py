@@ -88,6 +88,25 @@ def test_every_room_has_a_floor() -> None:
     assert rooms == {room for floor in FLOORS for room in floor}
 
 
+# The rooms of the server, from the roof to the ground, as above.
+SERVER_FLOORS: tuple[tuple[str, ...], ...] = (("http", "modes"), ("core",), ("limits",), ("logs",), ("listeners",))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "server").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_imports_of_the_server_point_down(path: Path) -> None:
+    floors = {room: floor for floor, rooms in enumerate(SERVER_FLOORS) for room in rooms}
+    parts = path.relative_to(PACKAGE / "server").parts
+    if len(parts) == 1:
+        assert parts == ("__init__.py",), "every file of the server is in a room"
+        return
+    for dotted in _imports(path, typing_too=False):
+        if dotted.startswith("httpmini.server."):
+            there = dotted.split(".")[2]
+            assert there == parts[0] or floors[there] > floors[parts[0]], f"{parts[0]} imports {dotted}"
+
+
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_ours_by_hand(path: Path) -> None:
     for dotted in _imports(path):

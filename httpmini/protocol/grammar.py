@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import re
 
-# A head ends with an empty line. The terminator is looked for as LF [CR] LF: a bare LF is a line end as well.
+# A head ends with an empty line: LF [CR] LF, because a bare LF is a line end as well.
 HEAD_END = re.compile(rb"\n\r?\n")
 
 # RFC 9112 §2.2: at least one empty line received before the request line should be ignored.
 EMPTY_LINE = re.compile(rb"\r?\n")
 
-# A first octet that no request line begins with: a token's character, or the CR or LF of an empty line.
-# A TLS hello begins with 0x16, an SMB or SOCKS greeting with other control characters.
+# The first octet of a request line, a token's character, or the CR or LF of an empty line. Anything else is not HTTP:
+# a TLS hello begins with 0x16, an SMB or SOCKS greeting with other control characters.
 FIRST_OCTET = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z\r\n]")
 
 # RFC 9110 §5.6.2:  token = 1*tchar
@@ -65,18 +65,18 @@ STATUS_LINE = re.compile(rb"HTTP/(?P<major>[0-9])\.(?P<minor>[0-9]) (?P<status>[
 # RFC 9113 §3.4: the first line of the HTTP/2 connection preface.
 HTTP2_PREFACE_LINE = b"PRI * HTTP/2.0"
 
-# The names of all lines of a head at once, each ended by LF; what the values are is not looked at. The possessive
+# The names of all lines of a head at once, each line ended by LF; the values are not checked. The possessive
 # quantifiers forbid a second try, so the time grows with the length only.
 _FIELD_LINES = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[^\n]*+\n)*+")
 
-# What BAD_VALUE_OCTET finds, but CR and LF, which end the lines; for bytes.translate, which is five times as fast.
+# What BAD_VALUE_OCTET finds, without CR and LF, which end lines; for bytes.translate, which is five times as fast.
 _BAD_HEAD_OCTETS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 
 
 def is_plain(block: bytes, most: int) -> bool:
-    """Whether ``block`` is nothing but at most ``most`` field lines with nothing wrong in any of them, none folded.
+    """Whether ``block`` is at most ``most`` field lines, with nothing wrong in any of them, and none folded.
 
-    As good as every head is plain, and four looks at the whole cost a fifth of two looks at every line.
+    Almost every head is plain, and four checks of the whole cost a fifth of two checks of each line.
     """
     return (
         _FIELD_LINES.fullmatch(block) is not None
@@ -86,9 +86,10 @@ def is_plain(block: bytes, most: int) -> bool:
     )
 
 
-# A whole head as nearly everybody sends it, looked at once. What an answer depends on is captured, and what the access
-# log quotes; these have only octets that it need not escape, and nothing that could be a password in a URL. Any other
-# line is one of which the name does not matter. ``(?(5)(?!))`` forbids a second line of those that are captured.
+# A whole head as nearly all clients send it, read by one expression. It captures what a response depends on and what
+# the access log quotes; these values need no quoting, have no blank at the end, and hold no "@", which could mean a
+# password in a URL. The names of all other lines do not matter. ``(?(5)(?!))`` forbids a second line of one that is
+# captured.
 PLAIN_HEAD = re.compile(
     r"""
     (?P<line>

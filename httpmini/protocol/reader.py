@@ -1,7 +1,7 @@
 """Bytes in; a message, NEED_DATA, or a ProtocolError out.
 
-The reader never sends, never waits and never guesses: what it says does not depend on how the bytes were cut
-into pieces on their way.
+The reader never sends, never waits and never guesses. Its result does not depend on how the bytes were cut into pieces
+on their way.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class NeedData(Enum):
 
 
 NEED_DATA: Final = NeedData.NEED_DATA
-"""What a reader says when the message is not complete yet."""
+"""The result of a reader while the message is not complete."""
 
 # Room in a request line beside the target: a method, a version and the blanks between them.
 _LINE_SLACK_BYTES = 64
@@ -47,6 +47,8 @@ class HeadLimits(msgspec.Struct, frozen=True):
 
 
 class _RequestLine(msgspec.Struct, frozen=True):
+    """A request line, parsed; ``text`` is the line as it came."""
+
     method: str
     target: str
     version: tuple[int, int]
@@ -54,7 +56,11 @@ class _RequestLine(msgspec.Struct, frozen=True):
 
 
 class RequestReader:
-    """Reads one request head after the other out of the bytes of a connection (RFC 9112 §2.2, RFC 1945 §5)."""
+    """Reads one request head after another from the bytes of a connection (RFC 9112 §2.2, RFC 1945 §5).
+
+    Args:
+        limits: how large a head may be; may be exchanged between two heads.
+    """
 
     def __init__(self, limits: HeadLimits) -> None:
         self.limits = limits
@@ -70,11 +76,11 @@ class RequestReader:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of a next request is here."""
+        """Whether no byte of the next request is here."""
         return not self._buffer
 
     def first_line(self) -> str:
-        """What is here of the request line, for the log of a request that is refused or lost."""
+        """Return the request line as far as it is here, for the log of a request that is refused or lost."""
         if self._line is not None:
             return self._line.text
         line, _, _ = bytes(self._buffer).partition(b"\n")
@@ -82,14 +88,14 @@ class RequestReader:
 
     @property
     def method(self) -> str:
-        """The method of the request that is being read; empty while its line is not here or not understood."""
+        """The method of the request that is being read; empty until its line has been parsed."""
         return self._line.method if self._line else ""
 
     def next(self) -> Request | Literal[NeedData.NEED_DATA]:
-        """The next request, or NEED_DATA.
+        """Return the next request, or NEED_DATA.
 
         Raises:
-            ProtocolError: the bytes are not a request that we take. The connection cannot be read any further.
+            ProtocolError: the bytes are not an acceptable request. The connection cannot be read any further.
         """
         if self._line is None:
             self._line = self._next_line()
@@ -112,7 +118,7 @@ class RequestReader:
         return self._take(end.end(), request)
 
     def _take(self, size: int, request: Request) -> Request:
-        """Drop the ``size`` bytes of ``request`` and begin anew."""
+        """Remove the ``size`` bytes of ``request`` from the buffer; return it."""
         del self._buffer[:size]
         self._scanned = self._line_end = 0
         self._skipped_empty_line = False
@@ -120,6 +126,7 @@ class RequestReader:
         return request
 
     def _next_line(self) -> _RequestLine | None:
+        """Return the next request line, or None while it is not complete."""
         buffer = self._buffer
         if not self._skipped_empty_line and (empty := grammar.EMPTY_LINE.match(buffer)):
             del buffer[: empty.end()]
@@ -190,7 +197,7 @@ def _parse_request_line(line: bytes, target_bytes: int) -> _RequestLine:
 
 
 def _parse_version(text: bytes, offset: int) -> tuple[int, int]:
-    """(1, 0) or (1, 1): a higher minor version is treated as the highest we know (RFC 9110 §2.5)."""
+    """Return (1, 0) or (1, 1): a higher minor version counts as the highest known (RFC 9110 §2.5)."""
     match = grammar.VERSION.fullmatch(text)
     if match is None:
         raise ProtocolError(REASONS["version"], offset)
@@ -200,7 +207,7 @@ def _parse_version(text: bytes, offset: int) -> tuple[int, int]:
 
 
 def parse_fields(block: bytes, offset: int, limit: int, *, unfold: bool = False) -> Headers:
-    """The header fields of a head.
+    """Parse the header fields of a head.
 
     Args:
         block: the field lines with their line ends, without the empty line after them.
@@ -246,7 +253,7 @@ def _field_value(value: bytes, offset: int) -> str:
 
 
 def _check_framing(line: _RequestLine, headers: Headers, find: Callable[[str, int], int]) -> int:
-    """The length of the body; refuses what could be read in two ways (RFC 9112 §3.2, §6.1, §6.3).
+    """Return the length of the body; refuse what could be read in two ways (RFC 9112 §3.2, §6.1, §6.3).
 
     Args:
         line: the request line.
@@ -270,7 +277,7 @@ def _check_framing(line: _RequestLine, headers: Headers, find: Callable[[str, in
 
 
 def _find_field(block: bytes, offset: int, name: str, nth: int) -> int:
-    """The byte at which the ``nth`` field ``name`` begins; ``block`` begins at ``offset`` and has been parsed."""
+    """Return the byte at which the ``nth`` field ``name`` begins in a parsed block, which begins at ``offset``."""
     wanted = name.lower().encode()
     for line in block.split(b"\n"):
         if line.partition(b":")[0].lower() == wanted:
@@ -282,7 +289,7 @@ def _find_field(block: bytes, offset: int, name: str, nth: int) -> int:
 
 
 def parse_content_length(headers: Headers) -> int | None:
-    """The announced length in bytes, or None when there is none (RFC 9110 §8.6).
+    """Return the announced length in bytes, or None without one (RFC 9110 §8.6).
 
     Raises:
         ProtocolError: several values, or one that is not a number of at most 18 digits.
@@ -299,7 +306,7 @@ def parse_content_length(headers: Headers) -> int | None:
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
-    """The head of an answer, as a client reads it (RFC 9112 §4)."""
+    """The head of a response, as a client reads it (RFC 9112 §4)."""
 
     version: tuple[int, int]
     status: int
@@ -309,10 +316,10 @@ class ResponseHead(msgspec.Struct, frozen=True):
 
 
 def read_response_head(buffer: bytes | bytearray, limits: HeadLimits) -> ResponseHead | Literal[NeedData.NEED_DATA]:
-    """The head at the beginning of ``buffer``, or NEED_DATA; its ``size`` is the number of bytes it took.
+    """Return the head at the beginning of ``buffer``, or NEED_DATA; ``size`` is the number of its bytes.
 
     Raises:
-        ProtocolError: this is not an HTTP answer that we take.
+        ProtocolError: this is not an acceptable HTTP response.
     """
     end = grammar.HEAD_END.search(buffer)
     if (end.end() if end else len(buffer)) > limits.head_bytes:
