@@ -48,7 +48,7 @@ if __name__ == "__main__":
 
     import httpmini.cli.main
     import httpmini.cli.serve  # noqa: F401
-    from httpmini.daemon import build_site, sandbox
+    from httpmini.daemon import build_site, sandbox, server  # noqa: F401
 
     build_site.Resolver = _Planted  # type: ignore[attr-defined]
     if "--no-landlock" in sys.argv:  # a system call that no kernel has

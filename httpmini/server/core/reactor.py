@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from httpmini.server.core.connection import Interest
+from httpmini.server.core.connection import CLOSED, PAUSE, WRITE
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.transfer import HANG_UP, Client, Step, drain, expire
 from httpmini.server.core.turn import next_turn
@@ -153,19 +153,19 @@ class Reactor:
     def _settle(self, client: Client) -> None:
         """Watch for what the client waits for now, or close it."""
         interest = client.connection.interest
-        if interest is Interest.PAUSE:
+        if interest is PAUSE:
             self._paused[client.fd] = client
             self._look_s = 0.0  # the next turn finds out how long they have to wait
         elif self._paused:
             self._paused.pop(client.fd, None)
-        if interest is Interest.CLOSED:
+        if interest is CLOSED:
             if client.watched:
                 del self._clients[client.fd]
                 self._poll.unregister(client.fd)
             client.close()
             self._counters.sent_bytes += client.connection.sent_bytes
             return
-        wanted = _WRITE if interest is Interest.WRITE else HANG_UP if interest is Interest.PAUSE else _READ
+        wanted = _WRITE if interest is WRITE else HANG_UP if interest is PAUSE else _READ
         if client.watched == wanted:
             return
         if client.watched:

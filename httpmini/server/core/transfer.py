@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection
 from errno import EINVAL, ENOSYS, ENOTSUP
 
 from httpmini.protocol.body import FileSlice, Piece
-from httpmini.server.core.connection import LINGER, READ, Connection, Interest
+from httpmini.server.core.connection import CLOSED, LINGER, PAUSE, READ, WRITE, Connection, Interest
 from httpmini.server.core.shutdown import StopSignal
 from httpmini.server.core.turn import next_turn
 from httpmini.server.limits.admission import Slot
@@ -35,7 +35,7 @@ COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
 DRAIN_LOOK_S = 0.25
 WRITES_PER_TURN = 8  # so that one fast reader does not keep the reactor from the others
 
-OPEN = frozenset({Interest.READ, Interest.WRITE, Interest.PAUSE, Interest.LINGER})
+OPEN = frozenset({READ, WRITE, PAUSE, LINGER})
 HANG_UP = select.POLLERR  # reported by poll and epoll in any case: all that a paused client needs to hear of
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, for 0 seconds
 _CORK = getattr(socket, "TCP_CORK", None)  # Linux
@@ -172,7 +172,7 @@ def advance(client: Client, now: float, turn: int) -> bool:
     """
     connection = client.connection
     if connection.output:
-        if connection.interest is Interest.PAUSE:  # no event is waited for, so this one is the connection's end
+        if connection.interest is PAUSE:  # no event is waited for, so this one is the connection's end
             connection.lose(now)
         else:
             _flush(client, connection, now)
@@ -194,7 +194,7 @@ def advance(client: Client, now: float, turn: int) -> bool:
         except OSError:
             count = 0  # what is wrong is seen when it is tried again
         if count == len(output[0]):
-            connection.sent_all(now)
+            connection.sent_all(count, now)
             if connection.next_interest is READ and not output:
                 return True
         elif count:
@@ -241,17 +241,17 @@ def expire(client: Client, now: float, turn: int) -> bool:
     has taken since.
     """
     connection = client.connection
-    if connection.interest is Interest.PAUSE:
+    if connection.interest is PAUSE:
         connection.resume(now)
         advance(client, now, turn)
         return False
     left = _unacknowledged(client.fd)
-    if connection.interest in (Interest.WRITE, Interest.LINGER) and left < client.unacknowledged:
+    if connection.interest in (WRITE, LINGER) and left < client.unacknowledged:
         client.unacknowledged = left
         connection.progress(now)
         return False
     advance(client, now, turn)
-    if connection.interest is not Interest.CLOSED and connection.deadline <= now:
+    if connection.interest is not CLOSED and connection.deadline <= now:
         connection.expire(now)
         _advance_if_open(client, now, turn)
     return False
@@ -266,7 +266,7 @@ def drain(client: Client, now: float, turn: int) -> bool:
 
 
 def _advance_if_open(client: Client, now: float, turn: int) -> None:
-    if client.connection.interest not in (Interest.CLOSED, Interest.PAUSE):
+    if client.connection.interest not in (CLOSED, PAUSE):
         advance(client, now, turn)
 
 
@@ -307,7 +307,7 @@ def _wait(client: Client, signal: StopSignal, now: float, longest_s: float | Non
     """Return whether the socket became ready before the deadline, and before ``signal`` had something to say."""
     poll = select.poll()
     interest = client.connection.interest
-    wanted = select.POLLOUT if interest is Interest.WRITE else HANG_UP if interest is Interest.PAUSE else select.POLLIN
+    wanted = select.POLLOUT if interest is WRITE else HANG_UP if interest is PAUSE else select.POLLIN
     poll.register(client.fd, wanted)
     if not signal.draining:
         poll.register(signal, select.POLLIN)
