@@ -172,10 +172,7 @@ def advance(client: Client, now: float, turn: int) -> bool:
     """
     connection = client.connection
     if connection.output:
-        if connection.interest is PAUSE:  # no event is waited for, so this one is the connection's end
-            connection.lose(now)
-        else:
-            _flush(client, connection, now)
+        _flush(client, connection, now)
         return False
     try:
         data = os.read(client.fd, RECEIVE_BYTES)
@@ -195,16 +192,21 @@ def advance(client: Client, now: float, turn: int) -> bool:
             count = 0  # what is wrong is seen when it is tried again
         if count == len(output[0]):
             connection.sent_all(count, now)
-            if connection.next_interest is READ and not output:
-                return True
         elif count:
             connection.sent(count, now)
-    _flush(client, connection, now)
-    return False
+    if output:
+        _flush(client, connection, now)
+        return False
+    if connection.next_interest is LINGER and not client.has_shut_down:
+        _shut_down(client)
+    return connection.next_interest is READ
 
 
 def _flush(client: Client, connection: Connection, now: float) -> None:
     """Send what the kernel takes, within bounds; when all is sent and nothing follows, end our half."""
+    if connection.interest is PAUSE:  # no event is waited for, so this one is the connection's end
+        connection.lose(now)
+        return
     output = connection.output
     if len(output) > 1 and not client.is_corked:
         _cork(client, True)

@@ -62,15 +62,15 @@ class Admission(msgspec.Struct, frozen=True, eq=False):
         slots = self.slots
         if not slots.take():
             return Refusal.BUSY
-        if self.addresses is None or self.rules.is_proxy(host):
-            slots.note_admitted(self.overflow)
-            return Slot(slots)
-        row = self.addresses.take(host, self.address_limit)
-        if row is None:
-            slots.give()
-            return Refusal.CROWDED
+        slot = Slot(slots)
+        if self.addresses is not None and not self.rules.is_proxy(host):
+            row = self.addresses.take(host, self.address_limit)
+            if row is None:
+                slots.give()
+                return Refusal.CROWDED
+            slot = AddressSlot(slots, self.addresses, row)
         slots.note_admitted(self.overflow)
-        return AddressSlot(slots, self.addresses, row)
+        return slot
 
     def retry_s(self, host: str, refusal: Refusal) -> float:
         """Estimate in how many seconds there will be room for ``host``, from the clients that have left so far."""

@@ -34,11 +34,13 @@ class Slots:
     """
 
     def __init__(self, limit: int, log: Log) -> None:
+        self._limit = limit  # as this process knows it: only the main process resizes
+        self._held = 0  # by this process
         self._fields = memoryview(mmap.mmap(-1, 8 * (_HELD + MAX_PROCESSES))).cast("Q")
         self._fields[_LIMIT] = limit
+        self._fields[_USED] = _HELD + 1  # one more than the last field that any process has used
         self._log = log
         self._lock = allocate_lock()  # among the threads of this process
-        self._fields[_USED] = _HELD + 1  # one more than the last field that any process has used
         self._own = _HELD
         self._free_processes = list(range(MAX_PROCESSES - 1, 0, -1))
         self._semaphore: int | None = None
@@ -55,7 +57,7 @@ class Slots:
     def active(self) -> int:
         """How many slots are taken."""
         if self._semaphore is None:
-            return self._fields[self._own]
+            return self._held
         return sum(self._fields[_HELD : self._fields[_USED]])
 
     @property
@@ -71,35 +73,36 @@ class Slots:
 
     def take(self) -> bool:
         """Take a slot; return False when none is free."""
-        fields = self._fields
-        if self._semaphore is None:
+        if self._semaphore is None:  # one process: a number of its own will do
             with self._lock:
-                if fields[self._own] >= fields[_LIMIT]:
+                if self._held >= self._limit:
                     return False
-                fields[self._own] += 1
+                self._held += 1
             return True
         try:
             os.read(self._semaphore, 8)
         except BlockingIOError:
             return False
-        if fields[_DEBT] and self._pay_debt():  # a token that came free while the slots were being resized
+        if self._fields[_DEBT] and self._pay_debt():  # a token that came free while the slots were being resized
             return False
         with self._lock:
-            fields[self._own] += 1
+            self._held += 1
+            self._fields[self._own] = self._held
         return True
 
     def give(self) -> None:
         """Give a slot back."""
         with self._lock:
-            self._fields[self._own] -= 1
+            self._held -= 1
             if self._semaphore is None:
                 return
+            self._fields[self._own] = self._held
         self._free(1)
 
     def note_admitted(self, overflow: str) -> None:
         """Say once that the last slot was taken."""
         fields = self._fields
-        if not fields[_CROWDED_SINCE] and self.active >= fields[_LIMIT]:
+        if self.active >= fields[_LIMIT] and not fields[_CROWDED_SINCE]:
             fields[_CROWDED_SINCE] = time.monotonic_ns()
             then = "further ones wait in the backlog" if overflow == "queue" else "further ones get a refusal"
             self._log(f"max_clients reached: {self.limit} clients; {then}", Level.WARNING)
@@ -130,8 +133,8 @@ class Slots:
     def resize(self, limit: int) -> None:
         """Change the number of slots; in the main process. Clients keep the slots that they have."""
         with self._lock:
-            growth = limit - self._fields[_LIMIT]
-            self._fields[_LIMIT] = limit
+            growth = limit - self._limit
+            self._limit = self._fields[_LIMIT] = limit
         if self._semaphore is not None and growth > 0:
             self._free(growth)
         elif self._semaphore is not None:
@@ -149,7 +152,8 @@ class Slots:
             raise CannotRun('mode = "prefork" needs eventfd(2), which Linux has; choose another mode')
         self._shared_lock = SharedLock()
         with self._lock:
-            free = self._fields[_LIMIT] - self._fields[self._own]
+            free = self._limit - self._held
+            self._fields[self._own] = self._held
             self._fields[_DEBT] = max(0, -free)
             self._semaphore = os.eventfd(max(0, free), os.EFD_SEMAPHORE | os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -168,6 +172,7 @@ class Slots:
     def belong_to(self, process: int) -> None:
         """Count for the process of that number from now on; in the child, right after the fork."""
         self._own = _HELD + process
+        self._held = self._fields[self._own]
         self._lock = allocate_lock()  # a thread of the parent may have held the old one
 
     def give_back(self, process: int) -> None:
