@@ -106,7 +106,8 @@ def build_status(http: HttpGeneration, site: Respond, board: Scoreboard, facts: 
     pages_only = StatusPages(Nothing(site), board, facts, None)
     hosts = VirtualHosts(VirtualHost("", pages_only, http.hosts.default.log))
     heads = HeadReader(http.head_limits, hosts)
-    return replace(http, hosts=hosts, heads=heads, client_limits=None, proxies=None)
+    no_cache = ResponseCache(0, http.wall)  # that of the sites has responses that are not for here
+    return replace(http, hosts=hosts, heads=heads, cache=no_cache, client_limits=None, proxies=None)
 
 
 def address_rules(config: Config, proxies: Sequence[str] = ()) -> AddressRules:

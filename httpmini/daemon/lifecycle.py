@@ -269,8 +269,8 @@ class Lifecycle(Generic[P]):
         except Exception as error:
             self._refuse_reload(error)
             return
-        source.adopt(plan)
         try:
+            source.adopt(plan)
             self._start_mode(plan)
         except Exception as error:
             source.adopt(before)

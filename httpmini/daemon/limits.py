@@ -32,6 +32,11 @@ class Tables:
         self._slots = self._slots or Slots(config.server.max_clients, self._log)
         return self._slots
 
+    def close(self) -> None:
+        """Close what the kernel counts in."""
+        if self._slots is not None:
+            self._slots.close()
+
     def addresses(self, config: Config) -> AddressSlots | None:
         """Return what counts the clients of each address; None when that has no limit.
 

@@ -117,6 +117,7 @@ class Server:
         self._service.generation.logs.close()
         self._service.generation.pid_file.close()
         self._running_config.close()
+        self._lasting.tables.close()
 
     # What a reload consists of; ``Lifecycle`` calls these in order.
 

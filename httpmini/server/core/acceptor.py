@@ -140,7 +140,7 @@ class Acceptor:
             for listener, handler in self._handlers.items():
                 self._reactor.watch(listener, handler, exclusively=True)
         elif gate is Gate.FULL and slots.is_shared:
-            self._reactor.watch(slots, self._look_again)
+            self._reactor.watch(slots, self._on_free_slot)
 
     def _accept_from(self, listener: socket.socket) -> None:
         """Accept the clients in one backlog, within bounds."""
@@ -168,6 +168,11 @@ class Acceptor:
             self._waiting.append(_Waiting(fd, peer, time.monotonic() + SECOND_LOOK_S))
         else:
             self._refusals.turn_away(fd, peer, slot)
+
+    def _on_free_slot(self) -> None:
+        """React to a slot that another process has given back."""
+        self._admission.slots.settle()  # or a free slot that is owed would be reported for ever
+        self._look_again()
 
     def _look_again(self) -> None:
         """Give slots to waiting clients in the order in which they came; refuse those that have waited long enough."""

@@ -47,4 +47,4 @@ class Refusals:
 
 
 def _log_nothing(_text: str, _level: Level = Level.NOTICE, /) -> None:
-    """Drop a line: that many clients are refused at once is logged where they are counted."""
+    """Drop the line that 32 clients are being refused: it would read as if max_clients had been reached again."""

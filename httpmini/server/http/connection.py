@@ -18,6 +18,7 @@ from httpmini.protocol.reader import NEED_DATA, RequestReader
 from httpmini.protocol.writer import response_head
 from httpmini.reasons import REASONS
 from httpmini.server.core.connection import READ, Connection, Interest
+from httpmini.server.core.turn import NO_TURN
 from httpmini.server.http.generation import Generations, HttpGeneration
 from httpmini.server.http.heads import Head, Reply
 from httpmini.server.http.response_cache import CachedResponse, Key
@@ -180,7 +181,7 @@ class HttpConnection(Connection):
                 self._send(generation, head, response, now)
                 return
         reply = head.reply
-        if reply is None or reply.cached is not cached:
+        if reply is None or reply.number != cached.number:
             reply = head.reply_with(cached)
             if octets:
                 generation.heads.remember(octets, head)
@@ -231,7 +232,7 @@ class HttpConnection(Connection):
         entry = log.entry(line, request, response.status, response.error, response.user)
         pieces = _body(method, response)
         whole = log.text(entry, body_length(pieces))
-        self._reply = Reply(log, entry, entry[0], whole, len(spelled), None, response)
+        self._reply = Reply(log, entry, entry[0], whole, len(spelled), response=response)
         self._begun = now
         if not keep_alive:
             self.end(now, expects_more=self._expects_more(head))
@@ -260,6 +261,7 @@ class HttpConnection(Connection):
         elif self._reader is None:
             self.deadline = now + self.timeouts.idle_s
         else:
+            self.turn = NO_TURN  # that in which these bytes came may be long over
             self._read_request(self._reader, now)
 
     def on_lost(self, now: float) -> None:

@@ -7,6 +7,7 @@ it piece by piece.
 
 from __future__ import annotations
 
+import os
 from _thread import allocate_lock
 
 import msgspec
@@ -20,6 +21,10 @@ from httpmini.server.logs.access import AccessLog, LogEntry
 MAX_HEADS = 4096
 MAX_HEAD_BYTES = 2048
 
+# Held to remember a head. One for all readers, so that a child process can be forked while threads run.
+_lock = allocate_lock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
 
 class Reply(msgspec.Struct, frozen=True, eq=False):
     """A response as a connection sees it: what its line in the log says, and what to close afterwards.
@@ -30,7 +35,8 @@ class Reply(msgspec.Struct, frozen=True, eq=False):
         user: the user in it.
         whole: the end of the line when all of the body was sent.
         head_bytes: the length of the head.
-        cached: the cached response that it is; None for any other.
+        number: that of the cached response that it is; 0 for any other. (A reference would keep the octets of a
+            response that was evicted.)
         response: any other response.
     """
 
@@ -39,7 +45,7 @@ class Reply(msgspec.Struct, frozen=True, eq=False):
     user: str
     whole: str
     head_bytes: int
-    cached: CachedResponse | None = None
+    number: int = 0
     response: Response | None = None
 
 
@@ -65,7 +71,7 @@ class Head(msgspec.Struct, eq=False):
         log = self.host.log
         entry = log.entry(self.request.line, self.request, cached.status)
         whole = log.text(entry, len(cached.octets) - cached.head_bytes)
-        self.reply = reply = Reply(log, entry, entry[0], whole, cached.head_bytes, cached)
+        self.reply = reply = Reply(log, entry, entry[0], whole, cached.head_bytes, cached.number)
         return reply
 
 
@@ -82,7 +88,6 @@ class HeadReader:
         self._hosts = hosts
         self._heads: dict[bytes, Head] = {}
         self._seen: set[int] = set()  # hashes of heads that came once
-        self._lock = allocate_lock()
 
     def read(self, octets: bytes) -> Head | None:
         """Return the head that ``octets`` are, if they are exactly one whole head that is plain or known."""
@@ -103,7 +108,8 @@ class HeadReader:
             return Head(request, host, False, None)
         keep_alive = request.persistence.wants_keep_alive
         if request.is_conditional:
-            return Head(request, host, keep_alive, octets)
+            is_short = octets is not None and len(octets) <= MAX_HEAD_BYTES
+            return Head(request, host, keep_alive, octets if is_short else None)
         path = request.target.partition("?")[0]
         return Head(request, host, keep_alive, key_of(host.name, request.method, path, keep_alive))
 
@@ -118,7 +124,7 @@ class HeadReader:
                 self._seen = set()
             self._seen.add(trace)
         elif len(octets) <= MAX_HEAD_BYTES:
-            with self._lock:
+            with _lock:
                 self._heads[octets] = head
                 if len(self._heads) > MAX_HEADS:
                     del self._heads[next(iter(self._heads))]

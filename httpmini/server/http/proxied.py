@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from httpmini.errors import ProtocolError
 from httpmini.reasons import REASONS
+from httpmini.server.core.connection import Connection
 from httpmini.server.http.connection import HttpConnection
 from httpmini.server.http.forwarded import TrustedProxies
 from httpmini.server.http.generation import Generations, HttpGeneration
@@ -30,8 +31,17 @@ class ProxiedConnection(HttpConnection):
         self._proxied_for = proxy  # or the client that it has named at the beginning
         self._proxy_header: bytes | None = b"" if proxies.speak_first else None  # what has arrived of it
 
+    def receive(self, data: bytes, now: float) -> None:
+        """Take the proxy's header first, if it sends one; after it, each request may come from another client."""
+        if self._proxy_header is not None:
+            Connection.receive(self, data, now)
+            return
+        if self._reader is None:
+            self._peer = self._proxied_for
+        super().receive(data, now)
+
     def on_data(self, data: bytes, now: float) -> None:
-        """Read the proxy's header first, if it sends one."""
+        """Read the proxy's header, if that is still to come; or a request."""
         if self._proxy_header is None:
             super().on_data(data, now)
             return
@@ -68,8 +78,9 @@ class ProxiedConnection(HttpConnection):
             if proxies.trusts(self._peer.host):
                 self._peer = proxies.find_client(head.request.headers, self._peer)
             if not proxies.rules.permits(self._peer.host):
-                denied = ProtocolError(REASONS["address-denied"])
-                self._send(generation, head, generation.refuse(denied, head.host), now)
+                denied = generation.refuse(ProtocolError(REASONS["address-denied"]), head.host)
+                denied.is_last = True
+                self._send(generation, head, denied, now)
                 return
         super()._respond(generation, head, octets, now)
 

@@ -15,6 +15,7 @@ and trusts them for seconds; this one keeps octets and trusts them for one turn.
 
 from __future__ import annotations
 
+import itertools
 import os
 from _thread import allocate_lock  # threading's Lock, without what else that would load at the start
 from collections import OrderedDict
@@ -54,6 +55,7 @@ class CachedResponse(msgspec.Struct, eq=False):
         head_bytes: the length of the head.
         status: its status code.
         is_current: whether it is still right; takes the token of a turn.
+        number: another one for each cached response; what is remembered about it refers to it by this, not by itself.
         checked_in: the turn in which it was last found to be right.
         was_used: whether it was used since it was last considered for eviction.
     """
@@ -63,6 +65,7 @@ class CachedResponse(msgspec.Struct, eq=False):
     head_bytes: int
     status: int
     is_current: Callable[[int], bool]
+    number: int = msgspec.field(default_factory=itertools.count(1).__next__)
     checked_in: int = 0
     was_used: bool = False
 
@@ -132,7 +135,7 @@ class ResponseCache:
             wall: the Date in the head, in seconds since the epoch.
         """
         is_current = response.is_current
-        cost = len(head) + body_length(body) + ENTRY_BYTES
+        cost = len(head) + body_length(body) + len(key) + ENTRY_BYTES
         if is_current is None or body_length(body) > MAX_BODY_BYTES or cost > self._max_bytes:
             return None
         try:
@@ -163,7 +166,7 @@ class ResponseCache:
     def _drop(self, key: Key) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self.bytes_used -= len(entry.octets) + ENTRY_BYTES
+            self.bytes_used -= len(entry.octets) + len(key) + ENTRY_BYTES
 
 
 def _read(body: Body) -> bytes | None:

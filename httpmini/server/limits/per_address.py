@@ -82,7 +82,8 @@ class AddressSlots:
     """How many clients each address has at this moment.
 
     What each process holds is also written in a ledger of its own, so that its parent can give that back when it has
-    been killed.
+    been killed. A process that is killed in the microsecond between the two writes leaves its address one slot less,
+    or one more, until the server ends.
     """
 
     def __init__(self) -> None:
@@ -146,7 +147,7 @@ class AddressRates:
         """Return 0 when ``host`` may make a request now, else in how many seconds; a refused request costs nothing."""
         with self._rows.lock:
             now = self._now()
-            row = self._rows.find(host, lambda numbers: numbers[0] <= now - bucket.burst_s)  # it is full again
+            row = self._rows.find(host, lambda numbers: not numbers[0] or numbers[0] <= now - bucket.burst_s)
             if row is None:
                 return 0.0
             numbers = self._rows[row]

@@ -201,6 +201,10 @@ class Slots:
         """Take ``count`` slots out of use: free ones at once, the others when they are given back."""
         with self._shared_lock:
             self._fields[_DEBT] += count
+        self.settle()
+
+    def settle(self) -> None:
+        """Pay what is owed with slots that are free."""
         while self._fields[_DEBT] and self._semaphore is not None:
             try:
                 os.read(self._semaphore, 8)

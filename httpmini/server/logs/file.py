@@ -12,9 +12,11 @@ it writes, so none needs a signal, and each line is in the old file or in the ne
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import stat
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -69,7 +71,7 @@ class LogFile:
     ) -> None:
         self._fd: int | None = None
         self._path = "" if target in (STDOUT, OFF) else target
-        self._waiting: list[str] = []
+        self._waiting: deque[str] = deque()
         self._batched = batched
         self._lost = 0
         self._is_torn = False
@@ -95,7 +97,10 @@ class LogFile:
 
     def flush(self) -> None:
         """Write the lines that are waiting. Those that cannot be written are lost, and counted."""
-        lines, self._waiting = self._waiting, []
+        lines: list[str] = []
+        with contextlib.suppress(IndexError):  # threads of a mode that has retired may write and flush, too
+            while True:
+                lines.append(self._waiting.popleft())
         if lines:
             self._write(lines)
 

@@ -76,12 +76,12 @@ class Prefork(Mode):
         """
         self._slots.share()
         self._board.reserve(self._context.workers, CROWD)
-        self._context.service.tick()  # what each worker would load for itself
+        self._context.service.tick()  # loads what each worker would load for itself
         self._children.prepare()
         try:
             for place in range(self._context.workers):
                 self._start_worker(place)
-        except CannotRun:
+        except BaseException:
             self._shutdown.drain(time.monotonic())
             self.finish()
             raise
@@ -125,10 +125,15 @@ class Prefork(Mode):
         Raises:
             CannotRun: it cannot start, and why.
         """
-        hear, say = os.pipe()
         process = self._slots.new_process()
+        try:
+            hear, say = os.pipe()
+        except OSError as error:
+            self._slots.give_back(process)
+            raise CannotRun(f"cannot begin a worker: {error.strerror}") from error
         segment = self._board.take(CROWD)
         worker = self._workers[place] = _Worker(process, segment, time.monotonic(), hear)
+        self._context.service.tick()  # what waits is written by the master, not by each of its copies
         try:
             self._children.start(
                 self._shutdown,
