@@ -70,7 +70,7 @@ def test_credentials_count_for_one_request(server: ServerProcess) -> None:
     server.wait_for_line(r'- - \[.*\] "GET /private/secret.txt HTTP/1.0" 401 .* reason=credentials-wrong section=')
 
 
-def test_passwords_are_never_logged(server: ServerProcess) -> None:
+def test_passwords_are_never_exposed(server: ServerProcess) -> None:
     get(server.port, "/private/secret.txt", f"Authorization: Basic {SAID}")
     get(server.port, f"http://ada:{PASSWORD.replace(' ', '')}@h/private/secret.txt", f"Referer: http://ada:{SAID}@h/")
     server.wait_for_line(
