@@ -105,10 +105,10 @@ def test_all_ways_lead_to_the_same_response_and_line(
     services: dict[str, tuple[Told, Told]], form: str, head: bytes, cut: int
 ) -> None:
     """Whole (quick parse) or in two pieces (careful parse); built, cached, or never cached."""
-    caching, forgetful = services[form]
+    caching, uncached = services[form]
     whole, pieces = [head], [head[: cut % len(head)], head[cut % len(head) :]]
-    expected = exchange(forgetful, [piece for piece in pieces if piece])
-    for service in (caching, forgetful):
+    expected = exchange(uncached, [piece for piece in pieces if piece])
+    for service in (caching, uncached):
         for way in (whole, pieces, whole, whole, whole):
             assert exchange(service, [piece for piece in way if piece]) == expected
 

@@ -378,9 +378,9 @@ def test_responses_for_one_path_are_not_mixed_up(tmp_path: Path) -> None:
         for minor in (0, 1)
         for connection in ("keep-alive", "close", "x")
     ]
-    forgetful = told(root, "[limits]\nresponse_cache_bytes = 0\n")
-    expected = [mask_date(forgetful.ask(head)) for head in heads]
-    assert forgetful.hits == 0
+    uncached = told(root, "[limits]\nresponse_cache_bytes = 0\n")
+    expected = [mask_date(uncached.ask(head)) for head in heads]
+    assert uncached.hits == 0
     for _ in range(3):
         assert [mask_date(service.ask(head)) for head in heads] == expected
 
