@@ -26,7 +26,7 @@ from tests.browsers.pages_site import (
     make_site,
     png,
 )
-from tests.browsers.test_www import ARTEFACTS, PathStamp
+from tests.browsers.test_www import ARTEFACTS, PageMonitor
 from tests.support.processes import ServerProcess
 from tests.support.wire import connect, read_answer
 
@@ -119,9 +119,9 @@ def _assert_shows(page: Page, edition: int) -> None:
 
 
 def _assert_answered(server: ServerProcess, folder: str, *statuses: int) -> None:
-    """Every file of the page has been answered with these, in this order, and with no others.
+    """Assert that each file of the page got exactly these statuses, in this order.
 
-    Two workers of prefork mode write when they have time: there the order is not looked at.
+    In prefork mode, two workers write their lines when they are idle, so the order is not checked.
     """
     ordered: Callable[[list[int]], list[int]] = sorted if "(mode prefork" in server.lines[0] else list
     for name in FILES_OF_A_PAGE:
@@ -134,10 +134,10 @@ def _assert_answered(server: ServerProcess, folder: str, *statuses: int) -> None
 def test_reload_asks_again_and_shows_what_changed(
     page: Page, servers: Servers, mode: str, root: Path, browser_name: str
 ) -> None:
-    """A reload of what is unchanged is 304s throughout; of what has changed, 200s and the new content."""
+    """A reload gets only 304s if nothing has changed, else 200s and the new content."""
     server = servers(mode, "plain")
     folder = f"dated-{mode}-{browser_name}"
-    witness = PathStamp(page)
+    monitor = PageMonitor(page)
     _write_page(root / folder, 1)
     _date_page(root / folder, seconds_ago=20)
     page.goto(f"{server.url}{folder}/page.html", wait_until="load")
@@ -150,7 +150,7 @@ def test_reload_asks_again_and_shows_what_changed(
     page.reload(wait_until="load")
     _assert_shows(page, 2)
     _assert_answered(server, folder, 200, 304, 200)
-    assert witness.faults == []
+    assert monitor.faults == []
 
 
 def test_reload_shows_what_changed_within_the_second(
@@ -182,7 +182,7 @@ def test_connections_are_used_again(page: Page, servers: Servers, mode: str, bro
     """A page with 50 images, then 50 requests one after another, on the few connections that a browser opens."""
     server = servers(mode, "plain")
     with CountingProxy(server.port) as proxy:
-        witness = PathStamp(page)
+        monitor = PageMonitor(page)
         page.goto(proxy.url + "gallery-50.html", wait_until="load")
         texts = page.evaluate(
             """async name => {
@@ -194,19 +194,19 @@ def test_connections_are_used_again(page: Page, servers: Servers, mode: str, bro
             browser_name,
         )
         assert texts == ["0123456789"] * 50
-        assert witness.faults == []
-        assert len(witness.responses) == 1 + 50 + 50
+        assert monitor.faults == []
+        assert len(monitor.responses) == 1 + 50 + 50
         server.wait_for_line(rf'"GET /ten\.txt\?{browser_name}-\d+ HTTP/1\.1" 200 10 ', count=50)
         assert 1 <= proxy.connections <= 8, f"101 requests needed {proxy.connections} connections"
 
 
 @pytest.mark.parametrize("name", ["plain", "narrow"])
 def test_200_images_on_one_page(page: Page, servers: Servers, mode: str, name: str) -> None:
-    """Each is there, and is the right one; with fewer slots than a browser has connections, too."""
+    """Every image is the right one, even with fewer slots than a browser has connections."""
     server = servers(mode, name)
-    witness = PathStamp(page)
+    monitor = PageMonitor(page)
     page.goto(f"{server.url}gallery-{IMAGES}.html", wait_until="load")
-    assert witness.faults == []
+    assert monitor.faults == []
     assert page.evaluate(SIZES_OF_IMAGES) == [list(image_size(number)) for number in range(IMAGES)]
 
 
@@ -215,7 +215,7 @@ def test_200_images_on_one_page(page: Page, servers: Servers, mode: str, name: s
 
 def test_back_and_forward(page: Page, servers: Servers, mode: str) -> None:
     server = servers(mode, "plain")
-    witness = PathStamp(page)
+    monitor = PageMonitor(page)
     page.goto(server.url + "walk/one.html", wait_until="load")
     for heading in ("two", "/walk/three/"):
         page.get_by_role("link", name="on").click()
@@ -226,7 +226,7 @@ def test_back_and_forward(page: Page, servers: Servers, mode: str) -> None:
         assert page.get_by_role("heading").inner_text() == heading
         assert page.evaluate(SIZES_OF_IMAGES) == ([] if heading.startswith("/") else [[7, 7]])
     assert page.get_by_role("link", name="file.txt").is_visible()
-    assert witness.faults == []
+    assert monitor.faults == []
 
 
 def _step(page: Page, step: str, url: str) -> None:
@@ -241,7 +241,7 @@ def _step(page: Page, step: str, url: str) -> None:
 def test_odd_names_in_a_listing(page: Page, servers: Servers, mode: str) -> None:
     """Each link of a listing leads to the file of that very name (in a frame: that is quicker), the first one up."""
     server = servers(mode, "plain")
-    witness = PathStamp(page)
+    monitor = PageMonitor(page)
     page.goto(server.url, wait_until="load")
     page.get_by_text(ODD_FOLDER + "/", exact=True).click()
     page.get_by_role("heading", name=f"/{ODD_FOLDER}/", exact=True).wait_for()
@@ -265,7 +265,7 @@ def test_odd_names_in_a_listing(page: Page, servers: Servers, mode: str) -> None
     assert sorted(texts) == sorted(content_of(name) for name in ODD_NAMES)
     links.first.click()
     page.wait_for_url(server.url, wait_until="load")
-    assert witness.faults == []
+    assert monitor.faults == []
 
 
 def test_listing_fits_the_window(page: Page, servers: Servers, mode: str, browser_name: str) -> None:
@@ -295,7 +295,7 @@ def test_downloads(page: Page, servers: Servers, mode: str) -> None:
 
 
 class Astray(NamedTuple):
-    """A visit that is refused: which server, what is asked of it, and what is shown."""
+    """A visit that is refused: the server, the request, and what is shown."""
 
     server: str
     target: str
@@ -338,7 +338,7 @@ def test_error_page_for_a_form(page: Page, servers: Servers, mode: str, browser_
 
 
 def test_error_page_of_a_full_server(page: Page, servers: Servers, mode: str, browser_name: str) -> None:
-    """It is said before anything was asked, and shown all the same."""
+    """The refusal is sent before any request, and shown all the same."""
     server = servers(mode, "full")
     with connect(server.port) as only:
         only.sendall(b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -359,7 +359,7 @@ def _assert_explains(page: Page, heading: str, token: str) -> None:
 
 
 def _assert_fits(page: Page) -> None:
-    """Nothing is over the right edge of its box, nor of the window."""
+    """Assert that no element extends past the right edge of its box or the window."""
     over = page.evaluate(
         """() => [...document.querySelectorAll("body, body *")]
             .filter(element => element.getBoundingClientRect().right > document.documentElement.clientWidth

@@ -47,7 +47,7 @@ def test_it_says_when_the_server_is_gone(page: Page, start: StartServer, site: P
 
 
 @pytest.mark.only_browser("chromium")  # Firefox, driven over BiDi, cannot be told to run no scripts
-def test_without_scripts_it_comes_anew(page: Page, start: StartServer, site: Path) -> None:
+def test_without_scripts_it_reloads_itself(page: Page, start: StartServer, site: Path) -> None:
     server = start(site)
     browser = page.context.browser
     assert browser is not None

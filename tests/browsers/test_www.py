@@ -31,8 +31,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
         running.kill()
 
 
-class PathStamp:
-    """Everything that goes wrong on a page."""
+class PageMonitor:
+    """The responses of a page, and everything that goes wrong on it."""
 
     def __init__(self, page: Page) -> None:
         self.faults: list[str] = []
@@ -59,7 +59,7 @@ def _links(page: Page) -> list[str]:
 
 def test_every_page_and_everything_on_it(page: Page, server: ServerProcess) -> None:
     """Follow all links from the first page: no console message, no failed request, nothing over 399."""
-    witness = PathStamp(page)
+    monitor = PageMonitor(page)
     ahead, seen = [server.url], {server.url}
     pages = 0
     while ahead:
@@ -73,7 +73,7 @@ def test_every_page_and_everything_on_it(page: Page, server: ServerProcess) -> N
             if link not in seen:
                 seen.add(link)
                 ahead.append(link)
-    assert witness.faults == []
+    assert monitor.faults == []
     assert pages >= 9, "the index, a page for each mode, a listing ..."
     on_disk = {path.relative_to(WWW).as_posix() for path in WWW.rglob("*.html")}
     assert on_disk <= {unquote(url.removeprefix(server.url)) for url in seen} | {"index.html"}
@@ -82,26 +82,26 @@ def test_every_page_and_everything_on_it(page: Page, server: ServerProcess) -> N
 def test_first_page_with_three_silent_connections_beside_it(page: Page, server: ServerProcess) -> None:
     """Browsers open spare connections. A server that waited for them would do so until limits.idle_s, for 15 s."""
     silent = [connect(server.port) for _ in range(3)]
-    witness = PathStamp(page)
+    monitor = PageMonitor(page)
     page.goto(server.url, wait_until="load", timeout=10_000)
     assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "http/1.0"
-    assert [response.status for response in witness.responses[:1]] == [200]
+    assert [response.status for response in monitor.responses[:1]] == [200]
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-    assert witness.faults == []
+    assert monitor.faults == []
     for sock in silent:
         sock.close()
 
 
 def test_modules_run(page: Page, server: ServerProcess) -> None:
-    witness = PathStamp(page)
+    monitor = PageMonitor(page)
     page.goto(server.url + "play.html", wait_until="load")
     buttons = page.get_by_role("button")
     assert buttons.count() >= 2
     buttons.first.click()
-    modules = [response for response in witness.responses if response.url.endswith(".js")]
+    modules = [response for response in monitor.responses if response.url.endswith(".js")]
     assert len(modules) >= 2
     assert all(response.headers["content-type"] == "text/javascript; charset=utf-8" for response in modules)
-    assert witness.faults == []
+    assert monitor.faults == []
 
 
 def test_sound_is_loaded(page: Page, server: ServerProcess) -> None:
@@ -120,7 +120,7 @@ def test_sound_is_loaded(page: Page, server: ServerProcess) -> None:
 
 def test_sound_can_be_sought(page: Page, server: ServerProcess) -> None:
     """With ranges the element really is at the second that was asked for (without them it says so and is not)."""
-    witness = PathStamp(page)
+    monitor = PageMonitor(page)
     page.goto(server.url + "listen.html", wait_until="load")
     time = page.evaluate(
         """() => new Promise((resolve, reject) => {
@@ -132,7 +132,7 @@ def test_sound_can_be_sought(page: Page, server: ServerProcess) -> None:
         })"""
     )
     assert abs(time - 2) < 0.1
-    assert 206 in {response.status for response in witness.responses if response.url.endswith(".wav")}
+    assert 206 in {response.status for response in monitor.responses if response.url.endswith(".wav")}
 
 
 def test_downloads(page: Page, server: ServerProcess) -> None:
@@ -161,7 +161,7 @@ def test_error_page(page: Page, server: ServerProcess, browser_name: str) -> Non
 
 def test_reload_revalidates(page: Page, server: ServerProcess) -> None:
     page.goto(server.url, wait_until="load")
-    witness = PathStamp(page)
+    monitor = PageMonitor(page)
     page.reload(wait_until="load")
-    assert witness.faults == []
+    assert monitor.faults == []
     assert 304 in {int(line.split('" ')[1].split()[0]) for line in server.access_lines()}

@@ -1,4 +1,4 @@
-"""Four readers of answers, and a fifth by hand: what each makes of the same octets, in one form.
+"""Four readers of responses and a fifth by hand: how each parses the same octets, in one form.
 
 h11, requests (which stands on urllib3), http.client and our own client. Text is ISO-8859-1, names of fields are in
 lower case, bodies are as they came.
@@ -25,7 +25,7 @@ Fields = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked."""
+    """A request."""
 
     method: str
     target: str
@@ -36,7 +36,7 @@ class Question:
         return Question(self.method, self.target, (*self.fields, *more), self.body)
 
     def spelled(self) -> bytes:
-        """The same as octets, by nobody's client."""
+        """Return the request as octets, written by none of the clients."""
         length = [("Content-Length", str(len(self.body)))] if self.body else []
         lines = [f"{self.method} {self.target} HTTP/1.0", *(f"{n}: {v}" for n, v in (*self.fields, *length)), "", ""]
         return "\r\n".join(lines).encode("iso-8859-1") + self.body
@@ -44,13 +44,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader makes of an answer.
+    """A response as a reader parses it.
 
     Attributes:
         version: of the status line.
         status: the code.
-        phrase: the words behind it.
-        fields: in their order.
+        phrase: the reason phrase.
+        fields: in the order received.
         body: all of it.
         may_keep: whether the reader would ask again on the same connection; None where it cannot be asked.
         place: the local port that it asked from; 0 where the connection is gone by the time that we can look.
@@ -66,7 +66,7 @@ class Reading:
 
 
 def differences(reading: Reading, truth: Reading) -> list[str]:
-    """In what two readings differ, short enough to be read where a body has 3 MiB."""
+    """Return how two readings differ, shortened so that a body of 3 MiB stays readable."""
     pairs = ((name, getattr(reading, name), getattr(truth, name)) for name in Reading.__dataclass_fields__)
     return [
         f"{name}: {repr(left)[:600]}, not {repr(right)[:600]}"
@@ -76,7 +76,7 @@ def differences(reading: Reading, truth: Reading) -> list[str]:
 
 
 def by_hand(octets: bytes) -> Reading:
-    """One whole answer, split by the grammar of RFC 1945 §6: its body is all that follows the head."""
+    """Split one complete response by the grammar of RFC 1945 §6: the body is all that follows the head."""
     head, end, body = octets.partition(b"\r\n\r\n")
     assert end, f"no head in {octets[:200]!r}"
     status_line, *lines = head.decode("iso-8859-1").split("\r\n")
@@ -84,7 +84,7 @@ def by_hand(octets: bytes) -> Reading:
     parted = [line.partition(": ") for line in lines]
     fields = tuple((name.lower(), value) for name, _, value in parted)
     assert version == "HTTP/1.0"
-    assert len(dict(fields)) == len(fields), "a field is there twice"
+    assert len(dict(fields)) == len(fields), "a field occurs twice"
     return Reading((1, 0), int(status), phrase, fields, body, may_keep=dict(fields)["connection"] == "keep-alive")
 
 
@@ -92,11 +92,11 @@ class Reader(Protocol):
     """One client, on one connection for as long as the client itself would keep it."""
 
     def ask(self, question: Question) -> Reading:
-        """The answer, read to its end."""
+        """Send a request and return the response, read to its end."""
         ...
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         ...
 
 
@@ -104,7 +104,7 @@ class H11Reader:
     """h11. It keeps the order of fields and their duplicates.
 
     It uses no connection to an HTTP/1.0 peer again, whatever was announced, so ``may_keep`` is always false. But its
-    judgement where an answer ends is wanted, so each question gets an ``h11.Connection`` of its own on one socket,
+    judgement where a response ends is wanted, so each request gets an ``h11.Connection`` of its own on one socket,
     and nothing may be left over.
     """
 
@@ -128,7 +128,7 @@ class H11Reader:
 
 
 def read_events(connection: h11.Connection, receive: Callable[[], bytes], place: int = 0) -> Reading:
-    """The answer that ``connection`` has asked for."""
+    """Read the response to the request sent on ``connection``."""
     head: h11.Response | None = None
     body = bytearray()
     while True:
@@ -143,7 +143,7 @@ def read_events(connection: h11.Connection, receive: Callable[[], bytes], place:
             assert isinstance(event, h11.EndOfMessage), event
             break
     assert head is not None
-    assert connection.trailing_data[0] == b"", "there is more than the answer"
+    assert connection.trailing_data[0] == b"", "there is more than the response"
     may_keep = connection.our_state is h11.DONE and connection.their_state is h11.DONE
     major, minor = (int(number) for number in head.http_version.split(b"."))
     fields = tuple((_text(name).lower(), _text(value)) for name, value in head.headers)

@@ -1,4 +1,4 @@
-"""A server on a real socket that says to each client what it was told to say, and ends as it was told to."""
+"""A server on a real socket that sends scripted bytes to each client and ends as scripted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Converse = Callable[[socket.socket], None]
 
 
 class End(Enum):
-    """What a server does when it has said everything."""
+    """What a server does after it has sent everything."""
 
     CLOSE = "close both halves"
     HALF_CLOSE = "end our half, and wait for the client's end"
@@ -46,12 +46,12 @@ def script(said: Iterable[bytes], end: End) -> Converse:
 
 
 def unacknowledged(sock: socket.socket) -> int:
-    """The number of bytes that are not with the peer's kernel."""
+    """Return the number of bytes that the peer's kernel has not acknowledged."""
     return int.from_bytes(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def read_request(sock: socket.socket) -> bytes:
-    """All of a request without a body, so that a close is an end and not a reset."""
+    """Read a complete request without a body, so that a close is an end and not a reset."""
     request = b""
     while b"\r\n\r\n" not in request:
         data = sock.recv(65536)
@@ -61,7 +61,7 @@ def read_request(sock: socket.socket) -> bytes:
 
 
 def wait_for_end(sock: socket.socket) -> None:
-    """Until the client ends or resets its half."""
+    """Wait until the client ends or resets its half."""
     with suppress(ConnectionResetError):
         while sock.recv(65536):
             pass

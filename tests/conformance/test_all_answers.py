@@ -1,4 +1,4 @@
-"""Requirements about all answers, which no single wire case can show."""
+"""Requirements on all responses, which no single wire case can show."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.wire_cases.checklist import OUTSIDE
 
 
 def _said_at_once(site: Path, data: bytes) -> bytes:
-    """What is said before the client says any more, or ends its side."""
+    """Return what the server sends before the client sends more or ends its side."""
     conversation = Conversation(site)
     conversation.hear(data)
     return conversation.said
@@ -142,10 +142,10 @@ def test_a_304_and_a_206_repeat_the_fields_of_the_200(
     assert "date" in ours
 
 
-def test_our_own_tag_is_known_again(site: Path) -> None:
+def test_our_own_tag_is_recognised(site: Path) -> None:
     _, whole = _fields_of(site, "")
     tag = whole["etag"]
-    assert tag.startswith('"'), "the file has been there for long: a strong tag"
+    assert tag.startswith('"'), "an old file has a strong tag"
     assert _fields_of(site, f"If-None-Match: {tag}\r\n")[0] == 304
     assert _fields_of(site, f'If-None-Match: "x", W/{tag}\r\n')[0] == 304
     assert _fields_of(site, f"If-Match: {tag}\r\n")[0] == 200
@@ -179,7 +179,7 @@ def test_an_error_page_is_not_made_of_the_request(site: Path, data: bytes) -> No
 
 
 def _look(root: Path) -> dict[str, tuple[int, ...]]:
-    """Everything about a tree but when it was read."""
+    """Return all metadata of a tree except access times."""
     found: dict[str, tuple[int, ...]] = {}
     for folder, folders, names in os.walk(root):
         for name in (".", *folders, *names):
@@ -188,14 +188,14 @@ def _look(root: Path) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def test_asking_changes_nothing(site: Path) -> None:
+def test_requests_change_nothing(site: Path) -> None:
     before = _look(site.parent)
     for case in CASES:
         answers_to(site, [case.data])
     assert _look(site.parent) == before
 
 
-def test_what_no_answer_says(site: Path) -> None:
+def test_what_no_response_contains(site: Path) -> None:
     """Neither 1xx nor 500, nothing of the disk beside the root, nothing of the program."""
     for case in CASES:
         said = answers_to(site, [case.data])
@@ -204,7 +204,7 @@ def test_what_no_answer_says(site: Path) -> None:
             assert word not in said, case.name
 
 
-def test_the_date_is_the_present(site: Path) -> None:
+def test_the_date_is_current(site: Path) -> None:
     for target in TARGETS:
         before = int(time.time())
         head, _, _ = answers_to(site, [f"GET {target} {HEAD}".encode()]).partition(b"\r\n\r\n")

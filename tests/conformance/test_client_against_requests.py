@@ -842,7 +842,7 @@ SHORT = [case for case in CASES if sum(map(len, case.pieces)) < 1000 and case.en
 
 
 @pytest.mark.parametrize("case", SHORT, ids=lambda case: case.name)
-def test_how_an_answer_is_cut_into_pieces_does_not_matter(case: Case) -> None:
+def test_how_a_response_is_split_does_not_matter(case: Case) -> None:
     octets = [bytes([octet]) for piece in case.pieces for octet in piece]
     with serving(script(octets, case.end), clients=1) as url:
         assert ours(url, case.method) == case.ours

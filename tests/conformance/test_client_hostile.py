@@ -647,7 +647,7 @@ def test_a_download_that_goes_on(said: bytes, becomes: type[HttpminiError] | byt
 
 
 @pytest.mark.parametrize("said", BEGUN_ANEW.values(), ids=BEGUN_ANEW)
-def test_a_download_that_begins_anew(said: bytes, tmp_path: Path) -> None:
+def test_a_download_that_starts_over(said: bytes, tmp_path: Path) -> None:
     path = tmp_path / "file"
     server = Resuming(said, whole(OTHER))
     with serving(server, clients=10) as url, client_for() as client:
@@ -659,7 +659,7 @@ def test_a_download_that_begins_anew(said: bytes, tmp_path: Path) -> None:
     assert b"Range:" not in server.requests[2]
 
 
-def test_a_file_that_is_always_another(tmp_path: Path) -> None:
+def test_a_file_that_changes_every_time(tmp_path: Path) -> None:
     """It is given up in the end, and no file is left."""
     path = tmp_path / "file"
 
@@ -685,7 +685,7 @@ def test_a_length_for_which_there_is_no_room(tmp_path: Path) -> None:
     assert not (tmp_path / "file").exists()
 
 
-def test_a_download_that_is_packed_although_nobody_asked(tmp_path: Path) -> None:
+def test_a_download_with_an_unrequested_coding(tmp_path: Path) -> None:
     """The length on the wire is not that of the file: the outcome is complete, or an error (RFC 9110 §8.4, §8.6)."""
     path = tmp_path / "file"
     for number, content in enumerate((b"hello", b"hello" * 10_000, FIRST)):

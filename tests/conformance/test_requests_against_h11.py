@@ -55,14 +55,14 @@ class Refused(NamedTuple):
 
 
 class Unfinished(NamedTuple):
-    """More bytes are wanted."""
+    """An incomplete request: more bytes are needed."""
 
 
 Outcome = Taken | Refused | Unfinished
 
 
 def read_ours(data: bytes) -> Outcome:
-    """What our reader says of the first request in ``data``."""
+    """Return how our reader parses the first request in ``data``."""
     reader = RequestReader(HeadLimits(HEAD_BYTES, TARGET_BYTES, FIELDS))
     reader.feed(data)
     try:
@@ -77,7 +77,7 @@ def read_ours(data: bytes) -> Outcome:
 
 
 def read_theirs(data: bytes) -> Outcome:
-    """What h11 says of the first request in ``data``."""
+    """Return how h11 parses the first request in ``data``."""
     connection = h11.Connection(our_role=h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
     if data:  # an empty piece would be the end of the connection
         connection.receive_data(data)
@@ -99,7 +99,7 @@ def text(octets: bytes) -> str:
 
 
 def agree(ours: Outcome, theirs: Outcome) -> bool:
-    """Whether both say the same.
+    """Return whether both outcomes agree.
 
     h11 looks at a head when it is whole, we at each line as it comes: we may refuse where h11 still waits, but
     must not wait where h11 refuses.
@@ -144,7 +144,7 @@ class Head:
 
 
 def head_of(data: bytes) -> Head:
-    """The head at the beginning of ``data``, or what is there of one."""
+    """Return the head at the beginning of ``data``, or the part of it that is there."""
     lines = [line.removesuffix(b"\r") for line in data[: head_size(data)].split(b"\n")]
     while len(lines) > 1 and not lines[-1]:
         lines.pop()
@@ -822,7 +822,7 @@ PLAIN = Taken("GET", "/", (1, 0), ())
 def test_a_reader_that_errs_is_not_explained(
     data: bytes, reader: str, outcome: Outcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No row is a catch-all: a reader that says one thing of everything is found out."""
+    """No row is a catch-all: a reader with one outcome for everything is detected."""
     monkeypatch.setattr(f"{__name__}.{reader}", lambda data: outcome)
     if not agree(read_ours(data), read_theirs(data)):
         assert explain(data) is None

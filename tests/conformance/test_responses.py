@@ -1,4 +1,4 @@
-"""Our answers beside other people's readers: the same status, fields and body for all of them, and the same end.
+"""Our responses in independent readers: all see the same status, fields, body and end.
 
 First the octets of every wire case, played to each reader from a small server that says nothing else. Then the
 real server in every mode. What is right is what a split by hand says (``readers.by_hand``).
@@ -47,7 +47,7 @@ KEEPERS = ("requests", "http.client", OURS)  # h11 does not keep a connection to
 
 
 class Player:
-    """A server that says the same to every request; one connection after the other, in one thread."""
+    """A server that sends the same response to every request; one connection at a time, in one thread."""
 
     def __init__(self) -> None:
         self._octets = b""
@@ -120,7 +120,7 @@ def method_of(case: Case) -> str:
 
 
 def first_answer(said: bytes, method: str) -> bytes:
-    """The first answer of a conversation (RFC 9112 §6.3)."""
+    """Return the first response of a conversation (RFC 9112 §6.3)."""
     size = said.index(b"\r\n\r\n") + 4
     named = dict(by_hand(said[:size]).fields)
     bodiless = method == "HEAD" or said.split(b" ", 2)[1] in (b"204", b"304")
@@ -143,7 +143,7 @@ every_answer = pytest.mark.parametrize("case", ANSWERED, ids=lambda case: case.n
 
 @pytest.fixture(scope="module")
 def answers(site: Path) -> dict[str, bytes]:
-    """The first answer to each wire case."""
+    """Return the first response to each wire case."""
     table = {}
     for case in ANSWERED:
         said = answers_to(site, [case.data])
@@ -154,7 +154,7 @@ def answers(site: Path) -> dict[str, bytes]:
 
 
 @every_answer
-def test_every_answer_is_read_alike(case: Case, answers: dict[str, bytes], player: Player) -> None:
+def test_every_response_is_read_alike(case: Case, answers: dict[str, bytes], player: Player) -> None:
     octets, question = answers[case.name], Question(method_of(case), "/")
     truth = by_hand(octets)
     assert truth.status == case.answers[0].status
@@ -185,7 +185,7 @@ def kept(answers: dict[str, bytes]) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_kept_connection_is_asked_again(name: str, answers: dict[str, bytes], player: Player) -> None:
+def test_a_persistent_connection_is_reused(name: str, answers: dict[str, bytes], player: Player) -> None:
     """Every answer that keeps its connection, twice on one connection: the second begins where the first ends."""
     methods = {case.name: method_of(case) for case in ANSWERED}
     assert {by_hand(octets).status for octets in kept(answers).values()} >= {200, 204, 206, 301, 304, 404, 405}
@@ -212,8 +212,10 @@ GOOD = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\nX: a\
         (b"hello", b"hallo", "body"),
     ],
 )
-def test_another_answer_is_read_differently(name: str, old: bytes, new: bytes, differs: str, player: Player) -> None:
-    """The readers see what there is, so that agreement means something."""
+def test_a_different_response_is_read_differently(
+    name: str, old: bytes, new: bytes, differs: str, player: Player
+) -> None:
+    """Readers notice differences, so their agreement is meaningful."""
     octets = GOOD.replace(old, new)
     with player.playing(octets, closes=False), closing(READERS[name](player.port)) as reader:
         reading = reader.ask(Question("GET", "/"))
@@ -234,7 +236,7 @@ def test_another_answer_is_read_differently(name: str, old: bytes, new: bytes, d
     ids=["no Host", "wrong Host", "folded", "no colon", "too long", "chunked", "wrong target"],
 )
 def test_a_head_request_that_is_refused_gets_no_body(data: bytes, site: Path) -> None:
-    """The method could be read: no answer to HEAD has a body (RFC 1945 §8.2, RFC 9110 §9.3.2)."""
+    """The method could be read: no response to HEAD has a body (RFC 1945 §8.2, RFC 9110 §9.3.2)."""
     truth = by_hand(answers_to(site, [data]))
     assert (truth.status in (400, 431), truth.body, truth.may_keep) == (True, b"", False)
 
@@ -315,7 +317,7 @@ def server(request: pytest.FixtureRequest, site: Path) -> Iterator[ServerProcess
 
 @pytest.fixture(scope="module")
 def tag(server: ServerProcess) -> str:
-    """The entity tag of /ten.txt."""
+    """Return the entity tag of /ten.txt."""
     reading = by_hand(converse(server.port, [Question("HEAD", "/ten.txt").spelled()]))
     return dict(reading.fields)["etag"]
 
@@ -326,13 +328,13 @@ def question_of(row: Row, tag: str, connection: tuple[str, str]) -> Question:
 
 
 def masked(reading: Reading) -> Reading:
-    """The reading with its Date, which must be one, made equal."""
+    """Return the reading with its Date, which must be valid, masked."""
     assert parse_date(dict(reading.fields)["date"], 0) is not None
     return replace(reading, fields=tuple((name, "*" if name == "date" else value) for name, value in reading.fields))
 
 
 def true_answer(server: ServerProcess, row: Row, question: Question) -> bytes:
-    """What the server says to a bare socket, checked against the table."""
+    """Return the response to a bare socket, checked against the table."""
     octets = converse(server.port, [question.spelled()])
     truth = by_hand(octets)
     assert truth.status == row.status
@@ -359,7 +361,7 @@ def test_the_server_is_read_alike(row: Row, server: ServerProcess, tag: str) -> 
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_kept_connection_is_read_alike(name: str, server: ServerProcess, tag: str) -> None:
+def test_a_persistent_connection_is_read_alike(name: str, server: ServerProcess, tag: str) -> None:
     """All questions one after the other on one connection, and in the other order, so that each has others before it.
 
     Our own client asks what changes something on a connection of its own.

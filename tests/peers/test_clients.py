@@ -43,7 +43,7 @@ def server(request: pytest.FixtureRequest, site: Path) -> Iterator[ServerProcess
 
 
 def _ask(server: ServerProcess, method: str, target: str, *fields: tuple[str, str]) -> tuple[h11.Response, bytes, bool]:
-    """An exchange as h11 sees it: the head, the body, and whether the connection may be reused."""
+    """Return an exchange as h11 sees it: head, body, and whether the connection may be reused."""
     connection = h11.Connection(our_role=h11.CLIENT)
     with connect(server.port) as sock:
         sock.sendall(connection.send(h11.Request(method=method, target=target, headers=[("Host", "x"), *fields])))
@@ -173,7 +173,7 @@ def test_curl_path_as_is(server: ServerProcess) -> None:
 
 
 def test_curl_post_with_expect(server: ServerProcess, tmp_path: Path) -> None:
-    """A 1.1 client that waits for 100 Continue must get a final answer at once (RFC 9110 §10.1.1)."""
+    """A 1.1 client that waits for 100 Continue must get a final response at once (RFC 9110 §10.1.1)."""
     (tmp_path / "body").write_bytes(b"x" * 2_000_000)
     upload = ("--data-binary", f"@{tmp_path}/body", "-H", "Expect: 100-continue", "--expect100-timeout", "15")
     done = _curl(server, *upload, "URL/ten.txt", "-o", "/dev/null", "-w", "%{http_code}")

@@ -46,7 +46,7 @@ def server(mode_of_module: str, site: Path) -> Iterator[ServerProcess]:
 
 
 def curl(server: ServerProcess, *arguments: str, status: int = 0) -> bytes:
-    """What curl says on standard output; ``URL/`` becomes the server's."""
+    """Run curl and return its standard output; ``URL/`` stands for the server's URL."""
     urls = [server.url + part[4:] if part.startswith("URL/") else part for part in arguments]
     command = [tool("curl", "curl"), "--silent", "--show-error", "--max-time", "20", *urls]
     done = subprocess.run(command, capture_output=True, check=False, env={"PATH": os.environ["PATH"], "LC_ALL": "C"})
@@ -56,12 +56,12 @@ def curl(server: ServerProcess, *arguments: str, status: int = 0) -> bytes:
 
 
 def code_of(server: ServerProcess, *arguments: str) -> str:
-    """The status code of the last answer, and nothing else of it."""
+    """Return only the status code of the last response."""
     return curl(server, *arguments, "-o", "/dev/null", "-w", "%{http_code}").decode()
 
 
 def heads_of(said: bytes) -> list[bytes]:
-    """Heads that stand one behind the other, as -I -L prints them."""
+    """Split consecutive heads, as -I -L prints them."""
     return [mask_date(head + b"\r\n") for head in said.split(b"\r\n\r\n") if head]
 
 
@@ -95,7 +95,7 @@ def test_resume_of_nothing_is_everything(server: ServerProcess, tmp_path: Path) 
 
 @pytest.mark.parametrize("have", [len(TEN), len(TEN) + 5])
 def test_resume_of_what_is_complete(server: ServerProcess, tmp_path: Path, have: int) -> None:
-    """curl takes a 416 for the end of the work, and does not save its page, also when the file is longer than ours."""
+    """curl takes a 416 for the end of the work, and does not save its page, even if its file is longer than ours."""
     part = tmp_path / "part"
     content = (TEN + b"xxxxx")[:have]
     part.write_bytes(content)
@@ -141,7 +141,7 @@ def test_one_range(server: ServerProcess, spec: str, code: str, content: bytes) 
     assert curl(server, "-r", spec, "URL/ten.txt", "-w", "%{http_code}") == content + code.encode()
 
 
-def test_a_range_behind_the_end(server: ServerProcess) -> None:
+def test_a_range_after_the_end(server: ServerProcess) -> None:
     assert code_of(server, "-r", "10-", "URL/ten.txt") == "416"
     assert curl(server, "-r", "10-", "URL/ten.txt", "-o", "/dev/null", "-w", "%header{content-range}") == b"bytes */10"
 
@@ -286,7 +286,7 @@ FOUR = ("URL/ten.txt", "URL/empty.txt", "URL/nothing", "URL/big.bin", *("-o", "/
     ],
 )
 def test_connections(server: ServerProcess, options: tuple[str, ...], connects: bytes) -> None:
-    """A 1.0 server keeps the connections of those that ask."""
+    """A 1.0 server keeps a connection open if the client requests it."""
     assert curl(server, *options, "-w", "%{num_connects};", *FOUR) == connects
 
 
@@ -309,7 +309,7 @@ def test_connections(server: ServerProcess, options: tuple[str, ...], connects: 
 def test_nothing_can_be_sent(
     server: ServerProcess, tmp_path: Path, site: Path, version: str, upload: tuple[str, ...]
 ) -> None:
-    """405 with Allow, that is read although curl is still sending; nothing of the folder changes."""
+    """curl reads the 405 with Allow even while it is sending; the folder does not change."""
     file = tmp_path / "upload"
     file.write_bytes(b"x" * 2_000_000)
     options = [part.replace("FILE", str(file)) for part in upload]
@@ -337,7 +337,7 @@ def test_options(server: ServerProcess) -> None:
 
 @pytest.fixture(scope="module")
 def compressed(mode_of_module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A folder with a file that is there twice, and one that is not."""
+    """Serve a folder with a precompressed file and one without a compressed variant."""
     base = tmp_path_factory.mktemp("compressed")
     root = base / "root"
     root.mkdir()
@@ -408,7 +408,7 @@ def test_gzip_that_is_not_accepted_is_not_sent(compressed: ServerProcess, tmp_pa
 
 @pytest.fixture(scope="module")
 def private(mode_of_module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A folder of which a part is for those who know the word."""
+    """Serve a folder with a password-protected part."""
     base = tmp_path_factory.mktemp("private")
     root = base / "root"
     (root / "private").mkdir(parents=True)
@@ -471,7 +471,7 @@ def test_what_is_not_private_needs_no_password(private: ServerProcess) -> None:
 
 
 def test_credentials_count_for_one_request(private: ServerProcess) -> None:
-    """On one connection: with, then without."""
+    """On one connection, a request with credentials is followed by one without."""
     keep = ("-H", "Connection: keep-alive", "-w", "%{http_code} %{num_connects};", "-o", "/dev/null")
     first = (*keep, "-u", "ada:pass:wörd", "URL/private/plan.txt")
     assert curl(private, *first, "--next", "--silent", *keep, "URL/private/plan.txt") == b"200 1;401 0;"

@@ -1,4 +1,4 @@
-"""HAProxy before three of ours, each in another mode: restarted one by one, killed, and who is in their logs."""
+"""HAProxy in front of three servers, each in a different mode: restarts, a kill, and clients in their logs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL = b"small"
 LARGE = 64 * 1024 * 1024
 CLIENT = "127.0.0.5"
 AT_ONCE = 4
-BEFORE_EACH = 50  # answers, so that there is load at each step
+BEFORE_EACH = 50  # responses, so that there is load at each step
 
 
 class Cluster:
@@ -65,7 +65,7 @@ class Cluster:
         self.wait_until_used(name)
 
     def wait_until_used(self, name: str) -> None:
-        """By HAProxy, which has to see first that it is well."""
+        """Wait until HAProxy has checked the server's health and uses it."""
         server = self.servers[name]
         server.wait_for_line('"GET /small.txt')
 
@@ -91,13 +91,13 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 class Load:
-    """Clients that ask again and again, each on a new connection or on one that is kept."""
+    """Clients that send requests, each on a new connection or on a persistent one."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.answers: list[str] = []
         self.failures: list[str] = []
-        self.cut_short: list[str] = []  # whose answer ended after its head
+        self.cut_short: list[str] = []  # servers whose response ended after its head
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(bool(n % 2),)) for n in range(AT_ONCE)]
 
@@ -138,7 +138,7 @@ class Load:
 
 
 def test_restarted_one_by_one(cluster: Cluster) -> None:
-    """Not one request fails, and each of the three has answered."""
+    """No request fails, and each of the three servers has responded."""
     with Load(cluster) as load:
         for name in NAMES:
             load.wait_for_some()
@@ -158,7 +158,7 @@ def test_restarted_one_by_one(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_is_killed(cluster: Cluster, name: str) -> None:
-    """Only what it was just sending is lost."""
+    """Only the responses that it was sending are lost."""
     begun = []
     for _ in range(6):
         sock = cluster.connect()
@@ -182,7 +182,7 @@ def test_one_is_killed(cluster: Cluster, name: str) -> None:
                 assert server == name
         assert (received == LARGE) == (server != name)
     assert load.failures == []
-    assert set(load.cut_short) <= {name}, "only the killed one's own open connections"
+    assert set(load.cut_short) <= {name}, "only open connections of the killed server"
     for other, server in cluster.servers.items():
         if other != name:
             assert server.stop(signal.SIGTERM) == 0

@@ -1,4 +1,4 @@
-"""Varnish before ours, with conf/varnish/default.vcl: what it need not ask for, and what it asks about."""
+"""Varnish in front of a server, with conf/varnish/default.vcl: cache hits and revalidation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def cache(server: ServerProcess, tmp_path: Path) -> Iterator[int]:
-    """The port of Varnish; what it has is fresh for a second only."""
+    """Start Varnish, whose responses are fresh for one second only; yield its port."""
     vcl = VCL.read_text().replace('"8080"', f'"{server.port}"').replace("ttl = 10s", "ttl = 1s")
     assert vcl.count("ttl = 1s") == 1
     vcl = vcl.replace("grace = 10s", "grace = 0s")
@@ -68,12 +68,12 @@ def asked(server: ServerProcess) -> list[str]:
     return [line for line in server.access_lines() if re.search(r'"GET /\d\.txt', line)]
 
 
-def test_most_answers_come_from_the_cache(server: ServerProcess, cache: int) -> None:
-    """And when they are no longer fresh, a 304 says that they are still right, until a file changes."""
+def test_most_responses_come_from_the_cache(server: ServerProcess, cache: int) -> None:
+    """A stale response is revalidated by a 304 until its file changes."""
     told = [ask(cache, f"/{number}.txt") for _ in range(ROUNDS) for number in range(FILES)]
     assert {(status, body) for status, _, body in told} == {(200, f"file {n}".encode()) for n in range(FILES)}
     hits = sum(fields["x-cache"] == "hit" for _, fields, _ in told)
-    # Each file is fetched once, and asked about when it is too old, which a slow machine makes more of.
+    # Each file is fetched once and revalidated when it is stale, more often on a slow machine.
     eventually(lambda: hits + len(asked(server)) == len(told), "what was no hit is in our log, and nothing else")
     assert hits >= len(told) / 2
     assert ask(cache, "/0.txt", f"If-None-Match: {told[0][1]['etag']}\r\n")[0] == 304
@@ -89,5 +89,5 @@ def test_most_answers_come_from_the_cache(server: ServerProcess, cache: int) -> 
     assert {line.split()[0] for line in asked(server)} == {CLIENT}
 
 
-def test_what_looks_after_the_server_is_not_for_all(cache: int) -> None:
+def test_the_status_pages_are_not_public(cache: int) -> None:
     assert ask(cache, "/-/status.json")[0] == 404

@@ -1,4 +1,4 @@
-"""Lines of the access log: what everybody's tools can read, and nobody can forge."""
+"""Lines of the access log: common tools can read them, and no client can forge them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots and addresses."""
+"""Admission: slots and address rules."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_there_are_exactly_as_many_slots(max_clients: int, overflow: Overflow) -
     assert admission.active == 0
 
 
-def test_a_slot_is_given_back_once() -> None:
+def test_a_slot_is_freed_only_once() -> None:
     admission, _ = make(2)
     first, second = take(admission, 2)
     first.release()
@@ -98,13 +98,13 @@ def test_slots_are_exact_under_threads() -> None:
     assert admission.admit("127.0.0.1") is Refusal.BUSY
 
 
-def test_each_edge_is_one_line() -> None:
+def test_each_crossing_of_the_limit_is_one_log_line() -> None:
     admission, lines = make(20)
     slots = take(admission, 19)
     assert lines == []
     slots += take(admission)
     assert lines == ["max_clients reached: 20 clients; further ones wait in the backlog"]
-    for _ in range(5):  # at the limit, over it, below it, at it again: still the same crowd
+    for _ in range(5):  # at the limit, over it, below it, at it again: one crossing
         assert admission.admit("127.0.0.1") is Refusal.BUSY
         slots.pop().release()
         slots += take(admission)
@@ -120,7 +120,7 @@ def test_each_edge_is_one_line() -> None:
     assert len(lines) == 3
 
 
-def test_one_client_has_its_edges_too() -> None:
+def test_a_limit_of_one_client_is_crossed_too() -> None:
     admission, lines = make(1, "refuse")
     for _ in range(2):
         take(admission)[0].release()
@@ -128,7 +128,7 @@ def test_one_client_has_its_edges_too() -> None:
     assert lines == [reached, left, reached, left]
 
 
-def test_edges_are_logged_once_each_under_threads() -> None:
+def test_crossings_are_logged_once_each_under_threads() -> None:
     admission, lines = make(4)
     together = threading.Barrier(4)
 
@@ -184,7 +184,7 @@ def test_edges_are_logged_once_each_under_threads() -> None:
         (["::1"], [], "0:0:0:0:0:0:0:1", True),
     ],
 )
-def test_who_may_come_in(allow: list[str], deny: list[str], host: str, permitted: bool) -> None:
+def test_allow_and_deny(allow: list[str], deny: list[str], host: str, permitted: bool) -> None:
     rules = AddressRules([ip_network(entry) for entry in allow], [ip_network(entry) for entry in deny])
     assert rules.permits(host) == permitted
     admission, lines = make(1, rules=rules)
@@ -196,14 +196,14 @@ def test_who_may_come_in(allow: list[str], deny: list[str], host: str, permitted
         assert (admission.active, lines) == (0, [])
 
 
-def test_a_denied_address_is_denied_when_all_slots_are_taken_too() -> None:
+def test_a_denied_address_is_denied_even_if_all_slots_are_taken() -> None:
     admission, _ = make(1, rules=AddressRules(deny=[ip_network("10.0.0.0/8")]))
     take(admission)
     assert admission.admit("10.0.0.1") is Refusal.DENIED
     assert admission.admit("127.0.0.1") is Refusal.BUSY
 
 
-def test_when_there_is_likely_to_be_room() -> None:
+def test_the_wait_for_a_slot_is_estimated() -> None:
     admission, _ = make(2, "refuse")
     begun = time.monotonic()
     slots = take(admission, 2)
@@ -213,13 +213,13 @@ def test_when_there_is_likely_to_be_room() -> None:
     assert admission.retry_s("127.0.0.1", Refusal.RESOURCES) == 0.0
 
 
-def test_an_earlier_crowd_is_another_matter() -> None:
-    """Of two processes that share the places, each of which has seen another part of it."""
+def test_the_estimate_ignores_an_earlier_shortage() -> None:
+    """Each of two processes that share the slots has seen only a part of it."""
     slots = Slots(2, log_into([]))
     one, other = Admission(slots, "refuse"), Admission(slots, "refuse")
     for slot in take(one, 2):
         slot.release()
-    time.sleep(0.3)  # what must not be taken for a wait
+    time.sleep(0.3)  # must not be taken for a wait
     begun = time.monotonic()
     taken = take(other, 2)
     taken.pop().release()

@@ -1,4 +1,4 @@
-"""The end of the server: what is being answered is finished, nothing else is begun, and nothing is left."""
+"""Shutdown: responses in progress are finished, no new ones begin, and no process is left."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def _begin_large(port: int) -> tuple[socket.socket, int]:
-    """A client in the middle of a transfer, and how much it has."""
+    """Return a client in the middle of a transfer, and the number of bytes that it has received."""
     sock = connect(port)
     sock.sendall(b"GET /large.bin HTTP/1.0\r\n\r\n")
     _, body = read_head(sock)
@@ -53,7 +53,7 @@ def test_a_transfer_is_finished(start: StartServer, root: Path, mode: str, numbe
 def test_idle_connections_are_closed_at_once(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, "--mode", mode, config="[limits]\nidle_s = 600.0\ndrain_s = 600.0\n")
     with connect(server.port) as silent, connect(server.port) as kept:
-        silent.sendall(b"\r\n")  # which begins no request, but has it accepted
+        silent.sendall(b"\r\n")  # begins no request, but makes the server accept
         kept.sendall(KEEP)
         assert read_answer(kept)[2] == b"small"
         server.process.send_signal(signal.SIGTERM)
@@ -61,7 +61,7 @@ def test_idle_connections_are_closed_at_once(start: StartServer, root: Path, mod
         assert server.wait() == 0
 
 
-def test_nobody_new_is_let_in(start: StartServer, root: Path, mode: str) -> None:
+def test_new_connections_are_refused(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, "--mode", mode)
     with connect(server.port) as idle:
         idle.sendall(KEEP)
@@ -92,7 +92,7 @@ def test_second_signal_ends_at_once(start: StartServer, root: Path, mode: str) -
     sock, _ = _begin_large(server.port)
     with sock:
         server.process.send_signal(signal.SIGINT)
-        while server.process.poll() is None:  # the first may not have been seen yet: signals of a kind do not add up
+        while server.process.poll() is None:  # the first may still be pending: signals of one kind do not queue
             server.process.send_signal(signal.SIGINT)
             threading.Event().wait(0.05)
     assert server.wait() == 0
@@ -109,8 +109,8 @@ def test_a_long_drain_is_explained(start: StartServer, root: Path, mode: str) ->
     assert (server.wait(), received) == (0, LARGE)
 
 
-def test_who_stood_at_the_door_is_still_served(start: StartServer, root: Path, mode: str) -> None:
-    """Requests that were complete in the backlog when the signal came."""
+def test_clients_in_the_backlog_are_still_served(start: StartServer, root: Path, mode: str) -> None:
+    """Requests that are complete in the backlog when the signal comes get their responses."""
     server = start(root, "--mode", mode)
     server.process.send_signal(signal.SIGSTOP)
     socks = [connect(server.port) for _ in range(5)]
@@ -125,7 +125,7 @@ def test_who_stood_at_the_door_is_still_served(start: StartServer, root: Path, m
 
 
 def test_the_port_is_free_again_at_once(start: StartServer, root: Path, mode: str) -> None:
-    """Although connections of the first run, closed by the server, are in TIME_WAIT."""
+    """Connections of the first run that the server closed are in TIME_WAIT, and do not matter."""
     first = start(root, "--mode", mode)
     for _ in range(5):
         assert get(first.port, "/small.txt")[2] == b"small"
@@ -136,7 +136,7 @@ def test_the_port_is_free_again_at_once(start: StartServer, root: Path, mode: st
     assert get(port, "/small.txt")[2] == b"small"
 
 
-def test_requests_during_the_end_are_whole_or_refused(start: StartServer, root: Path, mode: str) -> None:
+def test_requests_during_shutdown_are_whole_or_refused(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, "--mode", mode)
     wrong: list[bytes] = []
     answered = threading.Event()
@@ -165,7 +165,7 @@ def test_requests_during_the_end_are_whole_or_refused(start: StartServer, root: 
 
 
 def test_processes_end_with_their_killed_parent(root: Path, start: StartServer) -> None:
-    """Forking mode: children notice that nobody waits for them any more."""
+    """In forking mode, children notice that their parent is gone."""
     server = start(root, "--mode", "forking", config="[limits]\nidle_s = 600.0\n")
     with connect(server.port) as kept:
         kept.sendall(KEEP)

@@ -1,4 +1,4 @@
-"""A fault of ours, in any mode: one client loses its connection, one line is written, and the server goes on."""
+"""A bug in the server, in any mode: one client loses its connection, one line is logged, and the server goes on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_fault_costs_one_client(tmp_path: Path, mode: str) -> None:
         with connect(server.port) as other:
             other.sendall(b"hello")
             assert other.recv(10) == b"hello"
-            for _ in range(5):  # more than there are slots: each is given back
+            for _ in range(5):  # more than there are slots: each is freed
                 with connect(server.port) as unlucky:
                     unlucky.sendall(b"boom")
                     try:

@@ -1,4 +1,4 @@
-"""What the config can say of a site, over real sockets, in every mode: passwords, variants, rules, pages, the log."""
+"""Site settings over real sockets, in every mode: passwords, variants, rules, error pages, the log."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def server(start: StartServer, mode: str, tmp_path: Path) -> ServerProcess:
 
 
 def test_credentials_count_for_one_request(server: ServerProcess) -> None:
-    """Nothing carries over on a kept connection (RFC 9110 §16.4.2)."""
+    """Credentials do not carry over to the next request on a connection (RFC 9110 §16.4.2)."""
     right, wrong = f"Authorization: Basic {SAID}\r\n", "Authorization: Basic YWRhOng=\r\n"
     with connect(server.port) as sock:
         statuses = []
@@ -63,14 +63,14 @@ def test_credentials_count_for_one_request(server: ServerProcess) -> None:
             assert (body == b"secret") == (status == 200)
             assert ("www-authenticate" in fields) == (status == 401)
             statuses.append(status)
-        assert sock.recv(1) == b"", "who guesses on has to connect anew"
+        assert sock.recv(1) == b"", "another guess needs a new connection"
     assert statuses == [401, 200, 401, 200, 401]
     server.wait_for_line(r'- ada \[.*\] "GET /private/secret.txt HTTP/1.0" 200 6', 2)
     server.wait_for_line(r'- - \[.*\] "GET /private/secret.txt HTTP/1.0" 401 .* reason=credentials-missing section=', 2)
     server.wait_for_line(r'- - \[.*\] "GET /private/secret.txt HTTP/1.0" 401 .* reason=credentials-wrong section=')
 
 
-def test_passwords_are_seen_nowhere(server: ServerProcess) -> None:
+def test_passwords_are_never_exposed(server: ServerProcess) -> None:
     get(server.port, "/private/secret.txt", f"Authorization: Basic {SAID}")
     get(server.port, f"http://ada:{PASSWORD.replace(' ', '')}@h/private/secret.txt", f"Referer: http://ada:{SAID}@h/")
     server.wait_for_line(
@@ -84,14 +84,14 @@ def test_passwords_are_seen_nowhere(server: ServerProcess) -> None:
         assert SAID not in text
 
 
-def test_a_new_password_counts_at_once(server: ServerProcess, tmp_path: Path) -> None:
+def test_a_new_password_is_valid_at_once(server: ServerProcess, tmp_path: Path) -> None:
     old, new = f"Authorization: Basic {SAID}", "Authorization: Basic " + base64.b64encode(b"ada:new").decode()
     assert [get(server.port, "/private/secret.txt", said)[0] for said in (old, new)] == [200, 401]
     set_password(str(tmp_path / "users"), "ada", "new", 4)
     assert [get(server.port, "/private/secret.txt", said)[0] for said in (old, new)] == [401, 200]
 
 
-def test_users_that_cannot_be_read_are_in_the_error_log(server: ServerProcess, tmp_path: Path) -> None:
+def test_an_unreadable_users_file_is_in_the_error_log(server: ServerProcess, tmp_path: Path) -> None:
     (tmp_path / "users").unlink()
     assert get(server.port, "/private/secret.txt", f"Authorization: Basic {SAID}")[0] == 500
     server.wait_for_line("error: while answering .*FileNotFoundError.*users")

@@ -1,4 +1,4 @@
-"""What only forking mode can get wrong: zombies, a fork that fails, a child that dies, descriptors in children."""
+"""Failures that only forking mode has: zombies, a failed fork, a dead child, descriptors inherited by children."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.wire import connect, get, read_all, read_answer
 KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 
 
-def test_no_zombies_also_when_nobody_connects_any_more(start: StartServer, site: Path) -> None:
+def test_no_zombies_even_without_new_connections(start: StartServer, site: Path) -> None:
     server = start(site, "--mode", "forking")
     for _ in range(30):
         assert get(server.port, "/ten.txt")[0] == 200
@@ -56,8 +56,8 @@ def test_a_killed_child_costs_its_client_only(start: StartServer, site: Path) ->
     assert get(server.port, "/ten.txt")[0] == 200
 
 
-def test_children_hold_only_what_is_theirs(start: StartServer, site: Path) -> None:
-    """A copy of another client's socket would keep that client waiting for its end; one of the listener, the port."""
+def test_children_hold_only_their_own_descriptors(start: StartServer, site: Path) -> None:
+    """A copy of another client's socket would delay its end of file; one of a listener would hold the port."""
     server = start(site, "--mode", "forking")
     server.process.send_signal(signal.SIGSTOP)
     socks = [connect(server.port) for _ in range(8)]

@@ -1,4 +1,4 @@
-"""A change on the disk is visible to the very next request, also when its answer was kept; in every mode."""
+"""A change on disk is visible to the very next request, even if the response was cached; in every mode."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BILLION = "Sun, 09 Sep 2001 01:46:40 GMT"
 KEEP = b"GET /sub/page.html HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
 
 
-def rewrite_in_secret(page: Path) -> None:
+def rewrite_with_the_same_date(page: Path) -> None:
     before = page.stat()
     page.write_bytes(NEW)
     os.utime(page, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -39,22 +39,22 @@ def another_folder(page: Path) -> None:
     (page.parent).symlink_to("other")
 
 
-def grow_in_secret(page: Path) -> None:
+def grow_with_the_same_date(page: Path) -> None:
     before = page.stat()
     with page.open("ab") as file:
         file.write(NEW)
     os.utime(page, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def file_becomes_a_link_out(page: Path) -> None:
+def file_becomes_a_link_outside(page: Path) -> None:
     outside = page.parents[2] / f"{page.parents[1].name}-outside"
     outside.write_bytes(NEW)
     page.unlink()
     page.symlink_to(outside)
 
 
-def folder_becomes_a_link_out(page: Path) -> None:
-    """To the very same file, where it must not be served from."""
+def folder_becomes_a_link_outside(page: Path) -> None:
+    """It leads to the very same file, which is now outside the root."""
     outside = page.parents[2] / f"{page.parents[1].name}-outside"
     os.rename(page.parent, outside)
     page.parent.symlink_to(outside)
@@ -67,23 +67,23 @@ def file_becomes_a_folder(page: Path) -> None:
 
 CHANGES: dict[str, tuple[Callable[[Path], object], int, bytes]] = {
     "content": (lambda page: page.write_bytes(NEW + b"."), 200, NEW + b"."),
-    "content of the same size and date": (rewrite_in_secret, 200, NEW),
+    "content of the same size and date": (rewrite_with_the_same_date, 200, NEW),
     "size": (lambda page: os.truncate(page, 3), 200, OLD[:3]),
     "deletion": (lambda page: page.unlink(), 404, b""),
     "replacement": (replace, 200, NEW),
     "folder": (another_folder, 200, NEW),
-    "more content, date set back": (grow_in_secret, 200, OLD + NEW),
+    "more content, date set back": (grow_with_the_same_date, 200, OLD + NEW),
     "emptied": (lambda page: os.truncate(page, 0), 200, b""),
     "folder renamed": (lambda page: os.rename(page.parent, page.parents[1] / "other"), 404, b""),
-    "a link out": (file_becomes_a_link_out, 404, b""),
-    "folder is a link out": (folder_becomes_a_link_out, 404, b""),
+    "a link to the outside": (file_becomes_a_link_outside, 404, b""),
+    "folder is a link to the outside": (folder_becomes_a_link_outside, 404, b""),
     "a folder": (file_becomes_a_folder, 301, b""),
 }
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Old pages, a root for each mode and change: nobody vouches for a file that was written a moment ago."""
+    """Create a root for each mode and change, with old pages: files written a moment ago are not cached."""
     folder = tmp_path_factory.mktemp("pages")
     for mode in MODES:
         for number in range(len(CHANGES)):
@@ -112,11 +112,11 @@ def test_a_change_is_visible_at_once(start: StartServer, pages: Path, mode: str,
         said, _, content = read_answer(sock)
         assert said == status
         assert status != 200 or content == body
-    assert os.listdir(root), "the folder was really used"
+    assert os.listdir(root), "the folder was used"
 
 
 def test_another_root_is_visible_at_once(start: StartServer, pages: Path, mode: str) -> None:
-    """The next release is as old as the last, and comes by a rename, as deployments do it."""
+    """The next release has the same dates as the last and arrives by a rename, as in deployments."""
     current = pages / f"{mode}-current"
     current.symlink_to(f"{mode}-old")
     server = start(current, "--mode", mode, config=f'[daemon]\nreadable = ["{pages}"]\n')

@@ -1,4 +1,4 @@
-"""A request uses one generation from its first byte to its line in the log, whatever a reload does meanwhile."""
+"""A request uses one generation from its first byte to its log line, even if a reload comes in between."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GET = b"GET /a.txt HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
 
 @dataclass
 class Interrupted:
-    """A site that lets something happen while it answers."""
+    """A site that runs a callback while it responds."""
 
     site: Respond
     meanwhile: Callable[[], None]
@@ -68,7 +68,7 @@ def flush(connection: Connection, now: float = 0.0) -> bytes:
 
 
 def old_and_new(tmp_path: Path, toml: str = "") -> tuple[Told, Told]:
-    """Two generations with a root and a log each."""
+    """Return two generations, each with its own root and log."""
     (tmp_path / "1").mkdir()
     (tmp_path / "2").mkdir()
     return (
@@ -78,7 +78,7 @@ def old_and_new(tmp_path: Path, toml: str = "") -> tuple[Told, Told]:
 
 
 def test_a_reload_inside_the_site_cannot_have_the_old_response_cached_for_the_new_root(tmp_path: Path) -> None:
-    """In two threads, as in threading mode: one is in the site while the other makes another generation current."""
+    """In two threads, as in threading mode: one is inside the site while the other makes a new generation current."""
     old, new = old_and_new(tmp_path)
     service = old.service
     before, after = service.generation, new.service.generation
@@ -96,16 +96,16 @@ def test_a_reload_inside_the_site_cannot_have_the_old_response_cached_for_the_ne
     service.generation = after
     reloaded.set()
     thread.join(WAIT_S)
-    assert said[0].endswith(b"old"), "it began before the reload"
-    assert len(before.cache) == 1, "where it may be cached"
+    assert said[0].endswith(b"old"), "the request began before the reload"
+    assert len(before.cache) == 1, "cached in its own generation"
     assert len(after.cache) == 0
     for _ in range(3):
         assert ask(service.connect(PEER, 0.0)).endswith(b"new")
-    assert (len(old.log), len(new.log)) == (1, 3), "each has its line where its generation says"
+    assert (len(old.log), len(new.log)) == (1, 3), "each request is logged by its own generation"
 
 
 def test_a_reload_at_any_moment_of_a_request(tmp_path: Path) -> None:
-    """Between any two bytes of a head: all that follows is of the generation in which the first byte came."""
+    """Wherever a reload splits a head, the request uses the generation of its first byte."""
     old, new = old_and_new(tmp_path, '[server]\nproduct = "another"\n')
     service, before, after = old.service, old.service.generation, new.service.generation
     for cut in range(1, len(GET)):
@@ -118,7 +118,7 @@ def test_a_reload_at_any_moment_of_a_request(tmp_path: Path) -> None:
         assert said.endswith(b"old"), cut
         assert b"\r\nServer: httpmini/" in said
         assert len(old.log) == cut
-        assert ask(connection).endswith(b"new"), "and the next request is of the new one"
+        assert ask(connection).endswith(b"new"), "the next request uses the new generation"
         assert len(new.log) == cut
 
 
@@ -138,7 +138,7 @@ def test_open_connections_get_the_new_timeouts(tmp_path: Path, idle_s: float) ->
     assert connection.interest is Interest.CLOSED
 
 
-def test_a_generation_is_not_changed(tmp_path: Path) -> None:
+def test_a_generation_is_immutable(tmp_path: Path) -> None:
     old, _ = old_and_new(tmp_path)
     generation = old.service.generation
     with pytest.raises(AttributeError):
@@ -146,7 +146,7 @@ def test_a_generation_is_not_changed(tmp_path: Path) -> None:
 
 
 def descriptors_of(pid: int, path: Path) -> int:
-    """How many descriptors of a process are open on a file."""
+    """Return how many descriptors of a process refer to a file."""
     found = 0
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         try:
@@ -173,7 +173,7 @@ def test_the_log_of_an_old_generation_closes_with_its_last_request(
         os.kill(server.pid, signal.SIGHUP)
         server.wait_for_line("reloaded: ")
         get(server.port, "/a.txt")
-        assert descriptors_of(server.pid, tmp_path / "one.log") == 1, "its request has no line yet"
+        assert descriptors_of(server.pid, tmp_path / "one.log") == 1, "its last request is not logged yet"
         received = len(head)
         while piece := sock.recv(2**20):
             received += len(piece)
@@ -185,8 +185,8 @@ def test_the_log_of_an_old_generation_closes_with_its_last_request(
     assert "large" not in two.read_text()
 
 
-def test_the_text_log_says_one_second_to_all_threads() -> None:
-    """The second and its text are one value: no thread sees one without the other."""
+def test_all_threads_see_a_consistent_second_in_the_text_log() -> None:
+    """The second and its text are one value, so no thread sees a mixture."""
     wall = [0.0]
     lines: list[str] = []
     log = TextLog("common", lines.append, lambda: wall[0])

@@ -18,7 +18,7 @@ from tests.support.sans_io import PEER, Conversation, answers_to
 from tests.support.wire import mask_date
 from tests.wire_cases import CASES, Case
 
-# Splitting a megabyte at every place shows nothing that splitting its first kilobytes does not.
+# Splitting a megabyte at every byte shows nothing that splitting its first kilobytes does not.
 MOST_SPLITS = 2_000
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
@@ -41,7 +41,7 @@ def test_byte_by_byte(case: Case, site: Path) -> None:
 
 
 @every_case
-def test_split_in_two_at_every_place(case: Case, site: Path) -> None:
+def test_split_in_two_at_every_byte(case: Case, site: Path) -> None:
     whole = mask_date(answers_to(site, [case.data]))
     step = max(1, len(case.data) // 200)
     for place in range(1, len(case.data), step):
@@ -51,14 +51,14 @@ def test_split_in_two_at_every_place(case: Case, site: Path) -> None:
 REQUEST = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 
 
-def test_each_answer_has_one_log_line(site: Path) -> None:
+def test_each_response_has_one_log_line(site: Path) -> None:
     conversation = Conversation(site)
     conversation.hear(REQUEST + b"GET /nothing HTTP/1.0\r\n\r\n")
     statuses = [line.split('" ')[1].split()[0] for line in conversation.log]
     assert statuses == ["200", "404"]
 
 
-def test_silence_before_a_request_ends_without_a_word(site: Path) -> None:
+def test_an_idle_connection_ends_without_a_response(site: Path) -> None:
     conversation = Conversation(site, now=100.0)
     assert conversation.connection.deadline == 100.0 + conversation.limits.idle_s
     conversation.connection.expire(conversation.connection.deadline)
@@ -67,7 +67,7 @@ def test_silence_before_a_request_ends_without_a_word(site: Path) -> None:
     assert conversation.connection.interest is Interest.CLOSED
 
 
-def test_more_bytes_do_not_wind_up_the_clock_of_a_head(site: Path) -> None:
+def test_more_bytes_do_not_extend_the_time_for_a_head(site: Path) -> None:
     conversation = Conversation(site)
     for second in range(5):
         conversation.hear(b"G", now=float(second))
@@ -85,14 +85,14 @@ def test_slow_head_gets_408(site: Path) -> None:
     assert conversation.connection.interest is Interest.LINGER
 
 
-def test_idle_clock_begins_again_after_an_answer(site: Path) -> None:
+def test_the_idle_timeout_restarts_after_a_response(site: Path) -> None:
     conversation = Conversation(site)
     conversation.hear(REQUEST, now=7.0)
     assert conversation.connection.interest is Interest.READ
     assert conversation.connection.deadline == 7.0 + conversation.limits.idle_s
 
 
-def test_reader_that_stalls_is_cut_off_and_logged_with_what_it_got(site: Path) -> None:
+def test_a_stalled_reader_is_cut_off_and_logged_with_the_bytes_sent(site: Path) -> None:
     conversation = Conversation(site)
     connection = conversation.connection
     connection.receive(b"GET /ten.txt HTTP/1.0\r\n\r\n", 0.0)
@@ -106,7 +106,7 @@ def test_reader_that_stalls_is_cut_off_and_logged_with_what_it_got(site: Path) -
     assert '" 200 4 ' in conversation.log[0]
 
 
-def test_lost_in_the_middle_of_a_head_is_one_line(site: Path) -> None:
+def test_a_connection_lost_within_a_head_is_one_log_line(site: Path) -> None:
     conversation = Conversation(site)
     conversation.hear(b"GET /ten")
     conversation.connection.lose(1.0)
@@ -143,7 +143,7 @@ def test_lingering_is_bounded_in_time(site: Path) -> None:
         (b"\x16\x03", True),
     ],
 )
-def test_who_is_likely_to_send_more(site: Path, request_head: bytes, expects_more: bool) -> None:
+def test_which_connections_expect_more(site: Path, request_head: bytes, expects_more: bool) -> None:
     conversation = Conversation(site)
     conversation.hear(request_head)
     assert conversation.connection.interest is Interest.LINGER
@@ -151,7 +151,7 @@ def test_who_is_likely_to_send_more(site: Path, request_head: bytes, expects_mor
 
 
 class _Broken:
-    """A site that can neither answer nor draw a page."""
+    """A site that can neither respond nor render an error page."""
 
     def respond(self, request: Request) -> Response:
         raise OSError(24, "Too many open files")
@@ -160,7 +160,7 @@ class _Broken:
         raise OSError(24, "Too many open files")
 
 
-def test_a_fault_is_answered_even_when_no_page_can_be_drawn(site: Path) -> None:
+def test_a_bug_gets_a_response_even_if_no_page_can_be_rendered(site: Path) -> None:
     conversation = Conversation(site)
     generation = conversation.service.generation
     hosts = VirtualHosts(replace(generation.hosts.default, site=_Broken()))
@@ -183,7 +183,7 @@ def test_draining_ends_an_idle_connection(site: Path) -> None:
     assert conversation.connection.interest is Interest.CLOSED
 
 
-def test_draining_lets_a_request_on_its_way_be_the_last(site: Path) -> None:
+def test_draining_finishes_a_request_that_has_begun(site: Path) -> None:
     conversation = Conversation(site)
     conversation.hear(REQUEST[:10])
     conversation.connection.drain(1.0)

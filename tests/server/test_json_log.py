@@ -1,4 +1,4 @@
-"""The access log as JSON: whole, true, and never more than a line; in every mode."""
+"""The access log as JSON: complete, correct, and one line for each response; in every mode."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_line_is_json_on_one_line_in_one_write(line: str, field: str) -> None:
         assert found["referer"] == found["user_agent"] == found["user"] == field
 
 
-def test_what_was_not_said_is_left_out() -> None:
+def test_absent_values_are_left_out() -> None:
     found = json.loads(write(Exchange(Peer("::1", 7, 3), "GET /", None, Response(200), 5, 1709210096.0625)))
     names = {"time", "client", "port", "connection", "process", "mode", "duration", "request", "status", "bytes"}
     assert found.keys() == names
@@ -61,8 +61,8 @@ def test_what_was_not_said_is_left_out() -> None:
     assert (found["client"], found["port"], found["connection"], found["bytes"]) == ("::1", 7, 3, 5)
 
 
-def test_every_answer_has_its_object(start: StartServer, old_site: Path, mode: str) -> None:
-    """Those that were made, those that lay ready, and the refused."""
+def test_every_response_has_its_object(start: StartServer, old_site: Path, mode: str) -> None:
+    """Built and cached responses and refusals are logged."""
     server = start(old_site, "--mode", mode, config='[log]\nformat = "json"\n')
     with connect(server.port) as sock:
         port = sock.getsockname()[1]
@@ -86,13 +86,13 @@ def test_every_answer_has_its_object(start: StartServer, old_site: Path, mode: s
     assert len({(entry["connection"], entry["process"]) for entry in answered}) == 1
     [refused] = [entry for entry in found if entry["status"] == 400]
     assert (refused["reason"], refused["offset"], refused["request"]) == ("target-character", 5, "GET /\x01 HTTP/1.0")
-    if mode != "prefork":  # where each worker counts its own
+    if mode != "prefork":  # there each worker counts its own
         assert refused["connection"] == answered[0]["connection"] + 1
 
 
 @pytest.mark.parametrize("level", ["error", "warning", "notice"])
 def test_levels(start: StartServer, site: Path, level: str) -> None:
-    """A threshold that is reached is a warning, and that it was left is a notice."""
+    """Reaching a threshold is a warning; leaving it is a notice."""
     server = start(site, config=f'[server]\nmax_clients = 1\n[log]\nlevel = "{level}"\n')
     for _ in range(2):
         with connect(server.port) as sock:

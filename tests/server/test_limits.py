@@ -1,4 +1,4 @@
-"""What one client may take: places, requests, bytes per second; counted over all processes of a server."""
+"""Limits for one client: slots, requests, bytes per second; counted across all processes of a server."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def ask(sock: socket.socket, request: bytes = KEEP) -> tuple[int, dict[str, str]
 
 
 def refusal(server: ServerProcess, host: str = "127.0.0.1") -> tuple[int, str, str]:
-    """Status, Retry-After and token of what one more client gets; the token is "" when it is served."""
+    """Return status, Retry-After and token of the response to another client; the token is "" if it is served."""
     with connect_from(server, host) as sock:
         status, named, body = ask(sock)
     token = re.search(rb"address-\w+", body)
     return status, named.get("retry-after", ""), token[0].decode() if token else ""
 
 
-def test_places_of_an_address(start: StartServer, root: Path, mode: str) -> None:
+def test_slots_of_an_address(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, config=settings(mode, "address_clients = 3"))
     inside = [connect(server.port) for _ in range(3)]
     for sock in inside:
@@ -68,16 +68,16 @@ def test_places_of_an_address(start: StartServer, root: Path, mode: str) -> None
         assert refusal(server) == (429, "1", "address-clients")
     assert refusal(server, OTHER) == (200, "", "")
     inside.pop().close()
-    eventually(lambda: refusal(server)[0] == 200, "a place is free again")
+    eventually(lambda: refusal(server)[0] == 200, "a slot is free again")
     for sock in inside:
-        assert ask(sock)[0] == 200, "those who are there are not disturbed"
+        assert ask(sock)[0] == 200, "connected clients are not disturbed"
         sock.close()
-    eventually(lambda: refusal(server)[0] == 200, "all places are free")
+    eventually(lambda: refusal(server)[0] == 200, "all slots are free")
     server.wait_for_line('"-" 429 .* reason=address-clients')
 
 
 @pytest.mark.parametrize("mode", ["prefork", "forking"])
-def test_places_of_who_was_killed_are_given_back(start: StartServer, root: Path, mode: str) -> None:
+def test_slots_of_killed_processes_are_freed(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, config=settings(mode, "address_clients = 2"))
     inside = [connect(server.port) for _ in range(2)]
     for sock in inside:
@@ -85,13 +85,13 @@ def test_places_of_who_was_killed_are_given_back(start: StartServer, root: Path,
     assert refusal(server)[0] == 429
     for child in server.children():
         os.kill(child, signal.SIGKILL)
-    eventually(lambda: refusal(server)[0] == 200, "the places are free")
+    eventually(lambda: refusal(server)[0] == 200, "the slots are free")
     for sock in inside:
         sock.close()
 
 
-def test_requests_of_an_address(start: StartServer, root: Path, mode: str) -> None:
-    """Also of answers that lie ready, on several connections, and in several processes."""
+def test_request_rate_of_an_address(start: StartServer, root: Path, mode: str) -> None:
+    """Cached responses count too, on several connections and in several processes."""
     server = start(root, config=settings(mode, "address_requests_per_s = 0.02\naddress_burst = 6"))
     with connect(server.port) as one, connect(server.port) as other:
         for sock in (one, other, one, other, one, other):
@@ -105,8 +105,8 @@ def test_requests_of_an_address(start: StartServer, root: Path, mode: str) -> No
     server.wait_for_line('"GET /small.txt HTTP/1.0" 429 .* reason=address-requests')
 
 
-def test_requests_behind_a_proxy(start: StartServer, root: Path, mode: str) -> None:
-    """Each client has its own; the proxy may have as many connections as it likes."""
+def test_request_rate_behind_a_proxy(start: StartServer, root: Path, mode: str) -> None:
+    """Each client has its own limit; connections of the proxy are not limited."""
     more = '[proxies]\ntrusted = ["127.0.0.1"]'
     limits = "address_requests_per_s = 0.02\naddress_burst = 2\naddress_clients = 1"
     server = start(root, config=settings(mode, limits, more))
@@ -116,11 +116,11 @@ def test_requests_behind_a_proxy(start: StartServer, root: Path, mode: str) -> N
             request = KEEP.replace(b"\r\n\r\n", f"\r\nX-Forwarded-For: {client}\r\n\r\n".encode())
             answers.append(ask(sock, request)[0])
     assert answers == [200, 200, 200, 429, 200, 429]
-    assert [refusal(server)[0] for _ in range(5)] == [200] * 5, "the proxy's own"
+    assert [refusal(server)[0] for _ in range(5)] == [200] * 5, "requests of the proxy itself"
 
 
-def test_bytes_of_a_connection(start: StartServer, root: Path, mode: str) -> None:
-    """It cannot be over before the bucket has had so many; and the bytes are the right ones."""
+def test_bandwidth_of_a_connection(start: StartServer, root: Path, mode: str) -> None:
+    """The transfer ends no sooner than the bucket allows, and the bytes are correct."""
     server = start(root, config=settings(mode, f"client_bytes_per_s = {RATE}"))
     with connect(server.port) as sock:
         begun = time.monotonic()
@@ -129,7 +129,7 @@ def test_bytes_of_a_connection(start: StartServer, root: Path, mode: str) -> Non
     assert time.monotonic() - begun >= LARGE_BYTES / RATE - BURST_S
 
 
-def test_bytes_of_all_connections(start: StartServer, root: Path, mode: str) -> None:
+def test_bandwidth_of_all_connections(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, config=settings(mode, f"total_bytes_per_s = {RATE}"))
     socks = [connect(server.port) for _ in range(4)]
     begun = time.monotonic()
@@ -141,8 +141,8 @@ def test_bytes_of_all_connections(start: StartServer, root: Path, mode: str) -> 
     assert time.monotonic() - begun >= 4 * LARGE_BYTES / RATE - BURST_S
 
 
-def test_stop_while_it_pauses(start: StartServer, root: Path, mode: str) -> None:
-    """It has the time to finish that others have, and is then cut off."""
+def test_stop_during_a_pause(start: StartServer, root: Path, mode: str) -> None:
+    """A throttled transfer gets ``drain_s`` like any other, and is then cut off."""
     server = start(root, config=settings(mode, "client_bytes_per_s = 10000\ndrain_s = 0.2"))
     with connect(server.port) as sock:
         sock.sendall(LARGE)
@@ -152,7 +152,7 @@ def test_stop_while_it_pauses(start: StartServer, root: Path, mode: str) -> None
             read_exactly(sock, int(fields(head)["content-length"]) - len(body))
 
 
-def test_gone_while_it_pauses(start: StartServer, root: Path, mode: str) -> None:
+def test_a_client_disconnects_during_a_pause(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, config=settings(mode, "client_bytes_per_s = 1000"))
     with connect(server.port) as sock:
         sock.sendall(LARGE)
@@ -163,7 +163,7 @@ def test_gone_while_it_pauses(start: StartServer, root: Path, mode: str) -> None
 
 @pytest.mark.parametrize("mode", ["select", "threading", "iterative"])
 def test_reload(start: StartServer, root: Path, tmp_path: Path, mode: str) -> None:
-    """The next request on an open connection is held to other limits, or to none."""
+    """The next request on an open connection obeys the new limits, if any."""
     server = start(root, config=settings(mode, ""))
     file = tmp_path / "config-0.toml"
     with connect(server.port) as sock:
@@ -182,7 +182,7 @@ def test_reload(start: StartServer, root: Path, tmp_path: Path, mode: str) -> No
         os.kill(server.pid, signal.SIGHUP)
         server.wait_for_line("(?<!not) reloaded: ", 3)
         large = LARGE.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
-        assert len(ask(sock, large)[2]) == LARGE_BYTES, "which would take five minutes"
+        assert len(ask(sock, large)[2]) == LARGE_BYTES, "with the old limit, it would take five minutes"
         file.write_text(settings(mode, "address_requests_per_s = 0.02\naddress_burst = 1"))
         os.kill(server.pid, signal.SIGHUP)
         server.wait_for_line("(?<!not) reloaded: ", 4)
@@ -202,7 +202,7 @@ def test_a_bucket_promises_no_more_than_it_has(rate: int, asked: list[tuple[int,
             assert bucket.reserve(count, now) >= begun + promised / rate - 1e-6
 
 
-def test_those_who_wait_take_turns() -> None:
+def test_waiting_connections_take_turns() -> None:
     bucket = SharedBucket(1_000_000, SharedBytes())
     throttles = [Throttle(None, (bucket,), 1_000_000) for _ in range(3)]
     sent, now = [0, 0, 0], 1000.0
@@ -243,13 +243,13 @@ def test_slots_when_there_are_more_addresses_than_rows() -> None:
         ("unix:", "::1", True),
     ],
 )
-def test_which_addresses_are_one(one: str, other: str, *, same: bool) -> None:
+def test_which_addresses_count_as_one(one: str, other: str, *, same: bool) -> None:
     slots = AddressSlots()
     assert slots.take(one, 1) is not None
     assert (slots.take(other, 1) is None) == same
 
 
-def test_when_to_come_back() -> None:
+def test_the_wait_for_a_slot_of_an_address() -> None:
     slots = AddressSlots()
     for stayed in (10.0, 20.0, 30.0):
         row = slots.take("192.0.2.1", 2)
@@ -259,12 +259,12 @@ def test_when_to_come_back() -> None:
     assert slots.retry_s("192.0.2.2", 2) == 0.0
 
 
-def test_rates_come_back_with_time() -> None:
+def test_tokens_are_refilled_with_time() -> None:
     moment = [5.0]
     rates, bucket = AddressRates(lambda: moment[0]), TokenBucket(2.0, 1.5)
     assert [rates.take("192.0.2.1", bucket) for _ in range(3)] == [0.0, 0.0, 0.0]
     assert rates.take("192.0.2.1", bucket) == pytest.approx(0.5)
-    assert rates.take("192.0.2.1", bucket) == pytest.approx(0.5), "who is refused pays nothing"
+    assert rates.take("192.0.2.1", bucket) == pytest.approx(0.5), "a refused request takes no token"
     moment[0] += 0.5
     assert rates.take("192.0.2.1", bucket) == 0.0
     assert rates.take("192.0.2.1", bucket) == pytest.approx(0.5)

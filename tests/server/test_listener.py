@@ -95,10 +95,10 @@ def test_a_listener_listens(text: str, family: socket.AddressFamily, host: str) 
         assert (listener.family, endpoint_of(listener)) == (family, Endpoint(host, str(port)))
         assert not listener.getblocking()
         assert not listener.get_inheritable()
-        stack.enter_context(socket.create_connection((host, port), WAIT_S))  # 0.0.0.0 connects to this machine
+        stack.enter_context(socket.create_connection((host, port), WAIT_S))  # 0.0.0.0 as a destination is this machine
 
 
-def test_no_host_means_every_address_with_a_socket_for_each_family() -> None:
+def test_no_host_means_all_addresses_with_a_socket_for_each_family() -> None:
     with ExitStack() as stack:
         listeners = [stack.enter_context(listener) for listener in open_all(":0")]
         hosts = {listener.getsockname()[0] for listener in listeners}

@@ -30,7 +30,7 @@ PER_CLIENT = 400
 
 
 def ask_much(port: int, begin: int) -> None:
-    """Send requests with a number each: one on a connection of its own, seven on a kept one (a fork costs time)."""
+    """Send requests with a number each: one on a connection of its own, seven on a shared one (a fork costs time)."""
     for number in range(begin, begin + PER_CLIENT, 8):
         get(port, f"/ten.txt?n={number}")
         with connect(port) as sock:
@@ -114,7 +114,7 @@ def test_a_folder_that_is_gone_costs_no_response(start: StartServer, site: Path,
     folder = tmp_path / "logs"
     folder.mkdir()
     log = folder / "access.log"
-    # To the sandbox, the folder that is created later is another one.
+    # To the sandbox, a folder that is created later is a different one.
     server = start(site, "--mode", mode, config=f'[log]\naccess = "{log}"\n[daemon]\nsandbox = "off"\n')
     folder.rename(tmp_path / "moved")
     for number in range(3):

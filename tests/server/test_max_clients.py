@@ -1,4 +1,4 @@
-"""max_clients is exact in every mode, at N and at N+1; addresses are looked at before."""
+"""max_clients is exact in every mode, at N and at N+1; address rules are checked first."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 N = 3
 
 
-def _kept(server: ServerProcess) -> socket.socket:
-    """A client that was answered and stays."""
+def _connect_and_stay(server: ServerProcess) -> socket.socket:
+    """Return a connection that has had a response and stays open."""
     sock = connect(server.port)
     sock.sendall(KEEP)
     assert read_answer(sock)[0] == 200
     return sock
 
 
-def _says_something(sock: socket.socket, within_s: float) -> bool:
+def _sends_something(sock: socket.socket, within_s: float) -> bool:
     return bool(select.select([sock], [], [], within_s)[0])
 
 
 def test_queue_lets_client_n_plus_1_wait(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode, "--max-clients", str(N), "--overflow", "queue")
-    inside = [_kept(server) for _ in range(N)]
+    inside = [_connect_and_stay(server) for _ in range(N)]
     with connect(server.port) as waiting:
         waiting.sendall(KEEP)
-        assert not _says_something(waiting, 0.3), f"client {N + 1} was served"
-        for sock in inside:  # the others are not disturbed
+        assert not _sends_something(waiting, 0.3), f"client {N + 1} was served"
+        for sock in inside:  # connected clients are not disturbed
             sock.sendall(KEEP)
             assert read_answer(sock)[0] == 200
         inside.pop().close()
@@ -49,7 +49,7 @@ def test_queue_lets_client_n_plus_1_wait(start: StartServer, site: Path, mode: s
 def test_refuse_turns_client_n_plus_1_away(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode, "--max-clients", str(N), "--overflow", "refuse")
     begun = time.monotonic()
-    inside = [_kept(server) for _ in range(N)]
+    inside = [_connect_and_stay(server) for _ in range(N)]
     for _ in range(3):
         status, fields, body = get(server.port, "/ten.txt")
         assert (status, fields["connection"]) == (503, "close")
@@ -68,7 +68,7 @@ def test_refuse_turns_client_n_plus_1_away(start: StartServer, site: Path, mode:
 def test_refused_client_may_still_be_sending(start: StartServer, site: Path, mode: str) -> None:
     """The 503 must not be lost in a reset while the client sends (RFC 9112 §9.6)."""
     server = start(site, "--mode", mode, "--max-clients", "1", "--overflow", "refuse")
-    with _kept(server), connect(server.port) as sock:
+    with _connect_and_stay(server), connect(server.port) as sock:
         sock.sendall(b"PUT /x HTTP/1.0\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1_000_000)
         sock.shutdown(socket.SHUT_WR)
         assert read_all(sock).startswith(b"HTTP/1.0 503 ")
@@ -76,7 +76,7 @@ def test_refused_client_may_still_be_sending(start: StartServer, site: Path, mod
 
 @pytest.mark.parametrize("overflow", ["queue", "refuse"])
 @pytest.mark.parametrize("version", ["1.0\r\n", "1.1\r\nHost: x\r\n", "1.1\r\nHost: x\r\nConnection: close\r\n"])
-def test_one_slot_is_enough_for_one_after_the_other(
+def test_one_slot_is_enough_for_successive_clients(
     start: StartServer, site: Path, mode: str, overflow: str, version: str
 ) -> None:
     """A client that has read its whole response may connect again, although a thread or a child still has its slot.
@@ -96,7 +96,7 @@ def test_one_slot_is_enough_for_one_after_the_other(
     assert refused <= 5 * (overflow == "refuse")
 
 
-def test_all_who_queue_are_served(start: StartServer, site: Path, mode: str) -> None:
+def test_all_queued_clients_are_served(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode, "--max-clients", "2", "--overflow", "queue")
     waiting = [connect(server.port) for _ in range(20)]
     for sock in waiting:

@@ -1,4 +1,4 @@
-"""The promise of the house: every wire case, in every mode, over real sockets, however it is cut: the same bytes."""
+"""Every wire case gets the same bytes in every mode, over real sockets, however the request is split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.sans_io import answers_to
 from tests.support.wire import converse, mask_date
 from tests.wire_cases import CASES, Case
 
-# Each connection costs a fork in forking mode; the sans-I/O tests split at every place of every case.
+# Each connection costs a fork in forking mode; the sans-I/O tests split every case at every byte.
 BYTE_BY_BYTE_LIMIT = 400
 SPLITS = 4
 
@@ -35,7 +35,7 @@ def server(request: pytest.FixtureRequest, site: Path) -> Iterator[ServerProcess
 
 @pytest.fixture(scope="module")
 def truth(site: Path) -> dict[str, bytes]:
-    """What the connection without sockets says to each case, checked against the table."""
+    """Return the sans-I/O connection's response to each case, checked against the table."""
     table = {}
     for case in CASES:
         said = answers_to(site, [case.data])

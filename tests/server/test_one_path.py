@@ -36,7 +36,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Told, 
 
 
 def exchange(service: Told, pieces: list[bytes]) -> tuple[bytes, list[str]]:
-    """Send ``pieces`` on a connection of their own; return what was said, and the new lines of the log."""
+    """Send ``pieces`` on a connection of their own; return the response, and the new log lines."""
     connection = service.service.connect(PEER, 0.0)
     lines, said = len(service.log), b""
     for piece in (*pieces, b""):
@@ -104,17 +104,17 @@ heads = st.builds(
 def test_all_ways_lead_to_the_same_response_and_line(
     services: dict[str, tuple[Told, Told]], form: str, head: bytes, cut: int
 ) -> None:
-    """Whole (quick parse) or in two pieces (careful parse), made for the first time, cached, or never cached."""
-    caching, forgetful = services[form]
+    """Whole (quick parse) or in two pieces (careful parse); built, cached, or never cached."""
+    caching, uncached = services[form]
     whole, pieces = [head], [head[: cut % len(head)], head[cut % len(head) :]]
-    expected = exchange(forgetful, [piece for piece in pieces if piece])
-    for service in (caching, forgetful):
+    expected = exchange(uncached, [piece for piece in pieces if piece])
+    for service in (caching, uncached):
         for way in (whole, pieces, whole, whole, whole):
             assert exchange(service, [piece for piece in way if piece]) == expected
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_blanks_after_a_value_are_no_part_of_it(services: dict[str, tuple[Told, Told]], form: str) -> None:
+def test_blanks_after_a_value_are_not_part_of_it(services: dict[str, tuple[Told, Told]], form: str) -> None:
     head = b"GET /a.txt HTTP/1.1\r\nHost: h\r\nReferer: http://x/  \r\nUser-Agent: a b \r\n\r\n"
     for service in services[form]:
         for pieces in ([head], [head], [head], [head[:20], head[20:]]):
@@ -123,8 +123,8 @@ def test_blanks_after_a_value_are_no_part_of_it(services: dict[str, tuple[Told, 
             assert "http://x/ " not in line
 
 
-def test_the_duration_is_that_of_the_clients_own_request(tmp_path: Path) -> None:
-    """Of two clients that are answered in the same turn from the cache, too."""
+def test_the_duration_is_that_of_its_own_request(tmp_path: Path) -> None:
+    """This holds even if two clients get cached responses in the same turn."""
     service = told(write_tree(tmp_path / "root", {"a.txt": b"x"}), '[log]\nformat = "json"\n')
     head = b"GET /a.txt HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
     for _ in range(3):

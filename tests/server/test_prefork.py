@@ -1,4 +1,4 @@
-"""Prefork mode: workers that are replaced, slots that are exact over all of them, a worker that cannot begin."""
+"""Prefork mode: dead workers are replaced, slots are exact across workers, a failed start ends the server."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_worker_that_died_is_replaced(start: StartServer, site: Path) -> None:
     assert get(server.port, "/ten.txt")[0] == 200
 
 
-def test_the_slots_of_a_dead_worker_are_given_back(start: StartServer, site: Path) -> None:
+def test_the_slots_of_a_dead_worker_are_freed(start: StartServer, site: Path) -> None:
     server = start(site, "--max-clients", "4", config=CONFIG)
     held = [connect(server.port) for _ in range(4)]
     for sock in held:
@@ -61,12 +61,12 @@ def test_the_slots_of_a_dead_worker_are_given_back(start: StartServer, site: Pat
     with connect(server.port) as one_more:
         one_more.sendall(KEEP)
         again.pop().close()
-        assert read_answer(one_more)[0] == 200, "it waits until there is room, whoever had it"
+        assert read_answer(one_more)[0] == 200, "it waits until any slot is free"
     for sock in again:
         sock.close()
 
 
-def test_slots_are_exact_over_processes() -> None:
+def test_slots_are_exact_across_processes() -> None:
     slots = Slots(5, log_into([]))
     slots.share()
     assert [slots.new_process() for _ in range(2)] == [1, 2]
@@ -91,7 +91,7 @@ def test_slots_are_exact_over_processes() -> None:
 
 class _Nothing:
     def tick(self) -> None:
-        """There is nothing to load."""
+        """Do nothing."""
 
 
 class _NotForTheLast(Slots):
@@ -101,9 +101,9 @@ class _NotForTheLast(Slots):
         super().belong_to(process)
 
 
-def test_a_worker_that_cannot_begin_stops_the_server_with_the_reason() -> None:
+def test_a_worker_that_cannot_start_stops_the_server_with_the_reason() -> None:
     children = Path(f"/proc/self/task/{os.getpid()}/children")
-    before = children.read_text()  # a browser's driver may be among them
+    before = children.read_text()  # may include a browser's driver
     log = log_into([])
     bell, slots = WakeUpPipe(), _NotForTheLast(5, log)
     shutdown, reactor = Shutdown(bell, 1.0), Reactor(log)
@@ -113,7 +113,7 @@ def test_a_worker_that_cannot_begin_stops_the_server_with_the_reason() -> None:
     context = Context([], service, admission, shutdown, reactor, ChildProcesses(), log, board, WORKERS)
     with pytest.raises(CannotRun, match="worker 2 cannot begin: RuntimeError: no memory"):
         Prefork(context).start()
-    assert children.read_text() == before, "nobody is left behind"
+    assert children.read_text() == before, "no child process is left"
     slots.close()
     shutdown.close()
     reactor.close()

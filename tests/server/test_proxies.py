@@ -1,4 +1,4 @@
-"""Who really asks, when proxies stand in between: only trusted ones are believed."""
+"""The real client behind proxies: only the headers of trusted proxies count."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def settings(mode: str, proxies: str, more: str = "") -> str:
 
 TRUSTED = 'trusted = ["127.0.0.1", "10.0.0.0/8", "fd00::/8"]'
 
-# What the fields say, and who is in the log then.
+# Forwarding fields, and the client in the log.
 FIELDS: dict[str, tuple[str, str]] = {
     "nothing": ("", "127.0.0.1"),
     "one": ("X-Forwarded-For: 192.0.2.7\r\n", "192.0.2.7"),
@@ -56,8 +56,8 @@ FIELDS: dict[str, tuple[str, str]] = {
 }
 
 
-def test_who_is_in_the_log(start: StartServer, root: Path, mode: str) -> None:
-    """Also when the answer lay ready, and when the next request on a connection is somebody else's."""
+def test_the_client_in_the_log(start: StartServer, root: Path, mode: str) -> None:
+    """This holds for cached responses too, and if the next request on a connection has another client."""
     server = start(root, config=settings(mode, TRUSTED))
     with connect(server.port) as sock:
         for number, (fields, _) in enumerate(FIELDS.values()):
@@ -71,7 +71,7 @@ def test_who_is_in_the_log(start: StartServer, root: Path, mode: str) -> None:
         assert hosts == {expected}, list(FIELDS)[number]
 
 
-def test_nobody_else_is_believed(start: StartServer, root: Path, mode: str) -> None:
+def test_untrusted_peers_are_not_believed(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, config=settings(mode, 'trusted = ["192.0.2.0/24"]'))
     with connect(server.port) as sock:
         sock.sendall(b"GET /small.txt HTTP/1.0\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n")
@@ -80,8 +80,8 @@ def test_nobody_else_is_believed(start: StartServer, root: Path, mode: str) -> N
 
 
 @pytest.mark.parametrize("rules", ['allow = ["198.51.100.0/24"]\n', 'deny = ["192.0.2.0/24", "127.0.0.0/8"]\n'])
-def test_rules_are_about_clients(start: StartServer, root: Path, mode: str, rules: str) -> None:
-    """The proxy itself may always come in."""
+def test_address_rules_apply_to_clients(start: StartServer, root: Path, mode: str, rules: str) -> None:
+    """The proxy itself may always connect."""
     server = start(root, config=settings(mode, TRUSTED, rules))
     with connect(server.port) as sock:
         for host, status in (("198.51.100.1", 200), ("198.51.100.1", 200), ("192.0.2.7", 403)):
@@ -89,7 +89,7 @@ def test_rules_are_about_clients(start: StartServer, root: Path, mode: str, rule
             sock.sendall(f"GET /small.txt HTTP/1.0\r\n{field}\r\n".encode())
             assert read_answer(sock)[0] == status
     server.wait_for_line(r"^192\.0\.2\.7 - .* 403 .*reason=address-denied")
-    with connect(server.port) as sock:  # it speaks for itself
+    with connect(server.port) as sock:  # a request of the proxy itself
         sock.sendall(b"GET /small.txt HTTP/1.0\r\n\r\n")
         assert read_answer(sock)[0] == 403
 
@@ -118,8 +118,8 @@ OPENINGS: dict[str, tuple[bytes, str]] = {
 HEAD = "GET /small.txt?{} HTTP/1.0\r\nConnection: keep-alive\r\nX-Forwarded-For: 198.51.100.9\r\n\r\n"
 
 
-def test_connections_begin_with_a_header(start: StartServer, root: Path, mode: str) -> None:
-    """It may come in one piece with the request, or byte by byte; what it says counts for the whole connection."""
+def test_a_connection_begins_with_a_header(start: StartServer, root: Path, mode: str) -> None:
+    """It may come together with the request, or byte by byte; it applies to the whole connection."""
     protocol = settings(mode, f"{TRUSTED.replace('127.0.0.1', '127.0.0.1/32')}\nprotocol = true")
     server = start(root, config=protocol)
     for number, (opening, expected) in enumerate(OPENINGS.values()):
@@ -136,7 +136,7 @@ def test_connections_begin_with_a_header(start: StartServer, root: Path, mode: s
             assert read_answer(sock)[2] == b"small"
         server.wait_for_line(rf'"GET /small\.txt\?{number} HTTP/1\.0" 200 ', 2)
         hosts = {line.split()[0] for line in server.lines if f"/small.txt?{number} " in line}
-        if expected == "127.0.0.1":  # which is trusted, and so is the field
+        if expected == "127.0.0.1":  # trusted, so the field counts
             expected = "198.51.100.9"
         assert hosts == {expected}, list(OPENINGS)[number]
 
@@ -153,7 +153,7 @@ WRONG_OPENINGS: dict[str, bytes] = {
 }
 
 
-def test_what_is_no_header_ends_the_connection(start: StartServer, root: Path, mode: str) -> None:
+def test_an_invalid_header_ends_the_connection(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, config=settings(mode, 'trusted = ["127.0.0.1"]\nprotocol = true'))
     for number, wrong in enumerate(WRONG_OPENINGS.values(), 1):
         with connect(server.port) as sock:
@@ -161,14 +161,14 @@ def test_what_is_no_header_ends_the_connection(start: StartServer, root: Path, m
             with suppress(ConnectionResetError):
                 assert read_all(sock) == b""
         server.wait_for_line(r"127\.0\.0\.1:\d+ began with ", number)
-    with connect(server.port) as sock:  # one that only looks whether somebody is there
+    with connect(server.port) as sock:  # a health check that sends nothing
         sock.shutdown(socket.SHUT_WR)
         assert read_all(sock) == b""
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"PROXY ", b"PROXY TCP4 ", V2, V2 + b"\x21\x11", V2_IPV4[:20]]))
-def test_whatever_comes_is_a_header_or_not(data: bytes, beginning: bytes) -> None:
-    """Read, refused or waited for, but never longer than what is here."""
+def test_reading_arbitrary_bytes_as_a_header(data: bytes, beginning: bytes) -> None:
+    """It is read, refused or incomplete, and its length never exceeds the data."""
     try:
         opening = read_proxy_header(beginning + data)
     except ValueError:
@@ -177,7 +177,7 @@ def test_whatever_comes_is_a_header_or_not(data: bytes, beginning: bytes) -> Non
 
 
 @pytest.mark.parametrize("opening", [opening for opening, _ in OPENINGS.values()], ids=list(OPENINGS))
-def test_a_header_is_waited_for(opening: bytes) -> None:
+def test_an_incomplete_header_is_waited_for(opening: bytes) -> None:
     for length in range(len(opening)):
         assert read_proxy_header(opening[:length]) is None
     found = read_proxy_header(opening + b"GET /")

@@ -1,4 +1,4 @@
-"""What becomes of one client: a fault of ours, a deadline, a large file; nobody else notices."""
+"""One client's bug, deadline or large file does not affect the others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Echo(Connection):
         self.send(data, now=now)
 
 
-def test_a_fault_ends_one_client() -> None:
+def test_a_bug_ends_one_client() -> None:
     log: list[str] = []
     reactor = Reactor(log_into(log))
     theirs = []
@@ -71,7 +71,7 @@ def test_a_client_that_sent_in_time_is_not_given_up(arrived: bytes) -> None:
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="only Linux holds segments back on request")
 def test_segments_are_held_back_until_a_file_is_out(tmp_path: Path) -> None:
-    """Or the end of a file on a kept connection would come a fifth of a second late."""
+    """Otherwise the end of a file on a persistent connection would come a fifth of a second late."""
     (tmp_path / "file").write_bytes(b"x" * 2**24)  # more than the buffers take
     with socket.create_server(("127.0.0.1", 0)) as listener, (tmp_path / "file").open("rb") as file:
         peer = socket.create_connection(listener.getsockname())

@@ -1,4 +1,4 @@
-"""Other settings while it runs: the next request sees them, and nobody who is there is cut off."""
+"""Reloads: the next request sees the new settings, and no connected client is cut off."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Reloaded:
         self.server = ServerProcess([str(root), "-c", str(self.file)])
 
     def reload(self, text: str, expected: str = "reloaded: ") -> str:
-        """The line that says what came of it."""
+        """Write ``text`` to the file, reload, and return the log line that contains ``expected``."""
         self.file.write_text(text)
         before = sum(f" {expected}" in line for line in self.server.lines)
         self.server.process.send_signal(signal.SIGHUP)
@@ -57,7 +57,7 @@ Begin = Callable[[str], Reloaded]
 
 @pytest.fixture
 def begin(root: Path) -> Iterator[Begin]:
-    """Start a server with these settings. It must end cleanly."""
+    """Return a function that starts a server with settings; the server must end cleanly."""
     servers: list[ServerProcess] = []
 
     def begin_server(text: str) -> Reloaded:
@@ -84,14 +84,14 @@ def product(port: int) -> str:
 
 
 def begin_large(port: int) -> tuple[socket.socket, int]:
-    """A client in the middle of a transfer, and how much it has."""
+    """Return a client in the middle of a transfer, and the number of bytes that it has received."""
     sock = connect(port)
     sock.sendall(b"GET /large.bin HTTP/1.0\r\n\r\n")
     _, body = read_head(sock)
     return sock, len(body)
 
 
-def test_the_next_request_sees_it(begin: Begin, mode: str) -> None:
+def test_the_next_request_sees_a_reload(begin: Begin, mode: str) -> None:
     running = begin(settings(mode))
     port = running.server.port
     assert product(port) == "old"
@@ -100,8 +100,8 @@ def test_the_next_request_sees_it(begin: Begin, mode: str) -> None:
     assert [product(port) for _ in range(5)] == ["new"] * 5
 
 
-def test_a_kept_connection_sees_it(begin: Begin, mode: str) -> None:
-    """Where it is served by the process that reads the file; else it is closed between two requests, and comes anew."""
+def test_an_open_connection_sees_a_reload(begin: Begin, mode: str) -> None:
+    """It is served by the process that reads the file, or else is closed between two requests."""
     running = begin(settings(mode))
     with connect(running.server.port) as kept:
         kept.sendall(KEEP)
@@ -120,7 +120,7 @@ def test_a_transfer_outlives_its_mode(begin: Begin, old: str, new: str) -> None:
     server = running.server
     sock, received = begin_large(server.port)
     with sock:
-        if old == "iterative":  # it serves nobody else, and hears nothing, before the transfer is over
+        if old == "iterative":  # it does nothing else until the transfer ends
             running.file.write_text(settings(new, "new"))
             server.process.send_signal(signal.SIGHUP)
             rest = read_all(sock)
@@ -151,7 +151,7 @@ def test_wrong_settings_change_nothing(begin: Begin, mode: str) -> None:
 
 
 class Load:
-    """Clients who ask again and again, each time on a new connection, and what went wrong for them."""
+    """Clients that send requests, each on a new connection, and record what fails."""
 
     def __init__(self, port: int, clients: int = 4) -> None:
         self.answers, self.failures = 0, [""][:0]
@@ -169,7 +169,7 @@ class Load:
             thread.join()
 
     def wait_for_another(self) -> None:
-        """Until one more was answered."""
+        """Wait until one more request has had its response."""
         before = self.answers
         eventually(lambda: self.answers > before or bool(self.failures), "one more answer")
 
@@ -207,7 +207,7 @@ def test_a_hundred_changes_of_mode_under_load(begin: Begin) -> None:
             load.wait_for_another()
     assert not load.failures
     running.reload(settings("select", "last"))
-    eventually(lambda: not running.server.children(), "nobody is left of the old modes")
+    eventually(lambda: not running.server.children(), "no process of the old modes is left")
 
 
 def test_listeners_come_and_go(begin: Begin, mode: str) -> None:
@@ -217,14 +217,14 @@ def test_listeners_come_and_go(begin: Begin, mode: str) -> None:
     assert (product(first), product(second)) == ("both", "both")
     running.reload(settings(mode, "second", listen=(second,)))
     assert product(second) == "second"
-    eventually(lambda: not accepts(first), "a listener that is in the file no more is closed")
+    eventually(lambda: not accepts(first), "a listener that is no longer in the file is closed")
     with socket.create_server(("127.0.0.1", first)):
         running.reload(settings(mode, "both", listen=(first, second)), "not reloaded: ")
         assert product(second) == "second"
 
 
 def test_other_logs(begin: Begin, root: Path, mode: str) -> None:
-    off = '[daemon]\nsandbox = "off"\n'  # which lets the server write to the folders that it has begun with
+    off = '[daemon]\nsandbox = "off"\n'  # it would allow only the folders known at the start
     running = begin(settings(mode, more=off))
     get(running.server.port, "/small.txt?before")
     log = root.parent / "access.log"
@@ -235,7 +235,7 @@ def test_other_logs(begin: Begin, root: Path, mode: str) -> None:
     running.server.wait_for_line(r"/small.txt\?before")
 
 
-def test_another_max_clients_counts_those_who_are_there(begin: Begin) -> None:
+def test_a_new_max_clients_counts_connected_clients(begin: Begin) -> None:
     refuse = 'overflow = "refuse"\nmax_clients = '
     running = begin(settings("select", more=f"{refuse}3\n"))
     with connect(running.server.port) as one, connect(running.server.port) as two:
@@ -254,7 +254,7 @@ def test_without_a_file_there_is_nothing_to_reload(start: StartServer, root: Pat
     assert server.wait() == 0
 
 
-def test_sigquit_ends_it_at_once(start: StartServer, root: Path, mode: str) -> None:
+def test_sigquit_ends_the_server_at_once(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, "--mode", mode, config="[limits]\ndrain_s = 600.0\n")
     sock, received = begin_large(server.port)
     with sock:
@@ -265,7 +265,7 @@ def test_sigquit_ends_it_at_once(start: StartServer, root: Path, mode: str) -> N
     assert received < LARGE
 
 
-def test_sigusr2_says_where_every_client_is(start: StartServer, root: Path, mode: str) -> None:
+def test_sigusr2_logs_the_state_of_every_client(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, "--mode", mode)
     with connect(server.port) as kept:
         kept.sendall(KEEP)
@@ -277,12 +277,12 @@ def test_sigusr2_says_where_every_client_is(start: StartServer, root: Path, mode
             server.process.send_signal(signal.SIGUSR2)
             return any(map(line.search, server.lines))
 
-        eventually(is_said, "a line about the client")  # it may have its answer before it is among those who wait
+        eventually(is_said, "a line about the client")  # its response may come before it is counted as waiting
 
 
 @pytest.mark.parametrize("new", ["prefork", "forking"])
 def test_children_hold_no_sockets_of_threads(begin: Begin, new: str) -> None:
-    """A client of a thread sees its end although children were begun while it was there."""
+    """A thread's client sees end of file even if children were started while it was connected."""
     running = begin(settings("threading"))
     with connect(running.server.port) as old, connect(running.server.port) as later:
         old.sendall(KEEP)

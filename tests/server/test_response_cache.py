@@ -1,4 +1,4 @@
-"""Cached responses: bounded, dated, and the same as if they were made again."""
+"""Cached responses: bounded in memory, dated, and equal to newly built ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HEAD = b"HTTP/1.0 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
 
 @dataclass
 class File:
-    """What a response is made of."""
+    """A source that a response is built from."""
 
     current: bool = True
     looks: int = 0
@@ -72,10 +72,10 @@ def test_the_memory_is_bounded() -> None:
         cache.find(key(source.randrange(500)), turn)
         assert cache.bytes_used <= 64 * 1024
         assert len(cache) * ENTRY_BYTES <= cache.bytes_used
-    assert len(cache) > 10, "it is used"
+    assert len(cache) > 10, "the cache holds entries"
 
 
-def test_what_comes_last_is_not_evicted_first() -> None:
+def test_the_newest_response_is_not_evicted_first() -> None:
     cache = make(3 * (ENTRY_BYTES + len(HEAD) + 10))
     for number in range(3):
         add(cache, number)
@@ -85,7 +85,7 @@ def test_what_comes_last_is_not_evicted_first() -> None:
     assert cached.octets.startswith(HEAD)
 
 
-def test_what_is_used_stays() -> None:
+def test_recently_used_responses_stay() -> None:
     cache = make(20 * (ENTRY_BYTES + 100))
     add(cache, 0)
     for number in range(1, 200):
@@ -101,8 +101,8 @@ actions = st.lists(
 
 @given(actions)
 @settings(max_examples=300, deadline=None)
-def test_whatever_happens(happening: list[tuple[str, int, int]]) -> None:
-    """It is bounded, and what is found is the last response that was added for that key, and is still right."""
+def test_any_sequence_of_operations(happening: list[tuple[str, int, int]]) -> None:
+    """The cache stays bounded, and finds only the last response added for a key, if it is current."""
     max_bytes = 8 * ENTRY_BYTES
     cache, files, bodies = make(max_bytes), [File() for _ in range(10)], [b""] * 10
     for turn, (action, number, size) in enumerate(happening, 1):
@@ -118,7 +118,7 @@ def test_whatever_happens(happening: list[tuple[str, int, int]]) -> None:
         assert len(cache) * ENTRY_BYTES <= cache.bytes_used
 
 
-def test_one_look_in_each_turn() -> None:
+def test_one_freshness_check_per_turn() -> None:
     cache, file = make(), File()
     add(cache, 0, file=file)
     looks = file.looks
@@ -127,7 +127,7 @@ def test_one_look_in_each_turn() -> None:
         assert file.looks - looks == expected
 
 
-def test_what_is_not_right_any_more_is_dropped() -> None:
+def test_a_stale_response_is_dropped() -> None:
     cache, file = make(), File()
     add(cache, 0, file=file)
     assert cache.find(key(0), 1)
@@ -138,25 +138,25 @@ def test_what_is_not_right_any_more_is_dropped() -> None:
     assert cache.find(key(0), 3) is None
 
 
-def test_the_date_is_the_present_one() -> None:
+def test_the_date_is_current() -> None:
     wall = 0.0
     cache = ResponseCache(2**20, lambda: wall)
     add(cache, 0)
     for wall in (0.5, 86_400.0, 86_401.9):
-        for turn in (1, 1, 2):  # also when it was looked at in this turn
+        for turn in (1, 1, 2):  # even if it was checked in this turn
             cached = cache.find(key(0), turn)
             assert cached is not None
             date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(wall)).encode()
             assert cached.octets == HEAD.replace(b"Thu, 01 Jan 1970 00:00:00 GMT", date) + b"x" * 10
 
 
-def test_what_is_not_taken(tmp_path: Path) -> None:
+def test_what_cannot_be_added(tmp_path: Path) -> None:
     whole = Response(200, is_current=lambda _turn: True)
     assert make().add(key(0), whole, HEAD, (b"x",), 0) is not None
     assert make().add(key(0), Response(200), HEAD, (b"x",), 0) is None, "it has no stamp"
     assert make().add(key(0), whole, HEAD, (b"x" * (module.MAX_BODY_BYTES + 1),), 0) is None
     assert make(0).add(key(0), whole, HEAD, (b"x",), 0) is None
-    assert add(make(), 0, file=File(current=False)) is None, "it has changed while it was read"
+    assert add(make(), 0, file=File(current=False)) is None, "it changed while it was read"
     with (tmp_path / "short").open("w+b") as file:
         file.write(b"abc")
         file.flush()
@@ -167,7 +167,7 @@ def test_what_is_not_taken(tmp_path: Path) -> None:
     os.close(folder)
 
 
-# Heads that come again.
+# Repeated heads.
 
 
 def test_heads_are_bounded_and_remembered_the_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,16 +197,16 @@ def test_heads_are_bounded_and_remembered_the_second_time(tmp_path: Path, monkey
     assert read(long) is not read(long)
 
 
-# The same octets, cached or not.
+# Cached and uncached responses are the same octets.
 
 
 @dataclass
 class Told:
-    """What a service has said to one client after the other."""
+    """A service and the log lines of its successive clients."""
 
     service: HttpService[HttpGeneration]
     log: list[str] = field(default_factory=list)
-    hits: int = 0  # responses that were cached
+    hits: int = 0  # responses found in the cache
 
     def ask(self, data: bytes) -> bytes:
         connection = self.service.connect(PEER, 0.0)
@@ -224,7 +224,7 @@ class Told:
 
 @contextmanager
 def counted_hits(told: Told) -> Iterator[None]:
-    """Count what the cache finds meanwhile."""
+    """Count cache hits within the block."""
     cache = told.service.generation.cache
     find = cache.find
 
@@ -248,7 +248,7 @@ def _octets(piece: object) -> bytes:
 
 
 def told(root: Path, toml: str = "") -> Told:
-    """A service for which everything in ``root`` was written long ago."""
+    """Return a service to which everything in ``root`` is old enough to be cached."""
     file = root.parent / "cache.toml"
     file.write_text(toml)
     configured = config.load(str(file), config.Flags(root=str(root)))
@@ -258,19 +258,19 @@ def told(root: Path, toml: str = "") -> Told:
 
 
 @pytest.fixture(scope="module")
-def remembering(site: Path) -> Told:
+def caching(site: Path) -> Told:
     return told(site)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
-def test_cached_responses_are_the_same_octets(case: Case, site: Path, remembering: Told) -> None:
+def test_cached_responses_are_the_same_octets(case: Case, site: Path, caching: Told) -> None:
     expected = mask_date(answers_to(site, [case.data]))
     for _ in range(4):
-        assert mask_date(remembering.ask(case.data)) == expected
+        assert mask_date(caching.ask(case.data)) == expected
 
 
 def test_many_responses_to_the_cases_were_cached(site: Path) -> None:
-    """Or the test above would compare nothing."""
+    """Otherwise the test above would compare nothing."""
     service = told(site)
     for _ in range(3):
         for case in CASES:
@@ -314,7 +314,7 @@ def test_what_is_cached(tmp_path: Path, head: bytes, cached: bool) -> None:
 
 
 @pytest.mark.parametrize("coding", ["", "gzip", "identity", "gzip;q=0"])
-def test_nothing_is_cached_where_variants_are_looked_for(tmp_path: Path, coding: str) -> None:
+def test_nothing_is_cached_where_variants_are_enabled(tmp_path: Path, coding: str) -> None:
     root = write_tree(tmp_path / "root", {"a.txt": b"plain", "a.txt.gz": b"packed"})
     service = told(root, '[site]\nprecompressed = ["gzip"]\n')
     fields = f"Accept-Encoding: {coding}\r\n" if coding else ""
@@ -326,7 +326,7 @@ def test_nothing_is_cached_where_variants_are_looked_for(tmp_path: Path, coding:
     assert service.ask(b"GET /a.txt HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n").endswith(b"plain")
 
 
-def test_a_304_is_cached_and_ends_with_the_version_that_it_is_about(tmp_path: Path) -> None:
+def test_a_304_is_cached_until_its_file_changes(tmp_path: Path) -> None:
     root = write_tree(tmp_path / "root", {"a.txt": b"old"})
     os.utime(root / "a.txt", (10**9, 10**9))
     service = told(root)
@@ -345,8 +345,8 @@ def test_a_304_is_cached_and_ends_with_the_version_that_it_is_about(tmp_path: Pa
         assert said.endswith(b"new")
 
 
-def test_what_changes_is_seen_by_the_next_request(tmp_path: Path) -> None:
-    """Whether the head is known, new, or came in two pieces."""
+def test_a_change_is_seen_by_the_next_request(tmp_path: Path) -> None:
+    """This holds if the head is known, new, or split in two."""
     root = write_tree(tmp_path / "root", {"a.txt": b"0"})
     service = told(root)
     for number in range(1, 5):
@@ -378,14 +378,14 @@ def test_responses_for_one_path_are_not_mixed_up(tmp_path: Path) -> None:
         for minor in (0, 1)
         for connection in ("keep-alive", "close", "x")
     ]
-    forgetful = told(root, "[limits]\nresponse_cache_bytes = 0\n")
-    expected = [mask_date(forgetful.ask(head)) for head in heads]
-    assert forgetful.hits == 0
+    uncached = told(root, "[limits]\nresponse_cache_bytes = 0\n")
+    expected = [mask_date(uncached.ask(head)) for head in heads]
+    assert uncached.hits == 0
     for _ in range(3):
         assert [mask_date(service.ask(head)) for head in heads] == expected
 
 
-def test_a_response_that_is_sent_in_part_is_logged_as_such(tmp_path: Path) -> None:
+def test_a_partly_sent_response_is_logged_with_the_bytes_sent(tmp_path: Path) -> None:
     service = told(write_tree(tmp_path / "root", {"a.txt": b"0123456789"}))
     service.ask(PLAIN)
     connection = service.service.connect(PEER, 0.0)

@@ -1,4 +1,4 @@
-"""Over real sockets, in every mode: a server that keeps answers says the same octets as one that keeps none."""
+"""Over real sockets, in every mode: a server with a response cache sends the same octets as one without."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.wire import connect, converse, fields, mask_date, read_answer
 from tests.wire_cases import CASES, Case
 
 KEEP = "Host: h\r\nConnection: keep-alive\r\n"
-# On one connection, since in forking mode nothing is remembered longer.
-QUESTIONS = {
+# Sent on one connection, since in forking mode a cache lives no longer.
+REQUESTS = {
     "a file": f"GET /ten.txt HTTP/1.1\r\n{KEEP}\r\n",
     "its head": f"HEAD /ten.txt HTTP/1.1\r\n{KEEP}\r\n",
     "by a 1.0 client": f"GET /ten.txt HTTP/1.0\r\n{KEEP}\r\n",
@@ -31,7 +31,7 @@ QUESTIONS = {
     "nowhere": f"GET /missing HTTP/1.1\r\n{KEEP}\r\n",
     "a folder": f"GET /sub HTTP/1.1\r\n{KEEP}\r\n",
     "a listing": f"GET /sub/ HTTP/1.1\r\n{KEEP}\r\n",
-    "too large to keep": f"GET /big.bin HTTP/1.1\r\n{KEEP}\r\n",
+    "too large to cache": f"GET /big.bin HTTP/1.1\r\n{KEEP}\r\n",
 }
 
 
@@ -39,8 +39,8 @@ QUESTIONS = {
 class Pair:
     """Two servers of the same site in the same mode."""
 
-    keeping: ServerProcess
-    forgetful: ServerProcess
+    caching: ServerProcess
+    uncached: ServerProcess
 
 
 @pytest.fixture(scope="module", params=sorted(MODES))
@@ -60,33 +60,33 @@ def pair(request: pytest.FixtureRequest, old_site: Path, tmp_path_factory: pytes
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
-def test_every_case_asked_again(case: Case, pair: Pair) -> None:
-    expected = mask_date(converse(pair.forgetful.port, [case.data]))
-    for _ in range(3):  # made, kept; found by its question; found by its octets
-        assert mask_date(converse(pair.keeping.port, [case.data])) == expected
+def test_every_case_repeated(case: Case, pair: Pair) -> None:
+    expected = mask_date(converse(pair.uncached.port, [case.data]))
+    for _ in range(3):  # built and cached; found by its key; found by its octets
+        assert mask_date(converse(pair.caching.port, [case.data])) == expected
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_asked_again_on_one_connection(name: str, pair: Pair) -> None:
-    head = QUESTIONS[name].encode()
-    with connect(pair.forgetful.port) as sock:
+@pytest.mark.parametrize("name", REQUESTS)
+def test_repeated_requests_on_one_connection(name: str, pair: Pair) -> None:
+    head = REQUESTS[name].encode()
+    with connect(pair.uncached.port) as sock:
         expected = ask(sock, head)
-    with connect(pair.keeping.port) as sock:
+    with connect(pair.caching.port) as sock:
         assert [ask(sock, head) for _ in range(5)] == [expected] * 5
 
 
-def test_questions_in_turns_on_one_connection(pair: Pair) -> None:
-    """What is kept for one is not said to another."""
-    heads = [head.encode() for head in QUESTIONS.values()]
-    with connect(pair.forgetful.port) as sock:
+def test_alternating_requests_on_one_connection(pair: Pair) -> None:
+    """A cached response is not sent for a different request."""
+    heads = [head.encode() for head in REQUESTS.values()]
+    with connect(pair.uncached.port) as sock:
         expected = [ask(sock, head) for head in heads]
-    with connect(pair.keeping.port) as sock:
+    with connect(pair.caching.port) as sock:
         for _ in range(4):
             assert [ask(sock, head) for head in heads] == expected
 
 
 def ask(sock: socket.socket, head: bytes) -> tuple[int, dict[str, str], bytes]:
-    """One answer, without its Date."""
+    """Return status, fields without Date, and body of the response."""
     sock.sendall(head)
     if head.startswith(b"HEAD "):
         said, body = read_head(sock)

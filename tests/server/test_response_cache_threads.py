@@ -1,4 +1,4 @@
-"""Threads share the cache: one may evict a response, or find it changed, while another is looking at its file."""
+"""Threads share the cache: one may evict a response, or find it changed, while another checks its file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOM = 2 * (ENTRY_BYTES + len(HEAD) + len(BODY))
 
 @dataclass
 class File:
-    """Runs ``meanwhile`` once while it is looked at, where a thread waits for the disk and others go on."""
+    """A file that runs ``meanwhile`` once while it is checked, when a thread waits for the disk and others go on."""
 
     meanwhile: Callable[[], object] | None = None
     current: bool = True
@@ -52,7 +52,7 @@ class Shared:
 
 
 @pytest.mark.parametrize("wall", [0.0, 86_400.0], ids=["same second", "another second"])
-def test_evicted_while_it_is_looked_at(wall: float) -> None:
+def test_evicted_while_it_is_checked(wall: float) -> None:
     shared = Shared()
     shared.file.meanwhile = shared.evict
     shared.wall = wall
@@ -73,7 +73,7 @@ def test_two_find_that_it_has_changed() -> None:
     assert (len(shared.cache), shared.cache.bytes_used) == (0, 0)
 
 
-def test_what_was_found_can_be_sent_although_it_is_evicted_then() -> None:
+def test_a_response_can_be_sent_even_if_it_is_evicted_meanwhile() -> None:
     shared = Shared()
     cached = shared.find()
     assert cached is not None
@@ -82,8 +82,8 @@ def test_what_was_found_can_be_sent_although_it_is_evicted_then() -> None:
     assert shared.find(3) is None, "but it is not found again"
 
 
-def test_a_turn_of_one_thread_is_not_that_of_another() -> None:
-    """What one thread has looked at does not count for a request that came to another thread since."""
+def test_a_turn_belongs_to_one_thread() -> None:
+    """One thread's check does not cover a later request in another thread."""
     shared = Shared()
     assert shared.find(7)
     shared.file.current = False

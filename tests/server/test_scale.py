@@ -21,7 +21,7 @@ KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 
 @pytest.fixture
 def many_descriptors() -> Iterator[None]:
-    """Raise the limit of this process to what the test needs."""
+    """Raise this process's descriptor limit for the test."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     yield

@@ -1,4 +1,4 @@
-"""Several sites by host name: each with root, rules, authentication and log of its own."""
+"""Several sites by host name, each with its own root, rules, authentication and log."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ users = "users"
 """
 THIRD = '[[site]]\nhosts = ["c.example"]\nroot = "c"\n'
 
-# Fields, or a target, and whose file it is.
+# Target, field, and the site that serves the file.
 ASKED: dict[str, tuple[str, str, str]] = {
     "the first": ("/x.txt", "Host: a.example", "a"),
     "another": ("/x.txt", "Host: b.example", "b"),
@@ -78,8 +78,8 @@ def request(target: str, fields: str) -> bytes:
     return f"GET {target} HTTP/1.0\r\nConnection: keep-alive\r\n{fields}\r\n\r\n".encode()
 
 
-def test_whose_file_it_is(start: StartServer, folder: Path, mode: str) -> None:
-    """Also on one connection, and when answers lie ready."""
+def test_which_site_serves_a_file(start: StartServer, folder: Path, mode: str) -> None:
+    """This holds on one connection, and for cached responses."""
     server = begin(start, folder, mode)
     youngest = max((folder / name / "x.txt").stat().st_ctime for name in "ab")
     eventually(lambda: time.time() > youngest + SETTLED_S, "the files are old enough for answers to be kept")
@@ -92,7 +92,7 @@ def test_whose_file_it_is(start: StartServer, folder: Path, mode: str) -> None:
                 assert named.get("x-site", "") == ("b" if site == "b" else ""), what
 
 
-def test_each_has_its_own(start: StartServer, folder: Path, mode: str) -> None:
+def test_each_site_has_its_own_settings(start: StartServer, folder: Path, mode: str) -> None:
     """Authentication, redirections and the access log."""
     server = begin(start, folder, mode)
 
@@ -111,7 +111,7 @@ def test_each_has_its_own(start: StartServer, folder: Path, mode: str) -> None:
     assert not any(" 401 " in line or " 301 " in line for line in server.lines)
 
 
-def test_a_reload_brings_a_site(start: StartServer, folder: Path, mode: str) -> None:
+def test_a_reload_adds_a_site(start: StartServer, folder: Path, mode: str) -> None:
     server = begin(start, folder, mode)
     file = folder / "config-0.toml"
     file.write_text(file.read_text().replace("[[site]]", f'[daemon]\nreadable = ["{folder}"]\n[[site]]', 1) + THIRD)
@@ -126,8 +126,8 @@ def test_a_reload_brings_a_site(start: StartServer, folder: Path, mode: str) -> 
     assert converse(server.port, [request("/x.txt", "Host: c.example")]).endswith(b"this is a")
 
 
-def test_shown_and_read_again(folder: Path) -> None:
-    """What ``config show`` says is a file that means the same."""
+def test_shown_settings_can_be_read_again(folder: Path) -> None:
+    """The output of ``config show`` is a file with the same meaning."""
     file = folder / "sites.toml"
     file.write_text(SITES)
     before = config.load(str(file))
@@ -163,7 +163,7 @@ WRONG: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_files(folder: Path, case: str) -> None:
-    """One line, which says which site it is about."""
+    """The error is one line that names the site."""
     text, expected = WRONG[case]
     file = folder / "wrong.toml"
     file.write_text(text)
@@ -185,5 +185,5 @@ def test_wrong_files(folder: Path, case: str) -> None:
         ("", ""),
     ],
 )
-def test_a_host_to_be_compared(said: str, bare: str) -> None:
+def test_hosts_are_normalised(said: str, bare: str) -> None:
     assert bare_host(said) == bare

@@ -1,4 +1,4 @@
-"""Slots are exact over processes, reloads and changes of mode."""
+"""Slots are exact across processes, reloads and changes of mode."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ steps = st.lists(
 
 @given(st.integers(1, 8), steps)
 @settings(max_examples=300, deadline=None)
-def test_whatever_happens_no_slot_is_lost_or_made(limit: int, happening: list[tuple[str, int]]) -> None:
+def test_no_slot_is_lost_or_invented(limit: int, happening: list[tuple[str, int]]) -> None:
     """The main process and three workers, in any order, while the number of slots is changed."""
     slots, held = Slots(limit, log_into([])), [0, 0, 0, 0]
     processes = [0, *(slots.new_process() for _ in range(3))]
@@ -59,7 +59,7 @@ def test_whatever_happens_no_slot_is_lost_or_made(limit: int, happening: list[tu
     slots.close()
 
 
-def test_a_resize_while_threads_take_and_give() -> None:
+def test_a_resize_while_threads_take_and_release_slots() -> None:
     slots = Slots(4, log_into([]))
     slots.share()
     inside, most, lock = 0, 0, threading.Lock()
@@ -95,17 +95,17 @@ CHANGES = [("select", "prefork"), ("prefork", "select"), ("prefork", "prefork"),
 
 
 @pytest.mark.parametrize(("before", "after"), CHANGES, ids=[f"{before} to {after}" for before, after in CHANGES])
-def test_max_clients_counts_those_of_the_mode_before(
+def test_max_clients_counts_clients_of_the_old_mode(
     start: StartServer, site: Path, tmp_path: Path, before: str, after: str
 ) -> None:
-    """Clients that are still being sent to by a mode that has retired keep their slots."""
+    """Clients that a retired mode is still sending to keep their slots."""
     text = '[server]\nmode = "{}"\nworkers = 2\nmax_clients = {}\noverflow = "refuse"\n'
     server = start(site, config=text.format(before, 3))
     with connect(server.port) as one, connect(server.port) as two:
         for sock in (one, two):
             sock.sendall(KEEP)
             assert read_answer(sock)[0] == 200
-            sock.sendall(KEEP[:-2])  # the next one has begun, so that a worker that retires waits for it
+            sock.sendall(KEEP[:-2])  # the next request has begun, so a retiring worker waits for it
         (tmp_path / "config-0.toml").write_text(text.format(after, 2))
         os.kill(server.pid, signal.SIGHUP)
         server.wait_for_line("(?<!not) reloaded: ")

@@ -1,4 +1,4 @@
-"""Clients that are silent, slow, or take nothing: they are waited for in bounds, and the others do not notice."""
+"""Silent, slow or stalled clients: waits for them are bounded, and other clients are not affected."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def _limits(mode: str, **limits: float) -> str:
 
 
 def _stalled_reader(port: int) -> socket.socket:
-    """A client that asks for 3 MiB and takes nothing of it."""
+    """Return a client that requests 3 MiB and reads nothing."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.settimeout(WAIT_S)
     sock.connect(("127.0.0.1", port))
     sock.sendall(b"GET /big.bin HTTP/1.0\r\n\r\n")
-    select.select([sock], [], [], WAIT_S)  # it is being answered
+    select.select([sock], [], [], WAIT_S)  # the response has begun
     return sock
 
 
-def test_silent_connections_block_nobody(start: StartServer, site: Path, mode: str) -> None:
+def test_silent_connections_block_no_client(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode)
     silent = [connect(server.port) for _ in range(20)]
     for sock in silent[10:]:
@@ -46,7 +46,7 @@ def test_silent_connections_block_nobody(start: StartServer, site: Path, mode: s
         sock.close()
 
 
-def test_slow_head_is_answered_408(start: StartServer, site: Path, mode: str) -> None:
+def test_a_slow_head_gets_408(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, config=_limits(mode, head_s=0.4))
     with connect(server.port) as sock:
         sock.sendall(b"GET /ten.txt HTTP/1.0\r\nX: ")
@@ -56,7 +56,7 @@ def test_slow_head_is_answered_408(start: StartServer, site: Path, mode: str) ->
     server.wait_for_line(r'"GET /ten.txt HTTP/1.0" 408 ')
 
 
-def test_trickling_does_not_prolong_the_time_for_a_head(start: StartServer, site: Path, mode: str) -> None:
+def test_trickling_does_not_extend_the_time_for_a_head(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, config=_limits(mode, head_s=0.4))
     with connect(server.port) as sock:
         sock.sendall(b"GET / HTTP/1.0\r\n")
@@ -67,7 +67,9 @@ def test_trickling_does_not_prolong_the_time_for_a_head(start: StartServer, site
 
 
 @pytest.mark.parametrize("first", [b"", KEEP])
-def test_idle_connection_is_closed_without_a_word(start: StartServer, site: Path, mode: str, first: bytes) -> None:
+def test_an_idle_connection_is_closed_without_a_response(
+    start: StartServer, site: Path, mode: str, first: bytes
+) -> None:
     server = start(site, config=_limits(mode, idle_s=1.0))
     with connect(server.port) as sock:
         if first:
@@ -77,9 +79,9 @@ def test_idle_connection_is_closed_without_a_word(start: StartServer, site: Path
     assert len(server.access_lines()) == bool(first)
 
 
-# In iterative mode it does, and that is the lesson of this mode; the next test shows how it ends.
+# In iterative mode it does, by design; the next test shows how that ends.
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "iterative"])
-def test_slow_reader_delays_nobody(start: StartServer, site: Path, mode: str) -> None:
+def test_a_slow_reader_delays_no_client(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode)
     with _stalled_reader(server.port) as slow:
         for _ in range(3):
@@ -87,19 +89,19 @@ def test_slow_reader_delays_nobody(start: StartServer, site: Path, mode: str) ->
         assert read_all(slow).endswith(BIG[-1000:])
 
 
-def test_reader_that_takes_nothing_is_cut_off(start: StartServer, site: Path, mode: str) -> None:
+def test_a_stalled_reader_is_cut_off(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, config=_limits(mode, send_stall_s=0.4))
     with _stalled_reader(server.port) as slow:
-        assert get(server.port, "/ten.txt")[0] == 200  # at once; in iterative mode after the other was cut off
+        assert get(server.port, "/ten.txt")[0] == 200  # at once; in iterative mode, after the stalled one is cut off
         server.wait_for_line(r'"GET /big.bin HTTP/1.0" 200 ')
-        with pytest.raises(ConnectionResetError):  # not an end that could be taken for a whole answer
+        with pytest.raises(ConnectionResetError):  # not an end that could pass for a complete response
             read_all(slow)
     line = next(line for line in server.access_lines() if "/big.bin" in line)
     assert int(line.split('" 200 ')[1].split()[0]) < len(BIG)
 
 
-def test_reader_that_goes_on_reading_is_not_cut_off(start: StartServer, site: Path, mode: str) -> None:
-    """However slowly: here far more slowly than the kernel's buffer would need to have room again within the limit."""
+def test_a_slow_reader_is_not_cut_off(start: StartServer, site: Path, mode: str) -> None:
+    """This reader is too slow to make room in the kernel's buffer within the limit."""
     server = start(site, config=_limits(mode, send_stall_s=1.0, linger_s=1.0))
     with _stalled_reader(server.port) as slow:
         _, body = read_head(slow)
@@ -111,8 +113,8 @@ def test_reader_that_goes_on_reading_is_not_cut_off(start: StartServer, site: Pa
     assert received == len(BIG)
 
 
-def test_who_waited_for_a_slow_one_is_not_blamed_for_it(start: StartServer, site: Path) -> None:
-    """Iterative mode: the clocks of those in the waiting room must not have run out while another was served."""
+def test_waiting_for_a_slow_client_costs_no_timeout(start: StartServer, site: Path) -> None:
+    """In iterative mode, timeouts of waiting clients must not expire while another client is served."""
     server = start(site, config=_limits("iterative", send_stall_s=1.0, idle_s=600.0))
     with connect(server.port) as waiting, _stalled_reader(server.port) as slow:
         waiting.sendall(b"GET /big.bin HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -135,8 +137,10 @@ def test_who_waited_for_a_slow_one_is_not_blamed_for_it(start: StartServer, site
         b"GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-def test_a_stray_byte_does_not_cost_the_answer(start: StartServer, site: Path, mode: str, request_head: bytes) -> None:
-    """A second Enter in ``nc`` while the answer is in the kernel's buffers: a close would turn it into a reset."""
+def test_a_stray_byte_does_not_cost_the_response(
+    start: StartServer, site: Path, mode: str, request_head: bytes
+) -> None:
+    """A second Enter in ``nc`` while the response is in the kernel's buffers: a close would turn it into a reset."""
     server = start(site, "--mode", mode)
     with connect(server.port) as sock:
         sock.sendall(request_head)
@@ -145,7 +149,7 @@ def test_a_stray_byte_does_not_cost_the_answer(start: StartServer, site: Path, m
         assert (first + read_all(sock)).endswith(BIG)
 
 
-def test_half_closing_client_gets_its_whole_answer(start: StartServer, site: Path, mode: str) -> None:
+def test_a_half_closing_client_gets_its_whole_response(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode)
     with connect(server.port) as sock:
         sock.sendall(b"GET /big.bin HTTP/1.0\r\n\r\n")
@@ -153,7 +157,7 @@ def test_half_closing_client_gets_its_whole_answer(start: StartServer, site: Pat
         assert read_all(sock).endswith(BIG)
 
 
-def test_client_that_vanishes_in_the_middle_is_one_line(start: StartServer, site: Path, mode: str) -> None:
+def test_a_client_that_vanishes_is_one_log_line(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode)
     sock = _stalled_reader(server.port)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

@@ -1,4 +1,4 @@
-"""What can be seen of the server: right in every mode, whichever process answers, and closed to strangers."""
+"""The status pages: correct in every mode, whichever process responds, and closed to strangers."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(start: StartServer, root: Path, mode: str) -> ServerProcess:
-    """Two listeners: for everybody, and for these pages alone."""
+    """Start a server with a public listener and a separate status listener."""
     settings = f'[server]\nmode = "{mode}"\nworkers = 2\nmax_clients = 3\n[status]\nlisten = ["127.0.0.1:0"]\n'
     return start(root, config=settings)
 
 
 def report(server: ServerProcess) -> dict[str, Any]:
-    """By the listener that is for this alone."""
-    status, fields, body = get(side_port(server), "/-/status.json")
+    """Return the status report from the status listener."""
+    status, fields, body = get(status_port(server), "/-/status.json")
     assert (status, fields["content-type"], fields["cache-control"]) == (200, "application/json", "no-store")
     return dict(json.loads(body))
 
 
 def row_of(server: ServerProcess, port: int) -> dict[str, Any]:
-    """Where the client at ``port`` is; empty while nothing is known of it."""
+    """Return the report's row for the client at ``port``; empty if there is none yet."""
     return next((row for row in report(server)["connections"] if row["port"] == port), {})
 
 
-def side_port(server: ServerProcess) -> int:
-    """Of what the process listens at, what the banner does not name."""
+def status_port(server: ServerProcess) -> int:
+    """Return the port that the process listens on and the banner does not name."""
     listening = set()
     for line in Path(f"/proc/{server.pid}/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
@@ -81,7 +81,7 @@ def test_everything_is_counted(server: ServerProcess, mode: str) -> None:
         assert (client["host"], client["state"], length) == ("127.0.0.1", "READ", 10)
         if mode in ("forking", "prefork"):
             assert client["process"] != server.pid
-    # Other workers say what they know at their next tick.
+    # Other workers publish their counters at their next tick.
     eventually(lambda: report(server)["admitted"] == 9, "all are counted")
     eventually(lambda: report(server)["refusals"] == {"400": 1, "404": 2}, "refusals are counted")
     seen = report(server)
@@ -100,7 +100,7 @@ def test_a_transfer_is_seen_while_it_lasts(server: ServerProcess) -> None:
             rows = [row for row in report(server)["connections"] if row["port"] == port]
             return rows[0]["sent_bytes"] if rows and rows[0]["state"] == "WRITE" else -1
 
-        if " iterative," not in server.banner:  # which does nothing else meanwhile
+        if " iterative," not in server.banner:  # it does nothing else meanwhile
             eventually(lambda: sent() > 0, "it is being sent")
             before = sent()
             received = 0
@@ -112,17 +112,17 @@ def test_a_transfer_is_seen_while_it_lasts(server: ServerProcess) -> None:
     eventually(lambda: report(server)["sent_bytes"] > LARGE, "all is counted when it is over")
 
 
-def test_a_door_of_its_own(server: ServerProcess) -> None:
-    """All places are taken, and others wait; who looks after the server gets in. There is nothing else there."""
+def test_a_status_listener_has_its_own_slots(server: ServerProcess) -> None:
+    """It accepts operators even if all slots are taken, and serves only the status pages."""
     socks = [connect(server.port) for _ in range(5)]
     try:
         for sock in socks[:3]:
             sock.sendall(KEEP)
             assert read_answer(sock)[2] == b"0123456789"
-        eventually(lambda: report(server)["clients"] >= 3, "they are seen")
-        assert get(side_port(server), "/-/health")[::2] == (200, b"ok\n")
-        assert get(side_port(server), "/ten.txt")[0] == 404
-        assert get(side_port(server), "/")[0] == 404
+        eventually(lambda: report(server)["clients"] >= 3, "the clients are listed")
+        assert get(status_port(server), "/-/health")[::2] == (200, b"ok\n")
+        assert get(status_port(server), "/ten.txt")[0] == 404
+        assert get(status_port(server), "/")[0] == 404
     finally:
         for sock in socks:
             sock.close()
@@ -132,7 +132,7 @@ def test_prometheus_reads_it(server: ServerProcess, mode: str) -> None:
     assert get(server.port, "/nothing")[0] == 404
 
     def samples() -> dict[str, float]:
-        status, fields, body = get(side_port(server), "/-/metrics")
+        status, fields, body = get(status_port(server), "/-/metrics")
         assert (status, fields["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
         families = list(text_string_to_metric_families(body.decode()))
         assert all(family.documentation for family in families)
@@ -171,7 +171,7 @@ def test_closed_to_strangers(
     assert get(server.port, f"/-/{page}", *said)[0] == expected
 
 
-def test_what_the_site_has_there_is_for_the_others(start: StartServer, root: Path) -> None:
+def test_other_clients_get_the_sites_own_files_at_that_path(start: StartServer, root: Path) -> None:
     (root / "-").mkdir()
     (root / "-" / "status").write_bytes(b"theirs")
     server = start(root)
@@ -181,8 +181,8 @@ def test_what_the_site_has_there_is_for_the_others(start: StartServer, root: Pat
 
 
 @pytest.mark.parametrize("mode", ["prefork", "forking"])
-def test_what_a_process_has_counted_outlives_it(server: ServerProcess, mode: str) -> None:
-    """Also when it is killed."""
+def test_counters_outlive_their_process(server: ServerProcess, mode: str) -> None:
+    """This holds even if the process is killed."""
     with connect(server.port) as sock:
         for _ in range(5):
             sock.sendall(KEEP)
@@ -223,7 +223,7 @@ def test_totals_outlive_a_reload(root: Path, tmp_path: Path) -> None:
         server.kill()
 
 
-def test_a_status_listener_that_cannot_be(root: Path, tmp_path: Path, start: StartServer) -> None:
+def test_an_impossible_status_listener(root: Path, tmp_path: Path, start: StartServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         file = tmp_path / "httpmini.toml"
         file.write_text("")

@@ -1,4 +1,4 @@
-"""Files that change while they are sent: exactly what was announced, or a connection that visibly breaks."""
+"""Files that change while they are sent: exactly the announced bytes, or a connection that visibly breaks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_shrunk(start: StartServer, file: Path, mode: str) -> None:
 
 @pytest.mark.parametrize("how", ["replaced", "deleted"])
 def test_replaced_or_deleted(start: StartServer, file: Path, mode: str, how: str) -> None:
-    """The answer that has begun is the old file, whole; the next one is about what is there now."""
+    """The response that has begun is the whole old file; the next one reflects the new state."""
     server = start(file.parent, "--mode", mode)
     sock, body = _begin(server.port)
     with sock:

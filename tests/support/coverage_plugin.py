@@ -13,7 +13,7 @@ _SANDBOX = "httpmini.daemon.sandbox"
 
 
 class _Finder(MetaPathFinder):
-    """Changes the sandbox when it is imported; to import it sooner would take its own lines out of the measurement."""
+    """A finder that patches the sandbox on import; an earlier import would leave its lines unmeasured."""
 
     def find_spec(self, name: str, path: object = None, _target: ModuleType | None = None) -> ModuleSpec | None:
         if name != _SANDBOX:

@@ -28,7 +28,7 @@ class ServerProcess:
         program: arguments of Python to run instead of ``-m httpmini serve``.
 
     Attributes:
-        expected_status: the exit status that ``assert_clean_end`` asks for.
+        expected_status: the exit status that ``assert_clean_end`` expects.
         lines: its standard output so far.
         errors: its standard error, once it has ended.
         banner: its first line.

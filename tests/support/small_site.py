@@ -1,4 +1,4 @@
-"""A small site for one test, with settings of its own, asked without sockets."""
+"""A small site for one test, with its own settings, used without sockets."""
 
 from __future__ import annotations
 
@@ -54,6 +54,6 @@ def read_out(response: Response) -> Answer:
     for fd in response.owned_fds:
         os.close(fd)
     named = {name.lower(): value for name, value in response.headers}
-    assert len(named) == len(response.headers.fields), "a field is there twice"
+    assert len(named) == len(response.headers.fields), "a field occurs twice"
     token = response.error.reason.token if response.error else ""
     return Answer(response.status, named, body, token, response.user)

@@ -1,4 +1,4 @@
-"""One kind of request after the other: what a file server is asked in a day, and what it should never be asked."""
+"""Requests by kind: those that a file server gets every day, and those that it should never get."""
 
 from __future__ import annotations
 

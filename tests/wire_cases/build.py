@@ -10,7 +10,7 @@ HEAD = "HTTP/1.0\r\n\r\n"
 
 @dataclass(frozen=True)
 class Expected:
-    """One answer: what it must be. ``None`` is anything."""
+    """What a response must be; ``None`` matches anything."""
 
     status: int
     body: bytes | None = None
@@ -21,7 +21,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Case:
-    """What is sent, and the answers in their order; ``raw`` for an answer without a head (HTTP/0.9)."""
+    """A request and the expected responses in order; ``raw`` is a response without a head (HTTP/0.9)."""
 
     name: str
     data: bytes

@@ -525,7 +525,7 @@ SMUGGLING = (
 
 
 def _hidden(name: str, start: str, expected: Expected, more: str = "") -> Case:
-    """A request in a body, on a connection that was to be kept: one answer, then the end."""
+    """A request in the body of another, with keep-alive: one response, then the connection closes."""
     head = (
         f"{start} HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n{more}Content-Length: {len(SECRET_REQUEST)}\r\n\r\n"
     )
@@ -622,7 +622,7 @@ def _kept(start: str, more: str = "") -> str:
     return f"{start} HTTP/1.0\r\nConnection: keep-alive\r\n{more}\r\n"
 
 
-# B26: what is asked on one connection, by a letter each.
+# B26: requests on one connection, named by one letter each.
 STEPS: dict[str, tuple[str, Expected]] = {
     "g": (_kept("GET /ten.txt"), KEPT),
     "h": (_kept("HEAD /ten.txt"), _step(200, b"", head_only=True)),
@@ -652,7 +652,7 @@ ENDS = "cdrv"
 
 
 def _sequence(letters: str) -> Case:
-    """Requests sent in one go; behind one that ends the connection, nothing is answered."""
+    """Pipelined requests; after one that ends the connection, there are no responses."""
     answered = next((letters[: at + 1] for at, letter in enumerate(letters) if letter in ENDS), letters)
     return case(
         f"pipelined {letters}",
@@ -699,7 +699,7 @@ PIPELINED = tuple(
     )
 )
 
-# A34, A35: what is no date is as good as absent, in whatever way.
+# A34, A35: an invalid date is ignored, however it is wrong.
 DATES = (
     *(
         if_modified_since(repr(date), date, 200)
