@@ -10,7 +10,7 @@ import msgspec
 
 
 class TokenBucket(msgspec.Struct, frozen=True):
-    """The rate of a bucket. Its state, ``paid_until``, belongs to the caller and starts at 0.
+    """The rate of a bucket. Its state, ``paid_until``, belongs to the caller; it begins in the past.
 
     Attributes:
         per_s: tokens per second in the long run.

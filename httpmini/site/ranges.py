@@ -59,7 +59,7 @@ def parse_range(value: str, size: int) -> list[Part] | None:
             first, last = max(0, size - (last or 0)), size - 1
         elif last is None:
             last = size - 1
-        elif last < first:
+        elif _order(bounds["last"]) < _order(bounds["first"]):
             return None
         if first < size:
             parts.append(Part(first, min(last, size - 1) - first + 1))
@@ -70,6 +70,12 @@ def _number(digits: str) -> int | None:
     """Return the number, or None if there are no digits. Too many digits give a number larger than any file."""
     significant = digits.lstrip("0")
     return None if not digits else int(significant or "0") if len(significant) <= _MAX_DIGITS else 10**_MAX_DIGITS
+
+
+def _order(digits: str) -> tuple[int, str]:
+    """Return what numbers of any length can be compared by."""
+    significant = digits.lstrip("0")
+    return len(significant), significant
 
 
 def _join_overlapping(parts: list[Part]) -> list[Part]:

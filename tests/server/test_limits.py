@@ -270,3 +270,12 @@ def test_tokens_are_refilled_with_time() -> None:
     assert rates.take("192.0.2.1", bucket) == pytest.approx(0.5)
     moment[0] += 1000.0
     assert [rates.take("192.0.2.1", bucket) > 0 for _ in range(4)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("uptime_s", [0.0, 1.0, 99.0, 1e6])
+def test_rates_hold_from_the_first_second_on(uptime_s: float) -> None:
+    """The monotonic clock begins at about 0 when the machine starts."""
+    rates, bucket = AddressRates(lambda: uptime_s), TokenBucket(1.0, 100.0)
+    waits = [rates.take("192.0.2.1", bucket) for _ in range(300)]
+    assert waits[0] == 0.0
+    assert sum(wait == 0.0 for wait in waits) == 100, "the burst"

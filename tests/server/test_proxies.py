@@ -61,12 +61,12 @@ def test_the_client_in_the_log(start: StartServer, root: Path, mode: str) -> Non
     server = start(root, config=settings(mode, TRUSTED))
     with connect(server.port) as sock:
         for number, (fields, _) in enumerate(FIELDS.values()):
-            for _ in range(3):
-                sock.sendall(f"GET /small.txt?{number} HTTP/1.0\r\nConnection: keep-alive\r\n{fields}\r\n".encode())
+            for line in ("HTTP/1.0", "HTTP/1.1\r\nHost: h") * 3:
+                head = f"GET /small.txt?{number} {line}\r\nConnection: keep-alive\r\n{fields}\r\n"
+                sock.sendall(head.encode())
                 assert read_answer(sock)[2] == b"small"
     for number, (_, expected) in enumerate(FIELDS.values()):
-        line = rf'"GET /small\.txt\?{number} HTTP/1\.0" 200 '
-        server.wait_for_line(line, 3)
+        server.wait_for_line(rf'"GET /small\.txt\?{number} HTTP/1\.[01]" 200 ', 6)
         hosts = {one.split()[0] for one in server.lines if f"/small.txt?{number} " in one}
         assert hosts == {expected}, list(FIELDS)[number]
 
@@ -79,14 +79,15 @@ def test_untrusted_peers_are_not_believed(start: StartServer, root: Path, mode: 
     server.wait_for_line(r'^127\.0\.0\.1 - .*"GET /small\.txt HTTP/1\.0" 200 ')
 
 
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("rules", ['allow = ["198.51.100.0/24"]\n', 'deny = ["192.0.2.0/24", "127.0.0.0/8"]\n'])
-def test_address_rules_apply_to_clients(start: StartServer, root: Path, mode: str, rules: str) -> None:
+def test_address_rules_apply_to_clients(start: StartServer, root: Path, mode: str, rules: str, version: str) -> None:
     """The proxy itself may always connect."""
     server = start(root, config=settings(mode, TRUSTED, rules))
     with connect(server.port) as sock:
         for host, status in (("198.51.100.1", 200), ("198.51.100.1", 200), ("192.0.2.7", 403)):
-            field = f"Connection: keep-alive\r\nX-Forwarded-For: {host}\r\n"
-            sock.sendall(f"GET /small.txt HTTP/1.0\r\n{field}\r\n".encode())
+            field = f"Host: h\r\nConnection: keep-alive\r\nX-Forwarded-For: {host}\r\n"
+            sock.sendall(f"GET /small.txt HTTP/{version}\r\n{field}\r\n".encode())
             assert read_answer(sock)[0] == status
     server.wait_for_line(r"^192\.0\.2\.7 - .* 403 .*reason=address-denied")
     with connect(server.port) as sock:  # a request of the proxy itself
@@ -143,6 +144,7 @@ def test_a_connection_begins_with_a_header(start: StartServer, root: Path, mode:
 
 WRONG_OPENINGS: dict[str, bytes] = {
     "none": b"GET /small.txt HTTP/1.0\r\n\r\n",
+    "none, a plain head": b"GET /small.txt HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n",
     "nearly": b"PROXY TCP4 192.0.2.7\r\n",
     "too long": b"PROXY TCP4 " + b"1" * 200,
     "no address": b"PROXY TCP4 999.0.0.1 10.0.0.1 1 2\r\n",

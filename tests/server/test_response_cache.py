@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import time
@@ -397,3 +398,49 @@ def test_a_partly_sent_response_is_logged_with_the_bytes_sent(tmp_path: Path) ->
     connection.lose(2.0)
     assert connection.aborted
     assert '"GET /a.txt HTTP/1.1" 200 7 ' in service.log[-1]
+
+
+def test_heads_keep_no_response_that_was_evicted(tmp_path: Path) -> None:
+    names = [f"{number}.bin" for number in range(30)]
+    root = write_tree(tmp_path / "root", dict.fromkeys(names, b"x" * 100000))
+    service = told(root, "[limits]\nresponse_cache_bytes = 500_000\n")
+    heads = [PLAIN.replace(b"a.txt", name.encode()) for name in names]
+    for _ in range(3):
+        for head in heads:
+            assert service.ask(head).endswith(b"x" * 100_000)
+    gc.collect()
+    alive = [one for one in gc.get_objects() if isinstance(one, CachedResponse)]
+    assert 0 < len(service.service.generation.cache) < 10
+    mine = [one for one in alive if len(one.octets) > 100_000]
+    assert len(mine) == len(service.service.generation.cache)
+
+
+def test_the_keys_of_conditional_requests_are_counted(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "root", {"a.txt": b"a"})
+    service = told(root, "[limits]\nresponse_cache_bytes = 100_000\n")
+    for number in range(300):
+        fields = b"If-None-Match: *\r\nX: " + b"%d" % number * 300
+        assert service.ask(PLAIN[:-2] + fields + b"\r\n\r\n").startswith(b"HTTP/1.0 304 ")
+    cache = service.service.generation.cache
+    assert sum(map(len, cache._entries)) < cache.bytes_used <= 100_000
+    long = PLAIN[:-2] + b"If-None-Match: *\r\nX: " + b"x" * heads_module.MAX_HEAD_BYTES + b"\r\n\r\n"
+    count = len(cache)
+    service.ask(long)
+    assert len(cache) == count, "a long head is no key"
+
+
+def test_a_pipelined_request_is_checked_when_it_is_answered(tmp_path: Path) -> None:
+    """Its bytes came with those of the request before, in a turn that is long over."""
+    root = write_tree(tmp_path / "root", {"a.txt": b"old"})
+    service = told(root)
+    keep = PLAIN.replace(b"Host", b"Connection: keep-alive\r\nHost")
+    for _ in range(3):
+        service.ask(keep)
+    connection = service.service.connect(PEER, 0.0)
+    connection.turn = next_turn()
+    connection.receive(keep + keep, 0.0)
+    assert _octets(connection.output[0]).endswith(b"old")
+    (root / "a.txt").write_bytes(b"new")
+    connection.sent(len(connection.output[0]), 1.0)
+    assert _octets(connection.output[-1]).endswith(b"new")
+    connection.lose(2.0)

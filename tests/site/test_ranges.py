@@ -6,7 +6,7 @@ import email
 import email.policy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from httpmini.protocol.body import FileSlice, body_length
@@ -33,6 +33,8 @@ def _wanted(spec: str, size: int) -> set[int] | None:
 
 
 @settings(max_examples=500, deadline=None, database=None)
+@example(["0-0", f"{10**18 + 1}-{10**18}"], 1)
+@example([f"0-{10**30}", f"{10**30}-{10**30 + 1}"], 1)
 @given(st.lists(_SPECS, min_size=1, max_size=MAX_RANGES + 2), st.integers(1, 100))
 def test_parts_are_what_was_asked_for(specs: list[str], size: int) -> None:
     parts = parse_range("bytes=" + ",".join(specs), size)

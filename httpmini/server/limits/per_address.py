@@ -11,6 +11,7 @@ import mmap
 import os
 from collections.abc import Callable
 from ipaddress import IPv6Address
+from math import inf
 
 from httpmini.server.limits.address_rules import plain_address
 from httpmini.server.limits.shared_lock import SharedLock
@@ -136,23 +137,31 @@ class AddressSlots:
                     self._ledgers[first + row] = 0
 
 
+_PAID_UNTIL, _WAS_USED = range(2)  # the numbers of a row
+
+
 class AddressRates:
     """A token bucket for each address."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._rows = _Rows(1)
+        self._rows = _Rows(2)
 
     def take(self, host: str, bucket: TokenBucket) -> float:
         """Return 0 when ``host`` may make a request now, else in how many seconds; a refused request costs nothing."""
         with self._rows.lock:
             now = self._now()
-            row = self._rows.find(host, lambda numbers: not numbers[0] or numbers[0] <= now - bucket.burst_s)
+
+            def is_full(numbers: memoryview[float]) -> bool:
+                return not numbers[_WAS_USED] or numbers[_PAID_UNTIL] <= now - bucket.burst_s
+
+            row = self._rows.find(host, is_full)
             if row is None:
                 return 0.0
             numbers = self._rows[row]
-            paid_until = bucket.reserve(numbers[0], 1, now)
+            # The clock begins when the machine starts, and so may be younger than the burst.
+            paid_until = bucket.reserve(numbers[_PAID_UNTIL] if numbers[_WAS_USED] else -inf, 1, now)
             if paid_until > now:
                 return paid_until - now
-            numbers[0] = paid_until
+            numbers[_PAID_UNTIL], numbers[_WAS_USED] = paid_until, 1.0
             return 0.0
