@@ -128,12 +128,19 @@ def test_open_connections_get_the_new_timeouts(tmp_path: Path, idle_s: float) ->
     connection = old.service.connect(PEER, 0.0)
     ask(connection, now=5.0)
     assert connection.deadline == 5.0 + 15.0
-    old.service.generation = new.service.generation
+    before, old.service.generation = old.service.generation, new.service.generation
     connection.turn = next_turn()
     connection.receive(GET, 6.0)
     assert connection.deadline == 6.0 + 7.0
     flush(connection, 8.0)
     assert connection.deadline == 8.0 + idle_s
+    old.service.generation = before
+    for piece, moment in ((GET[:9], 9.0), (GET[9:], 10.0)):  # by the careful reader, too
+        connection.turn = next_turn()
+        connection.receive(piece, moment)
+    assert connection.deadline == 10.0 + 30.0
+    flush(connection, 11.0)
+    assert connection.deadline == 11.0 + 15.0
     connection.expire(connection.deadline)
     assert connection.interest is Interest.CLOSED
 

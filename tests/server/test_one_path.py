@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from httpmini.protocol.body import FileSlice
@@ -98,6 +98,8 @@ heads = st.builds(
 )
 
 
+@example(b"GET /a.txt HTTP/1.1\r\nHost: h\r\nReferer: http://x/  \r\n\r\n", 20)
+@example(b"HEAD /a.txt HTTP/1.1\r\nHost: h\r\nUser-Agent: a  \r\nConnection: keep-alive \r\n\r\n", 20)
 @given(heads, st.integers(1, 300))
 @settings(max_examples=600, deadline=None)
 @pytest.mark.parametrize("form", FORMATS)
@@ -114,13 +116,22 @@ def test_all_ways_lead_to_the_same_response_and_line(
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_blanks_after_a_value_are_not_part_of_it(services: dict[str, tuple[Told, Told]], form: str) -> None:
-    head = b"GET /a.txt HTTP/1.1\r\nHost: h\r\nReferer: http://x/  \r\nUser-Agent: a b \r\n\r\n"
+@pytest.mark.parametrize("name", ["Referer", "User-Agent"])
+def test_blanks_after_a_value_are_not_part_of_it(services: dict[str, tuple[Told, Told]], form: str, name: str) -> None:
+    head = f"GET /a.txt HTTP/1.1\r\nHost: h\r\n{name}: http://x/  \r\n\r\n".encode()
     for service in services[form]:
         for pieces in ([head], [head], [head], [head[:20], head[20:]]):
             [line] = exchange(service, pieces)[1]
             assert '"http://x/"' in line or form == "common"
             assert "http://x/ " not in line
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "keep-alive  ", "  keep-alive"])
+def test_blanks_around_connection_are_not_part_of_it(services: dict[str, tuple[Told, Told]], connection: str) -> None:
+    head = f"GET /a.txt HTTP/1.1\r\nHost: h\r\nConnection: {connection}\r\n\r\n".encode()
+    for service in services["common"]:
+        for pieces in ([head], [head], [head], [head[:20], head[20:]]):
+            assert b"\r\nConnection: keep-alive\r\n" in exchange(service, pieces)[0]
 
 
 def test_the_duration_is_that_of_its_own_request(tmp_path: Path) -> None:
