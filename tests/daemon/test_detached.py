@@ -236,7 +236,7 @@ def test_the_holder_of_the_lock_counts(place: Place) -> None:
 
 
 def test_ctl_without_a_pid_file(place: Place) -> None:
-    place.file.write_text('[site]\nroot = "www"\n')
+    place.file.write_text('[server]\nlisten = ["127.0.0.1:1"]  # where nothing listens\n[site]\nroot = "www"\n')
     for command in ("stop", "reload"):
         status, _, errors = place.run("ctl", command)
         assert (status, "daemon.pid_file is not set" in errors) == (1, True), errors
