@@ -157,7 +157,7 @@ def contained(client: Client, log: Log, step: Callable[[Client], None]) -> None:
         client.connection.lose(time.monotonic())
 
 
-def advance(client: Client, now: float, turn: int) -> bool:
+def advance(client: Client, now: float, turn: int) -> bool:  # noqa: C901  (written out: each event pays for a call)
     """Move what can be moved without waiting: one read, then as many writes as the kernel takes, within bounds.
 
     The connection is not CLOSED.
@@ -192,6 +192,8 @@ def advance(client: Client, now: float, turn: int) -> bool:
             count = 0  # what is wrong is seen when it is tried again
         if count == len(output[0]):
             connection.sent_all(count, now)
+            if connection.next_interest is READ and not output:
+                return True
         elif count:
             connection.sent(count, now)
     if output:
@@ -199,7 +201,7 @@ def advance(client: Client, now: float, turn: int) -> bool:
         return False
     if connection.next_interest is LINGER and not client.has_shut_down:
         _shut_down(client)
-    return connection.next_interest is READ
+    return False
 
 
 def _flush(client: Client, connection: Connection, now: float) -> None:

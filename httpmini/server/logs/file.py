@@ -12,11 +12,10 @@ it writes, so none needs a signal, and each line is in the old file or in the ne
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import stat
-from collections import deque
+from _thread import allocate_lock
 from collections.abc import Callable
 from typing import Protocol
 
@@ -27,6 +26,12 @@ MAX_LINE_BYTES = 4096  # PIPE_BUF on Linux; POSIX promises 512
 BATCH_LINES = 256  # at most this many wait for the next tick
 STDOUT = "stdout"
 OFF = "off"
+
+
+# Held to take waiting lines out: threads of a mode that has retired may write and flush, too. One for all logs, so that
+# a child process can be forked while threads run.
+_flushing = allocate_lock()
+os.register_at_fork(before=_flushing.acquire, after_in_parent=_flushing.release, after_in_child=_flushing.release)
 
 
 class LogWriter(Protocol):
@@ -71,7 +76,7 @@ class LogFile:
     ) -> None:
         self._fd: int | None = None
         self._path = "" if target in (STDOUT, OFF) else target
-        self._waiting: deque[str] = deque()
+        self._waiting: list[str] = []
         self._batched = batched
         self._lost = 0
         self._is_torn = False
@@ -97,10 +102,10 @@ class LogFile:
 
     def flush(self) -> None:
         """Write the lines that are waiting. Those that cannot be written are lost, and counted."""
-        lines: list[str] = []
-        with contextlib.suppress(IndexError):  # threads of a mode that has retired may write and flush, too
-            while True:
-                lines.append(self._waiting.popleft())
+        with _flushing:
+            count = len(self._waiting)
+            lines = self._waiting[:count]
+            del self._waiting[:count]  # not those that another thread has appended since
         if lines:
             self._write(lines)
 
