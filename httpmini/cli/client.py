@@ -259,6 +259,3 @@ def mirror(url: str, folder: str, **flags: Any) -> None:
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(mirror_folder(url, folder, MirrorOptions(**flags)))
-
-
-COMMANDS = {"get": get, "mirror": mirror}

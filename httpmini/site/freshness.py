@@ -79,7 +79,7 @@ class PathStamp:
         self._modified_ns, self._changed_ns = status.st_mtime_ns, status.st_ctime_ns
 
     def __call__(self, turn: int) -> bool:
-        """Whether it does; False also when that cannot be found out.
+        """Whether it does; False if that cannot be found out.
 
         Args:
             turn: a token for this turn of the loop: folders that were found right in it are not looked at again. 0

@@ -27,7 +27,7 @@ class TrustedProxies(msgspec.Struct, frozen=True):
         networks: where they are.
         local: whether clients of our unix sockets are among them.
         speak_first: whether each of their connections begins with a header of the PROXY protocol.
-        rules: which clients behind them may make requests.
+        rules: which clients may make requests through them.
     """
 
     networks: Sequence[Network]
