@@ -23,7 +23,7 @@ from httpmini.server.logs.access import TextLog
 from tests.conftest import StartServer
 from tests.server.test_response_cache import Told, told
 from tests.support.processes import WAIT_S, eventually
-from tests.support.sans_io import PEER
+from tests.support.sans_io import PEER, deliver
 from tests.support.small_site import write_tree
 from tests.support.wire import connect, get
 
@@ -52,8 +52,7 @@ def with_site(generation: HttpGeneration, site: Respond) -> HttpGeneration:
 
 
 def ask(connection: Connection, data: bytes = GET, now: float = 0.0) -> bytes:
-    connection.turn = next_turn()
-    connection.receive(data, now)
+    deliver(connection, data, now, next_turn())
     return flush(connection, now)
 
 
@@ -111,8 +110,7 @@ def test_a_reload_at_any_moment_of_a_request(tmp_path: Path) -> None:
     for cut in range(1, len(GET)):
         service.generation = before
         connection = service.connect(PEER, 0.0)
-        connection.turn = next_turn()
-        connection.receive(GET[:cut], 0.0)
+        deliver(connection, GET[:cut], 0.0, next_turn())
         service.generation = after
         said = ask(connection, GET[cut:])
         assert said.endswith(b"old"), cut
@@ -129,15 +127,13 @@ def test_open_connections_get_the_new_timeouts(tmp_path: Path, idle_s: float) ->
     ask(connection, now=5.0)
     assert connection.deadline == 5.0 + 15.0
     before, old.service.generation = old.service.generation, new.service.generation
-    connection.turn = next_turn()
-    connection.receive(GET, 6.0)
+    deliver(connection, GET, 6.0, next_turn())
     assert connection.deadline == 6.0 + 7.0
     flush(connection, 8.0)
     assert connection.deadline == 8.0 + idle_s
     old.service.generation = before
     for piece, moment in ((GET[:9], 9.0), (GET[9:], 10.0)):  # by the careful reader, too
-        connection.turn = next_turn()
-        connection.receive(piece, moment)
+        deliver(connection, piece, moment, next_turn())
     assert connection.deadline == 10.0 + 30.0
     flush(connection, 11.0)
     assert connection.deadline == 11.0 + 15.0

@@ -14,7 +14,7 @@ from httpmini.server.http.heads import HeadReader
 from httpmini.server.http.virtual_hosts import VirtualHosts
 from httpmini.server.limits.admission import Refusal
 from tests.support.answers import check
-from tests.support.sans_io import PEER, Conversation, answers_to
+from tests.support.sans_io import PEER, Conversation, answers_to, deliver
 from tests.support.wire import mask_date
 from tests.wire_cases import CASES, Case
 
@@ -95,7 +95,7 @@ def test_the_idle_timeout_restarts_after_a_response(site: Path) -> None:
 def test_a_stalled_reader_is_cut_off_and_logged_with_the_bytes_sent(site: Path) -> None:
     conversation = Conversation(site)
     connection = conversation.connection
-    connection.receive(b"GET /ten.txt HTTP/1.0\r\n\r\n", 0.0)
+    deliver(connection, b"GET /ten.txt HTTP/1.0\r\n\r\n", 0.0)
     answer = connection.output[0]
     assert isinstance(answer, bytes)
     connection.sent(answer.index(b"\r\n\r\n") + 4, 1.0)

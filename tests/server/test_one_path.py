@@ -18,7 +18,7 @@ from httpmini.protocol.body import FileSlice
 from httpmini.server.core.connection import Interest
 from httpmini.server.core.turn import next_turn
 from tests.server.test_response_cache import Told, told
-from tests.support.sans_io import PEER
+from tests.support.sans_io import PEER, deliver
 from tests.support.small_site import write_tree
 from tests.support.wire import mask_date
 
@@ -41,8 +41,7 @@ def exchange(service: Told, pieces: list[bytes]) -> tuple[bytes, list[str]]:
     lines, said = len(service.log), b""
     for piece in (*pieces, b""):
         if connection.interest in (Interest.READ, Interest.LINGER):
-            connection.turn = next_turn()
-            connection.receive(piece, time.monotonic())
+            deliver(connection, piece, time.monotonic(), next_turn())
         while connection.output:
             octets = connection.output[0]
             if isinstance(octets, FileSlice):
@@ -143,8 +142,7 @@ def test_the_duration_is_that_of_its_own_request(tmp_path: Path) -> None:
     now, turn = time.monotonic(), next_turn()
     slow, quick = service.service.connect(PEER, now - 100.0), service.service.connect(PEER, now)
     for connection, arrived in ((slow, now - 50.0), (quick, now)):
-        connection.turn = turn
-        connection.receive(head, arrived)
+        deliver(connection, head, arrived, turn)
     for connection in (slow, quick):
         connection.sent(len(connection.output[0]), now)
     first, second = (json.loads(line)["duration"] for line in service.log[-2:])

@@ -31,7 +31,7 @@ from httpmini.server.http.heads import Head, HeadReader
 from httpmini.server.http.response_cache import ENTRY_BYTES, CachedResponse, Key, ResponseCache
 from httpmini.server.http.service import HttpService
 from tests.support.logs import log_into
-from tests.support.sans_io import PEER, answers_to
+from tests.support.sans_io import PEER, answers_to, deliver
 from tests.support.small_site import write_tree
 from tests.support.wire import mask_date
 from tests.wire_cases import CASES, Case
@@ -214,9 +214,8 @@ class Told:
         said = b""
         for piece in (data, b""):
             if connection.interest in (Interest.READ, Interest.LINGER):
-                connection.turn = next_turn()
                 with counted_hits(self):
-                    connection.receive(piece, time.monotonic())
+                    deliver(connection, piece, time.monotonic(), next_turn())
             while connection.output:
                 said += (octets := _octets(connection.output[0]))
                 connection.sent(len(octets), time.monotonic())
@@ -363,8 +362,7 @@ def test_a_change_is_seen_by_the_next_request(tmp_path: Path) -> None:
 def answers_in_pieces(service: Told, head: bytes) -> bytes:
     connection = service.service.connect(PEER, 0.0)
     for piece in (head[:9], head[9:]):
-        connection.turn = next_turn()
-        connection.receive(piece, time.monotonic())
+        deliver(connection, piece, time.monotonic(), next_turn())
     said = _octets(connection.output[0])
     connection.sent(len(said), time.monotonic())
     return said
@@ -390,8 +388,7 @@ def test_a_partly_sent_response_is_logged_with_the_bytes_sent(tmp_path: Path) ->
     service = told(write_tree(tmp_path / "root", {"a.txt": b"0123456789"}))
     service.ask(PLAIN)
     connection = service.service.connect(PEER, 0.0)
-    connection.turn = next_turn()
-    connection.receive(PLAIN, 1.0)
+    deliver(connection, PLAIN, 1.0, next_turn())
     assert len(connection.output) == 1
     connection.sent(len(connection.output[0]) - 3, 1.0)
     assert connection.interest is Interest.WRITE
@@ -437,8 +434,7 @@ def test_a_pipelined_request_is_checked_when_it_is_answered(tmp_path: Path) -> N
     for _ in range(3):
         service.ask(keep)
     connection = service.service.connect(PEER, 0.0)
-    connection.turn = next_turn()
-    connection.receive(keep + keep, 0.0)
+    deliver(connection, keep + keep, 0.0, next_turn())
     assert _octets(connection.output[0]).endswith(b"old")
     (root / "a.txt").write_bytes(b"new")
     connection.sent(len(connection.output[0]), 1.0)

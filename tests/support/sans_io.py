@@ -12,6 +12,7 @@ from httpmini.daemon.build_http import build_http
 from httpmini.daemon.build_site import build_site
 from httpmini.protocol.body import FileSlice
 from httpmini.server.core.connection import Connection, Interest
+from httpmini.server.core.turn import NO_TURN
 from httpmini.server.http.service import HttpService
 from httpmini.server.listeners.peer import Peer
 from httpmini.site.respond import Site
@@ -42,7 +43,10 @@ class Conversation:
     def hear(self, data: bytes, now: float = 0.0) -> None:
         """Pass ``data`` (empty: the client has ended its side) to the connection; collect everything that it sends."""
         if self.connection.interest in (Interest.READ, Interest.LINGER):
-            self.connection.receive(data, now)
+            octets = self.connection.receive(data, now)
+            if octets is not None:
+                self.said += octets
+                self.connection.sent_at_once(len(octets), now)
         self.flush(now)
 
     def flush(self, now: float = 0.0) -> None:
@@ -54,6 +58,13 @@ class Conversation:
                 data = piece[position:]
             self.said += data
             self.connection.sent(len(data), now)
+
+
+def deliver(connection: Connection, data: bytes, now: float, turn: int = NO_TURN) -> None:
+    """Pass ``data`` to a connection, and leave everything that it sends in its output."""
+    octets = connection.receive(data, now, turn)
+    if octets is not None:
+        connection.send_later(octets, 0, now)
 
 
 def answers_to(root: Path, pieces: Iterable[bytes]) -> bytes:

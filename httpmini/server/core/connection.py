@@ -56,7 +56,7 @@ class Connection(ABC):
     Attributes:
         timeouts: how long the peer is waited for; a subclass may exchange them.
         begun: when the connection was made.
-        turn: the token of the turn in which bytes are being received (``turn.py``).
+        turn: the token of the turn in which the bytes in hand were received (``turn.py``).
         output: the pieces to send.
         position: how many bytes of the first piece have been sent.
         next_interest: what to wait for when the output has been sent.
@@ -114,8 +114,20 @@ class Connection(ABC):
 
     # What the owner of the socket reports.
 
-    def receive(self, data: bytes, now: float) -> None:
-        """Take bytes of the peer; ``b""`` is its end of sending. It may still read, so its requests are answered."""
+    def receive(self, data: bytes, now: float, turn: int = NO_TURN) -> bytes | None:
+        """Take bytes of the peer; ``b""`` is its end of sending. It may still read, so its requests are answered.
+
+        Args:
+            data: what has arrived.
+            now: the time.
+            turn: the token of the turn in which it arrived.
+
+        Returns:
+            All that there is to send, when that is one small piece which is not in ``output``: write it at once, then
+            call ``sent_at_once`` if the kernel took all of it, else ``send_later``. None for everything else. (A queue
+            for one piece that leaves in the same step costs a twentieth of a small response.)
+        """
+        self.turn = turn
         if self.next_interest is LINGER:
             self._lingered_bytes += len(data)
             if not data or self._lingered_bytes > self.timeouts.linger_bytes:
@@ -126,6 +138,7 @@ class Connection(ABC):
         else:
             self._peer_ended = True
             self.on_end(now)
+        return None
 
     def ask_to_send(self, throttle: Throttle, now: float) -> int:
         """Return how many bytes of the first piece may be sent now; if none, the interest is to pause."""
@@ -149,11 +162,16 @@ class Connection(ABC):
                 return
         self.deadline = now + self.timeouts.send_stall_s
 
-    def sent_all(self, count: int, now: float) -> None:
-        """Note that all output, ``count`` bytes in one piece, has been sent at once; a shorter way for ``sent``."""
+    def sent_at_once(self, count: int, now: float) -> None:
+        """Note that all ``count`` bytes that ``receive`` returned have been sent."""
         self.sent_bytes += count
-        self.output.clear()
         self.on_flushed(now)
+
+    def send_later(self, octets: bytes, count: int, now: float) -> None:
+        """Queue what ``receive`` returned; the kernel has taken ``count`` bytes of it."""
+        self.send(octets, now=now)
+        if count:
+            self.sent(count, now)
 
     def expire(self, now: float) -> None:
         """React to the deadline: it has passed."""

@@ -157,7 +157,7 @@ def contained(client: Client, log: Log, step: Callable[[Client], None]) -> None:
         client.connection.lose(time.monotonic())
 
 
-def advance(client: Client, now: float, turn: int) -> bool:  # noqa: C901  (written out: each event pays for a call)
+def advance(client: Client, now: float, turn: int) -> bool:
     """Move what can be moved without waiting: one read, then as many writes as the kernel takes, within bounds.
 
     The connection is not CLOSED.
@@ -181,22 +181,19 @@ def advance(client: Client, now: float, turn: int) -> bool:  # noqa: C901  (writ
     except OSError:
         connection.lose(now)
         return False
-    connection.turn = turn
-    connection.receive(data, now)
-    output = connection.output
-    if len(output) == 1 and type(output[0]) is bytes and connection.throttle is None:
-        # A small response, as most are: what ``_flush`` does, in half the time.
+    octets = connection.receive(data, now, turn)
+    if octets is not None:
         try:
-            count = os.write(client.fd, output[0])
+            count = os.write(client.fd, octets)
         except OSError:
             count = 0  # what is wrong is seen when it is tried again
-        if count == len(output[0]):
-            connection.sent_all(count, now)
-            if connection.next_interest is READ and not output:
+        if count == len(octets):
+            connection.sent_at_once(count, now)
+            if connection.next_interest is READ:
                 return True
-        elif count:
-            connection.sent(count, now)
-    if output:
+        else:
+            connection.send_later(octets, count, now)
+    if connection.output:
         _flush(client, connection, now)
         return False
     if connection.next_interest is LINGER and not client.has_shut_down:

@@ -62,16 +62,15 @@ class HttpConnection(Connection):
 
     # Reading heads.
 
-    def receive(self, data: bytes, now: float) -> None:
+    def receive(self, data: bytes, now: float, turn: int = NO_TURN) -> bytes | None:
         """Respond to a whole head, as most come; everything else goes the long way, through ``on_data``."""
         if self._reader is None and data and self.next_interest is READ:
             generation = self._service.generation  # as in ``_begin_request``, written out for speed
-            self.timeouts = generation.timeouts
             head = generation.heads.read(data)
             if head is not None:
-                self._respond(generation, head, data, now)
-                return
-        super().receive(data, now)
+                self.timeouts = generation.timeouts
+                return self._respond(generation, head, data, now, turn)
+        return super().receive(data, now, turn)
 
     def on_data(self, data: bytes, now: float) -> None:
         """Feed the careful reader."""
@@ -111,7 +110,9 @@ class HttpConnection(Connection):
             self._reader = None
         else:
             octets = None
-        self._respond(generation, generation.heads.make(request, octets), octets, now)
+        ready = self._respond(generation, generation.heads.make(request, octets), octets, now, self.turn)
+        if ready is not None:
+            self.send(ready, now=now)
 
     def _wait_for_head(self, generation: HttpGeneration, now: float) -> None:
         """Let the first byte of a head start its clock; further ones do not extend it."""
@@ -153,33 +154,34 @@ class HttpConnection(Connection):
 
     # Responding.
 
-    def _respond(self, generation: HttpGeneration, head: Head, octets: bytes | None, now: float) -> None:
-        """Send the cached response to a request, or ask the site.
+    def _respond(
+        self, generation: HttpGeneration, head: Head, octets: bytes | None, now: float, turn: int
+    ) -> bytes | None:
+        """Return the cached response to a request, if there is one and it may leave at once; else queue a response.
 
         Args:
             generation: the request's.
             head: the request.
             octets: its head as it came, if nothing came with it.
             now: the time.
+            turn: the token of the turn in which it came.
         """
-        if generation.client_limits is not None:
-            refusal = self._apply_limits(generation, generation.client_limits)
+        limits = generation.client_limits
+        if limits is not None:
+            refusal = self._apply_limits(generation, limits)
             if refusal is not None:
                 self._send(generation, head, generation.refuse(refusal, head.host), now)
-                return
+                return None
         else:
             self.throttle = None  # an earlier generation may have had one
         key, keep_alive = head.key, head.keep_alive
-        if self._draining and keep_alive:
+        if keep_alive and self._draining:
             key, keep_alive = None, False
-        cached = generation.cache.find(key, self.turn) if key else None
+        cached = generation.cache.find(key, turn) if key is not None else None
         if cached is None:
-            response = generation.respond(head, self._peer.host)
-            if key and response.is_current is not None:
-                cached = self._cache(generation, head, key, response)
+            cached = self._ask_site(generation, head, key, now)
             if cached is None:
-                self._send(generation, head, response, now)
-                return
+                return None
         reply = head.reply
         if reply is None or reply.number != cached.number:
             reply = head.reply_with(cached)
@@ -189,8 +191,20 @@ class HttpConnection(Connection):
         self._begun = now
         if not keep_alive:
             self.end(now, expects_more=self._expects_more(head))
-        self.output.append(cached.octets)
-        self.deadline = now + self.timeouts.send_stall_s
+        if limits is None:
+            return cached.octets
+        self.send(cached.octets, now=now)
+        return None
+
+    def _ask_site(self, generation: HttpGeneration, head: Head, key: Key | None, now: float) -> CachedResponse | None:
+        """Have the site's response cached, if ``key`` is not None and that is possible; else queue it."""
+        response = generation.respond(head, self._peer.host)
+        if key is not None and response.is_current is not None:
+            cached = self._cache(generation, head, key, response)
+            if cached is not None:
+                return cached
+        self._send(generation, head, response, now)
+        return None
 
     def _apply_limits(self, generation: HttpGeneration, limits: ClientLimits) -> ProtocolError | None:
         """Hold the client to its rates; return why the request is refused."""
@@ -246,15 +260,14 @@ class HttpConnection(Connection):
 
     # Afterwards.
 
-    def sent_all(self, count: int, now: float) -> None:
-        """Log a cached response that was sent at once, and wait for the next request: ``on_flushed``, shorter."""
+    def sent_at_once(self, count: int, now: float) -> None:
+        """Log a cached response, and wait for the next request: ``on_flushed``, shorter."""
         reply = self._reply
-        if reply is None or reply.number == 0 or self._draining or self._reader or self.next_interest is not READ:
-            super().sent_all(count, now)
+        if reply is None or self.next_interest is not READ:
+            super().sent_at_once(count, now)
             return
         self._reply = None
         self._reply_starts = self.sent_bytes = self.sent_bytes + count
-        self.output.clear()
         self.deadline = now + self.timeouts.idle_s
         reply.log.write(self._peer, reply.user, reply.whole, self._begun)
 

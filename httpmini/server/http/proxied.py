@@ -5,6 +5,7 @@ from __future__ import annotations
 from httpmini.errors import ProtocolError
 from httpmini.reasons import REASONS
 from httpmini.server.core.connection import Connection
+from httpmini.server.core.turn import NO_TURN
 from httpmini.server.http.connection import HttpConnection
 from httpmini.server.http.forwarded import TrustedProxies
 from httpmini.server.http.generation import Generations, HttpGeneration
@@ -31,14 +32,13 @@ class ProxiedConnection(HttpConnection):
         self._proxied_for = proxy  # or the client that it has named at the beginning
         self._proxy_header: bytes | None = b"" if proxies.speak_first else None  # what has arrived of it
 
-    def receive(self, data: bytes, now: float) -> None:
+    def receive(self, data: bytes, now: float, turn: int = NO_TURN) -> bytes | None:
         """Take the proxy's header first, if it sends one; after it, each request may come from another client."""
         if self._proxy_header is not None:
-            Connection.receive(self, data, now)
-            return
+            return Connection.receive(self, data, now, turn)
         if self._reader is None:
             self._peer = self._proxied_for
-        super().receive(data, now)
+        return super().receive(data, now, turn)
 
     def on_data(self, data: bytes, now: float) -> None:
         """Read the proxy's header, if that is still to come; or a request."""
@@ -71,7 +71,9 @@ class ProxiedConnection(HttpConnection):
         self._peer = self._proxied_for
         return super()._begin_request()
 
-    def _respond(self, generation: HttpGeneration, head: Head, octets: bytes | None, now: float) -> None:
+    def _respond(
+        self, generation: HttpGeneration, head: Head, octets: bytes | None, now: float, turn: int
+    ) -> bytes | None:
         """Find out who the client is, and respond; the address rules apply to the client, not to the proxy."""
         proxies = generation.proxies
         if proxies is not None:
@@ -81,8 +83,8 @@ class ProxiedConnection(HttpConnection):
                 denied = generation.refuse(ProtocolError(REASONS["address-denied"]), head.host)
                 denied.is_last = True
                 self._send(generation, head, denied, now)
-                return
-        super()._respond(generation, head, octets, now)
+                return None
+        return super()._respond(generation, head, octets, now, turn)
 
     def _limited_address(self, generation: HttpGeneration) -> str:
         """Return the client's address. Requests that the proxy makes itself (health checks) are exempt."""

@@ -112,13 +112,14 @@ class ResponseCache:
         entry = self._entries.get(key)
         if entry is None:
             return None
-        if entry.checked_in != turn or not turn:
-            if not entry.is_current(turn):
-                with _lock:
-                    self._drop(key)
-                return None
-            entry.was_used = True
-            entry.checked_in = turn
+        if entry.checked_in == turn and turn:
+            return entry
+        if not entry.is_current(turn):
+            with _lock:
+                self._drop(key)
+            return None
+        entry.was_used = True
+        entry.checked_in = turn
         second = int(self._wall())
         if second != entry.second:
             entry.set_date(second)
