@@ -30,48 +30,48 @@ class Headers:
 
     Args:
         fields: names and values.
+
+    Attributes:
+        plain: for the fields of a plain head (``grammar.PLAIN_HEAD``), the values that the expression captures, by the
+            usual spelling of their names; None for those that are not there. Such a head has no conditions, and
+            nothing in these values must be quoted in a log. Empty for all other heads.
     """
 
-    __slots__ = ("_fields", "_lowered", "_single", "_text")
+    __slots__ = ("_fields", "_lowered", "_text", "plain")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields: tuple[tuple[str, str], ...] | None = tuple(fields)
-        self._text: str | None = None  # each field as "\n", name, ":", value with the blanks as they came
+        self._text: str | None = None  # as ``from_lines`` takes it
         self._lowered: str | None = None
-        self._single: Mapping[str, str | None] = _NOTHING
+        self.plain: Mapping[str, str | None] = _NOTHING
 
     @classmethod
-    def from_lines(cls, text: str, single: Mapping[str, str | None] | None = None) -> Headers:
+    def from_lines(cls, text: str, plain: Mapping[str, str | None] = _NOTHING) -> Headers:
         """Make the fields of a head from its text.
 
         Args:
-            text: lines that end in CRLF or LF, with nothing wrong in any, and none folded.
-            single: for a plain head (``grammar.PLAIN_HEAD``), the values that the expression captures, by the usual
-                spelling of their fields; None for those that are not there.
+            text: a first line, which is ignored, then each field on a line of its own, with nothing wrong in any, and
+                none folded. Lines end in CRLF or LF; those without a colon are ignored.
+            plain: the attribute.
         """
         headers = cls.__new__(cls)
         headers._fields = headers._lowered = None
         headers._text = text
-        headers._single = _NOTHING if single is None else single
+        headers.plain = plain
         return headers
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether they are those of a plain head: without conditions, and with nothing that a log must quote."""
-        return self._single is not _NOTHING
 
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:
         """Names and values, without the blanks around them."""
         if self._fields is None:
-            lines = [line.partition(":") for line in (self._text or "").split("\n")[:-1]]
-            self._fields = tuple((name, value.strip(_AROUND_VALUES)) for name, _, value in lines)
+            lines = [line.partition(":") for line in (self._text or "").split("\n")[1:]]
+            self._fields = tuple((name, value.strip(_AROUND_VALUES)) for name, colon, value in lines if colon)
         return self._fields
 
     def all(self, name: str) -> list[str]:
         """Return every value of the field ``name``, in order."""
-        if name in self._single:
-            value = self._single[name]
+        if name in self.plain:
+            value = self.plain[name]
             return [] if value is None else [value]
         if self._text is None:
             wanted = name.lower()
@@ -82,27 +82,27 @@ class Headers:
         while at >= 0:
             begin = at + len(wanted)
             at = lowered.index("\n", begin)
-            values.append(self._text[begin - 1 : at - 1].strip(_AROUND_VALUES))
+            values.append(self._text[begin:at].strip(_AROUND_VALUES))
             at = lowered.find(wanted, at)
         return values
 
     def get(self, name: str) -> str | None:
         """Return the first value of the field ``name``, or None."""
-        if name in self._single:
-            return self._single[name]
+        if name in self.plain:
+            return self.plain[name]
         if self._text is None:
             return next(iter(self.all(name)), None)
         lowered, wanted = self._searchable(), f"\n{name.lower()}:"
         at = lowered.find(wanted)
         if at < 0:
             return None
-        begin = at + len(wanted) - 1
+        begin = at + len(wanted)
         return self._text[begin : self._text.index("\n", begin)].strip(_AROUND_VALUES)
 
     def joined(self, name: str) -> str:
         """Return the values of all fields ``name`` as one comma list (RFC 9110 §5.3)."""
-        if name in self._single:
-            return self._single[name] or ""
+        if name in self.plain:
+            return self.plain[name] or ""
         return ", ".join(self.all(name))
 
     def tokens(self, name: str) -> set[str]:
@@ -124,8 +124,8 @@ class Headers:
     def _searchable(self) -> str:
         """Return the fields in lower case, each after a line feed."""
         if self._lowered is None:
-            text = self._text if self._text is not None else "".join(f"{name}:\n" for name, _ in self.fields)
-            self._lowered = "\n" + text.lower()
+            text = self._text if self._text is not None else "".join(f"\n{name}:" for name, _ in self.fields)
+            self._lowered = text.lower()
         return self._lowered
 
     def __contains__(self, name: str) -> bool:
@@ -194,6 +194,8 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def host(self) -> str | None:
         """The host that the request is for: the target's counts more than the Host field (RFC 9112 §3.2.2)."""
+        if self.headers.plain:  # it has no authority
+            return self.headers.plain["Host"]
         match = None if self.target.startswith("/") else _AUTHORITY.match(self.target)
         return match[1] if match else self.headers.get("Host")
 
@@ -205,7 +207,7 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def is_conditional(self) -> bool:
         """Whether the response may depend on more than the method and the target: conditions, or a range."""
-        return not self.headers.is_plain and self.headers.has_any("if-", "range:")
+        return not self.headers.plain and self.headers.has_any("if-", "range:")
 
     @property
     def persistence(self) -> Persistence:

@@ -162,18 +162,11 @@ def read_plain_head(data: bytes, limits: HeadLimits) -> Request | None:
     match = grammar.PLAIN_HEAD.fullmatch(text)
     if match is None or len(data) > limits.head_bytes or data.count(b"\n") - 2 > limits.fields:
         return None
-    line, method, target, minor, host, connection, accept_encoding, referer, agent = match.groups()
+    line, method, target, minor, host, connection, referer, agent = match.groups()
     if host is None or len(target) > limits.target_bytes:
         return None
-    single = {
-        "Host": host,
-        "Connection": connection,
-        "Accept-Encoding": accept_encoding,
-        "Referer": referer,
-        "User-Agent": agent,
-    }
-    headers = Headers.from_lines(text[len(line) + 2 : -2], single)
-    return Request(method, target, _VERSIONS[minor], headers, line)
+    plain = {"Host": host, "Connection": connection, "Referer": referer, "User-Agent": agent}
+    return Request(method, target, _VERSIONS[minor], Headers.from_lines(text, plain), line)
 
 
 def _parse_request_line(line: bytes, target_bytes: int) -> _RequestLine:
@@ -219,7 +212,7 @@ def parse_fields(block: bytes, offset: int, limit: int, *, unfold: bool = False)
         ProtocolError: with the byte at which a line is wrong.
     """
     if grammar.is_plain(block, limit):  # what is not is read line by line, to say what is wrong, and where
-        return Headers.from_lines(block.decode("iso-8859-1"))
+        return Headers.from_lines("\n" + block.decode("iso-8859-1"))
     fields: list[tuple[str, str]] = []
     for raw in block[:-1].split(b"\n") if block else ():
         line = raw.removesuffix(b"\r")

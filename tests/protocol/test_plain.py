@@ -48,7 +48,7 @@ def assert_agreement(data: bytes, limits: HeadLimits) -> Request | None:
         assert quick.headers.joined(name) == slow.headers.joined(name), name
         assert (name in quick.headers) == (name in slow.headers), name
     for log in (TextLog("common", print), TextLog("combined", print), JsonLog("select", print)):
-        assert log.entry(quick.line, quick, 200) == log.entry(slow.line, slow, 200)
+        assert log.describe(quick.line, quick, 200, 1) == log.describe(slow.line, slow, 200, 1)
     return quick
 
 
@@ -202,7 +202,7 @@ lines = st.tuples(
 @given(st.lists(lines, max_size=6))
 @settings(max_examples=1000, deadline=None)
 def test_fields_are_found_alike_however_they_are_stored(parts: list[tuple[str, str, str, str]]) -> None:
-    text = Headers.from_lines("".join(f"{name}:{blank}{value}{end}" for name, blank, value, end in parts))
+    text = Headers.from_lines("\n" + "".join(f"{name}:{blank}{value}{end}" for name, blank, value, end in parts))
     pairs = Headers([(name, value.strip(" \t")) for name, _, value, _ in parts])
     for name in ("host", "HOST", "If-Range", "Range", "Ran", "X-Range", "Connection", "None", ""):
         assert text.all(name) == pairs.all(name)

@@ -37,8 +37,9 @@ class Exchange(NamedTuple):
     wall: float
 
     def write_to(self, log: AccessLog) -> None:
-        entry = log.entry(self.line, self.request, self.response.status, self.response.error, self.response.user)
-        log.write(self.peer, entry[0], log.text(entry, self.body_bytes), 0.0)
+        response = self.response
+        text = log.describe(self.line, self.request, response.status, self.body_bytes, response.error)
+        log.write(self.peer, response.user, text, 0.0)
 
 
 OCTETS = "".join(map(chr, range(256)))

@@ -243,10 +243,9 @@ class HttpConnection(Connection):
                 response, keep_alive=keep_alive, server=generation.server_name, wall=generation.wall()
             )
         log = (head.host if head else generation.hosts.default).log
-        entry = log.entry(line, request, response.status, response.error, response.user)
         pieces = _body(method, response)
-        whole = log.text(entry, body_length(pieces))
-        self._reply = Reply(log, entry, entry[0], whole, len(spelled), response=response)
+        description = log.describe(line, request, response.status, body_length(pieces), response.error)
+        self._reply = Reply(log, description, line, request, response.status, len(spelled), response=response)
         self._begun = now
         if not keep_alive:
             self.end(now, expects_more=self._expects_more(head))
@@ -269,7 +268,7 @@ class HttpConnection(Connection):
         self._reply = None
         self._reply_starts = self.sent_bytes = self.sent_bytes + count
         self.deadline = now + self.timeouts.idle_s
-        reply.log.write(self._peer, reply.user, reply.whole, self._begun)
+        reply.log.write(self._peer, "", reply.description, now)
 
     def on_flushed(self, now: float) -> None:
         """Log the response that was sent, and go on to the next request or to the end."""
@@ -277,7 +276,7 @@ class HttpConnection(Connection):
         if reply is not None:
             if reply.response is not None:
                 self._close_response(reply.response)
-            reply.log.write(self._peer, reply.user, reply.whole, self._begun)
+            reply.log.write(self._peer, reply.user, reply.description, self._begun)
         self._reply_starts = self.sent_bytes
         if self.next_interest is not READ:
             super().on_flushed(now)
@@ -296,14 +295,13 @@ class HttpConnection(Connection):
             if reply.response is not None:
                 self._close_response(reply.response)
             body_bytes = max(0, self.sent_bytes - self._reply_starts - reply.head_bytes)
-            reply.log.write(self._peer, reply.user, reply.log.text(reply.entry, body_bytes), self._begun)
+            reply.log.write(self._peer, reply.user, reply.describe_cut(body_bytes), self._begun)
         elif self._has_begun and not self.is_ending and self._reader is not None:
             generation = self._generation or self._begin_request()
             lost = ProtocolError(REASONS["head-incomplete"])
             self._service.counters.count_outcome(lost.reason.status)
             log = generation.hosts.default.log
-            entry = log.entry(self._reader.first_line(), None, lost.reason.status, lost)
-            log.write(self._peer, entry[0], log.text(entry, 0), now)
+            log.write(self._peer, "", log.describe(self._reader.first_line(), None, lost.reason.status, 0, lost), now)
 
     def _close_response(self, response: Response) -> None:
         """Close what a response needed, and count it if it is a refusal."""

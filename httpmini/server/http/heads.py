@@ -16,7 +16,7 @@ from httpmini.protocol.message import Request, Response
 from httpmini.protocol.reader import HeadLimits, read_plain_head
 from httpmini.server.http.response_cache import CachedResponse, Key, key_of
 from httpmini.server.http.virtual_hosts import VirtualHost, VirtualHosts
-from httpmini.server.logs.access import AccessLog, LogEntry
+from httpmini.server.logs.access import AccessLog
 
 MAX_HEADS = 4096
 MAX_HEAD_BYTES = 2048
@@ -31,9 +31,10 @@ class Reply(msgspec.Struct, frozen=True, eq=False):
 
     Attributes:
         log: where its line goes.
-        entry: what the line says.
-        user: the user in it.
-        whole: the end of the line when all of the body was sent.
+        description: what the line says if all of the body is sent.
+        line: the request line.
+        request: the request; None if it could not be read.
+        status: the status code.
         head_bytes: the length of the head.
         number: that of the cached response that it is; 0 for any other. (A reference would keep the octets of a
             response that was evicted.)
@@ -41,12 +42,23 @@ class Reply(msgspec.Struct, frozen=True, eq=False):
     """
 
     log: AccessLog
-    entry: LogEntry
-    user: str
-    whole: str
+    description: str
+    line: str
+    request: Request | None
+    status: int
     head_bytes: int
     number: int = 0
     response: Response | None = None
+
+    @property
+    def user(self) -> str:
+        """The name of the authenticated user; "" without one."""
+        return self.response.user if self.response is not None else ""
+
+    def describe_cut(self, body_bytes: int) -> str:
+        """Return what the line says if only ``body_bytes`` of the body were sent."""
+        error = self.response.error if self.response is not None else None
+        return self.log.describe(self.line, self.request, self.status, body_bytes, error)
 
 
 class Head(msgspec.Struct, eq=False):
@@ -68,10 +80,10 @@ class Head(msgspec.Struct, eq=False):
 
     def reply_with(self, cached: CachedResponse) -> Reply:
         """Return the reply that a cached response is to this request."""
-        log = self.host.log
-        entry = log.entry(self.request.line, self.request, cached.status)
-        whole = log.text(entry, len(cached.octets) - cached.head_bytes)
-        self.reply = reply = Reply(log, entry, entry[0], whole, cached.head_bytes, cached.number)
+        log, request, status = self.host.log, self.request, cached.status
+        description = log.describe(request.line, request, status, len(cached.octets) - cached.head_bytes)
+        reply = Reply(log, description, request.line, request, status, cached.head_bytes, cached.number)
+        self.reply = reply
         return reply
 
 
@@ -87,7 +99,7 @@ class HeadReader:
         self._limits = limits
         self._hosts = hosts
         self._heads: dict[bytes, Head] = {}
-        self._seen: set[int] = set()  # hashes of heads that came once
+        self._seen = [0] * MAX_HEADS  # hashes of heads that came once, each at a place that it decides itself
 
     def read(self, octets: bytes) -> Head | None:
         """Return the head that ``octets`` are, if they are exactly one whole head that is plain or known."""
@@ -119,10 +131,9 @@ class HeadReader:
         Not the first time: there are heads that never come again.
         """
         trace = hash(octets)
-        if trace not in self._seen:
-            if len(self._seen) >= MAX_HEADS:
-                self._seen = set()
-            self._seen.add(trace)
+        place = trace % MAX_HEADS
+        if self._seen[place] != trace:
+            self._seen[place] = trace
         elif len(octets) <= MAX_HEAD_BYTES:
             with _lock:
                 self._heads[octets] = head

@@ -25,9 +25,6 @@ from httpmini.server.listeners.peer import Peer
 
 Format = Literal["common", "combined"]
 
-LogEntry = tuple[str, str, str]
-"""What a line says of a request and its response: the user, the text before the number of bytes, the text after it."""
-
 # Together with the rest of a line they stay below MAX_LINE_BYTES of ``file.py``, even when every octet is escaped.
 _MAX_LINE_OCTETS = 2000
 _MAX_FIELD_OCTETS = 700
@@ -46,31 +43,27 @@ class AccessLog(ABC):
     """Writes a line for each exchange of a request and a response."""
 
     @abstractmethod
-    def entry(
-        self, line: str, request: Request | None, status: int, error: ProtocolError | None = None, user: str = ""
-    ) -> LogEntry:
+    def describe(
+        self, line: str, request: Request | None, status: int, body_bytes: int, error: ProtocolError | None = None
+    ) -> str:
         """Return what a line says of one request and its response, whenever and to whomever that is sent.
 
         Args:
             line: the request line as it came.
             request: the request; None when it could not be read.
             status: the status of the response.
+            body_bytes: how many bytes of its body were sent.
             error: why the request was refused.
-            user: the name of the authenticated user.
         """
 
     @abstractmethod
-    def text(self, entry: LogEntry, body_bytes: int) -> str:
-        """Return the end of a line, for a body of which ``body_bytes`` were sent."""
-
-    @abstractmethod
-    def write(self, peer: Peer, user: str, text: str, begun: float) -> None:
+    def write(self, peer: Peer, user: str, description: str, begun: float) -> None:
         """Write the line of an exchange that is over now.
 
         Args:
             peer: the client.
-            user: the user of its entry.
-            text: the end of the line.
+            user: the name of the authenticated user; "" without one.
+            description: of the request and its response.
             begun: when the request was complete, by the monotonic clock.
         """
 
@@ -90,34 +83,31 @@ class TextLog(AccessLog):
         self._wall = wall
         self._date = -1, ""  # a second, and how it is written; one value, so that threads see both or neither
 
-    def entry(
-        self, line: str, request: Request | None, status: int, error: ProtocolError | None = None, user: str = ""
-    ) -> LogEntry:
-        """Return the fields of a line that do not depend on the client, the time and the bytes."""
-        user = escape(user, _MAX_USER_OCTETS).replace(" ", "\\x20") if user else "-"
+    def describe(
+        self, line: str, request: Request | None, status: int, body_bytes: int, error: ProtocolError | None = None
+    ) -> str:
+        """Return the fields after the date; no bytes are a hyphen."""
         fields = request.headers if request is not None else _NO_FIELDS
-        referer, agent = fields.get("Referer") or "-", fields.get("User-Agent") or "-"
-        if not fields.is_plain:  # else nothing in them needs quoting
+        if fields.plain:  # nothing in them needs quoting
+            referer, agent = fields.plain["Referer"] or "-", fields.plain["User-Agent"] or "-"
+        else:
             line = _quote(line, _MAX_LINE_OCTETS)
-            referer, agent = _quote(referer, _MAX_FIELD_OCTETS), _quote(agent, _MAX_FIELD_OCTETS)
+            referer = _quote(fields.get("Referer") or "-", _MAX_FIELD_OCTETS)
+            agent = _quote(fields.get("User-Agent") or "-", _MAX_FIELD_OCTETS)
         after = _explain(error) if error else ""
         if self._form == "combined":
-            after = f' "{referer}" "{agent}"{after}'
-        return user, f'"{line}" {status} ', after
+            return f'"{line}" {status} {body_bytes or "-"} "{referer}" "{agent}"{after}'
+        return f'"{line}" {status} {body_bytes or "-"}{after}'
 
-    def text(self, entry: LogEntry, body_bytes: int) -> str:
-        """Return the fields after the date; no bytes are a hyphen."""
-        _, before, after = entry
-        return f"{before}{body_bytes or '-'}{after}"
-
-    def write(self, peer: Peer, user: str, text: str, begun: float) -> None:  # noqa: ARG002
+    def write(self, peer: Peer, user: str, description: str, begun: float) -> None:  # noqa: ARG002
         """Write the line; these formats have no duration."""
+        user = escape(user, _MAX_USER_OCTETS).replace(" ", "\\x20") if user else "-"
         now = int(self._wall())
         second, date = self._date
         if now != second:
             date = format_time(now)
             self._date = now, date
-        self._write(f"{peer.host} - {user} [{date}] {text}")
+        self._write(f"{peer.host} - {user} [{date}] {description}")
 
 
 def format_time(seconds: float) -> str:

@@ -23,7 +23,7 @@ import msgspec
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Request
 from httpmini.server.listeners.peer import Peer
-from httpmini.server.logs.access import AccessLog, LogEntry, without_userinfo
+from httpmini.server.logs.access import AccessLog, without_userinfo
 
 # Octets of what a client says, escaped. With these a line stays below MAX_LINE_BYTES of ``file.py``.
 _MAX_LINE = 1000
@@ -56,28 +56,23 @@ class JsonLog(AccessLog):
         self._now = now
         self._wall = wall
 
-    def entry(
-        self, line: str, request: Request | None, status: int, error: ProtocolError | None = None, user: str = ""
-    ) -> LogEntry:
-        """Return the members of an object that do not depend on the client and the time."""
-        named_user = f'"user":{_quote(user, _MAX_USER)},' if user else ""
+    def describe(
+        self, line: str, request: Request | None, status: int, body_bytes: int, error: ProtocolError | None = None
+    ) -> str:
+        """Return the members after the user."""
         parts = zip(("method", "target", "protocol"), line.split(" ") if request else (), strict=False)
         split = "".join(f'"{name}":{_quote(part)},' for name, part in parts)
-        before = f'"request":{_quote(line)},{split}"status":{status},"bytes":'
-        return named_user, before, _fields(request) + _explain(error) + "}"
+        after = _fields(request) + _explain(error)
+        return f'"request":{_quote(line)},{split}"status":{status},"bytes":{body_bytes}{after}}}'
 
-    def text(self, entry: LogEntry, body_bytes: int) -> str:
-        """Return the members after the user."""
-        _, before, after = entry
-        return f"{before}{body_bytes}{after}"
-
-    def write(self, peer: Peer, user: str, text: str, begun: float) -> None:
+    def write(self, peer: Peer, user: str, description: str, begun: float) -> None:
         """Write the object on a line."""
+        named_user = f'"user":{_quote(user, _MAX_USER)},' if user else ""
         second, millisecond = divmod(int(self._wall() * 1000), 1000)
         self._write(
             f'{{"time":"{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))}.{millisecond:03}Z",'
             f'"client":{_quote(peer.host)},"port":{peer.port},"connection":{peer.number},"process":{os.getpid()},'
-            f'"mode":"{self._mode}","duration":{max(0.0, self._now() - begun):.6f},{user}{text}'
+            f'"mode":"{self._mode}","duration":{max(0.0, self._now() - begun):.6f},{named_user}{description}'
         )
 
 
