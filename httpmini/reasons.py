@@ -80,6 +80,7 @@ _ROWS = (
     Reason("method-not-allowed", 405, "RFC 9110 §15.5.6", "Files can only be read: with GET, HEAD and OPTIONS."),
     Reason("credentials-missing", 401, "RFC 9110 §15.5.2", "A user name and a password are required."),
     Reason("credentials-malformed", 401, "RFC 7617 §2", "The credentials must be Basic, with user:password in base64."),
+    Reason("too-many-guesses", 429, "RFC 6585 §4", "Too many wrong passwords came from your address; wait a little."),
     Reason("credentials-wrong", 401, "RFC 9110 §15.5.2", "The user name or the password is wrong."),
     Reason("not-found", 404, "RFC 9110 §15.5.5", "There is nothing at this address."),
     Reason("forbidden", 403, "RFC 9110 §15.5.4", "The server has no permission to read this."),

@@ -11,6 +11,7 @@ from httpmini.config import Config
 from httpmini.errors import CannotRun
 from httpmini.site.authorise import Realm
 from httpmini.site.freshness import PathStamps
+from httpmini.site.listing import Listings
 from httpmini.site.media_types import MediaTypes
 from httpmini.site.refusals import ErrorPages
 from httpmini.site.resolve import Resolver
@@ -32,11 +33,13 @@ def build_site(config: Config) -> Site:
     media_types = MediaTypes(site.default_charset, site.media_types)
     # Pages for refusals may be hidden from everybody who asks for them by name.
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
+    resolver = Resolver(root, site.hidden, site.symlinks == "inside")
     return Site(
-        resolver=Resolver(root, site.hidden, site.symlinks == "inside"),
+        resolver=resolver,
         stamps=PathStamps(root),
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
+        listings=Listings(resolver, config.limits.response_cache_bytes),
         media_types=media_types,
         codings=tuple(site.precompressed),
         error_pages=ErrorPages(

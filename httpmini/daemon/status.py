@@ -28,6 +28,7 @@ from httpmini.server.limits.address_rules import AddressRules
 from httpmini.server.listeners.peer import LOCAL
 from httpmini.site import pages
 from httpmini.version import __version__
+from httpmini.work import Pending
 
 BELOW = "/-/"
 _NO_STORE = ("Cache-Control", "no-store")
@@ -124,7 +125,7 @@ class StatusPages(msgspec.Struct, frozen=True):
     allowed: AddressRules | None
     wall: Callable[[], float] = time.time
 
-    def respond(self, request: Request, host: str, /) -> Response:
+    def respond(self, request: Request, host: str, /) -> Response | Pending[Response]:
         """Return the status page at the target, or what the site responds."""
         if request.target.startswith(BELOW) and request.method in ("GET", "HEAD"):
             draw = _PAGES.get(request.target.partition("?")[0].removeprefix(BELOW))

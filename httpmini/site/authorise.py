@@ -11,6 +11,7 @@ import base64
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from math import ceil
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +19,7 @@ import msgspec
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers
 from httpmini.reasons import REASONS
+from httpmini.work import Steps
 
 if TYPE_CHECKING:
     from httpmini.site.users import Users
@@ -53,19 +55,20 @@ class Realm(msgspec.Struct, frozen=True, dict=True):
         return "WWW-Authenticate", f'Basic realm="{quoted}", charset="UTF-8"'
 
 
-def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Headers) -> str | None:
+def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Headers, host: str = "") -> Steps[str | None]:
     """Check the credentials of a request.
 
     Args:
         realms: the realms of the site.
         names: the components of the requested path.
         headers: the fields of the request.
+        host: the address of the client.
 
     Returns:
         The name of the user, or None if the path is in no realm.
 
     Raises:
-        ProtocolError: 401 with the challenge; 500 if the users cannot be read.
+        ProtocolError: 401 with the challenge; 429 after too many wrong passwords; 500 if the users cannot be read.
     """
     realm = _realm_of(realms, names)
     if realm is None:
@@ -76,20 +79,33 @@ def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Header
         raise ProtocolError(
             REASONS["credentials-malformed" if values else "credentials-missing"], fields=(realm.challenge,)
         )
-    try:
-        admitted = realm.users.admit(*credentials)
-    except OSError as error:
-        raise ProtocolError(REASONS["users-unreadable"]) from error
-    if not admitted:
+    if not (yield from _admits(realm.users, *credentials, host)):
         raise ProtocolError(REASONS["credentials-wrong"], fields=(realm.challenge,))
     return credentials[0].decode("iso-8859-1")
+
+
+def _admits(users: Users, name: bytes, password: bytes, host: str) -> Steps[bool]:
+    """Whether the credentials are right. A guess is paid for before it is checked: many may come at once."""
+    try:
+        found = users.check(name, password)
+    except OSError as error:
+        raise ProtocolError(REASONS["users-unreadable"]) from error
+    if isinstance(found, bool):
+        return found
+    wait_s = users.guesses.take(host)
+    if wait_s:
+        raise ProtocolError(REASONS["too-many-guesses"], fields=(("Retry-After", str(ceil(wait_s))),))
+    yield found
+    if found.result():
+        users.guesses.give_back(host)
+    return found.result()
 
 
 def _realm_of(realms: Sequence[Realm], names: tuple[bytes, ...]) -> Realm | None:
     """Return the innermost realm that contains ``names``, if any."""
     if not realms:
         return None
-    folded = _fold(names)
+    folded = _fold(names[: max(len(realm.names) for realm in realms)])
     enclosing = [realm for realm in realms if folded[: len(realm.names)] == realm.folded]
     return max(enclosing, key=lambda realm: len(realm.names), default=None)
 

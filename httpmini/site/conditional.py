@@ -42,9 +42,9 @@ class Validators(msgspec.Struct, frozen=True):
 
     Attributes:
         entity_tag: with its quotes; weak as long as the file could change without changing the tag.
-        modified: seconds since the epoch, never in the future (RFC 9110 §8.8.2.1).
+        modified: seconds since the epoch, never in the future (RFC 9110 §8.8.2.1); 0 when there is no date.
         settled: whether that second is over, so that no other version can have the same date. Until then the date is
-            not sent: Chromium revalidates a page with the date alone, and would wrongly get a 304.
+            not sent: Chromium revalidates a page with the date alone, and would wrongly get a 304. A listing has none.
     """
 
     entity_tag: str

@@ -1,16 +1,32 @@
-"""Listings of folders, as a page or as JSON: names are escaped, and links fetch exactly what they name."""
+"""Listings of folders, as a page or as JSON: names are escaped, and links fetch exactly what they name.
+
+A small folder is listed on the spot. A large one is ``Work``, cut into pieces of which none keeps other threads from
+going on for long; clients that ask for the same listing while it waits for its turn share it. Those that come while it
+is being made get the next one: a listing is never older than its request.
+
+The entity tag is made of what is shown. So a listing whose tag is that of the one before need not be drawn again, and
+many clients that read slowly hold one copy of it.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
 import time
+from _thread import allocate_lock
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from functools import partial
+from heapq import merge
+from itertools import islice
 
 import msgspec
 
 from httpmini.site import pages
-from httpmini.site.resolve import Directory, File, Resolver
+from httpmini.site.resolve import Directory, Fact, File, Resolver
 from httpmini.site.target import link_to
+from httpmini.version import __version__
+from httpmini.work import LISTINGS, Steps, Work
 
 _END_OF_9999 = 253_402_300_799  # a file may have a time that a calendar cannot represent
 
@@ -19,49 +35,141 @@ JSON = "application/json"
 FORMS = (PAGE, JSON)
 """The media types of a listing, the preferred one first."""
 
+# What a folder may cost that is listed on the spot: one for each entry, more for a symlink, which is walked to.
+_SMALL = 128
+_SYMLINK_COSTS = 16
+# Entries that are sorted or hashed in one call.
+_PIECE = 1024
+# Listings that are kept to be compared with the next ones.
+_MAX_KEPT_BYTES = 16 * 1024 * 1024
+_KEPT_COSTS = 1024  # beside its text
 
-class Entry(msgspec.Struct, frozen=True):
-    """One row of a listing.
+_FACT_ERRORS = {Fact.FORBIDDEN: PermissionError, Fact.MISSING: FileNotFoundError}
+
+Names = tuple[bytes, ...]
+
+
+class Entry(msgspec.Struct, frozen=True, order=True, gc=False):
+    """One row of a listing. Rows are in the order of their attributes: directories first, then by name.
 
     Attributes:
+        is_file: whether it is no directory, and no symlink to one.
         name: as it is on disk.
-        is_directory: whether it is a directory, or a symlink to one.
         size: in bytes; meaningless for a directory.
         modified: the time of the last change, in seconds since the epoch, clamped to the years up to 9999.
     """
 
+    is_file: bool
     name: bytes
-    is_directory: bool
     size: int
     modified: int
 
     @property
     def link(self) -> str:
         """A relative reference that fetches exactly this entry."""
-        return link_to(self.name, directory=self.is_directory)
+        return link_to(self.name, directory=not self.is_file)
 
 
-def draw_listing(directory: Directory, names: tuple[bytes, ...], resolver: Resolver, form: str = PAGE) -> bytes:
-    """Draw the listing of a directory.
+class Listing(msgspec.Struct, frozen=True):
+    """The listing of a folder at one moment.
+
+    Attributes:
+        entity_tag: with its quotes; another one for everything that is shown.
+        text: the page, or the JSON.
+    """
+
+    entity_tag: str
+    text: bytes
+
+
+class Listings:
+    """Makes the listings of one site. Threads may share it.
 
     Args:
-        directory: the open directory.
-        names: its path below the root.
         resolver: decides which entries are visible, and follows symlinks.
-        form: one of ``FORMS``.
-
-    Raises:
-        OSError: the directory cannot be read. It may still be possible to open files in it.
+        max_bytes: how much memory kept listings may take; at most a constant of this module.
     """
-    entries = _entries(directory, names, resolver)
-    if form == JSON:
-        return _draw_json(names, entries)
-    return pages.draw(
-        "listing.html",
-        path="/" + "".join(printable(name) + "/" for name in names),
-        has_parent=bool(names),
-        entries=[_page_row(entry) for entry in entries],
-    )
+
+    def __init__(self, resolver: Resolver, max_bytes: int) -> None:
+        self._resolver = resolver
+        self._max_bytes = min(max_bytes, _MAX_KEPT_BYTES)
+        self._kept: OrderedDict[tuple[Names, str], Listing] = OrderedDict()
+        self._kept_bytes = 0
+        self._works: dict[tuple[Names, str], Work[Listing]] = {}
+        self._lock = allocate_lock()  # held to look up and exchange; never while something is read or drawn
+        os.register_at_fork(after_in_child=self._leave_to_child)
+
+    def find(self, directory: Directory, names: Names, form: str) -> Steps[Listing]:
+        """Return the listing of a directory.
+
+        Args:
+            directory: the open directory.
+            names: its path below the root.
+            form: one of ``FORMS``.
+
+        Raises:
+            OSError: the directory cannot be read. It may still be possible to open files in it.
+        """
+        if _is_small(directory):
+            return self._make(directory, names, form)
+        work = self._work(names, form)
+        yield work
+        return work.result()
+
+    def _leave_to_child(self) -> None:
+        """Forget what threads of the parent are doing."""
+        self._lock = allocate_lock()
+        self._works.clear()
+
+    def _work(self, names: Names, form: str) -> Work[Listing]:
+        """Return the work that makes a listing: one that others wait for, if it has not begun."""
+        key = (names, form)
+        with self._lock:
+            work = self._works.get(key)
+            if work is None or work.has_begun:
+                work = self._works[key] = Work(LISTINGS, partial(self._make_later, names, form))
+            return work
+
+    def _make_later(self, names: Names, form: str) -> Listing:
+        """Walk to a directory again, and make its listing."""
+        with self._lock:
+            self._works.pop((names, form), None)
+        found = self._resolver.resolve(names)
+        if isinstance(found, Fact):
+            raise _FACT_ERRORS.get(found, OSError)(found.value)
+        try:
+            if isinstance(found, File):
+                raise NotADirectoryError
+            return self._make(found, names, form)
+        finally:
+            os.close(found.fd)
+
+    def _make(self, directory: Directory, names: Names, form: str) -> Listing:
+        entries = _read_entries(directory, names, self._resolver)
+        tag = _tag(names, form, entries)
+        kept = self._kept.get((names, form))
+        if kept is not None and kept.entity_tag == tag:
+            return kept
+        draw = _draw_json if form == JSON else _draw_page
+        listing = Listing(tag, draw(names, entries))
+        if len(entries) > _SMALL:
+            self._keep((names, form), listing)
+        return listing
+
+    def _keep(self, key: tuple[Names, str], listing: Listing) -> None:
+        """Keep a listing, within bounds; the oldest ones make room."""
+        with self._lock:
+            before = self._kept.pop(key, None)
+            if before is not None:
+                self._kept_bytes -= _cost(key, before)
+            self._kept[key] = listing
+            self._kept_bytes += _cost(key, listing)
+            while self._kept_bytes > self._max_bytes:
+                self._kept_bytes -= _cost(*self._kept.popitem(last=False))
+
+
+def _cost(key: tuple[Names, str], listing: Listing) -> int:
+    return len(listing.text) + sum(map(len, key[0])) + _KEPT_COSTS
 
 
 def printable(name: bytes) -> str:
@@ -70,18 +178,56 @@ def printable(name: bytes) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def _entries(directory: Directory, names: tuple[bytes, ...], resolver: Resolver) -> list[Entry]:
-    """Return the visible entries, directories first, then by name. Entries without a readable status are left out."""
-    readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory.fd)
+def _is_small(directory: Directory) -> bool:
+    """Whether listing a directory takes no longer than answering any other request."""
+    readable = _open_to_read(directory)
     try:
-        found = [(os.fsencode(name), readable) for name in os.listdir(readable)]
-        shown = [(name, fd) for name, fd in found if resolver.shows(name, at_top=not names)]
-        rows = [(name, _status((*names, name), fd, resolver)) for name, fd in shown]
+        with os.scandir(readable) as found:
+            first = list(islice(found, _SMALL + 1))
+            return sum(_SYMLINK_COSTS if entry.is_symlink() else 1 for entry in first) <= _SMALL
     finally:
         os.close(readable)
-    seen = [(name, status) for name, status in rows if status is not None]
-    seen.sort(key=lambda row: (not stat.S_ISDIR(row[1].st_mode), row[0]))
-    return [_entry(name, status) for name, status in seen]
+
+
+def _open_to_read(directory: Directory) -> int:
+    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory.fd)
+
+
+def _read_entries(directory: Directory, names: Names, resolver: Resolver) -> list[Entry]:
+    """Return the visible entries in their order. Entries without a readable status are left out."""
+    readable = _open_to_read(directory)
+    try:
+        with os.scandir(readable) as found:
+            shown = (
+                name for name in (os.fsencode(entry.name) for entry in found) if resolver.shows(name, at_top=not names)
+            )
+            rows = ((name, _status((*names, name), readable, resolver)) for name in shown)
+            entries = (_entry(name, status) for name, status in rows if status is not None)
+            return _sorted(entries)
+    finally:
+        os.close(readable)
+
+
+def _sorted(entries: Iterable[Entry]) -> list[Entry]:
+    """Sort entries piece by piece: to sort all of a large folder would be one call of many milliseconds."""
+    runs = [sorted(piece) for piece in _pieces(entries)]
+    return runs[0] if len(runs) == 1 else list(merge(*runs))
+
+
+def _pieces(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    rest = iter(entries)
+    while piece := list(islice(rest, _PIECE)):
+        yield piece
+
+
+def _tag(names: Names, form: str, entries: list[Entry]) -> str:
+    """Return an entity tag of everything that is shown, and of what shows it."""
+    from hashlib import blake2b  # only listings need it
+
+    digest = blake2b(repr((__version__, form, names)).encode(), digest_size=12)
+    for piece in _pieces(entries):
+        digest.update(repr(piece).encode())
+    return f'"{digest.hexdigest()}"'
 
 
 def _status(names: tuple[bytes, ...], fd: int, resolver: Resolver) -> os.stat_result | None:
@@ -107,25 +253,40 @@ def _link_status(names: tuple[bytes, ...], resolver: Resolver) -> os.stat_result
 
 def _entry(name: bytes, status: os.stat_result) -> Entry:
     modified = int(min(max(0, status.st_mtime), _END_OF_9999))
-    return Entry(name, stat.S_ISDIR(status.st_mode), status.st_size, modified)
+    return Entry(not stat.S_ISDIR(status.st_mode), name, status.st_size, modified)
+
+
+def _draw_page(names: Names, entries: list[Entry]) -> bytes:
+    return pages.draw_long(
+        "listing.html",
+        path="/" + "".join(printable(name) + "/" for name in names),
+        has_parent=bool(names),
+        entries=map(_page_row, entries),
+        is_empty=not entries,
+    )
 
 
 def _page_row(entry: Entry) -> dict[str, str]:
     return {
-        "name": printable(entry.name) + ("/" if entry.is_directory else ""),
+        "name": printable(entry.name) + ("" if entry.is_file else "/"),
         "link": entry.link,
-        "size": "" if entry.is_directory else str(entry.size),
+        "size": str(entry.size) if entry.is_file else "",
         "modified": time.strftime("%Y-%m-%d %H:%M", time.gmtime(entry.modified)),
     }
 
 
-def _draw_json(names: tuple[bytes, ...], entries: list[Entry]) -> bytes:
-    """Return UTF-8 (RFC 8259 §8.1), with what a terminal might interpret escaped: ``\\uXXXX`` is the same text."""
+def _draw_json(names: Names, entries: list[Entry]) -> bytes:
+    """Return UTF-8 (RFC 8259 §8.1), row by row: to encode all of a large folder would be one long call."""
+    path = _encode("/" + "".join(_text(name) + "/" for name in names))
+    rows = b", ".join([_encode(_json_row(entry)) for entry in entries])
+    return b"".join((b'{"path": ', path, b', "entries": [', rows, b"]}"))
+
+
+def _encode(value: object) -> bytes:
+    """Return JSON with what a terminal might interpret escaped: ``\\uXXXX`` is the same text."""
     import json  # start-up need not wait for it; the HTML pages import it later anyway
 
-    path = "/" + "".join(_text(name) + "/" for name in names)
-    listing = {"path": path, "entries": [_json_row(entry) for entry in entries]}
-    text = json.dumps(listing, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
     if not text.isprintable():
         text = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
     return text.encode("utf-8")
@@ -135,9 +296,9 @@ def _json_row(entry: Entry) -> dict[str, str | int]:
     row: dict[str, str | int] = {
         "name": _text(entry.name),
         "href": entry.link,
-        "type": "directory" if entry.is_directory else "file",
+        "type": "file" if entry.is_file else "directory",
     }
-    if not entry.is_directory:
+    if entry.is_file:
         row["size"] = entry.size
     row["modified"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.modified))
     return row

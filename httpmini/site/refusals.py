@@ -18,7 +18,7 @@ from httpmini.site.resolve import Directory, File, Resolver
 HTML = ("Content-Type", "text/html; charset=utf-8")
 
 # After these the connection is closed, so that guessing passwords takes a new connection for each guess.
-_LAST = {"credentials-wrong"}
+_LAST = {"credentials-wrong", "too-many-guesses"}
 
 
 class ErrorPages(msgspec.Struct, frozen=True):

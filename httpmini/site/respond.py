@@ -4,13 +4,15 @@ The steps of ``Site.respond``, in the order in which they run. Each may end with
 
 1. method        is it known, and allowed? OPTIONS ends here                 501, 405, 204
 2. target        parse it into the names of a path                           400
-3. authorise     before the response reveals anything about what exists      401
+3. authorise     before the response reveals anything about what exists      401, 429
 4. redirect      as configured                                               301, 302
 5. resolve       open the file or directory that the names lead to           404, 403, 500, 503
 6. directory     add a slash; or send its index, or its listing as a page
-                 or as JSON                                                  301, 403, 200
+                 or as JSON                                             301, 403, 304, 200
 7. variant       the file, or a compressed variant of it
 8. represent     conditions and ranges; the body is a slice of the file      412, 304, 416, 206, 200
+
+Steps 3 and 6 may take long. Then they yield the work (``httpmini.work``), and whoever asked has it done.
 
 Fields from the configured rules replace the built-in ones in every response below 400.
 """
@@ -27,8 +29,9 @@ from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
 from httpmini.site.authorise import Realm, authorise
+from httpmini.site.conditional import Validators, Verdict, judge
 from httpmini.site.freshness import PathStamps
-from httpmini.site.listing import FORMS, draw_listing
+from httpmini.site.listing import FORMS, Listings
 from httpmini.site.media_types import MediaTypes
 from httpmini.site.negotiate import preferred
 from httpmini.site.refusals import ErrorPages, redirection
@@ -37,6 +40,7 @@ from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
 from httpmini.site.variants import acceptable, find_variant
+from httpmini.work import Pending, Steps, begin
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
@@ -66,6 +70,7 @@ class Site(msgspec.Struct, frozen=True):
         stamps: say whether a cached response about a file in it is still right.
         index: names of index files, in order of preference.
         listing: whether to list a directory without an index.
+        listings: draws these listings.
         media_types: the Content-Type of files.
         codings: content codings of precompressed variants, in order of preference.
         error_pages: the pages for refusals.
@@ -79,6 +84,7 @@ class Site(msgspec.Struct, frozen=True):
     stamps: PathStamps
     index: tuple[bytes, ...]
     listing: bool
+    listings: Listings
     media_types: MediaTypes
     codings: tuple[str, ...]
     error_pages: ErrorPages
@@ -87,8 +93,14 @@ class Site(msgspec.Struct, frozen=True):
     rules: tuple[FieldRule, ...]
     wall: Callable[[], float]
 
-    def respond(self, request: Request, _host: str = "", /) -> Response:
-        """Return the response to ``request``. An error of the client becomes a response, never an exception."""
+    def respond(self, request: Request, host: str = "", /) -> Response | Pending[Response]:
+        """Return the response to ``request``, or what has to be done first; ``host`` is the address of the client.
+
+        An error of the client becomes a response, never an exception.
+        """
+        return begin(self._respond(request, host))
+
+    def _respond(self, request: Request, host: str) -> Steps[Response]:
         user = None
         try:
             _check_method(request)
@@ -97,8 +109,9 @@ class Site(msgspec.Struct, frozen=True):
             path = parse_target(request.target, request.target_offset)
             if request.method == "OPTIONS":  # the same for all paths (RFC 9110 §9.3.7): it reveals nothing
                 return self._with_rules(_OPTIONS, path)
-            user = authorise(self.realms, path.names, request.headers)
-            response = self._respond_with_path(request, path)
+            if self.realms:
+                user = yield from authorise(self.realms, path.names, request.headers, host)
+            response = yield from self._respond_with_path(request, path)
         except ProtocolError as error:
             response = self.refuse(error)
         # What a password protects is never cached: every request must carry its own credentials.
@@ -110,14 +123,14 @@ class Site(msgspec.Struct, frozen=True):
             error = ProtocolError(error.reason, error.offset, (*error.fields, _RETRY_AFTER))
         return self.error_pages.draw(error)
 
-    def _respond_with_path(self, request: Request, path: Path) -> Response:
+    def _respond_with_path(self, request: Request, path: Path) -> Steps[Response]:
         for redirect in self.redirects:
             if location := redirect.location(path):
                 return self._with_rules(redirection(redirect.status, location, "This has moved."), path)
         found = self.resolver.resolve(path.names)
         if isinstance(found, Directory):
             try:
-                return self._respond_with_directory(request, path, found)
+                return (yield from self._respond_with_directory(request, path, found))
             finally:
                 os.close(found.fd)
         if isinstance(found, File) and path.is_directory_form:
@@ -127,11 +140,12 @@ class Site(msgspec.Struct, frozen=True):
             raise ProtocolError(REASONS[_FACT_REASONS[found]])
         return self._respond_with_file(request, path, path.names, found)
 
-    def _respond_with_directory(self, request: Request, path: Path, directory: Directory) -> Response:
+    def _respond_with_directory(self, request: Request, path: Path, directory: Directory) -> Steps[Response]:
         if not path.is_directory_form:
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path)
-        return self._respond_with_index(request, path) or self._respond_with_listing(request, path, directory)
+        found = self._respond_with_index(request, path)
+        return found or (yield from self._respond_with_listing(request, path, directory))
 
     def _respond_with_index(self, request: Request, path: Path) -> Response | None:
         """Respond with the first index file of a directory; None if it has none."""
@@ -146,16 +160,21 @@ class Site(msgspec.Struct, frozen=True):
                 raise ProtocolError(REASONS[_FACT_REASONS[found]])
         return None
 
-    def _respond_with_listing(self, request: Request, path: Path, directory: Directory) -> Response:
+    def _respond_with_listing(self, request: Request, path: Path, directory: Directory) -> Steps[Response]:
         if not self.listing:
             raise ProtocolError(REASONS["no-listing"])
         form = preferred(request.headers, FORMS)
         try:
-            listing = draw_listing(directory, path.names, self.resolver, form)
+            listing = yield from self.listings.find(directory, path.names, form)
         except OSError as error:
             raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
-        fields = Headers((("Content-Type", form), REVALIDATE, _LISTING_VARIES))
-        return self._with_rules(Response(200, fields, (listing,)), path)
+        fields = (("ETag", listing.entity_tag), REVALIDATE, _LISTING_VARIES)
+        verdict = judge(request.headers, Validators(listing.entity_tag, 0, settled=False), self.wall())
+        if verdict is Verdict.FAILED:
+            raise ProtocolError(REASONS["precondition-failed"])
+        if verdict is Verdict.NOT_MODIFIED:
+            return self._with_rules(Response(304, Headers(fields)), path)
+        return self._with_rules(Response(200, Headers((*fields, ("Content-Type", form))), (listing.text,)), path)
 
     def _respond_with_file(
         self, request: Request, path: Path, names: tuple[bytes, ...], file: File, missing: tuple[bytes, ...] = ()

@@ -6,6 +6,9 @@ added until the total is the same.
 
 A correct password is remembered until the file changes, as a keyed digest in memory. Otherwise a page with fifty images
 would cost fifty times the work that makes guessing slow.
+
+A password that is not remembered is checked by ``Work``: nobody but its client waits for the hash. One address may
+guess so often only (``guesses.py``).
 """
 
 from __future__ import annotations
@@ -19,11 +22,14 @@ import secrets
 import stat
 from collections.abc import Iterator
 from errno import EINVAL
+from functools import partial
 
 import bcrypt
 import msgspec
 
 from httpmini.files import new_file, write_all
+from httpmini.site.guesses import Guesses
+from httpmini.work import HASHES, Work
 
 # $2b$10$ and 53 characters of salt and hash; htpasswd -B writes 2y. The 16 bytes of salt take 21 characters and a
 # third, so the 22nd is one of four.
@@ -31,7 +37,7 @@ _HASH = re.compile(rb"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # RFC 7617 §2: not allowed in names and passwords
 _MIN_COST = 4
 _MAX_COST = 14  # about a second
-DEFAULT_COST = 10  # about 60 ms; in the modes with one process, every client waits for it
+DEFAULT_COST = 10  # about 60 ms
 MAX_PASSWORD_BYTES = 72  # bcrypt ignores the rest without a warning
 _MAX_REMEMBERED = 1024
 
@@ -62,17 +68,23 @@ class _Table(msgspec.Struct, frozen=True):
 class Users:
     """The users in one file. The file is read again when it has changed.
 
+    Attributes:
+        guesses: how often each address has been wrong.
+
     Raises:
         OSError: the file cannot be read.
     """
 
     def __init__(self, path: str) -> None:
+        self.guesses = Guesses()
         self._path = path
         self._key = secrets.token_bytes(32)
         self._table = self._read()
 
-    def admit(self, name: bytes, password: bytes) -> bool:
-        """Whether ``password`` is the password of the user ``name``. Both are octets, compared as they are.
+    def check(self, name: bytes, password: bytes) -> bool | Work[bool]:
+        """Whether ``password`` is the password of the user ``name``, or the work that finds out.
+
+        Both are octets, compared as they are.
 
         Raises:
             OSError: the file can no longer be read; then nobody is admitted.
@@ -83,14 +95,19 @@ class Users:
         # The length of the name comes first, so that "a" with "bc" differs from "ab" with "c".
         message = b"%d:%b:%b" % (len(name), name, password)
         digest = hmac.digest(self._key, message, "sha256")
-        if digest in table.remembered:
-            return True
-        if not _check(table, name, password):
-            return False
-        if len(table.remembered) >= _MAX_REMEMBERED:
-            table.remembered.clear()
-        table.remembered.add(digest)
-        return True
+        return digest in table.remembered or Work(HASHES, partial(_learn, table, name, password, digest))
+
+    def admit(self, name: bytes, password: bytes) -> bool:
+        """Whether ``password`` is the password of the user ``name``; for whoever may wait.
+
+        Raises:
+            OSError: the file can no longer be read; then nobody is admitted.
+        """
+        found = self.check(name, password)
+        if isinstance(found, Work):
+            found.run()
+            return found.result()
+        return found
 
     def _read(self) -> _Table:
         stamp, lines = _read_lines(self._path)
@@ -113,6 +130,18 @@ def _read_lines(path: str) -> tuple[tuple[int, ...], list[bytes]]:
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def _learn(table: _Table, name: bytes, password: bytes, digest: bytes) -> bool:
+    """Whether the password is correct; then its digest is remembered. Others may have found out while this waited."""
+    if digest in table.remembered:
+        return True
+    if not _check(table, name, password):
+        return False
+    if len(table.remembered) >= _MAX_REMEMBERED:
+        table.remembered.clear()
+    table.remembered.add(digest)
+    return True
 
 
 def _check(table: _Table, name: bytes, password: bytes) -> bool:

@@ -20,6 +20,7 @@ from httpmini.server.http.generation import HttpGeneration
 from httpmini.server.http.heads import HeadReader
 from httpmini.server.http.virtual_hosts import Respond, VirtualHosts
 from httpmini.server.logs.access import TextLog
+from httpmini.work import finish
 from tests.conftest import StartServer
 from tests.server.test_response_cache import Told, told
 from tests.support.processes import WAIT_S, eventually
@@ -38,7 +39,7 @@ class Interrupted:
     meanwhile: Callable[[], None]
 
     def respond(self, request: Request, host: str, /) -> Response:
-        response = self.site.respond(request, host)
+        response = finish(self.site.respond(request, host))
         self.meanwhile()
         return response
 

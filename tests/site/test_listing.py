@@ -16,6 +16,7 @@ from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.site.listing import FORMS, JSON, PAGE
 from httpmini.site.negotiate import preferred
+from httpmini.work import finish
 from tests.support.site_tree import MTIME
 from tests.support.small_site import ask, load_site, write_tree
 
@@ -60,7 +61,7 @@ def _respond(root: Path, target: str, **settings: object) -> Response:
     lines = [f"{name} = {config.toml(value)}" for name, value in settings.items()]
     file = root.parent / "listing-test.toml"
     file.write_text("[site]\n" + "\n".join(lines))
-    return build_site(config.load(str(file), config.Flags(root=str(root)))).respond(Request("GET", target))
+    return finish(build_site(config.load(str(file), config.Flags(root=str(root)))).respond(Request("GET", target)))
 
 
 def _page(response: Response) -> bytes:

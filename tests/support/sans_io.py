@@ -50,6 +50,9 @@ class Conversation:
         self.flush(now)
 
     def flush(self, now: float = 0.0) -> None:
+        while self.connection.work is not None:
+            self.connection.work.run()
+            self.connection.work_done(now)
         while self.connection.interest is Interest.WRITE:
             piece, position = self.connection.output[0], self.connection.position
             if isinstance(piece, FileSlice):

@@ -11,6 +11,7 @@ from httpmini.daemon.build_site import build_site
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.site.respond import Site
+from httpmini.work import finish
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ def load_site(root: Path, toml: str) -> Site:
     return build_site(config.load(str(file), config.Flags(root=str(root))))
 
 
-def ask(site: Site, target: str, *fields: tuple[str, str], method: str = "GET") -> Answer:
+def ask(site: Site, target: str, *fields: tuple[str, str], method: str = "GET", host: str = "") -> Answer:
     """Return the response of ``site`` to one request."""
     line = f"{method} {target} HTTP/1.0"
-    return read_out(site.respond(Request(method, target, headers=Headers(fields), line=line)))
+    return read_out(finish(site.respond(Request(method, target, headers=Headers(fields), line=line), host)))
 
 
 def read_out(response: Response) -> Answer:

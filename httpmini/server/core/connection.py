@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import Protocol
+from math import inf
+from typing import Any, Protocol
 
 import msgspec
 
@@ -18,6 +19,7 @@ from httpmini.server.core.turn import NO_TURN
 from httpmini.server.limits.admission import Refusal
 from httpmini.server.limits.bandwidth import Throttle
 from httpmini.server.listeners.peer import Peer
+from httpmini.work import Work
 
 
 class Interest(Enum):
@@ -26,12 +28,13 @@ class Interest(Enum):
     READ = "bytes from the peer"
     WRITE = "room to send"
     PAUSE = "its turn to send, by its deadline"
+    WORK = "work that must be done before there is something to send"
     LINGER = "the peer's end, after ours; what it still sends is thrown away"
     CLOSED = "nothing any more"
 
 
 # To look up a member of an enumeration takes ten times as long as a name of the module, and each event looks up some.
-READ, WRITE, PAUSE, LINGER, CLOSED = Interest
+READ, WRITE, PAUSE, WORK, LINGER, CLOSED = Interest
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -60,6 +63,7 @@ class Connection(ABC):
         output: the pieces to send.
         position: how many bytes of the first piece have been sent.
         next_interest: what to wait for when the output has been sent.
+        work: what has to be done while the interest is WORK; then call ``work_done``.
         sent_bytes: how many bytes have been sent in all.
         expects_more: whether the peer is likely to send more although we have ended.
         deadline: when to call ``expire`` unless something happens before. Every byte received or sent extends it; a
@@ -83,6 +87,7 @@ class Connection(ABC):
         "throttle",
         "timeouts",
         "turn",
+        "work",
     )
 
     def __init__(self, timeouts: Timeouts, now: float) -> None:
@@ -99,6 +104,7 @@ class Connection(ABC):
         self.expects_more = True
         self.aborted = False
         self.throttle: Throttle | None = None
+        self.work: Work[Any] | None = None
 
     @property
     def interest(self) -> Interest:
@@ -110,7 +116,7 @@ class Connection(ABC):
     @property
     def is_ending(self) -> bool:
         """Whether nothing more will be sent than what is queued."""
-        return self.next_interest is not READ
+        return self.next_interest is LINGER or self.next_interest is CLOSED
 
     # What the owner of the socket reports.
 
@@ -185,6 +191,13 @@ class Connection(ABC):
             case _:
                 self.abandon()
 
+    def work_done(self, now: float) -> None:
+        """Note that the work is done; the connection may have been lost meanwhile, or need more work now."""
+        self.work = None
+        if self.next_interest is WORK:
+            self.next_interest = READ
+            self.on_work_done(now)
+
     def resume(self, now: float) -> None:
         """End a pause: it may send again at once."""
         if self.throttle is not None:
@@ -210,6 +223,12 @@ class Connection(ABC):
         """Queue output."""
         self.output.extend(piece for piece in pieces if len(piece))
         self.deadline = now + self.timeouts.send_stall_s
+
+    def wait_for(self, work: Work[Any]) -> None:
+        """Wait until ``work`` has been done; there is nothing to send, and until then nothing is read."""
+        self.work = work
+        self.next_interest = WORK
+        self.deadline = inf  # the work is ours, and bounded: the peer is not waited for
 
     def end(self, now: float, *, expects_more: bool) -> None:
         """Send nothing more than what is queued; then wait for the peer's end.
@@ -242,6 +261,9 @@ class Connection(ABC):
     def on_flushed(self, now: float) -> None:
         """React to the last byte of output having been sent; by default wait for more, or end if ``end`` was called."""
         self.deadline = now + (self.timeouts.linger_s if self.is_ending else self.timeouts.idle_s)
+
+    def on_work_done(self, now: float) -> None:  # noqa: B027  (what waits for no work needs none)
+        """React to the end of the work that ``wait_for`` named."""
 
     def on_timeout(self, now: float) -> None:  # noqa: ARG002
         """React to a silence of the peer that was too long; by default that ends the conversation."""

@@ -14,14 +14,18 @@ import time
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from httpmini.server.core.connection import CLOSED, PAUSE, WRITE
+from httpmini.server.core.connection import CLOSED, PAUSE, WORK, WRITE
 from httpmini.server.core.counters import Counters
-from httpmini.server.core.transfer import HANG_UP, Client, Step, drain, expire
+from httpmini.server.core.helpers import Helpers
+from httpmini.server.core.transfer import HANG_UP, Client, Step, drain, expire, go_on
 from httpmini.server.core.turn import next_turn
 from httpmini.server.logs.error import Level, Log, describe
 
 # Deadlines are looked at this often, over all clients: one pass costs less than keeping them in order at every event.
 SWEEP_S = 0.25
+
+# Clients served in one turn (of an epoll): between two turns deadlines and ticks get theirs, however many are ready.
+MOST_EVENTS = 128
 
 _READ, _WRITE = select.POLLIN, select.POLLOUT  # epoll's numbers are the same
 _HAS_EPOLL = hasattr(select, "epoll")
@@ -58,10 +62,12 @@ class Reactor:
         self._counters = counters or Counters()
         self._tick = tick
         self._poll = select.epoll() if _HAS_EPOLL else select.poll()
+        self._most = (MOST_EVENTS,) if _HAS_EPOLL else ()
         self._unit = 1.0 if _HAS_EPOLL else 1000.0  # of their timeouts, in one second
         self._clients: dict[int, Client] = {}
         self._paused: dict[int, Client] = {}
         self._handlers: dict[int, Callable[[], None]] = {}
+        self._helpers: Helpers[Client] | None = None  # once there was work
         self._next_sweep = time.monotonic() + SWEEP_S
         self._tick_is_due = True
         self._look_s = SWEEP_S  # how long a turn may take when there are clients
@@ -93,7 +99,7 @@ class Reactor:
             timeout = self._look_s if timeout is None else min(timeout, self._look_s)
         elif self.longest_wait_s is not None:
             timeout = self.longest_wait_s if timeout is None else min(timeout, self.longest_wait_s)
-        ready = self._poll.poll(None if timeout is None else timeout * self._unit)
+        ready = self._poll.poll(None if timeout is None else timeout * self._unit, *self._most)
         others = []
         now, turn = time.monotonic(), next_turn()
         for fd, _ in ready:  # clients first: one that leaves makes room for one that wants to connect
@@ -132,7 +138,9 @@ class Reactor:
         self._tick()
 
     def close(self) -> None:
-        """Close the descriptor of the poll set. Clients in it are the caller's to close."""
+        """Close the descriptors of the poll set and the helpers. Clients in it are the caller's to close."""
+        if self._helpers is not None:
+            self._helpers.close()
         if isinstance(self._poll, select.epoll):
             self._poll.close()
 
@@ -159,11 +167,13 @@ class Reactor:
         elif self._paused:
             self._paused.pop(client.fd, None)
         if interest is CLOSED:
-            if client.watched:
-                del self._clients[client.fd]
-                self._poll.unregister(client.fd)
+            self._clients.pop(client.fd, None)
+            self._leave_alone(client)
             client.close()
             self._counters.sent_bytes += client.connection.sent_bytes
+            return
+        if interest is WORK:
+            self._have_work_done(client)
             return
         wanted = _WRITE if interest is WRITE else HANG_UP if interest is PAUSE else _READ
         if client.watched == wanted:
@@ -173,6 +183,29 @@ class Reactor:
         elif not self._register(client, wanted):
             return
         client.watched = wanted
+
+    def _leave_alone(self, client: Client) -> None:
+        if client.watched:
+            self._poll.unregister(client.fd)
+            client.watched = 0
+
+    def _have_work_done(self, client: Client) -> None:
+        """Wait for what a connection needs before it can respond. Its client is in the set, but nothing wakes it."""
+        work = client.connection.work
+        if work is None:
+            return
+        self._leave_alone(client)
+        self._clients[client.fd] = client
+        if self._helpers is None:
+            self._helpers = Helpers()
+            self.watch(self._helpers, self._on_work_done)
+        self._helpers.do(work, client)
+
+    def _on_work_done(self) -> None:
+        """Go on with the clients whose work has been done."""
+        for client in self._helpers.collect() if self._helpers else ():
+            if client.connection.interest is WORK:  # not one that was cut off meanwhile
+                self._attend(client, go_on, time.monotonic(), next_turn())
 
     def _resume(self) -> None:
         """Go on with the clients that have paused for long enough; the one that has waited longest first."""

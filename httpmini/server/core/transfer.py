@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection
 from errno import EINVAL, ENOSYS, ENOTSUP
 
 from httpmini.protocol.body import FileSlice, Piece
-from httpmini.server.core.connection import CLOSED, LINGER, PAUSE, READ, WRITE, Connection, Interest
+from httpmini.server.core.connection import CLOSED, LINGER, PAUSE, READ, WORK, WRITE, Connection, Interest
 from httpmini.server.core.shutdown import StopSignal
 from httpmini.server.core.turn import next_turn
 from httpmini.server.limits.admission import Slot
@@ -35,7 +35,7 @@ COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
 DRAIN_LOOK_S = 0.25
 WRITES_PER_TURN = 8  # so that one fast reader does not keep the reactor from the others
 
-OPEN = frozenset({READ, WRITE, PAUSE, LINGER})
+OPEN = frozenset({READ, WRITE, PAUSE, WORK, LINGER})
 HANG_UP = select.POLLERR  # reported by poll and epoll in any case: all that a paused client needs to hear of
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, for 0 seconds
 _CORK = getattr(socket, "TCP_CORK", None)  # Linux
@@ -258,6 +258,15 @@ def expire(client: Client, now: float, turn: int) -> bool:
     return False
 
 
+def go_on(client: Client, now: float, turn: int) -> bool:
+    """React to the end of the work that the connection waited for."""
+    connection = client.connection
+    connection.work_done(now)
+    if connection.interest is not WORK and connection.interest is not CLOSED:
+        client.step(client, now, turn)
+    return False
+
+
 def drain(client: Client, now: float, turn: int) -> bool:
     """Take what has arrived already, then let the connection come to its end: the server is stopping."""
     _advance_if_open(client, now, turn)
@@ -267,7 +276,7 @@ def drain(client: Client, now: float, turn: int) -> bool:
 
 
 def _advance_if_open(client: Client, now: float, turn: int) -> None:
-    if client.connection.interest not in (CLOSED, PAUSE):
+    if client.connection.interest not in (CLOSED, PAUSE, WORK):
         advance(client, now, turn)
 
 
@@ -296,6 +305,10 @@ def pump(
             drain(client, now, next_turn())
         elif now >= signal.deadline:
             connection.lose(now)
+        elif connection.work is not None:
+            connection.work.run()
+            go_on(client, time.monotonic(), next_turn())
+            look()
         elif now >= connection.deadline:
             expire(client, now, next_turn())
         else:

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import os
 
+import msgspec
+from msgspec.structs import replace
+
 from httpmini.errors import ProtocolError
 from httpmini.protocol.body import Piece, body_length
 from httpmini.protocol.message import Response
@@ -25,6 +28,9 @@ from httpmini.server.http.response_cache import CachedResponse, Key
 from httpmini.server.http.retry_after import retry_after
 from httpmini.server.limits.client_limits import ClientLimits
 from httpmini.server.listeners.peer import Peer
+from httpmini.work import Pending
+
+MAX_JOINED_BYTES = 64 * 1024
 
 
 class HttpConnection(Connection):
@@ -42,6 +48,7 @@ class HttpConnection(Connection):
         "_generation",
         "_head_deadline",
         "_peer",
+        "_pending",
         "_reader",
         "_reply",
         "_reply_starts",
@@ -59,6 +66,7 @@ class HttpConnection(Connection):
         self._begun = now  # when its request was complete
         self._reply_starts = 0  # in ``sent_bytes``
         self._draining = False
+        self._pending: _Pending | None = None  # the request whose response needs work first
 
     # Reading heads.
 
@@ -199,12 +207,32 @@ class HttpConnection(Connection):
     def _ask_site(self, generation: HttpGeneration, head: Head, key: Key | None, now: float) -> CachedResponse | None:
         """Have the site's response cached, if ``key`` is not None and that is possible; else queue it."""
         response = generation.respond(head, self._peer.host)
+        if isinstance(response, Pending):
+            self._wait(_Pending(generation, head, response, now))
+            return None
         if key is not None and response.is_current is not None:
             cached = self._cache(generation, head, key, response)
             if cached is not None:
                 return cached
         self._send(generation, head, response, now)
         return None
+
+    def _wait(self, pending: _Pending) -> None:
+        """Have the work done that the response needs; nothing that needs work is cached."""
+        self._pending = pending
+        self.wait_for(pending.answer.work)
+
+    def on_work_done(self, now: float) -> None:
+        """Go on with the request that has waited."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        response = pending.generation.respond(pending.head, self._peer.host, pending.answer)
+        if isinstance(response, Pending):
+            self._wait(replace(pending, answer=response))
+        else:
+            self._send(pending.generation, pending.head, response, now)
+            self._begun = pending.begun
 
     def _apply_limits(self, generation: HttpGeneration, limits: ClientLimits) -> ProtocolError | None:
         """Hold the client to its rates; return why the request is refused."""
@@ -310,14 +338,33 @@ class HttpConnection(Connection):
             self._service.counters.count_outcome(response.status)
 
 
+class _Pending(msgspec.Struct, frozen=True, eq=False):
+    """A request whose response needs work first.
+
+    Attributes:
+        generation: the request's.
+        head: the request.
+        answer: what the site has returned.
+        begun: when the request was complete.
+    """
+
+    generation: HttpGeneration
+    head: Head
+    answer: Pending[Response]
+    begun: float
+
+
 def _body(method: str, response: Response) -> tuple[Piece, ...]:
     """Return what is sent after the head: nothing for HEAD, 204 and 304 (RFC 9112 §6.3)."""
     return () if method == "HEAD" or response.content_length is None else response.body
 
 
 def _join(head: bytes, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
-    """Return a head and a body of bytes as one piece, so that they leave in one send."""
-    if all(isinstance(piece, bytes) for piece in pieces):
+    """Return a head and a short body of bytes as one piece, so that they leave in one send.
+
+    A long one may be sent to many at once, and is not copied for each of them.
+    """
+    if body_length(pieces) <= MAX_JOINED_BYTES and all(isinstance(piece, bytes) for piece in pieces):
         return (b"".join((head, *(piece for piece in pieces if isinstance(piece, bytes)))),)
     return (head, *pieces)
 

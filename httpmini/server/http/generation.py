@@ -19,6 +19,7 @@ from httpmini.server.http.response_cache import ResponseCache
 from httpmini.server.http.virtual_hosts import VirtualHost, VirtualHosts
 from httpmini.server.limits.client_limits import ClientLimits
 from httpmini.server.logs.error import Level, Log, describe
+from httpmini.work import Pending
 
 
 class HttpGeneration(msgspec.Struct, frozen=True, eq=False):
@@ -52,19 +53,24 @@ class HttpGeneration(msgspec.Struct, frozen=True, eq=False):
     client_limits: ClientLimits | None = None
     proxies: TrustedProxies | None = None
 
-    def respond(self, head: Head, address: str) -> Response:
+    def respond(
+        self, head: Head, address: str, pending: Pending[Response] | None = None
+    ) -> Response | Pending[Response]:
         """Ask the site; a fault of ours costs this client a 500, and the others nothing.
 
         Args:
             head: the request.
             address: the client's.
+            pending: what the site has returned before, if its work is done now.
         """
         line = head.request.line
         try:
-            response = head.host.site.respond(head.request, address)
+            response = pending.resume() if pending else head.host.site.respond(head.request, address)
         except Exception as fault:
             self.log(f"fault while answering {line!r}: {describe(fault)}", Level.ERROR)
             return self.refuse(ProtocolError(REASONS["fault"]), head.host)
+        if isinstance(response, Pending):
+            return response
         if response.status == 500 and response.error and response.error.__cause__:
             self.log(f"while answering {line!r}: {describe(response.error.__cause__)}", Level.ERROR)
         return response

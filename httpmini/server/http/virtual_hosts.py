@@ -10,13 +10,14 @@ import msgspec
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Request, Response, bare_host
 from httpmini.server.logs.access import AccessLog
+from httpmini.work import Pending
 
 
 class Respond(Protocol):
     """What answers requests: a site."""
 
-    def respond(self, request: Request, host: str, /) -> Response:
-        """Return the response to a request; ``host`` is the address of the client."""
+    def respond(self, request: Request, host: str, /) -> Response | Pending[Response]:
+        """Return the response to a request, or what has to be done first; ``host`` is the address of the client."""
         ...
 
     def refuse(self, error: ProtocolError) -> Response:

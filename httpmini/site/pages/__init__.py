@@ -35,6 +35,17 @@ def prepare() -> None:
         _environment().get_template(name)
 
 
+# Pieces of a long page that are joined at a time: in between, other threads can go on.
+_PIECES = 1024
+
+
+def draw_long(template: str, **values: object) -> bytes:
+    """Render a template that may become long, with iterators among its values; as ``draw``, but never all at once."""
+    stream = _environment().get_template(template).stream(values)
+    stream.enable_buffering(_PIECES)
+    return b"".join([piece.encode("utf-8", "replace") for piece in stream])
+
+
 def draw(template: str, **values: object) -> bytes:
     """Render a template.
 
