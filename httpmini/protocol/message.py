@@ -19,7 +19,18 @@ from httpmini.protocol.body import Body, body_length
 _AUTHORITY = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _AROUND_VALUES = " \t\r"  # the CR belongs to the line end
 
+# Members of a comma list that are read. Honest lists have a tenth of that, and a head has room for thousands.
+MAX_MEMBERS = 64
+
 _NOTHING: Mapping[str, str | None] = {}
+
+
+def members(values: Iterable[str]) -> list[str]:
+    """Return the members of a comma list over all fields of one name (RFC 9110 §5.6.1): the first ``MAX_MEMBERS``.
+
+    Empty ones count, and blanks are left on: the work is bounded whatever was sent.
+    """
+    return ",".join(values).split(",", MAX_MEMBERS)[:MAX_MEMBERS]
 
 
 class Headers:
@@ -110,8 +121,8 @@ class Headers:
         values = self.all(name)
         if len(values) == 1 and "," not in values[0]:
             return {values[0].lower()} if values[0] else set()
-        members = (member.strip(" \t").lower() for value in values for member in value.split(","))
-        return {member for member in members if member}
+        found = (member.strip(" \t").lower() for member in members(values))
+        return {member for member in found if member}
 
     def has_any(self, *beginnings: str) -> bool:
         """Whether any field begins with one of these, in lower case: ``if-`` is for all conditions."""
@@ -161,7 +172,7 @@ class Persistence(NamedTuple):
 @lru_cache(maxsize=64)  # almost all clients say the same few things
 def persistence(connection: str, version: tuple[int, int]) -> Persistence:
     """Read the value of Connection, a comma list (RFC 9110 §7.6.1), in a request of the given version."""
-    options = {option.strip(" \t").lower() for option in connection.split(",")}
+    options = {option.strip(" \t").lower() for option in members((connection,))}
     closes = "close" in options
     return Persistence("keep-alive" in options and not closes, closes or version < (1, 1))
 

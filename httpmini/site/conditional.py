@@ -116,6 +116,8 @@ def _matches(values: Sequence[str], ours: str, *, strongly: bool) -> bool:
         return True
     if strongly and ours.startswith("W/"):
         return False
+    if not any(ours.removeprefix("W/") in value for value in values):  # no need to take a long list apart
+        return False
     theirs = [tag for value in values for tag in _ENTITY_TAG.findall(value)]
     if strongly:
         return ours in theirs

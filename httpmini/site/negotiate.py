@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from httpmini.protocol.message import Headers
+from httpmini.protocol.message import Headers, members
 
 # RFC 9110 §5.6.2:  token = 1*tchar
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -20,23 +20,24 @@ _PARAMETER = re.compile(rf'(?P<name>{_WORD})=(?P<quote>"?)(?P<value>{_WORD})(?P=
 # RFC 9110 §12.4.2
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?", re.ASCII)
 
+_MAX_PARAMETERS = 16
+
 
 def preferred(headers: Headers, offered: Sequence[str]) -> str:
     """Return the one of ``offered`` with the highest weight in Accept; on a tie, or without the field, the first.
 
     For each type, the most specific range applies: ``text/html;charset=utf-8`` before ``text/html`` before ``text/*``
     before ``*/*``. If none is acceptable, the first one is returned: a client can do more with it than with a 406.
-    Malformed members are ignored.
+    Malformed members are ignored, and so are those after the first ``MAX_MEMBERS``.
 
     Args:
         headers: the fields of the request.
         offered: values of Content-Type, in the server's order of preference.
     """
     weights: dict[str, float] = {}
-    for value in headers.all("Accept"):
-        for member in value.split(","):  # splits at quoted commas too, but none of our parameters has one
-            media_range, weight = _parse(member)
-            weights[media_range] = weight
+    for member in members(headers.all("Accept")):  # split at quoted commas too, but none of our parameters has one
+        media_range, weight = _parse(member)
+        weights[media_range] = weight
     return max(offered, key=lambda media_type: _weight_of(media_type, weights))
 
 
@@ -45,10 +46,10 @@ def _parse(member: str) -> tuple[str, float]:
 
     The weight may come between other parameters: RFC 9110 §12.5.1 says to process them regardless of their order.
     """
-    media_range, *rest = (part.strip(" \t") for part in member.split(";"))
+    media_range, *rest = (part.strip(" \t") for part in member.split(";", _MAX_PARAMETERS + 1))
     weight = 1.0
     parameters = []
-    well_formed = bool(_RANGE.fullmatch(media_range))
+    well_formed = len(rest) <= _MAX_PARAMETERS and bool(_RANGE.fullmatch(media_range))
     for part in filter(None, rest):
         parameter = _PARAMETER.fullmatch(part)
         if parameter is None:

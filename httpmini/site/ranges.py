@@ -10,6 +10,7 @@ import re
 from typing import NamedTuple
 
 from httpmini.protocol.body import Body, FileSlice, Piece
+from httpmini.protocol.message import MAX_MEMBERS
 
 # RFC 9110 §14.1.1:  ranges-specifier = range-unit "=" range-set; range units are case-insensitive.
 _SPECIFIER = re.compile(r"bytes=(?P<set>.*)", re.IGNORECASE | re.DOTALL)
@@ -45,7 +46,7 @@ def parse_range(value: str, size: int) -> list[Part] | None:
         The parts, in the order of the request; if some overlap they are joined, and all are in the order of the file.
         None if the field is to be ignored. An empty list if the file contains nothing of what it selects (416).
     """
-    match = _SPECIFIER.fullmatch(value)
+    match = _SPECIFIER.fullmatch(value) if value.count(",") < MAX_MEMBERS else None
     specs = [spec for spec in (part.strip(" \t") for part in match["set"].split(",")) if spec] if match else []
     if not specs or len(specs) > MAX_RANGES or size == 0:
         return None

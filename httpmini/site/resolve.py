@@ -16,6 +16,8 @@ from errno import EACCES, EINVAL, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, E
 
 import msgspec
 
+from httpmini.site.target import MAX_NAMES
+
 _MAX_RESTARTS = 40  # as many symlinks as Linux follows before it fails with ELOOP
 
 # O_PATH needs permission to search the directory, not to read it. Systems without it open for reading.
@@ -78,6 +80,8 @@ class Resolver(msgspec.Struct, frozen=True):
 
     def resolve(self, names: tuple[bytes, ...]) -> File | Directory | Fact:
         """Open what ``names`` lead to. Never raises OSError, and never blocks on what it opens."""
+        if len(names) > MAX_NAMES:
+            return Fact.MISSING
         for position, name in enumerate(names):
             if name in (b".", b".."):
                 return Fact.DOTS

@@ -37,7 +37,7 @@ from httpmini.site.negotiate import preferred
 from httpmini.site.refusals import ErrorPages, redirection
 from httpmini.site.representation import REVALIDATE, Representation
 from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
-from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, spell, with_rules
+from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, redirect_of, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
 from httpmini.site.variants import acceptable, find_variant
 from httpmini.work import Pending, Steps, begin
@@ -124,9 +124,9 @@ class Site(msgspec.Struct, frozen=True):
         return self.error_pages.draw(error)
 
     def _respond_with_path(self, request: Request, path: Path) -> Steps[Response]:
-        for redirect in self.redirects:
-            if location := redirect.location(path):
-                return self._with_rules(redirection(redirect.status, location, "This has moved."), path)
+        moved = redirect_of(self.redirects, path)
+        if moved is not None:
+            return self._with_rules(redirection(*moved, "This has moved."), path)
         found = self.resolver.resolve(path.names)
         if isinstance(found, Directory):
             try:

@@ -11,13 +11,13 @@ A glob is matched against the decoded path, so all spellings of a path are equal
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote, quote_from_bytes
 
 import msgspec
 
 from httpmini.errors import ProtocolError
-from httpmini.site.target import Path, parse_target
+from httpmini.site.target import MAX_NAMES, Path, parse_target
 
 Field = tuple[str, str]
 
@@ -48,71 +48,71 @@ class Glob:
         if _ENCODED.search(text) or "\0" in text:
             raise ValueError("is matched against decoded paths; write the characters themselves")
         self._is_name = len(components) == 1
-        self._is_open = components[-1] == "**"
-        self._components = components if self._is_name else components[1:]
+        self._needle = max(re.split(r"[*?/]+", text), key=len)
+        if self._is_name:
+            self._expression = re.compile(_component(text) + r"\Z")
+        else:
+            is_open = components[-1] == "**"
+            walked = components[1 : -1 if is_open else None]
+            self._expression = re.compile(_expression(walked, is_open=is_open), re.DOTALL)
 
     def match(self, path: str) -> str | None:
         """Return what a ``**`` at the end matches, which may be empty; None if ``path`` does not match.
 
-        The time is at most proportional to the length of the path times that of the pattern. (A regular expression with
-        several wildcards may take the cube of the length, and the client chooses the path.)
+        The time is at most proportional to the length of the path times that of the pattern, and for almost all paths
+        that do not match it is that of one search for the longest part of the pattern without wildcards.
         """
-        components = path.split("/")[1:]
-        if self._is_name:
-            name = components[-1] or components[-2:][0]
-            return "" if _is_like(self._components[0], name) else None
-        pattern = self._components[:-1] if self._is_open else self._components
-        end = _walk(pattern, components, "**", _is_like, to_end=not self._is_open)
-        return None if end is None else "".join("/" + component for component in components[end:])
-
-
-def _is_like(pattern: str, component: str) -> bool:
-    if not component:
-        return not pattern
-    return _walk(pattern, component, "*", lambda one, other: one in ("?", other), to_end=True) is not None
-
-
-def _walk(
-    pattern: Sequence[str], text: Sequence[str], star: str, equal: Callable[[str, str], bool], *, to_end: bool
-) -> int | None:
-    """Match ``pattern`` against the beginning of ``text``, or against all of it.
-
-    Each star matches as few items as possible. After a mismatch, only the last star is extended: whatever an earlier
-    one could match, the last one can match as well.
-
-    Args:
-        pattern: items to match; ``star`` among them stands for any number of items.
-        text: the items to look at.
-        star: the wildcard.
-        equal: compares an item of the pattern with one of the text.
-        to_end: whether all of ``text`` must match.
-
-    Returns:
-        How many items of ``text`` match, or None if the pattern does not match.
-    """
-    here = at = 0
-    after_star, taken = 0, -1
-    while True:
-        if here == len(pattern) and (at == len(text) or not to_end):
-            return at
-        if here < len(pattern) and pattern[here] == star:
-            here += 1
-            after_star, taken = here, at
-        elif here < len(pattern) and at < len(text) and equal(pattern[here], text[at]):
-            here, at = here + 1, at + 1
-        elif 0 <= taken < len(text):
-            taken += 1
-            here, at = after_star, taken
-        else:
+        if self._needle not in path:
             return None
+        if self._is_name:
+            name = path[path.rfind("/", 0, -1) + 1 :].removesuffix("/")
+            return "" if self._expression.match(name) else None
+        match = self._expression.match(path)
+        return None if match is None else path[match.end() :]
 
 
-def spell(names: Iterable[bytes], *, directory: bool = False) -> str | None:
-    """Return the path that globs are matched against, or None if it contains a name that no file can have."""
-    components = [name.decode("utf-8", "surrogateescape") for name in names]
-    if any("/" in component or component in (".", "..") for component in components):
+# The end of a component.
+_END = r"(?=/|\Z)"
+
+
+def _expression(components: Sequence[str], *, is_open: bool) -> str:
+    """Return the regular expression of a glob for whole paths.
+
+    After each ``**``, the first place counts at which the components up to the next one match: whatever a later place
+    could match then, that one can match as well. So these are atomic groups, which are never tried again. (An
+    expression without them may take the cube of the length of a path, and the client chooses the path.)
+    """
+    runs: list[str] = [""]
+    for component in components:
+        if component == "**":
+            runs.append("")
+        else:
+            runs[-1] += f"/(?>{_component(component)}{_END})"
+    first, *others = runs
+    last = others.pop() if others and not is_open else None
+    middle = "".join(f"(?>.*?{run})" for run in others if run)
+    end = "" if is_open else r"\Z" if last is None else rf".*?{last}\Z"
+    return first + middle + end
+
+
+def _component(pattern: str) -> str:
+    """Return the regular expression of one component, which is not empty unless the pattern is."""
+    first, *others = (re.escape(part).replace(r"\?", "[^/]") for part in pattern.split("*"))
+    if not others:
+        return first
+    *middle, last = others
+    some = "" if pattern.strip("*") else "(?=[^/])"
+    return some + first + "".join(f"(?>[^/]*?{part})" for part in middle if part) + f"[^/]*{last}"
+
+
+def spell(names: Sequence[bytes], *, directory: bool = False) -> str | None:
+    """Return the path that globs are matched against, or None if it is one that no file can have."""
+    if len(names) > MAX_NAMES or b"." in names or b".." in names:
         return None
-    return "/" + "/".join(components) + ("/" if directory and components else "")
+    path = b"/".join(names)
+    if path.count(b"/") != max(0, len(names) - 1):  # a name with a slash in it
+        return None
+    return "/" + path.decode("utf-8", "surrogateescape") + ("/" if directory and names else "")
 
 
 class FieldRule(msgspec.Struct, frozen=True):
@@ -165,13 +165,16 @@ class Redirect(msgspec.Struct, frozen=True):
     to: str
     status: int
 
-    def location(self, path: Path) -> str | None:
+    def location(self, path: Path, spelled: str) -> str | None:
         """Return the Location for ``path``, with its query, or None if the glob does not match.
 
         What the glob's ``**`` matches is percent-encoded again, so it cannot become another host or another field.
+
+        Args:
+            path: the requested path.
+            spelled: the same path as globs are matched against it.
         """
-        spelled = spell(path.names, directory=path.is_directory_form)
-        rest = None if spelled is None else self.glob.match(spelled)
+        rest = self.glob.match(spelled)
         if rest is None:
             return None
         query = "" if "?" in self.to else path.query
@@ -179,6 +182,18 @@ class Redirect(msgspec.Struct, frozen=True):
         if to.endswith("/**"):
             to = to.removesuffix("/**") + quote_from_bytes(rest.encode("utf-8", "surrogateescape"), safe="/") or "/"
         return to + query + mark + fragment
+
+
+def redirect_of(redirects: Sequence[Redirect], path: Path) -> tuple[int, str] | None:
+    """Return status and Location of the first redirect that matches ``path``; None if none does."""
+    spelled = spell(path.names, directory=path.is_directory_form) if redirects else None
+    if spelled is None:
+        return None
+    for redirect in redirects:
+        location = redirect.location(path, spelled)
+        if location is not None:
+            return redirect.status, location
+    return None
 
 
 def is_loop(redirects: Sequence[Redirect], pattern: str) -> bool:
@@ -192,7 +207,8 @@ def is_loop(redirects: Sequence[Redirect], pattern: str) -> bool:
             path = parse_target(quote(location, safe="%/?"))
         except ProtocolError:
             return False
-        location = next(filter(None, (redirect.location(path) for redirect in redirects)), None)
+        found = redirect_of(redirects, path)
+        location = found[1] if found else None
     return True
 
 

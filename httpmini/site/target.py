@@ -18,9 +18,14 @@ from httpmini.reasons import REASONS
 _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<path>[^?#]*)", re.IGNORECASE)
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUL = re.compile("%00|\0")
+_SLASH = re.compile(rb"%2[Ff]")
 
 # RFC 3986 §3.4:  query = *( pchar / "/" / "?" ); quote never encodes letters, digits and -._~.
 _QUERY_SAFE = "!$&'()*+,;=:@/?%"
+
+
+MAX_NAMES = 256
+"""How deep a file may be: nothing deeper is served, nor looked for. (Linux takes no path of more than 4,096 bytes.)"""
 
 
 class Path(msgspec.Struct, frozen=True):
@@ -29,12 +34,18 @@ class Path(msgspec.Struct, frozen=True):
     Attributes:
         names: the components in order, as the file system has them; empty for the root.
         is_directory_form: whether the path ends in a slash; the root always does.
-        query: with its question mark, or empty; percent-encoded as needed, so that it is safe to send back.
+        sent_query: with its question mark, or empty; as it was sent.
     """
 
     names: tuple[bytes, ...]
     is_directory_form: bool
-    query: str
+    sent_query: str
+
+    @property
+    def query(self) -> str:
+        """The query, percent-encoded as needed, so that it is safe to send back."""
+        sendable = quote_from_bytes(self.sent_query.encode("iso-8859-1"), safe=_QUERY_SAFE)
+        return _BAD_PERCENT.sub("%25", sendable)
 
 
 def parse_target(target: str, offset: int = 0) -> Path:
@@ -61,12 +72,18 @@ def parse_target(target: str, offset: int = 0) -> Path:
         raise ProtocolError(REASONS["target-form"], offset)
     if bad := _BAD_PERCENT.search(path):
         raise ProtocolError(REASONS["target-percent"], offset + begin + bad.start())
-    segments = [segment for segment in path.split("/") if segment]
-    names = tuple(unquote_to_bytes(segment.encode("iso-8859-1")) for segment in segments)
     if nul := _NUL.search(path):
         raise ProtocolError(REASONS["target-nul"], offset + begin + nul.start())
-    sendable = quote_from_bytes((mark + query).encode("iso-8859-1"), safe=_QUERY_SAFE)
-    return Path(names, path.endswith("/"), _BAD_PERCENT.sub("%25", sendable))
+    return Path(_decode(path), path.endswith("/"), mark + query)
+
+
+def _decode(path: str) -> tuple[bytes, ...]:
+    """Return the names in a path without NUL, which stands in for an encoded slash while all is decoded at once."""
+    octets = path.encode("iso-8859-1")
+    if b"%" not in octets:
+        return tuple(filter(None, octets.split(b"/")))
+    decoded = unquote_to_bytes(_SLASH.sub(b"\0", octets))
+    return tuple(name.replace(b"\0", b"/") for name in decoded.split(b"/") if name)
 
 
 def link_to(name: bytes, *, directory: bool) -> str:

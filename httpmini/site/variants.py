@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from httpmini.protocol.message import Headers
+from httpmini.protocol.message import Headers, members
 from httpmini.site.resolve import Fact, File, Resolver
 
 SUFFIXES = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
@@ -44,11 +44,10 @@ def acceptable(headers: Headers, offered: Sequence[str]) -> list[str]:
 
 def _weights(headers: Headers) -> dict[str, float]:
     weights: dict[str, float] = {}
-    for value in headers.all("Accept-Encoding"):
-        for member in value.split(","):
-            if match := _MEMBER.fullmatch(member.strip(" \t")):
-                coding = match["coding"].lower()
-                weights[_ALIASES.get(coding, coding)] = float(match["weight"] or "1")
+    for member in members(headers.all("Accept-Encoding")):
+        if match := _MEMBER.fullmatch(member.strip(" \t")):
+            coding = match["coding"].lower()
+            weights[_ALIASES.get(coding, coding)] = float(match["weight"] or "1")
     return weights
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
+from itertools import islice
 
 import msgspec
 
-from httpmini.protocol.message import Headers
+from httpmini.protocol.message import MAX_MEMBERS, Headers
 from httpmini.server.limits.address_rules import AddressRules, Network
 from httpmini.server.listeners.peer import LOCAL, Peer
 
@@ -44,7 +45,7 @@ class TrustedProxies(msgspec.Struct, frozen=True):
     def find_client(self, headers: Headers, peer: Peer) -> Peer:
         """Return the client of a request, by what ``peer``, a trusted proxy, has written; else ``peer`` itself."""
         client = peer
-        for node in reversed(list(_nodes(headers))):
+        for node in islice(reversed(list(_nodes(headers))), MAX_MEMBERS):
             found = _read_node(node)
             if found is None:  # "unknown", a made-up name, or rubbish: the last address that we know of wrote that
                 break
@@ -62,7 +63,7 @@ def _nodes(headers: Headers) -> Iterator[str]:
             yield match[1] or match[2]
         return
     for value in headers.all("X-Forwarded-For"):
-        yield from (node.strip() for node in value.split(","))
+        yield from (node.strip() for node in value.rsplit(",", MAX_MEMBERS)[-MAX_MEMBERS:])
 
 
 def _read_node(text: str) -> tuple[str, int] | None:
