@@ -36,7 +36,7 @@ FORMS = (PAGE, JSON)
 """The media types of a listing, the preferred one first."""
 
 # What a folder may cost that is listed on the spot: one for each entry, more for a symlink, which is walked to.
-_SMALL = 128
+_SMALL = 64
 _SYMLINK_COSTS = 16
 # Entries that are sorted or hashed in one call.
 _PIECE = 1024
@@ -175,7 +175,11 @@ def _cost(key: tuple[Names, str], listing: Listing) -> int:
 def printable(name: bytes) -> str:
     """Return ``name`` for display: octets that are not UTF-8 and control characters become U+FFFD."""
     text = name.decode("utf-8", "replace")
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(character if character.isprintable() else "\ufffd" for character in text)
+    )
 
 
 def _is_small(directory: Directory) -> bool:
@@ -266,13 +270,12 @@ def _draw_page(names: Names, entries: list[Entry]) -> bytes:
     )
 
 
-def _page_row(entry: Entry) -> dict[str, str]:
-    return {
-        "name": printable(entry.name) + ("" if entry.is_file else "/"),
-        "link": entry.link,
-        "size": str(entry.size) if entry.is_file else "",
-        "modified": time.strftime("%Y-%m-%d %H:%M", time.gmtime(entry.modified)),
-    }
+def _page_row(entry: Entry) -> tuple[str, str, str, str]:
+    """Return name, link, size and time as they are shown."""
+    modified = time.strftime("%Y-%m-%d %H:%M", time.gmtime(entry.modified))
+    if entry.is_file:
+        return printable(entry.name), entry.link, str(entry.size), modified
+    return printable(entry.name) + "/", entry.link, "", modified
 
 
 def _draw_json(names: Names, entries: list[Entry]) -> bytes:

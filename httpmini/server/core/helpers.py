@@ -17,6 +17,7 @@ from httpmini.work import Lane, Work
 
 # At the end, how long to wait for works that have begun: a thread must not outlive the interpreter.
 PATIENCE_S = 5.0
+SOME = 4
 
 W = TypeVar("W")
 
@@ -34,6 +35,7 @@ class Helpers(Generic[W]):
         self._threads: dict[threading.Thread, Lane] = {}
         self._waiting: dict[Work[Any], list[W]] = {}
         self._done: deque[Work[Any]] = deque()
+        self._ready: deque[W] = deque()
         self._process = os.getpid()
 
     def fileno(self) -> int:
@@ -55,12 +57,17 @@ class Helpers(Generic[W]):
             self._start(work.lane)
 
     def collect(self) -> list[W]:
-        """Return those whose work has been done."""
+        """Return some of those whose work has been done; ``fileno`` stays readable while there are more.
+
+        Many may have waited for one long listing, and all at once would keep the loop from the others.
+        """
         self._pipe.clear()
-        found: list[W] = []
         while self._done:
-            found += self._waiting.pop(self._done.popleft())
-        return found
+            self._ready += self._waiting.pop(self._done.popleft())
+        some = [self._ready.popleft() for _ in range(min(SOME, len(self._ready)))]
+        if self._ready:
+            self._pipe.wake()
+        return some
 
     def close(self) -> None:
         """Drop what has not begun, and wait for what has. In a forked child, only close its copies."""
