@@ -16,6 +16,7 @@ import time
 from _thread import allocate_lock
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from errno import EACCES, EIO, EMFILE, ENOENT, ENOTDIR
 from functools import partial
 from heapq import merge
 from itertools import islice
@@ -44,7 +45,13 @@ _PIECE = 1024
 _MAX_KEPT_BYTES = 16 * 1024 * 1024
 _KEPT_COSTS = 1024  # beside its text
 
-_FACT_ERRORS = {Fact.FORBIDDEN: PermissionError, Fact.MISSING: FileNotFoundError}
+# What the system said, or might have said, when a folder is not there any more.
+_ERRORS = {Fact.FORBIDDEN: EACCES, Fact.RESOURCES: EMFILE, Fact.DISK_ERROR: EIO}
+
+# Held to exchange what is kept, never while something is read or drawn. One for all, so that a child process can be
+# forked while threads run.
+_lock = allocate_lock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 Names = tuple[bytes, ...]
 
@@ -95,9 +102,7 @@ class Listings:
         self._max_bytes = min(max_bytes, _MAX_KEPT_BYTES)
         self._kept: OrderedDict[tuple[Names, str], Listing] = OrderedDict()
         self._kept_bytes = 0
-        self._works: dict[tuple[Names, str], Work[Listing]] = {}
-        self._lock = allocate_lock()  # held to look up and exchange; never while something is read or drawn
-        os.register_at_fork(after_in_child=self._leave_to_child)
+        self._works: dict[tuple[int, Names, str], Work[Listing]] = {}  # by process: a child has not the threads at work
 
     def find(self, directory: Directory, names: Names, form: str) -> Steps[Listing]:
         """Return the listing of a directory.
@@ -116,15 +121,10 @@ class Listings:
         yield work
         return work.result()
 
-    def _leave_to_child(self) -> None:
-        """Forget what threads of the parent are doing."""
-        self._lock = allocate_lock()
-        self._works.clear()
-
     def _work(self, names: Names, form: str) -> Work[Listing]:
         """Return the work that makes a listing: one that others wait for, if it has not begun."""
-        key = (names, form)
-        with self._lock:
+        key = (os.getpid(), names, form)
+        with _lock:
             work = self._works.get(key)
             if work is None or work.has_begun:
                 work = self._works[key] = Work(LISTINGS, partial(self._make_later, names, form))
@@ -132,14 +132,14 @@ class Listings:
 
     def _make_later(self, names: Names, form: str) -> Listing:
         """Walk to a directory again, and make its listing."""
-        with self._lock:
-            self._works.pop((names, form), None)
+        with _lock:
+            self._works.pop((os.getpid(), names, form), None)
         found = self._resolver.resolve(names)
         if isinstance(found, Fact):
-            raise _FACT_ERRORS.get(found, OSError)(found.value)
+            raise OSError(_ERRORS.get(found, ENOENT), found.value)
         try:
             if isinstance(found, File):
-                raise NotADirectoryError
+                raise OSError(ENOTDIR, "a file")
             return self._make(found, names, form)
         finally:
             os.close(found.fd)
@@ -158,7 +158,7 @@ class Listings:
 
     def _keep(self, key: tuple[Names, str], listing: Listing) -> None:
         """Keep a listing, within bounds; the oldest ones make room."""
-        with self._lock:
+        with _lock:
             before = self._kept.pop(key, None)
             if before is not None:
                 self._kept_bytes -= _cost(key, before)
@@ -175,11 +175,9 @@ def _cost(key: tuple[Names, str], listing: Listing) -> int:
 def printable(name: bytes) -> str:
     """Return ``name`` for display: octets that are not UTF-8 and control characters become U+FFFD."""
     text = name.decode("utf-8", "replace")
-    return (
-        text
-        if text.isprintable()
-        else "".join(character if character.isprintable() else "\ufffd" for character in text)
-    )
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def _is_small(directory: Directory) -> bool:
@@ -202,9 +200,8 @@ def _read_entries(directory: Directory, names: Names, resolver: Resolver) -> lis
     readable = _open_to_read(directory)
     try:
         with os.scandir(readable) as found:
-            shown = (
-                name for name in (os.fsencode(entry.name) for entry in found) if resolver.shows(name, at_top=not names)
-            )
+            every = (os.fsencode(entry.name) for entry in found)
+            shown = (name for name in every if resolver.shows(name, at_top=not names))
             rows = ((name, _status((*names, name), readable, resolver)) for name in shown)
             entries = (_entry(name, status) for name, status in rows if status is not None)
             return _sorted(entries)
@@ -230,7 +227,7 @@ def _tag(names: Names, form: str, entries: list[Entry]) -> str:
 
     digest = blake2b(repr((__version__, form, names)).encode(), digest_size=12)
     for piece in _pieces(entries):
-        digest.update(repr(piece).encode())
+        digest.update("".join(map(repr, piece)).encode())
     return f'"{digest.hexdigest()}"'
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html.parser
 import json
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -16,9 +18,10 @@ from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.site.listing import FORMS, JSON, PAGE
 from httpmini.site.negotiate import preferred
-from httpmini.work import finish
+from httpmini.site.respond import Site
+from httpmini.work import Pending, finish
 from tests.support.site_tree import MTIME
-from tests.support.small_site import ask, load_site, write_tree
+from tests.support.small_site import ask, load_site, read_out, write_tree
 
 ODD_NAMES = [
     b"a b",
@@ -314,3 +317,155 @@ def test_the_index_is_what_is_there(site: Path) -> None:
 def test_no_listing_is_no_listing_in_any_form(site: Path) -> None:
     answer = ask(load_site(site, "[site]\nlisting = false\n"), "/sub/", ("Accept", "application/json"))
     assert (answer.status, answer.token) == (403, "no-listing")
+
+
+# Validators, and listings of large folders.
+
+
+def _finish(answer: Response | Pending[Response]) -> Response:
+    return finish(answer)
+
+
+@pytest.fixture(params=["on the spot", "as work"])
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whether the folders of a test are small enough to be listed on the spot."""
+    monkeypatch.setattr("httpmini.site.listing._SMALL", 1000 if request.param == "on the spot" else 0)
+    return str(request.param)
+
+
+def _folder(tmp_path: Path, **settings: object) -> Site:
+    root = write_tree(tmp_path / "www", {"f/a.txt": b"a", "f/b.txt": b"bb", "f/deep/c.txt": b"c", "g/a.txt": b"a"})
+    for path in sorted(root.rglob("*")):
+        os.utime(path, (MTIME, MTIME))
+    lines = "\n".join(f"{name} = {config.toml(value)}" for name, value in settings.items())
+    return load_site(root, f"[site]\n{lines}\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "status"),
+    [
+        ("If-None-Match", "{tag}", 304),
+        ("If-None-Match", '"other", {tag}', 304),
+        ("If-None-Match", "W/{tag}", 304),
+        ("If-None-Match", "*", 304),
+        ("If-None-Match", '"other"', 200),
+        ("If-None-Match", "{tag}x", 304),
+        ("If-Match", "{tag}", 200),
+        ("If-Match", "*", 200),
+        ("If-Match", '"other"', 412),
+        ("If-Match", "W/{tag}", 412),
+        ("If-Modified-Since", "Sun, 29 Nov 2026 00:00:00 GMT", 200),  # it has no date
+        ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:37 GMT", 200),
+        ("Range", "bytes=0-1", 200),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_conditions(tmp_path: Path, size: str, field: str, value: str, status: int, method: str) -> None:
+    site = _folder(tmp_path)
+    tag = ask(site, "/f/").fields["etag"]
+    assert re.fullmatch(r'"[0-9a-f]{24}"', tag)
+    answer = ask(site, "/f/", (field, value.format(tag=tag)), method=method)
+    assert answer.status == status
+    if status == 304:
+        assert set(answer.fields) == {"etag", "cache-control", "vary"}
+        assert answer.fields["etag"] == tag
+    if status < 400:
+        assert "last-modified" not in answer.fields
+
+
+def _touch(path: Path) -> None:
+    os.utime(path, (MTIME + 60, MTIME + 60))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "new.txt").touch(),
+        lambda folder: (folder / "a.txt").unlink(),
+        lambda folder: (folder / "a.txt").rename(folder / "z.txt"),
+        lambda folder: _touch(folder / "a.txt"),
+        lambda folder: (folder / "a.txt").write_bytes(b"longer"),
+        lambda folder: _touch(folder / "deep"),
+        lambda folder: ((folder / "a.txt").unlink(), (folder / "a.txt").mkdir()),
+    ],
+)
+def test_the_tag_changes_with_what_is_shown(tmp_path: Path, size: str, change: Callable[[Path], object]) -> None:
+    site = _folder(tmp_path)
+    before = ask(site, "/f/")
+    assert ask(site, "/f/", ("If-None-Match", before.fields["etag"])).status == 304
+    change(tmp_path / "www" / "f")
+    after = ask(site, "/f/", ("If-None-Match", before.fields["etag"]))
+    assert (after.status, after.body != before.body) == (200, True)
+    assert after.fields["etag"] != before.fields["etag"]
+
+
+def test_the_tag_stays_when_nothing_shown_changes(tmp_path: Path, size: str) -> None:
+    site = _folder(tmp_path)
+    tag = ask(site, "/f/").fields["etag"]
+    (tmp_path / "www" / "f" / ".hidden").touch()
+    os.chmod(tmp_path / "www" / "f" / "a.txt", 0o600)
+    assert ask(site, "/f/").fields["etag"] == tag
+    again = load_site(tmp_path / "www", "[site]\n")
+    assert ask(again, "/f/").fields["etag"] == tag, "another process, or the next start"
+
+
+def test_each_form_and_folder_has_its_own_tag(tmp_path: Path, size: str) -> None:
+    site = _folder(tmp_path)
+    tags = {ask(site, target, ("Accept", form)).fields["etag"] for target in ("/f/", "/g/") for form in FORMS}
+    assert len(tags) == 4
+
+
+def test_large_and_small_folders_are_shown_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_tree(tmp_path / "www", {f"f/{number * 7919 % 5000:05}": b"" for number in range(3000)})
+    site = load_site(root, "[site]\n")
+    for form in FORMS:
+        large = ask(site, "/f/", ("Accept", form))
+        assert isinstance(site.respond(Request("GET", "/f/", headers=Headers((("Accept", form),)))), Pending)
+        with monkeypatch.context() as patch:
+            patch.setattr("httpmini.site.listing._SMALL", 5000)
+            patch.setattr("httpmini.site.listing._PIECE", 10_000)
+            other = load_site(root, "[site]\n")
+            assert not isinstance(other.respond(Request("GET", "/f/")), Pending)
+            small = ask(other, "/f/", ("Accept", form))
+        assert (large.body, large.fields) == (small.body, small.fields)
+
+
+def test_a_listing_is_never_older_than_its_request(tmp_path: Path) -> None:
+    """Those who wait for the same listing share it; those who come when it has begun do not."""
+    root = write_tree(tmp_path / "www", {f"f/{number}": b"" for number in range(100)})
+    site = load_site(root, "[site]\n")
+    request = Request("GET", "/f/")
+    first, second = site.respond(request), site.respond(request)
+    assert isinstance(first, Pending)
+    assert isinstance(second, Pending)
+    assert first.work is second.work
+    assert site.respond(Request("GET", "/f/", headers=Headers((("Accept", JSON),)))) is not first
+    first.work.run()
+    (root / "f" / "new").touch()
+    third = site.respond(request)
+    assert isinstance(third, Pending)
+    assert third.work is not first.work
+    assert b"./new" not in read_out(_finish(first)).body
+    assert b"./new" in read_out(_finish(third)).body
+    assert b"./new" not in read_out(_finish(second)).body
+
+
+def test_an_unchanged_listing_is_one_text(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "www", {f"f/{number}": b"" for number in range(100)})
+    for limit, is_kept in ((10_000_000, True), (1000, False)):
+        site = load_site(root, f"[limits]\nresponse_cache_bytes = {limit}\n")
+        one, other = (_page(_finish(site.respond(Request("GET", "/f/")))) for _ in range(2))
+        assert (one is other) == is_kept
+        assert one == other
+
+
+@pytest.mark.parametrize("vanishes", [True, False])
+def test_a_folder_that_goes_while_its_listing_waits(tmp_path: Path, vanishes: bool) -> None:
+    root = write_tree(tmp_path / "www", {f"f/{number}": b"" for number in range(100)})
+    site = load_site(root, "[site]\n")
+    waiting = site.respond(Request("GET", "/f/"))
+    assert isinstance(waiting, Pending)
+    (root / "f").rename(root / "elsewhere")
+    if not vanishes:
+        (root / "f").touch()
+    assert read_out(_finish(waiting)).status == 404
