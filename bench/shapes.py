@@ -153,6 +153,12 @@ def cost_ms(service: HttpService[HttpGeneration], head: bytes, rounds: int) -> t
     return best * 1000, said[:12]
 
 
+def costs(folder: Path, rounds: int) -> list[tuple[float, bytes, str]]:
+    """Return the milliseconds, the beginning of the response and the name of each shape, the dearest first."""
+    service = make_site(folder)
+    return sorted(((*cost_ms(service, head, rounds), name) for name, head in shapes().items()), reverse=True)
+
+
 def main() -> None:
     """Print the table, the dearest first."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -160,10 +166,9 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=25, help="rows to print")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        service = make_site(Path(folder))
-        rows = [(*cost_ms(service, head, options.rounds), name) for name, head in shapes().items()]
+        rows = costs(Path(folder), options.rounds)
     print("| ms | response | shape |\n|---:|---|---|")
-    for cost, said, name in sorted(rows, reverse=True)[: options.most]:
+    for cost, said, name in rows[: options.most]:
         print(f"| {cost:.2f} | {said.decode('latin-1')} | {name} |")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import select
+import signal
 import socket
 import threading
 import time
@@ -252,7 +252,7 @@ def test_the_server_stops_while_hashes_are_computed(start: StartServer, mode: st
     with ExitStack() as stack:
         guesses = [stack.enter_context(ask(server.port, "/private/", basic("wrong"))) for _ in range(3)]
         get(server.port, "/small.txt")
-        server.process.send_signal(15)
+        server.process.send_signal(signal.SIGTERM)
         assert [read_answer(guess)[0] for guess in guesses] == [401] * 3
 
 
@@ -271,6 +271,31 @@ def test_guesses_are_slowed_down(start: StartServer, mode: str, tmp_path: Path) 
     assert all(1 <= int(fields["retry-after"]) <= 2 for fields in refused)
     assert get(server.port, "/small.txt")[0] == 200
     assert get(server.port, "/private/secret.txt")[0] == 401, "no guess"
+
+
+@pytest.mark.parametrize("new", ["forking", "select", "threading"])
+def test_a_reload_while_work_is_done(start: StartServer, mode: str, tmp_path: Path, new: str) -> None:
+    """Another mode takes over, perhaps in forked children: what waits is answered, and what comes."""
+    root = many(site_with_realm(tmp_path, 11), 1000)
+
+    def text(mode: str) -> str:
+        return f'[server]\nmode = "{mode}"\n{REALM}'
+
+    server = start(root, config=text(mode))
+    with ExitStack() as stack:
+
+        def ask_all() -> list[socket.socket]:
+            asked = ("/private/", "/many/", "/private/", "/many/")
+            return [stack.enter_context(ask(server.port, target, basic("wrong"))) for target in asked]
+
+        waiting = ask_all()
+        get(server.port, "/small.txt")
+        (tmp_path / "config-0.toml").write_text(text(new))
+        server.process.send_signal(signal.SIGHUP)
+        waiting += ask_all()
+        server.wait_for_line("reloaded: " if new != mode else "reloaded")
+        waiting += ask_all()
+        assert [read_answer(sock)[0] for sock in waiting] == [401, 200, 401, 200] * 3
 
 
 def many(root: Path, count: int) -> Path:
@@ -315,9 +340,7 @@ def test_listings_share_memory(start: StartServer, tmp_path: Path, several: str)
         for sock in socks:
             assert sock.recv(8) == b"HTTP/1.0"
         assert server.memory_kib() - before < 40 * 1024
-        assert os.path.exists(f"/proc/{server.pid}")
-        server.process.send_signal(15)
-        server.process.send_signal(15)
+        server.process.send_signal(signal.SIGQUIT)
 
 
 def test_helpers_work_in_the_sandbox(start: StartServer, tmp_path: Path) -> None:

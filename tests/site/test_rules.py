@@ -10,6 +10,7 @@ from httpmini.errors import ProtocolError
 from httpmini.reasons import REASONS
 from httpmini.site.respond import Site
 from httpmini.site.rules import Glob
+from httpmini.site.target import MAX_NAMES
 from tests.support.small_site import ask, load_site, read_out, write_tree
 
 
@@ -181,6 +182,24 @@ def test_no_glob_is_slow(tmp_path: Path) -> None:
     site = load_site(write_tree(tmp_path / "www", FILES), config)
     for target in ("/" + "-" * 8000, "/a" * 4000, "/" + "a" * 8000):
         assert ask(site, target).status == 404
+
+
+@pytest.mark.parametrize(("depth", "is_found"), [(MAX_NAMES, True), (MAX_NAMES + 1, False), (4000, False)])
+def test_how_deep_a_path_may_be(tmp_path: Path, depth: int, is_found: bool) -> None:
+    """Neither rules nor redirects nor the disk are asked about what is deeper than any file that is served."""
+    config = '[[redirects]]\npath = "/old/**"\nto = "/new/**"\n[[rules]]\npath = "/**"\nfields = { X-One = "1" }\n'
+    site = load_site(write_tree(tmp_path / "www", FILES), config)
+    rest = "/a" * (depth - 1)
+    answer = ask(site, f"/old{rest}")
+    assert (answer.status, answer.fields.get("location")) == ((301, f"/new{rest}") if is_found else (404, None))
+    assert ("x-one" in ask(site, f"/old{rest}", method="OPTIONS").fields) == is_found
+    folder = tmp_path / "www"
+    for _ in range(depth - 1 if depth < 1000 else 0):
+        folder = folder / "a"
+        folder.mkdir()
+    if depth < 1000:
+        (folder / "file").write_bytes(b"deep")
+        assert ask(site, f"{rest}/file").body == (b"deep" if is_found else ask(site, "/no").body)
 
 
 @pytest.mark.parametrize(
