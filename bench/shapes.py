@@ -29,6 +29,8 @@ PATH_BYTES = 8000
 FIELD_BYTES = 16000
 GLOBS = ("/old-{0}/**", "*.x{0}", "/**/deep-{0}/*", "*a*b{0}")
 
+LONG_GLOB = "/**/aaaaaa/**/aaaaaa/**/aaaaaa/**/aaaaaa/**/b"
+
 
 def make_site(folder: Path) -> HttpService[HttpGeneration]:
     """Write the site and return what serves it."""
@@ -54,6 +56,7 @@ def _settings() -> Iterator[str]:
         yield f'[[rules]]\npath = "{glob}"\nfields = {{ X-{number} = "1" }}'
         to = "/new/**" if glob.endswith("**") else "/new"
         yield f'[[redirects]]\npath = "{glob}"\nto = "{to}"'
+    yield f'[[redirects]]\npath = "{LONG_GLOB}"\nto = "/new"'
     for number in range(REALMS):
         yield f'[[realms]]\npath = "/private-{number}/a/b"\nusers = "users"'
 
@@ -83,6 +86,7 @@ def shapes() -> dict[str, bytes]:
         "escaped slashes": "/" + _fill("%2F", PATH_BYTES - 1),
         "2,000 escaped names": _fill("/%41", PATH_BYTES),
         "every part of the globs": every,
+        "a glob with five stars": "/aaaaaa" * 255,
         "dots": _fill("/..", PATH_BYTES),
         "below a realm": "/private-1/a/b" + _fill("/a", PATH_BYTES - 20),
         "a long query": "/old-0/x?" + _fill("%", PATH_BYTES - 20),

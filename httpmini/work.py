@@ -53,14 +53,10 @@ class Work(Generic[T]):
     Args:
         lane: how much of its kind is done at the same time.
         do: does it, in any thread.
-
-    Attributes:
-        has_begun: whether it is too late to wait for it if it must not be older than a request that comes now.
     """
 
     def __init__(self, lane: Lane, do: Callable[[], T]) -> None:
         self.lane = lane
-        self.has_begun = False
         self._do: Callable[[], T] | None = do  # until it is done
         self._lock = allocate_lock()
         self._results: list[T] = []
@@ -73,7 +69,6 @@ class Work(Generic[T]):
             if self._do is None:
                 return
             with self.lane.places:
-                self.has_begun = True
                 try:
                     self._results.append(self._do())
                 except Exception as error:

@@ -126,12 +126,12 @@ class Listings:
         key = (os.getpid(), names, form)
         with _lock:
             work = self._works.get(key)
-            if work is None or work.has_begun:
+            if work is None:
                 work = self._works[key] = Work(LISTINGS, partial(self._make_later, names, form))
             return work
 
     def _make_later(self, names: Names, form: str) -> Listing:
-        """Walk to a directory again, and make its listing."""
+        """Walk to a directory again, and make its listing. Whoever asks from now on gets another one."""
         with _lock:
             self._works.pop((os.getpid(), names, form), None)
         found = self._resolver.resolve(names)

@@ -31,7 +31,7 @@ from httpmini.server.http.heads import Head, HeadReader
 from httpmini.server.http.response_cache import ENTRY_BYTES, CachedResponse, Key, ResponseCache
 from httpmini.server.http.service import HttpService
 from tests.support.logs import log_into
-from tests.support.sans_io import PEER, answers_to, deliver
+from tests.support.sans_io import PEER, answers_to, deliver, do_work
 from tests.support.small_site import write_tree
 from tests.support.wire import mask_date
 from tests.wire_cases import CASES, Case
@@ -216,6 +216,7 @@ class Told:
             if connection.interest in (Interest.READ, Interest.LINGER):
                 with counted_hits(self):
                     deliver(connection, piece, time.monotonic(), next_turn())
+            do_work(connection, time.monotonic())
             while connection.output:
                 said += (octets := _octets(connection.output[0]))
                 connection.sent(len(octets), time.monotonic())

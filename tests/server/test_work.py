@@ -200,6 +200,18 @@ def test_a_client_that_is_cut_off_meanwhile() -> None:
     loop.close()
 
 
+def test_a_connection_that_is_lost_stays_lost() -> None:
+    connection = Waiting(lambda: Work(Lane(1), lambda: b"done"))
+    connection.receive(b"please", 1.0)
+    assert (connection.interest, connection.output) == (Interest.WORK, [])
+    work = connection.work
+    assert work is not None
+    connection.lose(2.0)
+    work.run()
+    connection.work_done(3.0)
+    assert (connection.interest, connection.output) == (Interest.CLOSED, [])
+
+
 @pytest.mark.skipif(not hasattr(select, "epoll"), reason="poll() reports all that are ready")
 def test_a_turn_is_bounded(loop: Loop) -> None:
     """However many are ready, deadlines and ticks have their time between two turns."""
@@ -251,6 +263,8 @@ def test_the_server_stops_while_hashes_are_computed(start: StartServer, mode: st
     server = start(site_with_realm(tmp_path, 12), "--mode", mode, config=REALM)
     with ExitStack() as stack:
         guesses = [stack.enter_context(ask(server.port, "/private/", basic("wrong"))) for _ in range(3)]
+        guesses[0].shutdown(socket.SHUT_WR)
+        guesses[2].shutdown(socket.SHUT_WR)
         get(server.port, "/small.txt")
         server.process.send_signal(signal.SIGTERM)
         assert [read_answer(guess)[0] for guess in guesses] == [401] * 3

@@ -50,9 +50,7 @@ class Conversation:
         self.flush(now)
 
     def flush(self, now: float = 0.0) -> None:
-        while self.connection.work is not None:
-            self.connection.work.run()
-            self.connection.work_done(now)
+        do_work(self.connection, now)
         while self.connection.interest is Interest.WRITE:
             piece, position = self.connection.output[0], self.connection.position
             if isinstance(piece, FileSlice):
@@ -61,6 +59,13 @@ class Conversation:
                 data = piece[position:]
             self.said += data
             self.connection.sent(len(data), now)
+
+
+def do_work(connection: Connection, now: float) -> None:
+    """Do what a connection waits for."""
+    while connection.work is not None:
+        connection.work.run()
+        connection.work_done(now)
 
 
 def deliver(connection: Connection, data: bytes, now: float, turn: int = NO_TURN) -> None:
