@@ -43,6 +43,10 @@ class Realm(msgspec.Struct, frozen=True, dict=True):
     name: str
     users: Users
 
+    def __post_init__(self) -> None:
+        """Import what folding needs, before there are threads or children."""
+        _fold(())
+
     @cached_property
     def folded(self) -> tuple[str, ...]:
         """The components of the path in the form that is compared."""

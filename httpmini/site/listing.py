@@ -17,7 +17,7 @@ from _thread import allocate_lock
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from errno import EACCES, EIO, EMFILE, ENOENT, ENOTDIR
-from functools import partial
+from functools import cache, partial
 from heapq import merge
 from itertools import islice
 
@@ -117,6 +117,7 @@ class Listings:
         """
         if _is_small(directory):
             return self._make(directory, names, form)
+        prepare()
         work = self._work(names, form)
         yield work
         return work.result()
@@ -170,6 +171,16 @@ class Listings:
 
 def _cost(key: tuple[Names, str], listing: Listing) -> int:
     return len(listing.text) + sum(map(len, key[0])) + _KEPT_COSTS
+
+
+@cache
+def prepare() -> None:
+    """Import what listings need: not in a helper thread, whose locks of imports a forked child would wait for."""
+    import hashlib  # start-up need not wait for these
+    import json  # noqa: F401
+
+    hashlib.blake2b()
+    pages.prepare()
 
 
 def printable(name: bytes) -> str:

@@ -10,6 +10,7 @@ they do).
 from __future__ import annotations
 
 import os
+import threading
 from functools import partial
 from typing import ClassVar
 
@@ -39,6 +40,8 @@ class Forking(Mode):
     def start(self) -> None:
         """Reserve what the children write in."""
         self._context.board.reserve(self._context.admission.slots.limit, SOLO)
+        if threading.active_count() > 1:  # those of an earlier mode: a child would wait for ever for what one imports
+            self._context.service.tick()
 
     def serve(self) -> None:
         """Accept, and fork a child for each client."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
 
 @cache
@@ -29,10 +29,16 @@ def _environment() -> Environment:
 
 
 @cache
+def _template(name: str) -> Template:
+    """Return a template. (jinja2's own cache has a lock, which a child may be forked with.)"""
+    return _environment().get_template(name)
+
+
+@cache
 def prepare() -> None:
     """Import jinja2 and load every template. Calls after the first do nothing."""
     for name in ("page.html", "message.html", "listing.html", "status.html"):
-        _environment().get_template(name)
+        _template(name)
 
 
 # Pieces of a long page that are joined at a time: in between, other threads can go on.
@@ -41,7 +47,7 @@ _PIECES = 1024
 
 def draw_long(template: str, **values: object) -> bytes:
     """Render a template that may become long, with iterators among its values; as ``draw``, but never all at once."""
-    stream = _environment().get_template(template).stream(values)
+    stream = _template(template).stream(values)
     stream.enable_buffering(_PIECES)
     return b"".join([piece.encode("utf-8", "replace") for piece in stream])
 
@@ -56,4 +62,4 @@ def draw(template: str, **values: object) -> bytes:
     Returns:
         The page in UTF-8.
     """
-    return _environment().get_template(template).render(values).encode("utf-8", "replace")
+    return _template(template).render(values).encode("utf-8", "replace")
