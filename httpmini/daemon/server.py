@@ -15,17 +15,17 @@ from httpmini.daemon.build import Lasting, Opened, build_generation, open_logs
 from httpmini.daemon.generation import Generation
 from httpmini.daemon.lifecycle import Lifecycle
 from httpmini.daemon.limits import Tables
-from httpmini.daemon.listeners import close_all, open_all, set_backlog, url_of
+from httpmini.daemon.listeners import close_all, open_all, set_backlog, set_socket_mode, url_of
 from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import switch_user
 from httpmini.daemon.running_config import RunningConfig
 from httpmini.daemon.systemd import ServiceManager
-from httpmini.errors import CannotRun
+from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.http.service import HttpService, StatusService
 from httpmini.server.listeners.activation import InheritedSockets
-from httpmini.server.logs.error import Level
+from httpmini.server.logs.error import Level, describe
 from httpmini.server.modes import MODES
 
 
@@ -44,6 +44,13 @@ def serve(read: Callable[[], Config], announce: Callable[[str], None], file: str
     server = Server(read, file)
     try:
         server.run(announce)
+    except HttpminiError as error:
+        server.log(f"the server ends: {error}", Level.ERROR)
+        raise
+    except Exception as fault:
+        said = f"the server ends: fault: {describe(fault)}"
+        server.log(said, Level.ERROR)
+        raise CannotRun(said) from fault
     finally:
         server.close()
 
@@ -105,6 +112,7 @@ class Server:
             board=self._lasting.board,
             status_service=self._status_service,
             manager=ServiceManager(os.environ),
+            leave=self._lasting.inherited.close,
         )
         life.run(lambda: announce(self._banner()))
 
@@ -137,8 +145,7 @@ class Server:
                 pid_file = PidFile(config.daemon.pid_file)
                 undo.callback(pid_file.close)
             listeners = open_all(config, before.listeners, self._lasting.inherited)
-            for entry in listeners.keys() - before.listeners.keys():
-                undo.callback(close_all, listeners[entry])
+            undo.callback(close_all, set(chain(*listeners.values())) - set(chain(*before.listeners.values())))
             generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
             undo.pop_all()
         self._log_notices(generation)
@@ -150,6 +157,7 @@ class Server:
         server = generation.config.server
         generation.admission.slots.resize(server.max_clients)
         set_backlog(generation.listeners, server.backlog)
+        set_socket_mode(generation.listeners, int(server.socket_mode, 8))
         self._running_config.show(generation.config)
 
     def discard(self, generation: Generation) -> None:

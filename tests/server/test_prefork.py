@@ -38,7 +38,7 @@ def test_a_worker_that_died_is_replaced(start: StartServer, site: Path) -> None:
     before = workers_of(server)
     assert len(before) == WORKERS
     os.kill(before[1], signal.SIGKILL)
-    server.wait_for_line("worker 1 has ended; another one begins in ")
+    server.wait_for_line(rf"worker 1 \(process {before[1]}\) was killed by SIGKILL; another one begins ")
     eventually(lambda: len(workers_of(server)) == WORKERS, "as many workers as before")
     assert before[1] not in workers_of(server)
     assert get(server.port, "/ten.txt")[0] == 200
@@ -110,7 +110,7 @@ def test_a_worker_that_cannot_start_stops_the_server_with_the_reason() -> None:
     admission = Admission(slots)
     board = Scoreboard(Counters())
     service: Service = _Nothing()  # type: ignore[assignment]
-    context = Context([], service, admission, shutdown, reactor, ChildProcesses(), log, board, WORKERS)
+    context = Context([], service, admission, shutdown, reactor, ChildProcesses(log), log, board, WORKERS)
     with pytest.raises(CannotRun, match="worker 2 cannot begin: RuntimeError: no memory"):
         Prefork(context).start()
     assert children.read_text() == before, "no child process is left"

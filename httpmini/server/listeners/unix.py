@@ -47,6 +47,29 @@ class UnixListener(socket.socket):
             super().close()
             raise
 
+    def is_at(self, path: str) -> bool:
+        """Return whether ``path``, however it is spelled, leads to this socket."""
+        return self._identity is not None and _identify(path) == self._identity
+
+    def permit(self, mode: int) -> None:
+        """Change the permissions of the file, if it is still this socket and has others.
+
+        Raises:
+            CannotRun: that is not permitted.
+        """
+        try:
+            fd = os.open(self.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:  # somebody has removed it
+            return
+        try:
+            status = os.fstat(fd)
+            if (status.st_dev, status.st_ino) == self._identity and stat.S_IMODE(status.st_mode) != mode:
+                os.chmod(f"/proc/self/fd/{fd}", mode)  # not by its name, which may lead elsewhere by now
+        except OSError as error:
+            raise CannotRun(f"cannot set the mode of {LOCAL}{self.path}: {error.strerror}") from error
+        finally:
+            os.close(fd)
+
     def close(self) -> None:
         """Close the socket, and remove its file unless another process created it or another file has replaced it."""
         super().close()
