@@ -248,7 +248,7 @@ class Lifecycle(Generic[P]):
             if not self._faults.contain("in the main loop", self._running[-1].mode.serve):
                 faults.append(time.monotonic())
                 if len(faults) == _MOST_FAULTS and faults[-1] - faults[0] < 1.0:
-                    raise CannotRun("ends: the main loop fails again and again; the log says where")
+                    raise CannotRun("the main loop fails again and again; the log says where")
             if self._stops:
                 return
             self._handle_calls()

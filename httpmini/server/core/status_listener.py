@@ -12,7 +12,7 @@ from functools import partial
 
 from httpmini.server.core.connection import Service
 from httpmini.server.core.reactor import Reactor
-from httpmini.server.core.transfer import Client
+from httpmini.server.core.transfer import welcome
 from httpmini.server.core.turn import next_turn
 from httpmini.server.limits.admission import Admission, Slot
 from httpmini.server.limits.slots import Slots
@@ -64,7 +64,9 @@ class StatusListener:
         slot = self._admission.admit(peer.host)
         now = time.monotonic()
         if isinstance(slot, Slot):
-            self._reactor.add(Client(fd, peer, self._service.connect(peer, now), slot), now, next_turn())
+            client = welcome(self._service, fd, peer, slot, self._log)
+            if client is not None:
+                self._reactor.add(client, now, next_turn())
         else:
             os.close(fd)
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection
 from errno import EINVAL, ENOSYS, ENOTSUP
 
 from httpmini.protocol.body import FileSlice, Piece
-from httpmini.server.core.connection import CLOSED, LINGER, PAUSE, READ, WRITE, Connection, Interest
+from httpmini.server.core.connection import CLOSED, LINGER, PAUSE, READ, WRITE, Connection, Interest, Service
 from httpmini.server.core.shutdown import StopSignal
 from httpmini.server.core.turn import next_turn
 from httpmini.server.limits.admission import Slot
@@ -145,6 +145,17 @@ class Client:
             os.close(self.fd)
         except ConnectionError:  # the peer was gone
             pass
+
+
+def welcome(service: Service, fd: int, peer: Peer, slot: Slot, log: Log) -> Client | None:
+    """Return the client that was admitted; None when a fault of ours has cost it its connection."""
+    try:
+        return Client(fd, peer, service.connect(peer, time.monotonic()), slot)
+    except Exception as fault:
+        slot.release()
+        os.close(fd)
+        log(f"fault while accepting a client: {describe(fault)}", Level.ERROR)
+        return None
 
 
 def contained(client: Client, log: Log, step: Callable[[Client], None]) -> None:
