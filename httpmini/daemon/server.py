@@ -20,6 +20,7 @@ from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import switch_user
 from httpmini.daemon.running_config import RunningConfig
 from httpmini.daemon.systemd import ServiceManager
+from httpmini.daemon.workers import read_quota
 from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.scoreboard import Scoreboard
@@ -73,7 +74,7 @@ class Server:
         self._confined_by = ""
         self._writable: set[str] = set()
         inherited = InheritedSockets(os.environ)
-        self._lasting = Lasting(Scoreboard(Counters()), Tables(self.log), inherited, time.time())
+        self._lasting = Lasting(Scoreboard(Counters()), Tables(self.log), inherited, time.time(), read_quota())
         self._running_config = RunningConfig()
         generation = self._first_generation(read())
         counters = self._lasting.board.counters
