@@ -11,7 +11,7 @@ from httpmini.errors import CannotRun, visible
 from httpmini.server.listeners.activation import InheritedListener, InheritedSockets
 from httpmini.server.listeners.endpoint import INHERITED, UNIX, parse_endpoint
 from httpmini.server.listeners.tcp import bound_to, covered_by, endpoint_of, is_tcp, open_listeners
-from httpmini.server.listeners.unix import UnixListener, open_unix_listener
+from httpmini.server.listeners.unix import UnixListener, open_unix_listener, replace_unix_listener
 
 Listeners = dict[tuple[str, str], list[socket.socket]]
 """Listening sockets by the setting that asks for them and the entry in it."""
@@ -48,7 +48,8 @@ def open_all(config: Config, already_open: Listeners, inherited: InheritedSocket
     settings = {"server.listen": public, "status.listen": config.status.listen}
     entries = [(setting, where) for setting, places in settings.items() for where in places]
     left = list(chain(*already_open.values()))
-    claimed = {entry: _claim(entry, already_open, left) for entry in entries}
+    mode = int(config.server.socket_mode, 8)
+    claimed = {entry: _claim(entry, already_open, left, mode) for entry in entries}
     found: Listeners = {}
     try:
         for entry in entries:
@@ -59,11 +60,15 @@ def open_all(config: Config, already_open: Listeners, inherited: InheritedSocket
     return found
 
 
-def _claim(entry: tuple[str, str], already_open: Listeners, left: list[socket.socket]) -> list[socket.socket]:
-    """Take the listeners that ``entry`` names out of those that are left."""
+def _claim(
+    entry: tuple[str, str], already_open: Listeners, left: list[socket.socket], mode: int
+) -> list[socket.socket]:
+    """Take the listeners that ``entry`` names out of those that are left; a unix socket must have this mode."""
     endpoint = parse_endpoint(entry[1])
     if endpoint.host == UNIX:
-        found: list[socket.socket] = [one for one in left if isinstance(one, UnixListener) and one.is_at(endpoint.port)]
+        found: list[socket.socket] = [
+            one for one in left if isinstance(one, UnixListener) and one.mode == mode and one.is_at(endpoint.port)
+        ]
     elif endpoint.host == INHERITED or endpoint.port == "0":  # bound to nothing that the entry says
         found = _opened_as(entry, already_open, left)
     else:
@@ -96,7 +101,7 @@ def _complete(
     """
     endpoint = parse_endpoint(entry[1])
     if endpoint.host == UNIX:
-        return claimed or [open_unix_listener(endpoint.port, int(server.socket_mode, 8), server.backlog)]
+        return claimed or [_open_unix(endpoint.port, left, int(server.socket_mode, 8), server.backlog)]
     if endpoint.host == INHERITED:
         return claimed or inherited.open(endpoint.port)
     if endpoint.port == "0" and claimed:
@@ -109,19 +114,16 @@ def _complete(
     return [*found, *kept]
 
 
+def _open_unix(path: str, left: list[socket.socket], mode: int, backlog: int) -> UnixListener:
+    """Listen at a path, where a socket of ours with another mode may be."""
+    for one in left:
+        if isinstance(one, UnixListener) and one.is_at(path):
+            return replace_unix_listener(one, mode, backlog)
+    return open_unix_listener(path, mode, backlog)
+
+
 def set_backlog(listeners: Listeners, backlog: int) -> None:
     """Change how many connections the kernel keeps for us; those that wait already stay."""
     for listener in chain(*listeners.values()):
         if not isinstance(listener, InheritedListener):
             listener.listen(backlog)
-
-
-def set_socket_mode(listeners: Listeners, mode: int) -> None:
-    """Change the permissions of unix sockets.
-
-    Raises:
-        CannotRun: that is not permitted.
-    """
-    for listener in chain(*listeners.values()):
-        if isinstance(listener, UnixListener):
-            listener.permit(mode)

@@ -15,7 +15,7 @@ from httpmini.daemon.build import Lasting, Opened, build_generation, open_logs
 from httpmini.daemon.generation import Generation
 from httpmini.daemon.lifecycle import Lifecycle
 from httpmini.daemon.limits import Tables
-from httpmini.daemon.listeners import close_all, open_all, set_backlog, set_socket_mode, url_of
+from httpmini.daemon.listeners import close_all, open_all, set_backlog, url_of
 from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import switch_user
 from httpmini.daemon.running_config import RunningConfig
@@ -158,7 +158,6 @@ class Server:
         server = generation.config.server
         generation.admission.slots.resize(server.max_clients)
         set_backlog(generation.listeners, server.backlog)
-        set_socket_mode(generation.listeners, int(server.socket_mode, 8))
         self._running_config.show(generation.config)
 
     def discard(self, generation: Generation) -> None:

@@ -210,12 +210,24 @@ def test_a_removed_socket_file_is_made_again(begin: Begin, tmp_path: Path) -> No
 def test_the_mode_of_a_socket_follows_the_settings(begin: Begin, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     running = begin([f"unix:{path}"])
-    before = identity(path)
     for mode in ("600", "0666", "0640"):
         running.reload([f"unix:{path}"], f'socket_mode = "{mode}"')
         assert stat.S_IMODE(path.lstat().st_mode) == int(mode, 8)
-        assert identity(path) == before
         assert ask_unix(path).endswith(b"small")
+        assert [entry.name for entry in tmp_path.iterdir() if entry.is_socket()] == ["socket"]
+
+
+def test_a_reload_that_fails_leaves_the_old_socket(begin: Begin, tmp_path: Path) -> None:
+    """Also one that fails after the new socket was made."""
+    path = tmp_path / "socket"
+    running = begin([f"unix:{path}"])
+    before = identity(path), path.lstat().st_mode
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = f'socket_mode = "600"\n[status]\nlisten = ["127.0.0.1:{other.getsockname()[1]}"]'
+        running.reload([f"unix:{path}"], taken, expected="not reloaded: ")
+    assert (identity(path), path.lstat().st_mode) == before
+    assert ask_unix(path).endswith(b"small")
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_socket()] == ["socket"]
 
 
 def test_a_socket_of_another_program_is_left_alone(begin: Begin, tmp_path: Path) -> None:
@@ -227,7 +239,7 @@ def test_a_socket_of_another_program_is_left_alone(begin: Begin, tmp_path: Path)
         other.listen()
         os.chmod(path, 0o600)
         line = running.reload([f"unix:{path}"], 'socket_mode = "0666"', expected="not reloaded: ")
-        assert "another program does" in line
+        assert f"cannot listen on unix:{path}: " in line
         assert stat.S_IMODE(path.lstat().st_mode) == 0o600
         with connect(running.server.port) as sock:
             sock.sendall(REQUEST)
