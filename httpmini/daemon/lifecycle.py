@@ -179,6 +179,7 @@ class Lifecycle(Generic[P]):
         self._reactor.watch(self._wake_up, self._on_wake_up)
         try:
             with self._handle_signals():
+                self._children.reap()  # as process 1: those that ended before we could hear of it
                 try:
                     self._start_mode(self._plan)
                 except CannotRun:

@@ -159,3 +159,37 @@ def test_a_blocked_signal_that_waits_at_the_start_is_obeyed(root: Path) -> None:
     command = [sys.executable, "-c", program, "serve", str(root), "--port", "0"]
     ended = subprocess.run(command, capture_output=True, timeout=WAIT_S, check=False)
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+# Orphans: as process 1 of a container, and as a subreaper, the server is the parent of processes that it never started.
+
+SUBREAPER = """
+import ctypes, os, sys, time
+from pathlib import Path
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+if os.fork() == 0:
+    for number in range(3):
+        if os.fork() == 0:
+            os.closerange(0, 3)
+            time.sleep(600)
+    os._exit(0)
+os.execv(sys.executable, [sys.executable, "-m", "httpmini", "serve", *sys.argv[1:]])
+"""
+
+
+def test_orphans_are_reaped(root: Path, mode: str) -> None:
+    """One that ended before the server began, and some that end while it serves."""
+    ours = {"prefork": 1}.get(mode, 0)
+    config = root.parent / "httpmini.toml"
+    config.write_text(f'[server]\nmode = "{mode}"\nworkers = 1\n')
+    server = ServerProcess([], program=("-c", SUBREAPER, str(root), "-c", str(config), "-p", "0"))
+    try:
+        eventually(lambda: len(server.children()) == ours + 3, "the first orphan is reaped, the others live")
+        for pid in server.children():
+            if "-m" not in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):  # the others are forks of the program
+                os.kill(pid, signal.SIGKILL)
+        eventually(lambda: len(server.children()) == ours, "all orphans are reaped")
+        assert get(server.port, "/small.txt")[2] == b"small"
+        server.assert_clean_end()
+    finally:
+        server.kill()
