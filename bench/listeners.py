@@ -97,7 +97,7 @@ def _work(root: Path, listener: socket.socket, listeners: list[socket.socket]) -
     admission = Admission(Slots(1000, log))
     shutdown, reactor = Shutdown(WakeUpPipe(), 1.0), Reactor(log, service.tick)
     Select(
-        Context([listener], service, admission, shutdown, reactor, ChildProcesses(), log, Scoreboard(Counters()))
+        Context([listener], service, admission, shutdown, reactor, ChildProcesses(log), log, Scoreboard(Counters()))
     ).serve()
 
 

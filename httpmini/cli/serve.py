@@ -108,7 +108,12 @@ def _serve_detached(file: str | None, flags: config.Flags, null: int, *, chroote
     """
     from httpmini.daemon import server
     from httpmini.daemon.daemonize import detach
+    from httpmini.server.listeners.activation import are_given
 
+    if are_given(os.environ):
+        raise UsageError(
+            "sockets were given to this process (LISTEN_FDS), and --daemon goes on in another; leave it out"
+        )
     _warn_of_lost_logs(_reader(file, flags, chrooted=chrooted)().log)
     # The files are read again, and this folder will not be the current one by then.
     root = flags.root or ("." if file is None else None)

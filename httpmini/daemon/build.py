@@ -15,6 +15,7 @@ from httpmini.daemon.listeners import Listeners
 from httpmini.daemon.logs import Logs
 from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.status import Facts
+from httpmini.daemon.workers import count_workers
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.limits.admission import Admission
 from httpmini.server.listeners.activation import InheritedSockets
@@ -29,12 +30,14 @@ class Lasting(msgspec.Struct, frozen=True, eq=False):
         tables: what the limits count in.
         inherited: the sockets that this process was given.
         started: when the server was started, in seconds since the epoch.
+        quota: how many cores' worth of time this process may use; read at the start, because the sandbox hides it.
     """
 
     board: Scoreboard
     tables: Tables
     inherited: InheritedSockets
     started: float
+    quota: float
 
 
 class Opened(msgspec.Struct, frozen=True, eq=False):
@@ -94,4 +97,5 @@ def build_generation(config: Config, lasting: Lasting, opened: Opened) -> Genera
         listeners=opened.listeners,
         logs=logs,
         pid_file=opened.pid_file,
+        workers=count_workers(config, lasting.quota),
     )

@@ -12,7 +12,6 @@ from httpmini.config import Config
 from httpmini.daemon.listeners import Listeners, listeners_of
 from httpmini.daemon.logs import Logs
 from httpmini.daemon.pid_file import PidFile
-from httpmini.daemon.workers import count_workers
 from httpmini.errors import visible
 from httpmini.server.http.generation import HttpGeneration
 from httpmini.server.limits.admission import Admission
@@ -31,6 +30,7 @@ class Generation(HttpGeneration, frozen=True, eq=False, kw_only=True):
         listeners: where clients connect, by setting; those that have stayed the same are the sockets of before.
         logs: the open logs.
         pid_file: the locked pid file.
+        workers: how many processes serve, in modes that have workers.
     """
 
     config: Config
@@ -39,16 +39,12 @@ class Generation(HttpGeneration, frozen=True, eq=False, kw_only=True):
     listeners: Listeners
     logs: Logs
     pid_file: PidFile
+    workers: int
 
     @property
     def mode(self) -> str:
         """The mode that serves."""
         return self.config.server.mode
-
-    @property
-    def workers(self) -> int:
-        """How many processes serve, in modes that have workers."""
-        return count_workers(self.config)
 
     @property
     def drain_s(self) -> float:

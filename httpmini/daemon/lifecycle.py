@@ -1,6 +1,7 @@
 """From listening sockets to the end of the process: signals, one mode after another, drain, stop.
 
-Signal handlers only note what was asked for; it is done when the running mode has returned from ``serve``:
+Signal handlers only note what was asked for; it is done when the running mode has returned from ``serve``. All of it
+is for this process: children ignore these signals, which may have been sent to them too.
 
 | SIGINT, SIGTERM | drain and stop; a second one: now         |
 | SIGQUIT         | stop now                                  |
@@ -16,18 +17,20 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from httpmini.daemon.signals import handled
 from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.core.connection import Service
 from httpmini.server.core.context import Context
 from httpmini.server.core.counters import Counters
-from httpmini.server.core.processes import ChildProcesses
+from httpmini.server.core.faults import Faults
+from httpmini.server.core.processes import REOPEN, REPORT, ChildProcesses
 from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
@@ -43,6 +46,8 @@ from httpmini.server.modes.base import Mode
 PATIENCE_S = 1.0
 # Descriptors beside those of the clients: listeners, logs, pipes, refusals.
 _OTHER_DESCRIPTORS = 64
+# A mode that fails is called again; failing so often, one time after the other within a second, it is beyond help.
+_MOST_FAULTS = 10
 
 
 class Plan(Protocol):
@@ -126,6 +131,7 @@ class Lifecycle(Generic[P]):
         board: shows all processes to each other.
         status_service: what is spoken with clients of the status listeners.
         manager: the service manager that has started us.
+        leave: called in each new child: gives up what only this process needs.
     """
 
     def __init__(
@@ -138,16 +144,18 @@ class Lifecycle(Generic[P]):
         board: Scoreboard | None = None,
         status_service: Service | None = None,
         manager: ServiceManager | None = None,
+        leave: Callable[[], None] = lambda: None,
     ) -> None:
         self._service = service
         self._plan = plan  # the current one; nothing else may keep an old one, whose logs would stay open
+        self._next: P | None = None  # during a reload
         self._log = log
+        self._faults = Faults(log)
+        self._leave_more = leave
         self._source = source
         self._reopen_logs = reopen_logs
         self._wake_up = WakeUpPipe()
-        self._children = ChildProcesses(
-            lambda: [client for running in self._running for client in running.mode.clients],
-        )
+        self._children = ChildProcesses(log, self._leave_to_parent)
         self._board = board or Scoreboard(Counters())
         self._board.watch(self._clients)
         self._manager = manager or ServiceManager({})
@@ -155,6 +163,7 @@ class Lifecycle(Generic[P]):
         self._reactor.longest_wait_s = self._manager.watchdog_s
         self._status_listener = StatusListener(status_service or service, self._reactor, log)
         self._running: list[_Running] = []  # the last one serves, the others have retired and are not done
+        self._starting: Shutdown | None = None  # of the mode that is being started
         self._calls: deque[Callable[[], None]] = deque()
         self._stops = 0  # how often that was asked for
 
@@ -169,8 +178,14 @@ class Lifecycle(Generic[P]):
         """
         self._reactor.watch(self._wake_up, self._on_wake_up)
         try:
-            with self._signals():
-                self._start_mode(self._plan)
+            with self._handle_signals():
+                self._children.reap()  # as process 1: those that ended before we could hear of it
+                try:
+                    self._start_mode(self._plan)
+                except CannotRun:
+                    if self._stops:  # that is why
+                        return
+                    raise
                 ready()
                 self._manager.ready(self._plan.title)
                 self._serve()
@@ -184,9 +199,8 @@ class Lifecycle(Generic[P]):
             self._manager.close()
 
     def _tick(self) -> None:
-        self._service.tick()
-        self._board.publish()
-        self._manager.look()
+        for step in (self._service.tick, self._board.publish, self._status_listener.tick, self._manager.look):
+            self._faults.contain("in a tick", step)
 
     def _clients(self) -> list[Client]:
         """Return all clients that this process serves."""
@@ -197,7 +211,7 @@ class Lifecycle(Generic[P]):
         """Start the plan's mode; from then on it is the one that serves."""
         mode_class = MODES[plan.mode]
         _allow_descriptors(plan.admission.slots.limit, mode_class.descriptors_per_client)
-        shutdown = Shutdown(self._wake_up, plan.drain_s)
+        self._starting = shutdown = Shutdown(self._wake_up, plan.drain_s)
         mode = mode_class(
             Context(
                 plan.public_listeners,
@@ -209,22 +223,33 @@ class Lifecycle(Generic[P]):
                 self._log,
                 self._board,
                 plan.workers,
+                self._reopen_logs,
             )
         )
         try:
+            for _ in range(self._stops):  # a signal came before
+                shutdown.drain(time.monotonic())
             mode.start()
+            self._running.append(_Running(mode, shutdown))
         except BaseException:
             shutdown.close()
             raise
-        self._running.append(_Running(mode, shutdown))
+        finally:
+            self._starting = None
         self._status_listener.open(plan.status_listeners)
-        for _ in range(self._stops):  # a signal came meanwhile
-            shutdown.drain(time.monotonic())
 
     def _serve(self) -> None:
-        """Let one mode after another serve, until a signal says stop."""
-        while True:
-            self._running[-1].mode.serve()
+        """Let one mode after another serve, until a signal says stop.
+
+        Raises:
+            CannotRun: a mode fails again and again.
+        """
+        faults: deque[float] = deque(maxlen=_MOST_FAULTS)
+        while True:  # at least once, if only for the last call
+            if not self._faults.contain("in the main loop", self._running[-1].mode.serve):
+                faults.append(time.monotonic())
+                if len(faults) == _MOST_FAULTS and faults[-1] - faults[0] < 1.0:
+                    raise CannotRun("the main loop fails again and again; the log says where")
             if self._stops:
                 return
             self._handle_calls()
@@ -236,7 +261,7 @@ class Lifecycle(Generic[P]):
             _close(listener)
         self._reactor.finish(lambda: self._running[-1].shutdown.deadline)
         for running in self._running:
-            running.mode.finish()
+            self._faults.contain("at the end", running.mode.finish)
             running.shutdown.close()
 
     def _on_wake_up(self) -> None:
@@ -249,7 +274,7 @@ class Lifecycle(Generic[P]):
         """Do what signals have asked for."""
         self._wake_up.interrupted = False
         while self._calls and not self._stops:
-            self._calls.popleft()()
+            self._faults.contain("after a signal", self._calls.popleft())
 
     def _call(self, what: Callable[[], None]) -> None:
         """Have ``what`` done soon, once; from a signal handler."""
@@ -265,7 +290,7 @@ class Lifecycle(Generic[P]):
             return
         self._manager.reloading()
         try:
-            plan = source.prepare()
+            plan = self._next = source.prepare()
         except Exception as error:
             self._refuse_reload(error)
             return
@@ -273,13 +298,14 @@ class Lifecycle(Generic[P]):
             source.adopt(plan)
             self._start_mode(plan)
         except Exception as error:
+            self._next = None
             source.adopt(before)
             self._leave(source, plan, before)
             self._refuse_reload(error)
             return
         self._running[-2].mode.retire()
+        self._plan, self._next = plan, None
         self._leave(source, before, plan)
-        self._plan = plan
         self._log(f"reloaded: {source.news(before, plan)}")
         self._board.counters.reloads += 1
         self._board.publish()
@@ -289,6 +315,8 @@ class Lifecycle(Generic[P]):
     def _refuse_reload(self, error: Exception) -> None:
         """Say why nothing has changed."""
         text = str(error) if isinstance(error, HttpminiError) else f"fault: {describe(error)}"
+        if isinstance(error, OSError):
+            text = error.strerror or str(error)
         for line in text.splitlines():
             self._log(f"not reloaded: {line}", Level.ERROR)
         self._board.counters.failed_reloads += 1
@@ -314,13 +342,11 @@ class Lifecycle(Generic[P]):
         if not self._stops:
             self._manager.stopping()
         self._stops += 1
-        for running in self._running:
-            running.shutdown.drain(time.monotonic())
+        for shutdown in (*(running.shutdown for running in self._running), self._starting):
+            if shutdown is not None:
+                shutdown.drain(time.monotonic())
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Handle signals; afterwards ignore them: a third Ctrl-C must not turn a clean end into a broken one."""
-
+    def _handle_signals(self) -> AbstractContextManager[None]:
         def stop(_number: int, _frame: object) -> None:
             self._drain()
             signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
@@ -329,31 +355,21 @@ class Lifecycle(Generic[P]):
             self._drain()
             self._drain()
 
-        handlers = {
-            signal.SIGINT: stop,
-            signal.SIGTERM: stop,
-            signal.SIGQUIT: quit_now,
-            signal.SIGHUP: lambda _number, _frame: self._call(self._reload),
-            signal.SIGUSR1: lambda _number, _frame: self._call(self._reopen_logs),
-            signal.SIGUSR2: lambda _number, _frame: self._call(self._report),
-            signal.SIGALRM: lambda _number, _frame: self._explain_drain(),  # needs no thread, which a fork forbids
-            # Having a handler makes the end of a child write into the wake-up pipe.
-            signal.SIGCHLD: lambda _number, _frame: None,
-        }
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        # Without this, a signal between the last look at ``serving`` and the poll would be slept through.
-        wakeup_before = signal.set_wakeup_fd(self._wake_up.wake_fd, warn_on_full_buffer=False)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.set_wakeup_fd(wakeup_before)
-            for number in handlers:
-                signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else signal.SIG_IGN)
+        return handled(
+            {
+                signal.SIGINT: stop,
+                signal.SIGTERM: stop,
+                signal.SIGQUIT: quit_now,
+                signal.SIGHUP: lambda _number, _frame: self._call(self._reload),
+                signal.SIGUSR1: lambda _number, _frame: self._call(self._reopen_all_logs),
+                signal.SIGUSR2: lambda _number, _frame: self._call(self._report),
+                signal.SIGALRM: lambda _number, _frame: self._explain_drain(),  # needs no thread: a fork forbids them
+            },
+            self._wake_up.wake_fd,
+        )
 
     def _explain_drain(self) -> None:
-        if self._plan.admission.active:
+        if self._stops and self._plan.admission.active:
             self._log(
                 f"stopping: {self._plan.admission.active} still being served, for {self._plan.drain_s:g} s at most; "
                 "a second signal ends it now"
@@ -364,7 +380,23 @@ class Lifecycle(Generic[P]):
         now = time.monotonic()
         for client in self._clients():
             self._log(client.describe(now))
-        self._children.ask_for_reports()
+        self._children.tell(REPORT)
+
+    def _reopen_all_logs(self) -> None:
+        self._reopen_logs()
+        self._children.tell(REOPEN)
+
+    def _leave_to_parent(self, served: Collection[socket.socket]) -> None:
+        """Close a new child's copies of what it does not serve: they would hold back a client's end, or a port."""
+        for running in self._running:
+            for client in running.mode.clients:
+                client.close_copy()
+        for plan in (self._plan, self._next):
+            for listener in () if plan is None else _all_listeners(plan):
+                if listener not in served:
+                    listener.close()
+        self._manager.close()
+        self._leave_more()
 
 
 def _all_listeners(plan: Plan) -> list[socket.socket]:

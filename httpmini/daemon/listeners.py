@@ -10,8 +10,8 @@ from httpmini.config import DEFAULT, Config, ServerSettings
 from httpmini.errors import CannotRun, visible
 from httpmini.server.listeners.activation import InheritedListener, InheritedSockets
 from httpmini.server.listeners.endpoint import INHERITED, UNIX, parse_endpoint
-from httpmini.server.listeners.tcp import endpoint_of, open_listeners
-from httpmini.server.listeners.unix import open_unix_listener
+from httpmini.server.listeners.tcp import bound_to, covered_by, endpoint_of, is_tcp, open_listeners
+from httpmini.server.listeners.unix import UnixListener, open_unix_listener, replace_unix_listener
 
 Listeners = dict[tuple[str, str], list[socket.socket]]
 """Listening sockets by the setting that asks for them and the entry in it."""
@@ -37,23 +37,89 @@ def close_all(listeners: Iterable[socket.socket]) -> None:
 def open_all(config: Config, already_open: Listeners, inherited: InheritedSockets) -> Listeners:
     """Return the listeners of ``config``; those that are already open stay the same sockets, with their queues.
 
-    Where the config says nothing, they are those that this process was given.
+    Listeners are compared by what they are bound to: another spelling, or another setting, is the same listener. Where
+    the config says nothing, they are those that this process was given.
 
     Raises:
         CannotRun: one of them cannot be opened; then those that were opened here are closed.
     """
-    found: Listeners = {}
     given = [f"{INHERITED}:{name}" for name in inherited.names]
     public = given if given and config.origins["server.listen"] == DEFAULT else config.server.listen
     settings = {"server.listen": public, "status.listen": config.status.listen}
+    entries = [(setting, where) for setting, places in settings.items() for where in places]
+    left = list(chain(*already_open.values()))
+    mode = int(config.server.socket_mode, 8)
+    claimed = {entry: _claim(entry, already_open, left, mode) for entry in entries}
+    found: Listeners = {}
     try:
-        for entry in [(setting, where) for setting, entries in settings.items() for where in entries]:
-            found[entry] = already_open.get(entry) or _open(entry[1], config.server, inherited)
+        for entry in entries:
+            found[entry] = _complete(entry, claimed[entry], left, config.server, inherited)
     except CannotRun:
-        for entry in found.keys() - already_open.keys():
-            close_all(found[entry])
+        close_all(set(chain(*found.values())) - set(chain(*already_open.values())))
         raise
     return found
+
+
+def _claim(
+    entry: tuple[str, str], already_open: Listeners, left: list[socket.socket], mode: int
+) -> list[socket.socket]:
+    """Take the listeners that ``entry`` names out of those that are left; a unix socket must have this mode."""
+    endpoint = parse_endpoint(entry[1])
+    if endpoint.host == UNIX:
+        found: list[socket.socket] = [
+            one for one in left if isinstance(one, UnixListener) and one.mode == mode and one.is_at(endpoint.port)
+        ]
+    elif endpoint.host == INHERITED or endpoint.port == "0":  # bound to nothing that the entry says
+        found = _opened_as(entry, already_open, left)
+    else:
+        found = bound_to(endpoint, [one for one in left if not isinstance(one, InheritedListener)])
+    for one in found:
+        left.remove(one)
+    return found
+
+
+def _opened_as(entry: tuple[str, str], already_open: Listeners, left: list[socket.socket]) -> list[socket.socket]:
+    """Return what was opened for an entry with the same meaning; rather in the same setting."""
+    endpoint = parse_endpoint(entry[1])
+    for before in sorted(already_open, key=lambda before: before != entry):
+        group = already_open[before]
+        if parse_endpoint(before[1]) == endpoint and all(one in left for one in group):
+            return list(group)
+    return []
+
+
+def _complete(
+    entry: tuple[str, str],
+    claimed: list[socket.socket],
+    left: list[socket.socket],
+    server: ServerSettings,
+    inherited: InheritedSockets,
+) -> list[socket.socket]:
+    """Open what ``entry`` names beyond the listeners that it has claimed.
+
+    A listener at one address stays when all addresses of its port are asked for now: no client in its queue is lost.
+    """
+    endpoint = parse_endpoint(entry[1])
+    if endpoint.host == UNIX:
+        return claimed or [_open_unix(endpoint.port, left, int(server.socket_mode, 8), server.backlog)]
+    if endpoint.host == INHERITED:
+        return claimed or inherited.open(endpoint.port)
+    if endpoint.port == "0" and claimed:
+        return claimed
+    leaving = [one for one in left if is_tcp(one) and not isinstance(one, InheritedListener)]
+    found = open_listeners([endpoint], server.backlog, peers_begin=True, present=claimed, leaving=leaving)
+    kept = covered_by(found, leaving)
+    for one in kept:
+        left.remove(one)
+    return [*found, *kept]
+
+
+def _open_unix(path: str, left: list[socket.socket], mode: int, backlog: int) -> UnixListener:
+    """Listen at a path, where a socket of ours with another mode may be."""
+    for one in left:
+        if isinstance(one, UnixListener) and one.is_at(path):
+            return replace_unix_listener(one, mode, backlog)
+    return open_unix_listener(path, mode, backlog)
 
 
 def set_backlog(listeners: Listeners, backlog: int) -> None:
@@ -61,12 +127,3 @@ def set_backlog(listeners: Listeners, backlog: int) -> None:
     for listener in chain(*listeners.values()):
         if not isinstance(listener, InheritedListener):
             listener.listen(backlog)
-
-
-def _open(where: str, server: ServerSettings, inherited: InheritedSockets) -> list[socket.socket]:
-    endpoint = parse_endpoint(where)
-    if endpoint.host == INHERITED:
-        return inherited.open(endpoint.port)
-    if endpoint.host == UNIX:
-        return [open_unix_listener(endpoint.port, int(server.socket_mode, 8), server.backlog)]
-    return open_listeners([endpoint], server.backlog, peers_begin=True)

@@ -20,12 +20,13 @@ from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import switch_user
 from httpmini.daemon.running_config import RunningConfig
 from httpmini.daemon.systemd import ServiceManager
-from httpmini.errors import CannotRun
+from httpmini.daemon.workers import read_quota
+from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.http.service import HttpService, StatusService
 from httpmini.server.listeners.activation import InheritedSockets
-from httpmini.server.logs.error import Level
+from httpmini.server.logs.error import Level, describe
 from httpmini.server.modes import MODES
 
 
@@ -44,6 +45,13 @@ def serve(read: Callable[[], Config], announce: Callable[[str], None], file: str
     server = Server(read, file)
     try:
         server.run(announce)
+    except HttpminiError as error:
+        server.log(f"the server ends: {error}", Level.ERROR)
+        raise
+    except Exception as fault:
+        said = f"the server ends: fault: {describe(fault)}"
+        server.log(said, Level.ERROR)
+        raise CannotRun(said) from fault
     finally:
         server.close()
 
@@ -66,7 +74,7 @@ class Server:
         self._confined_by = ""
         self._writable: set[str] = set()
         inherited = InheritedSockets(os.environ)
-        self._lasting = Lasting(Scoreboard(Counters()), Tables(self.log), inherited, time.time())
+        self._lasting = Lasting(Scoreboard(Counters()), Tables(self.log), inherited, time.time(), read_quota())
         self._running_config = RunningConfig()
         generation = self._first_generation(read())
         counters = self._lasting.board.counters
@@ -105,6 +113,7 @@ class Server:
             board=self._lasting.board,
             status_service=self._status_service,
             manager=ServiceManager(os.environ),
+            leave=self._lasting.inherited.close,
         )
         life.run(lambda: announce(self._banner()))
 
@@ -137,8 +146,7 @@ class Server:
                 pid_file = PidFile(config.daemon.pid_file)
                 undo.callback(pid_file.close)
             listeners = open_all(config, before.listeners, self._lasting.inherited)
-            for entry in listeners.keys() - before.listeners.keys():
-                undo.callback(close_all, listeners[entry])
+            undo.callback(close_all, set(chain(*listeners.values())) - set(chain(*before.listeners.values())))
             generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
             undo.pop_all()
         self._log_notices(generation)

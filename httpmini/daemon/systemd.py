@@ -28,9 +28,10 @@ class ServiceManager:
         path = environ.pop("NOTIFY_SOCKET", "")
         micros, process = environ.pop("WATCHDOG_USEC", ""), environ.pop("WATCHDOG_PID", "")
         self._sock = _connect(path) if path[:1] in ("/", "@") else None
-        meant = self._sock is not None and micros.isdigit() and process in ("", str(os.getpid()))
-        # Half of the timeout, as sd_watchdog_enabled(3) recommends.
-        self.watchdog_s = max(0.05, int(micros) / 2_000_000) if meant else None
+        is_number = micros.isascii() and micros.isdecimal() and len(micros) < 20
+        meant = self._sock is not None and is_number and process in ("", str(os.getpid()))
+        # Half of the timeout, as sd_watchdog_enabled(3) recommends; 0 is none.
+        self.watchdog_s = max(0.05, int(micros) / 2_000_000) if meant and int(micros) else None
         self._next = 0.0
 
     def ready(self, status: str) -> None:

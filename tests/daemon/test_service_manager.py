@@ -105,6 +105,14 @@ def test_the_watchdog_of_another_process(start: StartServer, root: Path, manager
     assert heard(manager)["STOPPING"] == "1"
 
 
+@pytest.mark.parametrize("micros", ["\u00b2", "\u0661\u0660", "many", "-1", "0", "9" * 5000])
+def test_a_watchdog_time_that_is_none(start: StartServer, root: Path, manager: socket.socket, micros: str) -> None:
+    server = start(root, wrapper=("env", f"NOTIFY_SOCKET={manager.getsockname()}", f"WATCHDOG_USEC={micros}"))
+    assert heard(manager)["READY"] == "1"
+    server.stop()
+    assert heard(manager)["STOPPING"] == "1"
+
+
 # Sockets that another program has opened.
 
 
@@ -203,3 +211,112 @@ def test_an_unknown_socket_name(root: Path, given: bool) -> None:
     _, errors = process.communicate(timeout=WAIT_S)
     known = '"systemd:web"' if given else "none at all"
     assert (process.returncode, f"it was given: {known}" in errors.decode()) == (1, True), errors
+
+
+# Environments that lie about the sockets. A program that gives itself sockets, as systemd-socket-activate gives them.
+
+GIVE = """
+import os, socket, sys
+from pathlib import Path
+given, environment, arguments = eval(sys.argv[1]), eval(sys.argv[2]), sys.argv[3:]
+kept = []
+for number, kind in enumerate(given):
+    if kind == "listener":
+        one = socket.create_server(("127.0.0.1", 0))
+    elif kind == "datagram":
+        one = socket.socket(type=socket.SOCK_DGRAM)
+    elif kind == "connection":
+        one = socket.create_connection(kept[0].getsockname())
+    else:
+        one = open(os.devnull)
+    kept.append(one)
+for number, one in enumerate(kept):
+    os.dup2(one.fileno(), 50 + number)
+    one.close() if hasattr(one, "name") else one.detach()
+os.closerange(3, 50)
+for number in range(len(kept)):
+    os.dup2(50 + number, 3 + number)
+os.closerange(50, 60)
+os.environ.update({"LISTEN_PID": str(os.getpid()), **environment})
+os.execv(sys.executable, [sys.executable, "-m", "httpmini", "serve", *arguments])
+"""
+LIES = {
+    "too many": (["listener"], {"LISTEN_FDS": "2"}, "LISTEN_FDS = 2, but descriptor 4 is not a socket"),
+    "far too many": (["listener"], {"LISTEN_FDS": "999999999"}, "descriptor 4 is not a socket"),
+    "none at all": ([], {"LISTEN_FDS": "1"}, "LISTEN_FDS = 1, but descriptor 3 is not a socket"),
+    "a file": (["file"], {"LISTEN_FDS": "1"}, "descriptor 3 is not a socket"),
+    "a datagram socket": (["datagram"], {"LISTEN_FDS": "1"}, "is not a listening TCP socket"),
+    "a connection": (
+        ["listener", "connection"],
+        {"LISTEN_FDS": "2"},
+        'the socket "unknown" that was given to this process is not a listening TCP socket',
+    ),
+    "a superscript": (["listener"], {"LISTEN_FDS": "\u00b2"}, 'LISTEN_FDS = "\u00b2" is not a number of sockets'),
+    "digits of another script": (["listener"], {"LISTEN_FDS": "\u0661"}, "is not a number of sockets"),
+    "a word": (["listener"], {"LISTEN_FDS": "one"}, 'LISTEN_FDS = "one" is not a number of sockets'),
+    "below zero": (["listener"], {"LISTEN_FDS": "-1"}, 'LISTEN_FDS = "-1" is not a number of sockets'),
+    "a very long number": (["listener"], {"LISTEN_FDS": "9" * 5000}, "is not a number of sockets"),
+    "a name of other letters": (
+        ["listener"],
+        {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "k\u00e4se"},
+        'LISTEN_FDNAMES: "k\u00e4se" is not a name of printable ASCII characters',
+    ),
+    "a name with a line end": (
+        ["listener"],
+        {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "a\nb"},
+        'LISTEN_FDNAMES: "a\\x0ab" is not a name of printable ASCII characters',
+    ),
+}
+
+
+def give(given: list[str], environment: dict[str, str], *arguments: str) -> tuple[str, ...]:
+    return ("-c", GIVE, repr(given), repr(environment), *arguments)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_an_environment_that_lies(root: Path, lie: str) -> None:
+    given, environment, message = LIES[lie]
+    command = [sys.executable, *give(given, environment, str(root))]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("httpmini: ")
+    assert ended.stderr.count("\n") == 1
+    assert message in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "listen"),
+    [
+        ({"LISTEN_FDS": "1", "LISTEN_FDNAMES": "my web"}, None),
+        ({"LISTEN_FDS": "1", "LISTEN_FDNAMES": "my web"}, "systemd:my web"),
+        ({"LISTEN_FDS": "1", "LISTEN_FDNAMES": ""}, "systemd:unknown"),
+    ],
+)
+def test_names_that_systemd_allows(root: Path, environment: dict[str, str], listen: str | None) -> None:
+    file = root.parent / "named.toml"
+    file.write_text(f'[server]\nlisten = ["{listen}"]\n' if listen else "")
+    server = ServerProcess([], program=give(["listener"], environment, str(root), "-c", str(file)))
+    try:
+        assert get(server.port, "/small.txt")[2] == b"small"
+        server.assert_clean_end()
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("environment", [{"LISTEN_FDS": "1", "LISTEN_PID": "1"}, {"LISTEN_FDS": "0"}])
+def test_sockets_for_another_process(root: Path, environment: dict[str, str]) -> None:
+    server = ServerProcess([], program=give([], environment, str(root), "-p", "0"))
+    try:
+        assert get(server.port, "/small.txt")[2] == b"small"
+        server.assert_clean_end()
+    finally:
+        server.kill()
+
+
+def test_given_sockets_and_daemon(root: Path) -> None:
+    """The sockets are meant for this process, and --daemon would go on without them in another."""
+    command = [sys.executable, *give(["listener"], {"LISTEN_FDS": "1"}, str(root), "--daemon")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "sockets were given to this process (LISTEN_FDS), and --daemon goes on in another" in ended.stderr

@@ -53,7 +53,9 @@ def test_a_killed_child_costs_its_client_only(start: StartServer, site: Path) ->
         assert read_answer(sock)[0] == 200
         os.kill(server.children()[0], signal.SIGKILL)
         assert read_all(sock) == b""
+        client = "{}:{}".format(*sock.getsockname())
     assert get(server.port, "/ten.txt")[0] == 200
+    server.wait_for_line(f"warning: the process of client {client} was killed by SIGKILL")
 
 
 def test_children_hold_only_their_own_descriptors(start: StartServer, site: Path) -> None:

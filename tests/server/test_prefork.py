@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
 from httpmini.server.limits.admission import Admission
 from httpmini.server.limits.slots import Slots
-from httpmini.server.modes.prefork import Prefork
+from httpmini.server.modes.prefork import FIRST_PAUSE_S, HEALTHY_S, Prefork
 from tests.conftest import StartServer
 from tests.support.logs import log_into
 from tests.support.processes import ServerProcess, eventually
@@ -38,10 +40,101 @@ def test_a_worker_that_died_is_replaced(start: StartServer, site: Path) -> None:
     before = workers_of(server)
     assert len(before) == WORKERS
     os.kill(before[1], signal.SIGKILL)
-    server.wait_for_line("worker 1 has ended; another one begins in ")
+    server.wait_for_line(rf"worker 1 \(process {before[1]}\) was killed by SIGKILL; another one begins ")
     eventually(lambda: len(workers_of(server)) == WORKERS, "as many workers as before")
     assert before[1] not in workers_of(server)
     assert get(server.port, "/ten.txt")[0] == 200
+
+
+def test_a_worker_that_has_lived_or_served_is_replaced_at_once(start: StartServer, site: Path) -> None:
+    """However often it is killed, and the others too."""
+    server = start(site, config='[server]\nmode = "prefork"\nworkers = 2\n')
+    for number in range(6):
+        gone = workers_of(server)[number % 2]
+        _wait_until_healthy(gone)
+        os.kill(gone, signal.SIGKILL)
+        server.wait_for_line(rf"\(process {gone}\) was killed by SIGKILL; another one begins at once")
+        eventually(lambda: len(workers_of(server)) == 2, "two workers")
+        assert get(server.port, "/ten.txt")[0] == 200
+
+
+def test_when_no_worker_is_left_one_begins_soon(start: StartServer, site: Path) -> None:
+    """Even if it has died as soon as it had begun, again and again."""
+    server = start(site, config='[server]\nmode = "prefork"\nworkers = 1\n')
+    for number in range(6):
+        eventually(lambda: workers_of(server) != [], "a worker")
+        os.kill(workers_of(server)[0], signal.SIGKILL)
+        line = server.wait_for_line("another one begins ", number + 1)
+        assert line.endswith(("another one begins at once", f"another one begins in {FIRST_PAUSE_S:g} s"))
+    assert get(server.port, "/ten.txt")[0] == 200
+
+
+def _wait_until_healthy(pid: int) -> None:
+    eventually(lambda: _age_s(pid) > HEALTHY_S + 0.1, f"process {pid} has lived for a while")
+
+
+def _age_s(pid: int) -> float:
+    """Return how long ago a process began; 0 when it has ended."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_fault_of_a_worker_is_in_the_log(site: Path, tmp_path: Path) -> None:
+    program = tmp_path / "dying.py"
+    program.write_text(
+        "from httpmini.server.modes.select import Select\nfrom httpmini.__main__ import main\n"
+        "def serve(self):\n    raise RuntimeError('a mistake')\nSelect.serve = serve\nmain()\n"
+    )
+    config = tmp_path / "httpmini.toml"
+    config.write_text('[server]\nmode = "prefork"\nworkers = 1\n')
+    server = ServerProcess(["serve", str(site), "-c", str(config), "-p", "0"], program=(str(program),))
+    try:
+        server.wait_for_line(r"error: process \d+ ends: fault: RuntimeError: a mistake \(")
+        server.wait_for_line(r"warning: worker 0 \(process \d+\) has ended with status 1; another one begins in 0.5 s")
+        server.assert_clean_end()
+    finally:
+        server.kill()
+
+
+STUCK = """
+import signal, sys, time
+from pathlib import Path
+from httpmini.server.modes.prefork import FIRST_PAUSE_S, HEALTHY_S, Prefork
+from httpmini.__main__ import main
+ready = Prefork._become_worker
+
+def become_worker(self, *arguments):
+    if Path({flag!r}).exists():
+        self._context.log("worker is stuck")
+        time.sleep(600)
+    return ready(self, *arguments)
+
+Prefork._become_worker = become_worker
+main()
+"""
+
+
+def test_a_stop_while_the_workers_of_a_reload_cannot_start(site: Path, tmp_path: Path) -> None:
+    """The reload is given up, and the server ends as it would have ended before."""
+    program, flag, config = tmp_path / "stuck.py", tmp_path / "flag", tmp_path / "httpmini.toml"
+    program.write_text(STUCK.format(flag=str(flag)))
+    config.write_text('[server]\nmode = "prefork"\nworkers = 1\n[limits]\ndrain_s = 600.0\n')
+    server = ServerProcess(["serve", str(site), "-c", str(config), "-p", "0"], program=(str(program),))
+    try:
+        flag.touch()
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_line("worker is stuck")
+        assert get(server.port, "/ten.txt")[0] == 200
+        while server.process.poll() is None:  # the first may still be pending: signals of one kind do not queue
+            server.process.send_signal(signal.SIGTERM)
+            threading.Event().wait(0.05)
+        server.wait_for_line("not reloaded: the server was stopped while worker 0 began")
+        server.assert_clean_end()
+    finally:
+        server.kill()
 
 
 def test_the_slots_of_a_dead_worker_are_freed(start: StartServer, site: Path) -> None:
@@ -110,7 +203,7 @@ def test_a_worker_that_cannot_start_stops_the_server_with_the_reason() -> None:
     admission = Admission(slots)
     board = Scoreboard(Counters())
     service: Service = _Nothing()  # type: ignore[assignment]
-    context = Context([], service, admission, shutdown, reactor, ChildProcesses(), log, board, WORKERS)
+    context = Context([], service, admission, shutdown, reactor, ChildProcesses(log), log, board, WORKERS)
     with pytest.raises(CannotRun, match="worker 2 cannot begin: RuntimeError: no memory"):
         Prefork(context).start()
     assert children.read_text() == before, "no child process is left"

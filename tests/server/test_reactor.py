@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from httpmini.protocol.body import FileSlice
 from httpmini.server.core.connection import Connection, Interest, Timeouts
-from httpmini.server.core.reactor import Reactor
+from httpmini.server.core.reactor import SWEEP_S, Reactor
 from httpmini.server.core.transfer import Client, advance, expire
 from httpmini.server.core.turn import next_turn
+from httpmini.server.limits.admission import Slot
+from httpmini.server.limits.slots import Slots
 from httpmini.server.listeners.peer import Peer
 from tests.support.logs import log_into
 from tests.support.wire import WAIT_S
@@ -51,6 +54,83 @@ def test_a_bug_ends_one_client() -> None:
         client.close()
     for peer in theirs:
         peer.close()
+    reactor.close()
+
+
+def test_a_handler_that_fails_rests_until_the_next_sweep() -> None:
+    """It would be called again at once, and for ever, because what it did not do is still to be done."""
+    log: list[str] = []
+    calls: list[bool] = []
+    reactor = Reactor(log_into(log))
+    ours, peer = socket.socketpair()
+
+    def fail() -> None:
+        calls.append(True)
+        raise OSError("no descriptors")
+
+    reactor.watch(ours, fail)
+    peer.sendall(b"x")
+    began = time.monotonic()
+    while len(calls) < 3:
+        reactor.turn(SWEEP_S)
+    assert time.monotonic() - began >= SWEEP_S
+    assert [line.partition(" (")[0] for line in log] == ["fault while handling an event: OSError: no descriptors"]
+    reactor.unwatch(ours)
+    reactor.watch(ours, lambda: calls.append(bool(ours.recv(1))))  # as if it had never failed
+    while len(calls) < 4:
+        reactor.turn(SWEEP_S)
+    for one in (ours, peer):
+        one.close()
+    reactor.close()
+
+
+def test_a_tick_that_fails_is_said_once_and_called_again() -> None:
+    log: list[str] = []
+    ticks: list[bool] = []
+
+    def tick() -> None:
+        ticks.append(True)
+        raise RuntimeError("a mistake")
+
+    reactor = Reactor(log_into(log), tick)
+    ours, peer = socket.socketpair()
+    reactor.watch(ours, lambda: None)
+    peer.sendall(b"x")  # something to do, so that ticks are due
+    while len(ticks) < 3:
+        reactor.turn(SWEEP_S)
+    assert [line.partition(" (")[0] for line in log] == ["fault in a tick: RuntimeError: a mistake"]
+    for one in (ours, peer):
+        one.close()
+    reactor.close()
+
+
+class _BrokenSlot(Slot):
+    def __init__(self) -> None:
+        super().__init__(Slots(1, log_into([])))
+
+    def release(self) -> None:
+        raise RuntimeError("a mistake")
+
+
+def test_a_fault_while_a_client_is_closed_costs_the_others_nothing() -> None:
+    log: list[str] = []
+    reactor = Reactor(log_into(log))
+    theirs = []
+    for slot in (_BrokenSlot(), None):
+        ours, peer = socket.socketpair()
+        ours.setblocking(False)
+        peer.settimeout(WAIT_S)
+        theirs.append(peer)
+        reactor.add(Client(ours.detach(), Peer("", 0), _Echo(TIMEOUTS, 0.0), slot), 0.0, next_turn())
+    theirs[0].close()
+    theirs[1].sendall(b"hello")
+    reactor.turn()
+    assert theirs[1].recv(10) == b"hello"
+    assert len(reactor.clients) == 1
+    assert log != []
+    theirs[1].close()
+    reactor.finish(lambda: 0.0)
+    assert len(reactor.clients) == 0
     reactor.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from httpmini.server.limits.slots import Slots
 from tests.conftest import StartServer
 from tests.support.logs import log_into
+from tests.support.processes import eventually
 from tests.support.wire import connect, converse, read_answer
 
 KEEP = b"GET /ten.txt HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
@@ -112,3 +114,41 @@ def test_max_clients_counts_clients_of_the_old_mode(
         assert converse(server.port, [b"GET / HTTP/1.0\r\n\r\n"]).startswith(b"HTTP/1.0 503 ")
         one.sendall(b"\r\n")
         assert read_answer(one)[0] == 200
+
+
+@pytest.mark.parametrize("order", [["prefork"] * 5, ["select", "prefork", "forking", "threading", "iterative"]])
+def test_max_clients_is_exact_over_many_reloads(
+    start: StartServer, site: Path, tmp_path: Path, order: list[str]
+) -> None:
+    """Each generation has clients that stay: together they are never more than the limit, and never fewer can be."""
+    text = '[server]\nmode = "{}"\nworkers = 2\nmax_clients = 3\noverflow = "refuse"\n[limits]\nhead_s = 600.0\n'
+    server = start(site, config=text.format(order[0]))
+    held: list[socket.socket] = []
+    for number, mode in enumerate(order):
+        if number:
+            (tmp_path / "config-0.toml").write_text(text.format(mode) + f"idle_s = {60 + number}\n")
+            os.kill(server.pid, signal.SIGHUP)
+            server.wait_for_line("(?<!not) reloaded: ", number)
+        if number < 3:
+            held.append(connect(server.port))
+            held[-1].sendall(KEEP)
+            assert read_answer(held[-1])[0] == 200
+            held[-1].sendall(KEEP[:-2])  # the next request has begun, so a retiring process waits for it
+        if number >= 2:
+            assert converse(server.port, [b"GET / HTTP/1.0\r\n\r\n"]).startswith(b"HTTP/1.0 503 ")
+    for sock in held:
+        sock.sendall(b"\r\n")
+        assert read_answer(sock)[0] == 200
+        sock.close()
+    eventually(lambda: _status(server.port) == 200, "all slots are free again")
+    again = [connect(server.port) for _ in range(3)]
+    for sock in again:
+        sock.sendall(KEEP)
+        assert read_answer(sock)[0] == 200
+    assert _status(server.port) == 503
+    for sock in again:
+        sock.close()
+
+
+def _status(port: int) -> int:
+    return int(converse(port, [b"GET /ten.txt HTTP/1.0\r\n\r\n"]).split(b" ")[1])

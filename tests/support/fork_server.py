@@ -152,6 +152,12 @@ def _become_server(request: dict[str, object], stdout: int, stderr: int) -> list
     assert isinstance(environment, dict)
     assert isinstance(descriptors, list)
     os.setsid()
+    for number in (
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+    ):  # a server keeps what is ignored, as in a background job
+        signal.signal(number, signal.SIG_DFL)
     for ours, standard in ((stdout, 1), (stderr, 2)):
         os.dup2(ours, standard)
         os.close(ours)

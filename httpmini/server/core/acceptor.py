@@ -15,7 +15,7 @@ import msgspec
 
 from httpmini.server.core.context import Context
 from httpmini.server.core.refusals import MAX_REFUSED, Refusals
-from httpmini.server.core.transfer import Client
+from httpmini.server.core.transfer import Client, welcome
 from httpmini.server.limits.admission import Refusal, Slot
 from httpmini.server.listeners.peer import Peer
 from httpmini.server.listeners.tcp import accept
@@ -192,8 +192,10 @@ class Acceptor:
             self._waiting.popleft()
 
     def _connect(self, fd: int, peer: Peer, slot: Slot) -> None:
-        self._counters.admitted += 1
-        self._admitted.append(Client(fd, peer, self._service.connect(peer, time.monotonic()), slot))
+        client = welcome(self._service, fd, peer, slot, self._log)
+        if client is not None:
+            self._counters.admitted += 1
+            self._admitted.append(client)
 
     def _pause(self, error: OSError) -> None:
         """Stop accepting for a moment; log it once until accept() succeeds again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -29,6 +29,7 @@ class Context(msgspec.Struct, frozen=True):
         log: takes lines about the server itself.
         board: shows all processes to each other.
         workers: how many processes serve, in modes that have workers.
+        reopen_logs: reopens the logs of this process.
     """
 
     listeners: Sequence[socket.socket]
@@ -40,6 +41,7 @@ class Context(msgspec.Struct, frozen=True):
     log: Log
     board: Scoreboard
     workers: int = 1
+    reopen_logs: Callable[[], None] = lambda: None
 
     @property
     def main_shutdown(self) -> Shutdown:

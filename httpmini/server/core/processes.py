@@ -2,6 +2,10 @@
 
 A child that has ended is a zombie until its parent collects its status. SIGCHLD tells the parent, and wakes it even if
 no client connects any more. Python handles signals in the main thread only, so only that thread may use this module.
+
+Signals that everybody may send (a terminal, ``systemctl kill`` and ``kill`` reach every process of the server) are for
+the parent, and children ignore them. What the parent wants of its children it says with signals of its own, or with the
+pipes of ``shutdown.py``.
 """
 
 from __future__ import annotations
@@ -10,20 +14,26 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NoReturn
 
 import msgspec
 
-from httpmini.server.core.shutdown import Follower, Shutdown
-from httpmini.server.core.transfer import Client
-from httpmini.server.logs.error import Log
+from httpmini.server.core.shutdown import Follower, Shutdown, WakeUpPipe
+from httpmini.server.logs.error import Level, Log, describe
 
 # The children know the deadline too: for this long after it they may cut off their clients themselves, and log that.
 GRACE_S = 0.5
-# A terminal or a service manager may send these to every process of the group, but the parent alone acts on them.
-PARENTS_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR2)
+PUBLIC_SIGNALS = frozenset(
+    (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+)
+# From the parent to its children; real-time signals, which nobody else uses, where there are any.
+_OWN = getattr(signal, "SIGRTMIN", None)
+REPORT = signal.SIGUSR2 if _OWN is None else _OWN
+REOPEN = signal.SIGUSR1 if _OWN is None else _OWN + 1
 
 
 class _Child(msgspec.Struct, frozen=True):
@@ -31,22 +41,25 @@ class _Child(msgspec.Struct, frozen=True):
 
     Attributes:
         shutdown: what it follows.
-        ended: called in the parent when the child has been reaped.
+        ended: called in the parent with how it has ended, when it has been reaped.
     """
 
     shutdown: Shutdown
-    ended: Callable[[], None]
+    ended: Callable[[str], None]
 
 
 class ChildProcesses:
     """All children of this process, whichever mode started them.
 
     Args:
-        threads_clients: returns the clients that threads of this process serve; a child closes its copies of them.
+        log: takes the last words of a child that fails.
+        leave: called first in each new child, with the listeners that it will serve: closes its copies of everything
+            else that belongs to the parent.
     """
 
-    def __init__(self, threads_clients: Callable[[], Iterable[Client]] = tuple) -> None:
-        self._threads_clients = threads_clients
+    def __init__(self, log: Log, leave: Callable[[Collection[socket.socket]], None] = lambda _listeners: None) -> None:
+        self._log = log
+        self._leave = leave
         self._living: dict[int, _Child] = {}
 
     def of(self, shutdown: Shutdown) -> list[int]:
@@ -59,34 +72,78 @@ class ChildProcesses:
         gc.collect()
         gc.freeze()  # or the collector would write to every page it visits, and each child would copy it
 
-    def start(self, shutdown: Shutdown, run: Callable[[Follower], object], ended: Callable[[], None]) -> None:
+    def start(
+        self,
+        shutdown: Shutdown,
+        run: Callable[[Follower], object],
+        ended: Callable[[str], None],
+        listeners: Collection[socket.socket] = (),
+    ) -> int:
         """Fork a child that calls ``run`` and then exits.
 
         Args:
             shutdown: what the child follows; ``run`` gets the child's side of it.
             run: what the child does.
-            ended: called in the parent when the child has been reaped.
+            ended: called in the parent when the child has been reaped, with how it ended: "has ended", or "was killed
+                by SIGSEGV".
+            listeners: those that the child serves.
+
+        Returns:
+            Its process number.
 
         Raises:
             OSError: the system does not allow another process.
         """
-        pid = os.fork()
-        if pid == 0:
-            _be_the_child(shutdown, run, self._threads_clients)
+        # A signal between the fork and the first steps of the child would run the parent's handler in the child.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, PUBLIC_SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._be_the_child(shutdown, run, listeners, mask)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._living[pid] = _Child(shutdown, ended)
+        return pid
+
+    def _be_the_child(
+        self,
+        shutdown: Shutdown,
+        run: Callable[[Follower], object],
+        listeners: Collection[socket.socket],
+        mask: Iterable[int],
+    ) -> NoReturn:
+        """Run the child; never return into the parent's code."""
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in PUBLIC_SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            follower = shutdown.follow_in_child()
+            self._leave(listeners)
+            run(follower)
+            status = 0
+        except Exception as fault:
+            self._log(f"process {os.getpid()} ends: fault: {describe(fault)}", Level.ERROR)
+        finally:
+            os._exit(status)
 
     def reap(self) -> None:
-        """Collect the status of every child that has ended."""
-        with contextlib.suppress(ChildProcessError):  # there is no child at all
-            while self._living and (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-                child = self._living.pop(pid, None)
-                if child is not None:
-                    child.ended()
+        """Collect the status of every child that has ended.
 
-    def ask_for_reports(self) -> None:
-        """Make every child log the state of its clients."""
-        for pid in self._living:
-            os.kill(pid, signal.SIGUSR2)
+        As process 1 of a container this is the parent of all orphans in it, which count as children that have ended.
+        """
+        with contextlib.suppress(ChildProcessError):  # there is no child at all
+            while (found := os.waitpid(-1, os.WNOHANG))[0] != 0:
+                child = self._living.pop(found[0], None)
+                if child is not None:
+                    child.ended(_describe_end(found[1]))
+
+    def tell(self, number: int) -> None:
+        """Send every child ``REPORT`` (log the state of your clients) or ``REOPEN`` (reopen your logs)."""
+        for pid in self._living:  # none of these has been reaped, so no other process has its number
+            os.kill(pid, number)
 
     def finish(self, shutdown: Shutdown, wait: Callable[[float], None]) -> None:
         """Wait for the children that follow ``shutdown``, which is draining; end those that miss its deadline.
@@ -96,17 +153,14 @@ class ChildProcesses:
             wait: waits until something happens, for at most the given number of seconds.
         """
         self._wait(shutdown, wait, until=lambda: shutdown.deadline)
-        self._signal(shutdown, signal.SIGUSR1)
+        shutdown.give_up()
         end = time.monotonic() + GRACE_S
         self._wait(shutdown, wait, until=lambda: end)
-        self._signal(shutdown, signal.SIGKILL)
+        for pid in self.of(shutdown):
+            os.kill(pid, signal.SIGKILL)
         for pid in self.of(shutdown):
             os.waitpid(pid, 0)
             del self._living[pid]
-
-    def _signal(self, shutdown: Shutdown, number: signal.Signals) -> None:
-        for pid in self.of(shutdown):  # none of these has been reaped, so no other process has its number
-            os.kill(pid, number)
 
     def _wait(self, shutdown: Shutdown, wait: Callable[[float], None], until: Callable[[], float]) -> None:
         self.reap()  # SIGCHLD may have arrived during another wait
@@ -115,29 +169,38 @@ class ChildProcesses:
             self.reap()
 
 
-def report_when_asked(clients: Callable[[], Iterable[Client]], log: Log) -> None:
-    """Log one line for each of ``clients`` on SIGUSR2. Call it in a child."""
+class Orders:
+    """What the parent asks of a child with its signals: noted by a handler, carried out between two turns.
 
-    def report(_number: int, _frame: object) -> None:
-        for client in clients():
-            log(client.describe(time.monotonic()))
+    Args:
+        calls: what to do, by signal.
+    """
 
-    signal.signal(signal.SIGUSR2, report)
+    def __init__(self, calls: Mapping[int, Callable[[], None]]) -> None:
+        self._calls = calls
+        self._pipe = WakeUpPipe()
+        self._given: deque[int] = deque()
+        for number in calls:
+            signal.signal(number, lambda number, _frame: self._given.append(number))
+        signal.set_wakeup_fd(self._pipe.wake_fd, warn_on_full_buffer=False)
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when there are orders."""
+        return self._pipe.fileno()
+
+    def carry_out(self) -> None:
+        """Do what was asked for."""
+        self._pipe.clear()
+        while self._given:
+            self._calls[self._given.popleft()]()
 
 
-def _be_the_child(
-    shutdown: Shutdown, run: Callable[[Follower], object], not_ours: Callable[[], Iterable[Client]]
-) -> NoReturn:
-    """Run the child; never return into the parent's code."""
+def _describe_end(status: int) -> str:
+    """Say how a process ended, from what waitpid(2) says of it."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"has ended with status {code}" if code else "has ended"
     try:
-        for client in not_ours():
-            client.close_copy()
-        follower = shutdown.follow_in_child()
-        # Ctrl-C and systemd signal every process, but the parent decides what its children do.
-        signal.set_wakeup_fd(-1)
-        for number in PARENTS_SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGUSR1, lambda _number, _frame: follower.give_up())
-        run(follower)
-    finally:
-        os._exit(0)
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal without a name
+        return f"was killed by signal {-code}"

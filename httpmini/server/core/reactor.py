@@ -12,10 +12,12 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Protocol
 
 from httpmini.server.core.connection import CLOSED, PAUSE, WORK, WRITE
 from httpmini.server.core.counters import Counters
+from httpmini.server.core.faults import Faults
 from httpmini.server.core.helpers import Helpers
 from httpmini.server.core.transfer import HANG_UP, Client, Step, drain, expire, go_on
 from httpmini.server.core.turn import next_turn
@@ -59,6 +61,7 @@ class Reactor:
         counters: Counters | None = None,
     ) -> None:
         self._log = log
+        self._faults = Faults(log)
         self._counters = counters or Counters()
         self._tick = tick
         self._poll = select.epoll() if _HAS_EPOLL else select.poll()
@@ -68,6 +71,8 @@ class Reactor:
         self._paused: dict[int, Client] = {}
         self._handlers: dict[int, Callable[[], None]] = {}
         self._helpers: Helpers[Client] | None = None  # once there was work
+        self._events: dict[int, int] = {}  # what the descriptors with handlers are watched for
+        self._resting: set[int] = set()  # those whose handlers failed: watched again from the next sweep on
         self._next_sweep = time.monotonic() + SWEEP_S
         self._tick_is_due = True
         self._look_s = SWEEP_S  # how long a turn may take when there are clients
@@ -80,13 +85,18 @@ class Reactor:
 
     def watch(self, what: HasFileno, handler: Callable[[], None], *, exclusively: bool = False) -> None:
         """Call ``handler`` when ``what`` is readable; of several processes that wait ``exclusively``, in one only."""
-        self._poll.register(what.fileno(), _READ | _EXCLUSIVE if exclusively else _READ)
-        self._handlers[what.fileno()] = handler
+        fd, events = what.fileno(), _READ | _EXCLUSIVE if exclusively else _READ
+        self._poll.register(fd, events)
+        self._handlers[fd], self._events[fd] = handler, events
 
     def unwatch(self, what: HasFileno) -> None:
         """Stop watching ``what``."""
-        self._poll.unregister(what.fileno())
-        del self._handlers[what.fileno()]
+        fd = what.fileno()
+        del self._handlers[fd], self._events[fd]
+        if fd in self._resting:
+            self._resting.remove(fd)
+        else:
+            self._poll.unregister(fd)
 
     def add(self, client: Client, now: float, turn: int) -> None:
         """Take ``client`` in; its socket must not block. What can be moved is moved at once."""
@@ -110,13 +120,13 @@ class Reactor:
             try:  # what ``_attend`` does, written out: a call costs a twentieth of a small response
                 if client.step(client, now, turn):
                     continue
+                self._settle(client)
             except Exception as fault:
                 self._lose(client, fault, now)
-            self._settle(client)
         if ready:
             self._tick_is_due = True
         for fd in others:
-            self._handlers[fd]()
+            self._handle(fd)
         if now >= self._next_sweep or self._paused:
             self._sweep()
 
@@ -124,7 +134,7 @@ class Reactor:
         """Tick when it is time; for a mode that serves one client for long, outside of ``turn``."""
         if (now := time.monotonic()) >= self._next_sweep:
             self._next_sweep = now + SWEEP_S
-            self._tick()
+            self._faults.contain("in a tick", self._tick)
 
     def finish(self, deadline: Callable[[], float]) -> None:
         """Let every client come to its end; those that have not by ``deadline()`` are cut off."""
@@ -133,9 +143,8 @@ class Reactor:
         while self._clients and time.monotonic() < deadline():
             self.turn(max(0.0, deadline() - time.monotonic()))
         for client in list(self.clients):
-            client.connection.lose(time.monotonic())
-            self._settle(client)
-        self._tick()
+            self._attend(client, _lose, time.monotonic(), next_turn())
+        self._faults.contain("in a tick", self._tick)
 
     def close(self) -> None:
         """Close the descriptors of the poll set and the helpers. Clients in it are the caller's to close."""
@@ -149,14 +158,46 @@ class Reactor:
         self._tick_is_due = True
         try:
             step(client, now, turn)
+            self._settle(client)
         except Exception as fault:
             self._lose(client, fault, now)
-        self._settle(client)
 
     def _lose(self, client: Client, fault: Exception, now: float) -> None:
         """Contain a fault of ours: it costs this client its connection, and the others nothing."""
         self._log(f"fault while serving a client: {describe(fault)}", Level.ERROR)
-        client.connection.lose(now)
+        try:
+            client.connection.lose(now)
+            self._settle(client)
+        except Exception as second:
+            self._forget(client)
+            self._log(f"fault while closing a client: {describe(second)}", Level.ERROR)
+
+    def _forget(self, client: Client) -> None:
+        """Take a client out of the poll set whatever its state."""
+        self._paused.pop(client.fd, None)
+        if self._clients.pop(client.fd, None) is not None:
+            with suppress(OSError):
+                self._poll.unregister(client.fd)
+            with suppress(Exception):
+                client.close()
+
+    def _handle(self, fd: int) -> None:
+        """Call the handler of a descriptor that is readable; let it rest if that fails, or it would fail for ever."""
+        handler = self._handlers.get(fd)  # another handler of this turn may have stopped watching it
+        if handler is None:
+            with suppress(OSError, KeyError):  # it is not in the poll set any more
+                self._poll.unregister(fd)
+            return
+        if self._faults.contain("while handling an event", handler):
+            return
+        if fd in self._handlers:
+            self._poll.unregister(fd)
+            self._resting.add(fd)
+
+    def _wake_resting(self) -> None:
+        for fd in self._resting:
+            self._poll.register(fd, self._events[fd])
+        self._resting.clear()
 
     def _settle(self, client: Client) -> None:
         """Watch for what the client waits for now, or close it."""
@@ -239,4 +280,11 @@ class Reactor:
         self._tick_is_due = False
         for client in [client for client in self._clients.values() if client.connection.deadline <= now]:
             self._attend(client, expire, time.monotonic(), next_turn())
-        self._tick()
+        self._wake_resting()
+        self._faults.contain("in a tick", self._tick)
+
+
+def _lose(client: Client, now: float, _turn: int) -> bool:
+    """Cut the client off."""
+    client.connection.lose(now)
+    return False

@@ -1,18 +1,22 @@
 """How a running mode is woken, and how it learns to drain and by when.
 
-Two pipes carry this, because a pipe can be polled together with sockets:
+Three pipes carry this, because a pipe can be polled together with sockets:
 
 - The wake-up pipe (``WakeUpPipe``) belongs to the main loop and lives as long as the process. Signals write into it
   (``signal.set_wakeup_fd``), so a signal that arrives just before a poll is not slept through. Threads write into it
   when they free a slot.
 - The drain pipe belongs to one running mode and is never written. Draining begins when its write end is closed: every
-  thread and child process that polls the read end sees that at once. A child also sees it when its parent dies.
+  thread and child process that polls the read end sees that at once.
+- The hurry pipe belongs to one running mode, too. A byte in it, which nobody takes out, says to give up now. If it ends
+  without one, the process that held its write end has died: the kernel closes it, however that process came to its end,
+  so nobody has to ask whether the parent still lives.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 from math import inf
 from typing import Protocol
 
@@ -22,19 +26,22 @@ class StopSignal(Protocol):
 
     Attributes:
         deadline: when to give up whatever is unfinished, in monotonic seconds; ``inf`` until a stop is requested.
-        stays_readable: whether ``fileno()`` stays readable for good after ``clear`` has seen it.
     """
 
     deadline: float
-    stays_readable: bool
 
     @property
     def draining(self) -> bool:
         """Whether to finish what has begun and begin nothing new."""
         ...
 
+    @property
+    def may_have_news(self) -> bool:
+        """Whether ``fileno()`` is worth polling."""
+        ...
+
     def fileno(self) -> int:
-        """Return the descriptor to poll for reading."""
+        """Return the descriptor to poll for reading; after ``clear`` it may be another one."""
         ...
 
     def clear(self, now: float) -> None:
@@ -48,7 +55,7 @@ class WakeUpPipe:
     Attributes:
         interrupted: whether ``serve()`` of the running mode has to return, so that its owner can act on a signal.
         shutdowns: every ``Shutdown`` that is not closed yet. A child process closes the write ends of their pipes:
-            while one is open anywhere, the drain stays invisible.
+            while one is open anywhere, the drain and the death of the parent stay invisible.
         wake_fd: the write end, for ``signal.set_wakeup_fd``.
     """
 
@@ -92,14 +99,19 @@ class Shutdown:
         drain_s: how many seconds a drain leaves for responses that are being sent.
     """
 
-    stays_readable = False
+    may_have_news = True
 
     def __init__(self, wake_up: WakeUpPipe, drain_s: float) -> None:
         self.drain_s = drain_s
         self.deadline = inf
         self._wake_up = wake_up
-        self._drain_read, self._drain_write = os.pipe()
         self._draining = False
+        with contextlib.ExitStack() as undo:
+            self._drain_read, self._drain_write = os.pipe()
+            undo.callback(os.close, self._drain_read)
+            undo.callback(os.close, self._drain_write)
+            self._hurry_read, self._hurry_write = os.pipe()
+            undo.pop_all()
         wake_up.shutdowns.append(self)
 
     @property
@@ -140,64 +152,80 @@ class Shutdown:
             os.close(self._drain_write)
         self.wake()
 
+    def give_up(self) -> None:
+        """Have all followers finish now."""
+        os.write(self._hurry_write, b"!")
+
     def follow(self) -> Follower:
         """Return the side of a thread that serves a client."""
-        return Follower(self._drain_read, self.drain_s)
+        return Follower(self._drain_read, self._hurry_read, self.drain_s)
 
     def follow_in_child(self) -> Follower:
         """Return the side of a child process, and close the parent's descriptors. Call it in the child."""
         for shutdown in self._wake_up.shutdowns:
-            if not shutdown.draining:
-                os.close(shutdown._drain_write)
+            shutdown._close_write_ends()
         self._wake_up.close()
-        return Follower(self._drain_read, self.drain_s, os.getppid())
+        return self.follow()
 
     def close(self) -> None:
-        """Close the drain pipe."""
+        """Close both pipes."""
         self._wake_up.shutdowns.remove(self)
         os.close(self._drain_read)
+        os.close(self._hurry_read)
+        self._close_write_ends()
+
+    def _close_write_ends(self) -> None:
+        os.close(self._hurry_write)
         if not self._draining:
             os.close(self._drain_write)
 
 
 class Follower:
-    """The side of a thread or a child process: the drain pipe tells it to finish, its owner tells it to give up.
+    """The side of a thread or a child process, which learns from the pipes to finish, and then by when.
 
     Args:
         drain_fd: the read end of the drain pipe.
+        hurry_fd: the read end of the hurry pipe.
         drain_s: how many seconds are left for responses that are being sent when the owner has died.
-        parent: the process number of the owner; 0 for a thread, which dies with its owner.
 
     Attributes:
         draining: whether to finish what has begun and begin nothing new.
         deadline: when to give up whatever is unfinished, in monotonic seconds; ``inf`` until there is a hurry.
+        is_orphan: whether the process at the other end has died.
     """
 
-    stays_readable = True
-
-    def __init__(self, drain_fd: int, drain_s: float, parent: int = 0) -> None:
+    def __init__(self, drain_fd: int, hurry_fd: int, drain_s: float) -> None:
         self._drain_fd = drain_fd
+        self._hurry_fd = hurry_fd
         self._drain_s = drain_s
-        self._parent = parent
         self.draining = False
         self.deadline = inf
+        self.is_orphan = False
 
     @property
     def serving(self) -> bool:
         """Whether to go on accepting clients."""
         return not self.draining
 
+    @property
+    def may_have_news(self) -> bool:
+        """Whether there is anything left to hear."""
+        return self.deadline == inf
+
     def fileno(self) -> int:
-        """Return the descriptor to poll until ``draining`` is set."""
-        return self._drain_fd
+        """Return the descriptor to poll: the drain pipe's, then the hurry pipe's, until there is a deadline."""
+        return self._hurry_fd if self.draining else self._drain_fd
 
     def clear(self, now: float) -> None:
-        """Take note that the drain pipe is closed. If the parent has died, set a deadline too."""
-        self.draining = True
-        if self._parent and os.getppid() != self._parent:
-            self.deadline = min(self.deadline, now + self._drain_s)
-
-    def give_up(self) -> None:
-        """Finish now."""
-        self.draining = True
-        self.deadline = 0.0
+        """Take note that ``fileno()`` was readable: draining has begun, or there is a hurry."""
+        if not self.draining:
+            self.draining = True
+            return
+        poll = select.poll()
+        poll.register(self._hurry_fd, select.POLLIN)
+        events = dict(poll.poll(0)).get(self._hurry_fd, 0)
+        if events & select.POLLIN:
+            self.deadline = 0.0
+        elif events:  # it has ended, and nothing is in it
+            self.is_orphan = True
+            self.deadline = now + self._drain_s

@@ -4,7 +4,6 @@ full. In every mode, its clients are in the poll set of the main process.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
@@ -13,12 +12,12 @@ from functools import partial
 
 from httpmini.server.core.connection import Service
 from httpmini.server.core.reactor import Reactor
-from httpmini.server.core.transfer import Client
+from httpmini.server.core.transfer import welcome
 from httpmini.server.core.turn import next_turn
 from httpmini.server.limits.admission import Admission, Slot
 from httpmini.server.limits.slots import Slots
 from httpmini.server.listeners.tcp import accept
-from httpmini.server.logs.error import Log
+from httpmini.server.logs.error import Level, Log
 
 SLOTS = 8
 
@@ -36,13 +35,18 @@ class StatusListener:
         self._service = service
         self._reactor = reactor
         self._admission = Admission(Slots(SLOTS, log), "refuse")
+        self._log = log
         self._listeners: list[socket.socket] = []
-        self._spare = _open_spare()
+        self._paused: list[socket.socket] = []
+        self._pause_was_logged = False
 
     def open(self, listeners: Sequence[socket.socket]) -> None:
         """Accept clients on ``listeners`` from now on, and on no others."""
         for gone in [one for one in self._listeners if one not in listeners]:
-            self._reactor.unwatch(gone)
+            if gone in self._paused:
+                self._paused.remove(gone)
+            else:
+                self._reactor.unwatch(gone)
             self._listeners.remove(gone)
         for new in [one for one in listeners if one not in self._listeners]:
             self._reactor.watch(new, partial(self._accept, new))
@@ -53,31 +57,33 @@ class StatusListener:
             fd, peer = accept(listener)
         except (BlockingIOError, ConnectionError):  # the client has gone again
             return
-        except OSError:  # out of descriptors
-            self._turn_away(listener)
+        except OSError as error:  # no descriptors
+            self._pause(listener, error)
             return
+        self._pause_was_logged = False
         slot = self._admission.admit(peer.host)
         now = time.monotonic()
         if isinstance(slot, Slot):
-            self._reactor.add(Client(fd, peer, self._service.connect(peer, now), slot), now, next_turn())
+            client = welcome(self._service, fd, peer, slot, self._log)
+            if client is not None:
+                self._reactor.add(client, now, next_turn())
         else:
             os.close(fd)
 
-    def _turn_away(self, listener: socket.socket) -> None:
-        """Close one waiting connection with the help of the spare descriptor, or the poll would report it for ever."""
-        os.close(self._spare)
-        with contextlib.suppress(OSError):
-            os.close(accept(listener)[0])
-        self._spare = _open_spare()
+    def _pause(self, listener: socket.socket, error: OSError) -> None:
+        """Stop accepting until the next tick: the listener stays readable, so watching it would be a busy loop."""
+        self._reactor.unwatch(listener)
+        self._paused.append(listener)
+        if not self._pause_was_logged:
+            self._pause_was_logged = True
+            self._log(f"cannot accept at the status listener: {error.strerror}; its clients wait", Level.ERROR)
+
+    def tick(self) -> None:
+        """Accept again after a pause. The main loop calls this a few times a second."""
+        while self._paused:
+            listener = self._paused.pop()
+            self._reactor.watch(listener, partial(self._accept, listener))
 
     def close(self) -> None:
-        """Stop accepting, and close the spare descriptor."""
+        """Stop accepting."""
         self.open(())
-        os.close(self._spare)
-
-
-def _open_spare() -> int:
-    """Return a descriptor to give up when no other is left. A pipe needs no file, so it works after a chroot."""
-    spare, other = os.pipe()
-    os.close(other)
-    return spare

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection
 from errno import EINVAL, ENOSYS, ENOTSUP
 
 from httpmini.protocol.body import FileSlice, Piece
-from httpmini.server.core.connection import CLOSED, LINGER, PAUSE, READ, WORK, WRITE, Connection, Interest
+from httpmini.server.core.connection import CLOSED, LINGER, PAUSE, READ, WORK, WRITE, Connection, Interest, Service
 from httpmini.server.core.shutdown import StopSignal
 from httpmini.server.core.turn import next_turn
 from httpmini.server.limits.admission import Slot
@@ -32,7 +32,6 @@ from httpmini.server.logs.error import Level, Log, describe
 RECEIVE_BYTES = 16 * 1024
 SEND_BYTES = 2 * 1024 * 1024  # of a file, in one sendfile: the kernel takes what fits into its buffer
 COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
-DRAIN_LOOK_S = 0.25
 WRITES_PER_TURN = 8  # so that one fast reader does not keep the reactor from the others
 
 OPEN = frozenset({READ, WRITE, PAUSE, WORK, LINGER})
@@ -146,6 +145,17 @@ class Client:
             os.close(self.fd)
         except ConnectionError:  # the peer was gone
             pass
+
+
+def welcome(service: Service, fd: int, peer: Peer, slot: Slot, log: Log) -> Client | None:
+    """Return the client that was admitted; None when a fault of ours has cost it its connection."""
+    try:
+        return Client(fd, peer, service.connect(peer, time.monotonic()), slot)
+    except Exception as fault:
+        slot.release()
+        os.close(fd)
+        log(f"fault while accepting a client: {describe(fault)}", Level.ERROR)
+        return None
 
 
 def contained(client: Client, log: Log, step: Callable[[Client], None]) -> None:
@@ -323,15 +333,13 @@ def _wait(client: Client, signal: StopSignal, now: float, longest_s: float | Non
     interest = client.connection.interest
     wanted = select.POLLOUT if interest is WRITE else HANG_UP if interest is PAUSE else select.POLLIN
     poll.register(client.fd, wanted)
-    if not signal.draining:
+    if signal.may_have_news:
         poll.register(signal, select.POLLIN)
     wait_s = max(0.0, min(client.connection.deadline, signal.deadline) - now)
     if longest_s is not None:
         wait_s = min(wait_s, longest_s)
-    if signal.draining:  # a second signal may bring the end forward
-        wait_s = min(wait_s, DRAIN_LOOK_S)
     ready = {fd for fd, _ in poll.poll(wait_s * 1000 + 1)}
-    if not signal.draining and signal.fileno() in ready:
+    if signal.fileno() in ready:
         signal.clear(time.monotonic())
     return client.fd in ready
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import MutableMapping
+from contextlib import suppress
 
-from httpmini.errors import CannotRun
+from httpmini.errors import CannotRun, visible
+from httpmini.server.listeners.endpoint import SOCKET_NAME
 
 _FIRST = 3
 _UNNAMED = "unknown"  # systemd's own name for a socket without one
@@ -29,16 +31,20 @@ class InheritedSockets:
 
     Attributes:
         names: the names of the sockets, each once.
+
+    Raises:
+        CannotRun: the variables do not say what is there.
     """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         count, process = environ.pop("LISTEN_FDS", ""), environ.pop("LISTEN_PID", "")
-        said = environ.pop("LISTEN_FDNAMES", "").split(":")
+        said = environ.pop("LISTEN_FDNAMES", "")
         self._sockets: dict[str, list[int]] = {}
-        if count.isdigit() and process == str(os.getpid()):
-            for number in range(int(count)):
-                name = said[number] if number < len(said) and said[number] else _UNNAMED
-                os.set_inheritable(_FIRST + number, False)
+        if count and process == str(os.getpid()):
+            names = _parse_names(said)
+            for number in range(_parse_count(count)):
+                name = names[number] if number < len(names) and names[number] else _UNNAMED
+                _refuse_unless_open(_FIRST + number, count)
                 self._sockets.setdefault(name, []).append(_FIRST + number)
         self.names = list(self._sockets)
 
@@ -54,6 +60,46 @@ class InheritedSockets:
             given = ", ".join(f'"systemd:{known}"' for known in self.names) or "none at all"
             raise CannotRun(f'no socket named "{name}" was given to this process; it was given: {given}')
         return [_open(fd, name) for fd in self._sockets[name]]
+
+    def close(self) -> None:
+        """Close this process's copies of the sockets; in a child, which never opens one of them again."""
+        for descriptors in self._sockets.values():
+            for fd in descriptors:
+                with suppress(OSError):
+                    os.close(fd)
+        self._sockets.clear()
+
+
+def are_given(environ: MutableMapping[str, str]) -> bool:
+    """Return whether the environment says that this process was given sockets."""
+    return environ.get("LISTEN_FDS", "0") != "0" and environ.get("LISTEN_PID") == str(os.getpid())
+
+
+def _parse_count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise CannotRun(f'LISTEN_FDS = "{visible(text)}" is not a number of sockets')
+    return int(text)
+
+
+def _parse_names(text: str) -> list[str]:
+    names = text.split(":")
+    for name in names:
+        if name and not SOCKET_NAME.fullmatch(name):
+            raise CannotRun(f'LISTEN_FDNAMES: "{visible(name)}" is not a name of printable ASCII characters')
+    return names
+
+
+def _refuse_unless_open(fd: int, count: str) -> None:
+    """Keep the descriptor to this process, if it is a socket.
+
+    Raises:
+        CannotRun: it is none.
+    """
+    try:
+        os.set_inheritable(fd, False)
+        socket.socket(fileno=fd).detach()
+    except (OSError, OverflowError) as error:
+        raise CannotRun(f"LISTEN_FDS = {count}, but descriptor {fd} is not a socket") from error
 
 
 def _open(fd: int, name: str) -> socket.socket:

@@ -15,7 +15,7 @@ UNIX = "unix"  # the host of an endpoint that is a path
 _PORT = re.compile(r"[0-9]+|(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*")
 _HOST = re.compile(r"[^\[\]/:@?#\x00-\x1f]*")
 _MAX_PATH_BYTES = 90  # of the 107 that unix(7) allows: leaves room for the suffix of the temporary name
-_SOCKET_NAME = re.compile(r"[!-9;-~]{1,255}")  # of an inherited socket: sd_listen_fds_with_names(3)
+SOCKET_NAME = re.compile(r"[ -9;-~]{1,255}")  # of an inherited socket: sd_listen_fds_with_names(3)
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -83,6 +83,6 @@ def _parse_named(text: str) -> Endpoint:
     kind, _, name = text.partition(":")
     if kind == UNIX and (not 0 < len(os.fsencode(name)) <= _MAX_PATH_BYTES or "\0" in name):
         raise ValueError(f'needs a path of at most {_MAX_PATH_BYTES} bytes, for example "unix:/run/httpmini/http"')
-    if kind == INHERITED and not _SOCKET_NAME.fullmatch(name):
+    if kind == INHERITED and not SOCKET_NAME.fullmatch(name):
         raise ValueError('needs a name of printable ASCII characters, for example "systemd:web"')
     return Endpoint(kind, name)

@@ -24,6 +24,8 @@ class UnixListener(socket.socket):
 
     Attributes:
         path: the path of the socket.
+        mode: the permissions that its file was made with.
+        replaced: the socket that had the path before, as long as that may get it back.
 
     Raises:
         OSError: the socket cannot be created at ``path``.
@@ -32,6 +34,8 @@ class UnixListener(socket.socket):
     def __init__(self, path: str, mode: int, backlog: int) -> None:
         super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
         self.path = path
+        self.mode = mode
+        self.replaced: UnixListener | None = None
         self._process = os.getpid()
         self._identity: tuple[int, int] | None = None
         # The socket has a temporary name until it listens. So no client meets one that does not listen yet, and a
@@ -47,13 +51,32 @@ class UnixListener(socket.socket):
             super().close()
             raise
 
+    def is_at(self, path: str) -> bool:
+        """Return whether ``path``, however it is spelled, leads to this socket."""
+        return self._identity is not None and _identify(path) == self._identity
+
+    def move(self, path: str) -> None:
+        """Give the file another name.
+
+        Raises:
+            OSError: that is not permitted.
+        """
+        Path(self.path).rename(path)
+        self.path = path
+
     def close(self) -> None:
-        """Close the socket, and remove its file unless another process created it or another file has replaced it."""
+        """Close the socket, and remove its file unless another process created it or another file has replaced it.
+
+        If it has taken the place of a socket that is still open, that gets its path back.
+        """
         super().close()
-        if self._process == os.getpid() and self._identity is not None and _identify(self.path) == self._identity:
+        if self._process == os.getpid() and self.is_at(self.path):
             with contextlib.suppress(OSError):  # the folder may not be writable any more
-                Path(self.path).unlink()
-        self._identity = None
+                if self.replaced is not None and self.replaced.fileno() >= 0:
+                    self.replaced.move(self.path)
+                else:
+                    Path(self.path).unlink()
+        self._identity = self.replaced = None
 
 
 def open_unix_listener(path: str, mode: int, backlog: int) -> UnixListener:
@@ -72,6 +95,28 @@ def open_unix_listener(path: str, mode: int, backlog: int) -> UnixListener:
         return UnixListener(path, mode, backlog)
     except OSError as error:
         raise CannotRun(f"cannot listen on {LOCAL}{path}: {error.strerror or error}") from error
+
+
+def replace_unix_listener(old: UnixListener, mode: int, backlog: int) -> UnixListener:
+    """Listen at the path of a socket of ours, with other permissions; the old one moves aside until it is closed.
+
+    Its own permissions stay as they are: to change those of a path could change those of another file.
+
+    Raises:
+        CannotRun: the folder does not let us.
+    """
+    path = old.path
+    try:
+        old.move(f"{path}.{os.getpid()}.old")
+        try:
+            new = UnixListener(path, mode, backlog)
+        except OSError:
+            old.move(path)
+            raise
+    except OSError as error:
+        raise CannotRun(f"cannot listen on {LOCAL}{path}: {error.strerror or error}") from error
+    new.replaced = old
+    return new
 
 
 def _refuse_what_is_there(path: str) -> None:

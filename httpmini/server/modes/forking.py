@@ -10,13 +10,15 @@ they do).
 from __future__ import annotations
 
 import os
+import signal
 import threading
+import time
 from functools import partial
 from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
 from httpmini.server.core.context import Context
-from httpmini.server.core.processes import report_when_asked
+from httpmini.server.core.processes import REPORT
 from httpmini.server.core.scoreboard import SOLO, Segment
 from httpmini.server.core.shutdown import Follower
 from httpmini.server.core.transfer import Client, contained, pump
@@ -71,9 +73,11 @@ class Forking(Mode):
         board, log = self._context.board, self._context.log
         segment = board.take(SOLO)
 
-        def ended() -> None:
+        def ended(how: str) -> None:
             board.give_back(segment)
             client.release()
+            if how != "has ended":
+                log(f"the process of client {client.peer.host}:{client.peer.port} {how}", Level.WARNING)
 
         try:
             self._children.start(self._shutdown, partial(self._serve_in_child, client, segment), ended)
@@ -87,10 +91,10 @@ class Forking(Mode):
     def _serve_in_child(self, client: Client, segment: Segment | None, follower: Follower) -> None:
         client.slot = None  # counted by the parent
         context, board, log = self._context, self._context.board, self._context.log
-        for fd in (*(listener.fileno() for listener in context.listeners), *self._acceptor.descriptors):
-            os.close(fd)  # a copy left open would hold back that client's end, or the port
+        for fd in self._acceptor.descriptors:
+            os.close(fd)  # a copy left open would hold back that client's end
         context.reactor.close()
-        report_when_asked(lambda: [client], log)
+        signal.signal(REPORT, lambda _number, _frame: log(client.describe(time.monotonic())))
         board.move_to(segment, lambda: [client])
         contained(client, log, lambda client: pump(client, follower, look=board.publish))
         board.publish()

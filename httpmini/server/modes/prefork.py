@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import time
 from functools import partial
 from typing import ClassVar
@@ -20,17 +21,20 @@ from msgspec.structs import replace
 
 from httpmini.errors import CannotRun
 from httpmini.server.core.context import Context
-from httpmini.server.core.processes import report_when_asked
+from httpmini.server.core.processes import REOPEN, REPORT, Orders
 from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.scoreboard import CROWD, Segment
 from httpmini.server.core.shutdown import Follower
-from httpmini.server.logs.error import Level, describe
+from httpmini.server.logs.error import Level, Log, describe
 from httpmini.server.modes.base import Mode
 from httpmini.server.modes.select import Select
 
-# A worker that keeps dying is replaced later each time: dying as fast as it can, it would take a whole core.
+# A worker that cannot live is replaced later each time: dying as fast as it can, it would take a whole core.
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+HEALTHY_S = 1.0  # a worker that has lived for this long, or has served a client, is able to
+START_S = 60.0  # how long a worker may take until it is ready
+LOOK_S = 0.1  # how often to look, meanwhile, whether the server is to stop
 _READY = b"ready\n"
 LEAVING_S = 5.0  # how long to wait for a retiring worker to stop accepting
 
@@ -39,16 +43,23 @@ class _Worker(msgspec.Struct, eq=False):
     """A worker that lives.
 
     Attributes:
+        pid: its process number.
         process: its number in the tables of slots.
         segment: where it publishes its counters.
         started: when it was forked.
         accepting: a pipe that ends when the worker has stopped accepting.
     """
 
+    pid: int
     process: int
     segment: Segment | None
     started: float
     accepting: int
+
+    def is_healthy(self, now: float) -> bool:
+        """Whether it was able to serve; asked when it has ended."""
+        row = self.segment and self.segment.read()
+        return now - self.started >= HEALTHY_S or bool(row and row.admitted)
 
 
 class Prefork(Mode):
@@ -132,34 +143,55 @@ class Prefork(Mode):
             self._slots.give_back(process)
             raise CannotRun(f"cannot begin a worker: {error.strerror}") from error
         segment = self._board.take(CROWD)
-        worker = self._workers[place] = _Worker(process, segment, time.monotonic(), hear)
+        worker = self._workers[place] = _Worker(0, process, segment, time.monotonic(), hear)
         self._context.service.tick()  # what waits is written by the master, not by each of its copies
         try:
-            self._children.start(
+            worker.pid = self._children.start(
                 self._shutdown,
                 lambda follower: self._work(worker, follower, say),
-                lambda: self._replace(place),
+                lambda how: self._replace(place, how),
+                self._context.listeners,
             )
         except OSError as error:
             os.close(say)
             self._forget(place)
             raise CannotRun(f"cannot begin a worker: {error.strerror}") from error
         os.close(say)
+        self._wait_until_ready(place, worker)
+
+    def _wait_until_ready(self, place: int, worker: _Worker) -> None:
+        """Wait until a worker says that it is ready; but not if the server is to stop.
+
+        Raises:
+            CannotRun: it cannot start, and why.
+        """
+        poll = select.poll()
+        poll.register(worker.accepting, select.POLLIN)
         said = b""
-        while said != _READY and (piece := os.read(hear, 4096)):  # until it has closed its end, or has died
-            said += piece
-        if said != _READY:
-            reason = said.decode(errors="replace") or "it ended without a word"
-            raise CannotRun(f"worker {place} cannot begin: {reason}")
+        while said != _READY:
+            if self._shutdown.draining:
+                raise CannotRun(f"the server was stopped while worker {place} began")
+            if time.monotonic() - worker.started > START_S:
+                os.kill(worker.pid, signal.SIGKILL)
+                raise CannotRun(f"worker {place} cannot begin: it was not ready within {START_S:g} s")
+            if poll.poll(LOOK_S * 1000):
+                piece = os.read(worker.accepting, 4096)
+                if not piece:  # it has closed its end, or has died
+                    reason = said.decode(errors="replace") or "it ended without a word"
+                    raise CannotRun(f"worker {place} cannot begin: {reason}")
+                said += piece
+            self._context.reactor.look()
 
     def _restart_worker(self, place: int) -> None:
         del self._due[place]
         try:
             self._start_worker(place)
         except CannotRun as error:
+            if self._shutdown.draining:
+                return
             self._context.log(f"{error}; trying again later", Level.ERROR)
-            if place not in self._due and place not in self._workers:
-                self._schedule(place, LONGEST_PAUSE_S)
+            if place not in self._workers:  # else its end is still to come
+                self._schedule(place, self._next_pause(place))
 
     def _forget(self, place: int) -> _Worker:
         """Take back what a worker held that has ended, or was never there."""
@@ -171,19 +203,26 @@ class Prefork(Mode):
         os.close(worker.accepting)
         return worker
 
-    def _replace(self, place: int) -> None:
+    def _replace(self, place: int, how: str) -> None:
         """React to the end of a worker: schedule another one, unless the server is draining."""
+        healthy = self._workers[place].is_healthy(time.monotonic())
         worker = self._forget(place)
         if self._shutdown.draining:
             return
-        lived = time.monotonic() - worker.started
-        before = self._pauses.get(place, 0.0)
-        pause = 0.0 if lived > LONGEST_PAUSE_S else min(max(FIRST_PAUSE_S, 2 * before), LONGEST_PAUSE_S)
-        self._context.log(f"worker {place} has ended; another one begins in {pause:g} s", Level.WARNING)
+        if healthy:
+            self._pauses.pop(place, None)
+        pause = 0.0 if healthy else self._next_pause(place)
+        when = f"in {pause:g} s" if pause else "at once"
+        self._context.log(f"worker {place} (process {worker.pid}) {how}; another one begins {when}", Level.WARNING)
         self._schedule(place, pause)
 
-    def _schedule(self, place: int, pause: float) -> None:
+    def _next_pause(self, place: int) -> float:
+        """Return how long to wait with the worker in that place: longer each time, but not when nobody serves."""
+        pause = min(max(FIRST_PAUSE_S, 2 * self._pauses.get(place, 0.0)), LONGEST_PAUSE_S)
         self._pauses[place] = pause
+        return pause if self._workers else FIRST_PAUSE_S
+
+    def _schedule(self, place: int, pause: float) -> None:
         self._due[place] = time.monotonic() + pause
 
     def _work(self, worker: _Worker, follower: Follower, say: int) -> None:
@@ -197,6 +236,8 @@ class Prefork(Mode):
             return
         os.write(say, _READY)
         server.serve()
+        for listener in self._context.listeners:  # if the master has died, nobody else will free the port
+            listener.close()
         os.close(say)
         reactor.finish(lambda: follower.deadline)
 
@@ -216,12 +257,22 @@ class Prefork(Mode):
 
         reactor = Reactor(context.log, tick, board.counters)
         board.move_to(worker.segment, lambda: reactor.clients)
-        reactor.watch(follower, partial(_hear, follower, reactor))
-        report_when_asked(lambda: reactor.clients, context.log)
+        reactor.watch(follower, partial(_hear, follower, reactor, context.log))
+
+        def report() -> None:
+            for client in reactor.clients:
+                context.log(client.describe(time.monotonic()))
+
+        orders = Orders({REPORT: report, REOPEN: context.reopen_logs})
+        reactor.watch(orders, orders.carry_out)
         return reactor
 
 
-def _hear(follower: Follower, reactor: Reactor) -> None:
-    """Note that draining has begun."""
-    follower.clear(time.monotonic())
+def _hear(follower: Follower, reactor: Reactor, log: Log) -> None:
+    """Note that draining has begun, and then that there is a hurry."""
     reactor.unwatch(follower)
+    follower.clear(time.monotonic())
+    if follower.may_have_news:
+        reactor.watch(follower, partial(_hear, follower, reactor, log))
+    if follower.is_orphan:
+        log(f"the main process has died; process {os.getpid()} finishes what it has begun", Level.ERROR)

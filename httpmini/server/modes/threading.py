@@ -15,11 +15,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
 from httpmini.server.core.context import Context
-from httpmini.server.core.shutdown import Follower
+from httpmini.server.core.faults import Faults
 from httpmini.server.core.transfer import Client, contained, pump
 from httpmini.server.limits.admission import Refusal
 from httpmini.server.logs.error import Level
@@ -39,14 +40,15 @@ class Threading(Mode):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._shutdown = context.main_shutdown
-        self._threads: dict[threading.Thread, tuple[Client, Follower]] = {}
+        self._threads: dict[threading.Thread, Client] = {}
         self._ended: deque[threading.Thread] = deque()
         self._acceptor = Acceptor(context)
+        self._faults = Faults(context.log)
 
     @property
     def clients(self) -> list[Client]:
         """The clients of all threads."""
-        return [client for client, _ in list(self._threads.values())]
+        return list(self._threads.values())
 
     def serve(self) -> None:
         """Accept, and start a thread for each client."""
@@ -58,11 +60,10 @@ class Threading(Mode):
     def finish(self) -> None:
         """Wait for the threads, which have seen that draining began; cut off those that are not done in time."""
         self._wait(lambda: self._shutdown.deadline)
-        for _, follower in self._threads.values():
-            follower.give_up()
+        self._shutdown.give_up()
         end = time.monotonic() + GRACE_S
         self._wait(lambda: end)
-        for thread, (client, _) in self._threads.items():
+        for thread, client in self._threads.items():
             with contextlib.suppress(OSError):  # it has just ended by itself
                 client.sock.shutdown(socket.SHUT_RDWR)
             thread.join(GRACE_S)  # one that hangs in the kernel (a dead disk) is left behind
@@ -78,9 +79,8 @@ class Threading(Mode):
             self._start(client)
 
     def _start(self, client: Client) -> None:
-        follower = self._shutdown.follow()
-        thread = threading.Thread(target=self._serve_client, args=(client, follower), name="client", daemon=True)
-        self._threads[thread] = client, follower
+        thread = threading.Thread(target=self._serve_client, args=(client,), name="client", daemon=True)
+        self._threads[thread] = client
         try:
             thread.start()
         except RuntimeError as error:
@@ -88,13 +88,11 @@ class Threading(Mode):
             self._context.log(f"cannot start a thread: {error}; a client was refused", Level.ERROR)
             self._acceptor.refuse(client, Refusal.RESOURCES)
 
-    def _serve_client(self, client: Client, follower: Follower) -> None:
+    def _serve_client(self, client: Client) -> None:
         try:
-            contained(client, self._context.log, lambda client: pump(client, follower))
+            contained(client, self._context.log, lambda client: pump(client, self._shutdown.follow()))
         finally:
-            if not client.connection.aborted:
-                client.hang_up()  # a child that was forked meanwhile may have a copy
-            client.close()
+            self._faults.contain("while closing a client", partial(_close, client))
             self._ended.append(threading.current_thread())
             self._shutdown.wake()  # a slot is free, or the last thread has ended
 
@@ -108,5 +106,11 @@ class Threading(Mode):
         while self._ended:
             thread = self._ended.popleft()
             thread.join()
-            client, _ = self._threads.pop(thread)
+            client = self._threads.pop(thread)
             self._context.board.counters.sent_bytes += client.connection.sent_bytes
+
+
+def _close(client: Client) -> None:
+    if not client.connection.aborted:
+        client.hang_up()  # a child that was forked meanwhile may have a copy
+    client.close()
