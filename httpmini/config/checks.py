@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from httpmini.config.draft import Draft
-from httpmini.config.identity import find_identity
+from httpmini.config.identity import find_identity, is_settled
 from httpmini.protocol.status import PHRASES
 from httpmini.server.listeners.endpoint import parse_endpoint
 from httpmini.server.listeners.peer import LOCAL
@@ -220,6 +220,8 @@ def _check_identity(draft: Draft) -> None:
         try:
             find_identity(user, name)
         except (KeyError, OverflowError):
+            if is_settled():  # this is a reload, and the server refuses another user than at its start
+                return
             draft.complain(key, "does not exist on this machine; it must be the name or number of one that does")
             return
 

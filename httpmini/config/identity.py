@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import pwd
+from functools import cache
 
 import msgspec
 
@@ -22,8 +23,22 @@ class Identity(msgspec.Struct, frozen=True):
     gid: int
 
 
+_settled: list[Identity] = []
+
+
+def settle(identity: Identity) -> None:
+    """Note that this process has become ``identity``, and can become nobody else."""
+    _settled[:] = [identity]
+
+
+def is_settled() -> bool:
+    """Return whether this process has become the user of its settings."""
+    return bool(_settled)
+
+
+@cache
 def find_identity(user: str, group: str) -> Identity | None:
-    """Look up a user and a group.
+    """Look up a user and a group, once: after the start, the server may not be able to read where they are listed.
 
     If both are numbers, they need not be known on this machine: in a new root (``serve --chroot``) no user is.
 

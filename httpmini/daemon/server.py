@@ -79,7 +79,7 @@ class Server:
             undo.callback(pid_file.close)
             listeners = open_all(config, {}, self._lasting.inherited)
             undo.callback(close_all, chain(*listeners.values()))
-            self._user = switch_user(config, pid_file)
+            self._user = switch_user(config, chain(*listeners.values()))
             logs = open_logs(config, self._lasting.board)
             undo.callback(logs.close)
             generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
@@ -105,7 +105,12 @@ class Server:
             status_service=self._status_service,
             manager=manager,
         )
-        life.run(lambda: announce(self._banner()))
+
+        def ready() -> None:
+            self._service.generation.pid_file.publish()
+            announce(self._banner())
+
+        life.run(ready)
 
     def log(self, text: str, level: Level = Level.NOTICE, /) -> None:
         """Write a line about the server itself to the log of the current generation."""
@@ -132,7 +137,7 @@ class Server:
             logs = open_logs(config, self._lasting.board)
             undo.callback(logs.close)
             pid_file = before.pid_file
-            if config.daemon.pid_file != pid_file.path:
+            if not pid_file.is_at(config.daemon.pid_file):
                 pid_file = PidFile(config.daemon.pid_file)
                 undo.callback(pid_file.close)
             listeners = open_all(config, before.listeners, self._lasting.inherited)
@@ -150,6 +155,7 @@ class Server:
         generation.admission.slots.resize(server.max_clients)
         set_backlog(generation.listeners, server.backlog)
         self._running_config.show(generation.config)
+        generation.pid_file.publish()
 
     def discard(self, generation: Generation) -> None:
         """Give up a generation that is not current; requests that began in it go on using its logs."""
