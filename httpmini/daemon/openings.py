@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,11 +64,18 @@ def shown(opened: list[Opening]) -> str:
 
 def _for_log(path: Path) -> Iterator[Opening]:
     """Yield the folder of a log, where it is created again, and that of the file that it is a link to."""
-    if path.exists() and not path.is_file():  # a device or a named pipe stays where it is
+    if _is_special(path):  # a device or a named pipe stays where it is
         yield Opening(str(path), APPEND)
         return
     for one in (path, Path(os.path.realpath(path))):
         yield Opening(str(one.parent), APPEND)
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _to_read_again(files: list[str], known: set[str]) -> Iterator[Opening]:

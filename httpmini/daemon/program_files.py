@@ -7,6 +7,7 @@ user, in a folder named in PYTHONPATH, or in a zip archive. Where each really ca
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
@@ -38,7 +39,14 @@ def program_files() -> set[str]:
 
 def _holds_code_only(path: str) -> bool:
     homes = tuple(str(Path(prefix) / "lib") + os.sep for prefix in (sys.prefix, sys.base_prefix))
-    return path.startswith(homes) or Path(path).name in _FOR_PACKAGES or Path(path).is_file()
+    return path.startswith(homes) or Path(path).name in _FOR_PACKAGES or _is_archive(path)
+
+
+def _is_archive(path: str) -> bool:
+    try:
+        return stat.S_ISREG(Path(path).stat().st_mode)
+    except OSError:  # there is none, or only root may look
+        return False
 
 
 def _packages() -> Iterator[str]:

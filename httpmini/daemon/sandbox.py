@@ -10,9 +10,9 @@ What is opened and what for is decided in ``openings.py``.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections.abc import Iterable
-from pathlib import Path
 
 import msgspec
 
@@ -126,7 +126,7 @@ def _allow(rules: int, path: str, rights: int) -> None:
     except OSError:
         return
     try:
-        if not Path(path).is_dir():
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
             rights &= _OF_FILES
         system_call(_ADD_RULE, rules, _PATH_BENEATH, struct.pack("=Qi", rights, fd), 0)
     finally:
