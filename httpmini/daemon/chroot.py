@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from httpmini.config.identity import look_in_files_only
 from httpmini.daemon.late_imports import load_late_imports
 from httpmini.daemon.name_services import load_name_services
 from httpmini.errors import CannotRun, visible
@@ -42,6 +43,7 @@ def change_root(folder: str) -> None:
     except OSError as error:
         who = "; only root can do that" if os.geteuid() != 0 else ""
         raise CannotRun(f"--chroot {visible(folder)}: {error.strerror}{who}") from error
+    look_in_files_only()
     sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not PathFinder]
     for path in _writable_by_others():
         inside = "it" if path == "/" else f"{path} in it"
