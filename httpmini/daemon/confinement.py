@@ -39,7 +39,7 @@ class Confinement:
         self._has_landlock = self._has_seccomp = False
         self._tells_log = tells_log(config)
         self._inner_rules = -1
-        forks = self._reloads or MODES[config.server.mode].name in ("prefork", "forking")
+        forks = self._reloads or MODES[config.server.mode].starts_processes
         keeps = self._reloads or any(entry.startswith(LOCAL) for entry in config.server.listen)
         self._for_main = seccomp.Permits(listens=self._reloads, tells_log=self._tells_log, forks=forks, removes=keeps)
         self._for_children = seccomp.make_filter(seccomp.Permits(tells_log=self._tells_log))
