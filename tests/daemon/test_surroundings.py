@@ -264,3 +264,24 @@ def test_a_pid_file_is_a_regular_file(tmp_path: Path) -> None:
     with open(tmp_path / "pid", "w") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)  # by this very process: not somebody else
         assert find_owner(str(tmp_path / "pid")) is None
+
+
+def test_a_log_that_cannot_be_made_again(tmp_path: Path, mode: str) -> None:
+    """Its folder was replaced, and the new one is outside the sandbox: the error log says so, once."""
+    for name in ("www", "log"):
+        (tmp_path / name).mkdir()
+    settings = f'[server]\nmode = "{mode}"\nworkers = 2\n[site]\nroot = "www"\n[log]\naccess = "log/access.log"\n'
+    (tmp_path / "c.toml").write_text(settings)
+    server = ServerProcess(["-c", str(tmp_path / "c.toml"), "--port", "0"])
+    try:
+        (tmp_path / "log").rename(tmp_path / "moved")
+        (tmp_path / "log").mkdir()
+        for count in range(2):
+            server.process.send_signal(signal.SIGUSR1)
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for_line("(?<!not) reloaded: |not reloaded: ", count + 1)
+        said = [line for line in server.lines if "cannot open the log" in line and "outside the sandbox" in line]
+        assert len(said) == 1, server.lines
+        server.assert_clean_end()
+    finally:
+        server.kill()
