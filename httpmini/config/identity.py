@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grp
 import pwd
-from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -37,9 +36,8 @@ def is_settled() -> bool:
     return bool(_settled)
 
 
-@cache
 def find_identity(user: str, group: str) -> Identity | None:
-    """Look up a user and a group, once: after the start, the server may not be able to read where they are listed.
+    """Look up a user and a group. Not after ``settle``: where they are listed may be closed to this process by then.
 
     If both are numbers, they need not be known on this machine: in a new root (``serve --chroot``) no user is.
 
