@@ -42,7 +42,7 @@ class Confinement:
         forks = self._reloads or MODES[config.server.mode].starts_processes
         keeps = self._reloads or any(entry.startswith(LOCAL) for entry in config.server.listen)
         self._for_main = seccomp.Permits(listens=self._reloads, tells_log=self._tells_log, forks=forks, removes=keeps)
-        self._for_children = seccomp.make_filter(seccomp.Permits(tells_log=self._tells_log))
+        self._for_children = seccomp.make_filter(seccomp.Permits(tells_log=self._tells_log), stacked=True)
         # `config diff` looks at the settings of a process in /proc, and finds it by its pid file.
         self._is_looked_at = bool(config.daemon.pid_file)
 

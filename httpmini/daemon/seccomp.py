@@ -60,12 +60,14 @@ class Permits(msgspec.Struct, frozen=True, kw_only=True):
     removes: bool = False
 
 
-def make_filter(permits: Permits, machine: str = "") -> bytes | None:
+def make_filter(permits: Permits, machine: str = "", *, stacked: bool = False) -> bytes | None:
     """Return the filter for what ``permits`` says.
 
     Args:
         permits: what is allowed.
         machine: the architecture, as uname(2) calls it; that of this machine if empty.
+        stacked: whether it is for a process that inherits another one: that goes on refusing what it refuses always.
+            A short filter costs less at each fork.
 
     Returns:
         The filter, or None if system calls of this architecture are not known here.
@@ -74,7 +76,7 @@ def make_filter(permits: Permits, machine: str = "") -> bytes | None:
     found = ARCHITECTURES.get(machine)
     if found is None:
         return None
-    return b"".join(_PROGRAM_CODE.pack(*instruction) for instruction in _program(found, permits))
+    return b"".join(_PROGRAM_CODE.pack(*instruction) for instruction in _program(found, permits, stacked))
 
 
 def install(program: bytes | None) -> bool:
@@ -91,7 +93,7 @@ def install(program: bytes | None) -> bool:
     return prctl(_PR_SET_SECCOMP, _MODE_FILTER, struct.pack("@HP", size, ctypes.addressof(text))) == 0
 
 
-def _program(architecture: Architecture, permits: Permits) -> Program:
+def _program(architecture: Architecture, permits: Permits, stacked: bool) -> Program:
     numbers = architecture.numbers
     program: Program = [
         (_LOAD, 0, 0, _ARCHITECTURE),
@@ -100,10 +102,11 @@ def _program(architecture: Architecture, permits: Permits) -> Program:
         (_IF_GREATER, 0, 1, LAST_KNOWN),  # among them the numbers of the x32 variant of x86-64
         (_RETURN, 0, 0, _ERROR | ENOSYS),
     ]
-    for name, check in _conditional(permits).items():
+    conditional = _of_this_process(permits) if stacked else {**_of_this_process(permits), **_of_all_processes()}
+    for name, check in conditional.items():
         if name in numbers:
             program += [(_IF_EQUAL, 0, len(check) + 1, numbers[name]), *check, (_RETURN, 0, 0, _ALLOW)]
-    for name in _refused(permits):
+    for name in (*_refused(permits), *(() if stacked else NEVER)):
         if name in numbers:
             program += _deny_if((numbers[name],))
     program += [(_IF_EQUAL, 0, 1, numbers["clone3"]), (_RETURN, 0, 0, _ERROR | ENOSYS)]  # then libc uses clone
@@ -111,8 +114,7 @@ def _program(architecture: Architecture, permits: Permits) -> Program:
 
 
 def _refused(permits: Permits) -> Iterable[str]:
-    """Return the calls that are refused whatever their arguments are."""
-    yield from NEVER
+    """Yield the calls that are refused whatever their arguments are, beside those in ``NEVER``."""
     if not permits.listens:
         yield from ("bind", "listen")
     if not permits.tells_log:
@@ -123,20 +125,15 @@ def _refused(permits: Permits) -> Iterable[str]:
         yield from FILE_CHANGES
 
 
-def _conditional(permits: Permits) -> dict[str, Program]:
+def _of_all_processes() -> dict[str, Program]:
     """Return the calls that depend on their arguments, each with the part of the program that refuses it."""
-    ours = (_PLACE_OF_PROCESS,)
     return {
         "openat": _only_to_append(2),
         "open": _only_to_append(1),
         "sendto": [*_argument(4), *_deny_unless((0,)), *_argument(4, high=True), *_deny_unless((0,))],
         "fcntl": [*_argument(1), *_deny_if(_FCNTL)],
+        "prlimit64": [*_argument(0), *_deny_unless((0,))],  # as the C library calls it for this process
         "ioctl": [*_argument(1), *_deny_if(_IOCTL)],
-        "socket": _sockets(permits),
-        "clone": _clone(permits),
-        "kill": [*_argument(0), *(_deny_groups() if permits.forks else _deny_unless(ours))],
-        "tgkill": [*_argument(0), *_deny_unless(ours)],
-        "prlimit64": [*_argument(0), *_deny_unless((0, *ours))],
         "prctl": [
             *_argument(0),
             *_deny_if(_PRCTL),
@@ -144,6 +141,18 @@ def _conditional(permits: Permits) -> dict[str, Program]:
             *_argument(1),
             *_deny_unless((0,)),
         ],
+    }
+
+
+def _of_this_process(permits: Permits) -> dict[str, Program]:
+    """Return the calls that depend on what this process is for, too."""
+    ours = (_PLACE_OF_PROCESS,)
+    return {
+        "socket": _sockets(permits),
+        "clone": _clone(permits),
+        "kill": [*_argument(0), *(_deny_groups() if permits.forks else _deny_unless(ours))],
+        # A child inherits the filter of the main process, and signals itself with its own number (abort(3)).
+        **({} if permits.forks else {"tgkill": [*_argument(0), *_deny_unless(ours)]}),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 
 
 def system_call(number: int, *arguments: bytes | int | None) -> int:
@@ -18,6 +19,7 @@ def prctl(option: int, *arguments: bytes | int) -> int:
     return -1 if call is None else int(call(ctypes.c_int(option), *map(_as_c, padded)))
 
 
+@cache  # children inherit what is found: to look it up costs a third of a fork
 def _function(name: str) -> ctypes._NamedFuncPointer | None:
     try:
         found = getattr(ctypes.CDLL(None), name)

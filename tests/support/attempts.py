@@ -172,6 +172,7 @@ def _administer(_text: str) -> None:
 ALLOWED: dict[str, tuple[str, Callable[[str], None]]] = {
     "a thread": ("", _thread),
     "a signal to itself": ("", lambda _text: os.kill(os.getpid(), 0)),
+    "a signal to its thread": ("", lambda _text: signal.pthread_kill(threading.get_ident(), 0)),
     "a log to append to": ("log", _open(os.O_WRONLY | os.O_APPEND)),
     "a file of the root": ("served", _open(os.O_RDONLY)),
 }
