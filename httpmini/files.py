@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import AnyStr
 
 _KEPT_NAME_BYTES = 200  # of the 255 that file systems take; the rest is for what makes a temporary name unique
@@ -80,6 +81,22 @@ def new_file(
                 os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def current_folder() -> Path:
+    """Return the current folder; if it was deleted, a path where nothing is, so that relative paths lead nowhere."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/(the current folder, which was deleted)")
+
+
+def why_not(error: OSError, path: str) -> str:
+    """Return why ``path`` cannot be opened. What its permissions allow, only the sandbox can have refused."""
+    if not isinstance(error, PermissionError) or not os.access(path, os.R_OK):  # which does not ask the sandbox
+        return error.strerror or str(error)
+    remedy = "name its folder in daemon.readable and restart the server"
+    return f"it is another file than at the start, or new, and outside the sandbox of this server; {remedy}"
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:

@@ -25,7 +25,8 @@ from tests.support.tools import service_names, tool
 HOME = Path(__file__).parent.parent
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini"]
 BANNER = (
-    r"httpmini serving {root} at {urls} \(mode {mode}(?:, \d+ workers)?, at most {clients} clients, sandbox Landlock\)"
+    r"httpmini serving {root} at {urls} \(mode {mode}(?:, \d+ workers)?, at most {clients} clients, "
+    r"sandbox Landlock\+seccomp(?: open for .*)?\)"
 )
 V4, V6 = r"http://127\.0\.0\.1:[1-9]\d*/", r"http://\[::1\]:[1-9]\d*/"
 

@@ -1,4 +1,4 @@
-"""``httpmini ctl``: ask a running server for its status, to reload, or to stop."""
+"""``httpmini ctl``: ask a running server for its status, to reload, to reopen its logs, or to stop."""
 
 from __future__ import annotations
 
@@ -41,6 +41,15 @@ def reload_server(file: str | None) -> None:
     from httpmini.daemon.ctl import reload
 
     click.echo(reload(config.load(file)))
+
+
+@ctl.command("reopen")
+@config_option
+def reopen_logs(file: str | None) -> None:
+    """Have the server open its logs again after they were moved away, as logrotate does."""
+    from httpmini.daemon.ctl import reopen_logs
+
+    click.echo(f"asked process {reopen_logs(config.load(file))} to open its logs again")
 
 
 @ctl.command("stop")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -14,6 +14,7 @@ import msgspec
 from httpmini import config
 from httpmini.cli.options import config_option
 from httpmini.errors import CannotRun, UsageError
+from httpmini.files import current_folder
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -117,8 +118,8 @@ def _serve_detached(file: str | None, flags: config.Flags, null: int, *, chroote
     _warn_of_lost_logs(_reader(file, flags, chrooted=chrooted)().log)
     # The files are read again, and this folder will not be the current one by then.
     root = flags.root or ("." if file is None else None)
-    flags = msgspec.structs.replace(flags, root=root and str(Path(root).absolute()))
-    file = file and str(Path(file).absolute())
+    flags = msgspec.structs.replace(flags, root=root and str(current_folder() / root))
+    file = file and str(current_folder() / file)
     ready = detach(null)
 
     def announce(banner: str) -> None:
@@ -143,9 +144,14 @@ def _announce(banner: str) -> None:
 
 
 def _keep_standard_descriptors() -> None:
-    """Open /dev/null for each of 0, 1 and 2 that is closed, so that no log or socket gets one of these numbers."""
-    for number in range(3):
+    """Open /dev/null for each of 0, 1 and 2 that is closed, so that no log or socket gets one of these numbers.
+
+    Python has no stream for a descriptor that was closed at its start (``>&-``).
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115  (as long as we live)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from httpmini.config.draft import Draft
-from httpmini.config.identity import find_identity
+from httpmini.config.identity import find_identity, is_settled
 from httpmini.protocol.status import PHRASES
 from httpmini.server.listeners.endpoint import parse_endpoint
 from httpmini.server.listeners.peer import LOCAL
@@ -215,6 +215,8 @@ def _check_identity(draft: Draft) -> None:
     user, group = draft.values["daemon.user"], draft.values["daemon.group"]
     if group and not user:
         draft.complain("daemon.group", "needs daemon.user")
+        return
+    if is_settled():  # a reload; the sandbox hides who exists, and another user needs a new start anyway
         return
     for key, name in (("daemon.user", group if group.isdecimal() else ""), ("daemon.group", group)):
         try:

@@ -12,6 +12,7 @@ from httpmini.config.render import toml
 from httpmini.config.rows import rows
 from httpmini.config.schema import DEFAULT, LISTS
 from httpmini.errors import Problem
+from httpmini.files import current_folder
 
 
 class Draft(msgspec.Struct):
@@ -30,7 +31,7 @@ class Draft(msgspec.Struct):
 
     values: dict[str, Any] = msgspec.field(default_factory=lambda: {row.key: row.default for row in rows()})
     origins: dict[str, str] = msgspec.field(default_factory=lambda: {row.key: DEFAULT for row in rows()})
-    folder: Path = msgspec.field(default_factory=Path.cwd)
+    folder: Path = msgspec.field(default_factory=current_folder)
     entries: dict[str, list[tuple[int, Any]]] = msgspec.field(default_factory=lambda: {name: [] for name in LISTS})
     problems: list[Problem] = msgspec.field(default_factory=list)
     notices: list[str] = msgspec.field(default_factory=list)

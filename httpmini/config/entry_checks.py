@@ -13,6 +13,7 @@ import msgspec
 from httpmini.config.checks import MEDIA_TYPE
 from httpmini.config.draft import Draft
 from httpmini.config.schema import RealmSettings, RedirectSettings, RuleSettings
+from httpmini.files import why_not
 from httpmini.protocol.grammar import BAD_VALUE_OCTET, TOKEN
 from httpmini.site.resolve import Resolver
 from httpmini.site.rules import Glob, Redirect, encoded, is_loop
@@ -128,7 +129,7 @@ def _check_users(realm: RealmSettings, path: str, values: Mapping[str, Any], com
     except (OSError, ValueError) as error:
         import shlex  # only for this message
 
-        said = error.strerror if isinstance(error, OSError) else error
+        said = why_not(error, path) if isinstance(error, OSError) else error
         remedy = f"make it with: httpmini htpasswd {shlex.quote(realm.users or 'FILE')} NAME"
         complain("users", f"cannot be read: {said}; {remedy}", realm.users)
         return

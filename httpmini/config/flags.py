@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from httpmini.config.draft import Draft
 from httpmini.config.render import toml
 from httpmini.errors import Problem
+from httpmini.files import current_folder
 from httpmini.server.listeners.endpoint import INHERITED, UNIX, Endpoint, parse_endpoint
 
 
@@ -26,7 +25,7 @@ class Flags(msgspec.Struct, frozen=True):
 def apply_flags(draft: Draft, flags: Flags) -> None:
     """Override the settings of ``draft`` with ``flags``; paths are relative to the current folder."""
     if flags.root is not None:
-        draft.put("site.root", str(Path.cwd() / flags.root) if flags.root else "", "ROOT")
+        draft.put("site.root", str(current_folder() / flags.root) if flags.root else "", "ROOT")
     for name in ("mode", "max_clients", "overflow"):
         if (value := getattr(flags, name)) is not None:
             draft.put(f"server.{name}", value, "--" + name.replace("_", "-"))

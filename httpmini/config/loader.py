@@ -18,6 +18,7 @@ from httpmini.config.render import toml
 from httpmini.config.rows import REQUIRED, rows, rows_of
 from httpmini.config.schema import LISTS, RENAMED, SECTIONS, Config
 from httpmini.errors import ConfigError, Problem
+from httpmini.files import why_not
 
 
 def read_tables(file: str) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def read_tables(file: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(file).read_text("utf-8"))
     except OSError as error:
-        remedy = f"cannot be read: {error.strerror}"
+        remedy = f"cannot be read: {why_not(error, file)}"
     except UnicodeDecodeError:
         remedy = "is not UTF-8, as TOML must be"
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is an endless number

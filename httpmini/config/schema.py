@@ -373,8 +373,9 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     sandbox: Annotated[
         Literal["auto", "off"],
-        _says("""Whether the kernel (Linux with Landlock) confines the server: it reads nothing outside the roots,
-        writes only next to its logs and pid file, and connects to nothing; "auto" means wherever possible."""),
+        _says("""Whether the kernel (Linux with Landlock and seccomp) confines the server: it reads nothing outside
+        the roots, writes only next to its logs and pid file, connects to nothing, and leaves other processes alone;
+        "auto" means wherever possible."""),
     ] = "auto"
     readable: Annotated[
         list[str],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from httpmini.config import Config
 from httpmini.errors import CannotRun
+from httpmini.files import why_not
 from httpmini.site.authorise import Realm
 from httpmini.site.freshness import PathStamps
 from httpmini.site.listing import Listings
@@ -62,4 +63,4 @@ def _open_users(path: str) -> Users:
     try:
         return Users(path)
     except OSError as error:
-        raise CannotRun(f"cannot read {path}: {error.strerror}") from error
+        raise CannotRun(f"cannot read {path}: {why_not(error, path)}") from error

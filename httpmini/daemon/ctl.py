@@ -16,7 +16,7 @@ from httpmini.client.client import Client
 from httpmini.client.options import Timeouts
 from httpmini.client.transport.routing import Routing
 from httpmini.config import Config
-from httpmini.daemon.pid_file import find_owner
+from httpmini.daemon.pid_file import find_owner, is_published
 from httpmini.daemon.status import Report
 from httpmini.errors import CannotRun, FetchError
 from httpmini.server.listeners.endpoint import UNIX, Endpoint, parse_endpoint
@@ -24,6 +24,7 @@ from httpmini.server.listeners.endpoint import UNIX, Endpoint, parse_endpoint
 _POLL_S = 0.05
 _MARGIN_S = 10.0  # beyond drain_s, for the steps of a shutdown that drain_s does not cover
 _RELOAD_S = 10.0
+_START_S = 10.0
 _SHOWN = 20  # clients at most
 _MAX_REPORT_BYTES = 16 * 1024 * 1024
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (all addresses include this one)
@@ -44,6 +45,21 @@ def process_of(config: Config) -> int:
     return process
 
 
+def _ready_process_of(config: Config) -> int:
+    """Return the process number of the server, once it understands signals: before that, most of them would end it.
+
+    Raises:
+        CannotRun: no such server runs, or it is only just starting or already ending.
+    """
+    end = time.monotonic() + _START_S
+    while not is_published(config.daemon.pid_file):
+        process = process_of(config)
+        if time.monotonic() > end:
+            raise CannotRun(f"process {process} is still starting, or ending already; it does not listen to signals")
+        time.sleep(_POLL_S)
+    return process_of(config)
+
+
 def stop(config: Config) -> int:
     """Make the server finish what it is sending and exit; wait until it has.
 
@@ -53,13 +69,27 @@ def stop(config: Config) -> int:
     Raises:
         CannotRun: no server runs, it may not be signalled, or it does not exit in time.
     """
-    process = process_of(config)
+    process = _ready_process_of(config)
     _signal(process, signal.SIGTERM)
     end = time.monotonic() + config.limits.drain_s + _MARGIN_S
     while find_owner(config.daemon.pid_file) == process:
         if time.monotonic() > end:
             raise CannotRun(f"process {process} has not ended; kill -QUIT {process} ends it at once")
         time.sleep(_POLL_S)
+    return process
+
+
+def reopen_logs(config: Config) -> int:
+    """Make the server open its logs again, after they have been moved away.
+
+    Returns:
+        Its process number.
+
+    Raises:
+        CannotRun: no server runs, or it may not be signalled.
+    """
+    process = _ready_process_of(config)
+    _signal(process, signal.SIGUSR1)
     return process
 
 
@@ -72,7 +102,7 @@ def reload(config: Config) -> str:
     Raises:
         CannotRun: no server runs, it may not be signalled, or it keeps its old settings.
     """
-    process = process_of(config)
+    process = _ready_process_of(config)
     asked = f"asked process {process} to reload; its error log has the result"
     try:
         before = fetch_report(config)

@@ -12,6 +12,9 @@ import signal
 import stat
 import sys
 from collections.abc import Callable
+from pathlib import Path
+
+from httpmini.daemon.late_imports import load_late_imports
 
 _READY = b"\0"  # ends the error messages; one line for standard output follows
 
@@ -37,6 +40,8 @@ def detach(nothing: int) -> Callable[[str], None]:
         os._exit(_relay(child, relay_read))
     os.close(relay_read)
     os.setsid()
+    if not Path(__file__).is_absolute():  # started from an archive with a relative path, which will lead nowhere
+        load_late_imports()
     os.chdir("/")  # so that the file system it was started in can be unmounted
     _leave_terminal(nothing)
     errors, sys.stderr = sys.stderr, os.fdopen(relay_write, "w", buffering=1, errors="backslashreplace")

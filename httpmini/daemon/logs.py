@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from httpmini.config import LogSettings
+from httpmini.errors import visible
 from httpmini.server.logs.error import Level, error_log
 from httpmini.server.logs.file import LogFile, LogWriter
 
@@ -37,6 +38,7 @@ class Logs:
         batched: bool = False,
     ) -> None:
         self.accesses: dict[str, LogWriter] = {}
+        self._reported: set[str] = set()
         try:
             for one in (settings, *others):
                 if one.access not in self.accesses:
@@ -55,11 +57,20 @@ class Logs:
         for writer in self.accesses.values():
             writer.reopen()
         self._errors.reopen()
+        self._report_trouble()
 
     def flush(self) -> None:
         """Write the lines that wait."""
         for writer in self.accesses.values():
             writer.flush()
+        self._report_trouble()
+
+    def _report_trouble(self) -> None:
+        """Say once which logs cannot be opened again, and why."""
+        trouble = {writer.trouble for writer in (*self.accesses.values(), self._errors) if writer.trouble}
+        for text in sorted(trouble - self._reported):
+            self.log(visible(text), Level.ERROR)
+        self._reported = trouble
 
     def stop_batching(self) -> None:
         """Write each line at once from now on: another generation is current, and nobody will flush these."""

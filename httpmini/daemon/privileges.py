@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Iterable
 
 from httpmini.config import Config
-from httpmini.config.identity import Identity, find_identity
+from httpmini.config.identity import Identity, find_identity, settle
 from httpmini.daemon.late_imports import load_late_imports
-from httpmini.daemon.pid_file import PidFile
 from httpmini.errors import CannotRun
 from httpmini.server.listeners.peer import LOCAL
+from httpmini.server.listeners.unix import UnixListener
 
 
-def switch_user(config: Config, pid_file: PidFile) -> str:
+def switch_user(config: Config, listeners: Iterable[socket.socket]) -> str:
     """Switch to the user and group of the settings. Call it after binding.
 
-    The pid file and the Unix sockets go to that user too, so that it may remove them later.
+    The Unix sockets among ``listeners`` go to that user too. The pid file does not: who may write it may say which
+    process a careless script signals.
 
     Returns:
         The name of the user; "" if the settings name none, and nothing has changed.
@@ -28,13 +31,20 @@ def switch_user(config: Config, pid_file: PidFile) -> str:
         return ""
     if os.geteuid() == 0:
         load_late_imports()
-        pid_file.give_to(identity.uid, identity.gid)
-        for entry in (*config.server.listen, *config.status.listen):
-            if entry.startswith(LOCAL):
-                # The owner of the folder may have put a link there in the meantime, so do not follow it.
-                os.chown(entry.removeprefix(LOCAL), identity.uid, identity.gid, follow_symlinks=False)
+        for listener in listeners:
+            if isinstance(listener, UnixListener):
+                _give(listener, identity)
     drop_privileges(identity)
+    settle(identity)
     return identity.name
+
+
+def _give(listener: UnixListener, identity: Identity) -> None:
+    try:
+        listener.give_to(identity.uid, identity.gid)
+    except OSError as error:
+        said = error.strerror or error
+        raise CannotRun(f'cannot give {LOCAL}{listener.path} to the user "{identity.name}": {said}') from error
 
 
 def drop_privileges(identity: Identity) -> None:

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import chain
-from pathlib import Path
 
 from httpmini.config import Config, differences
-from httpmini.daemon import sandbox
 from httpmini.daemon.build import Lasting, Opened, build_generation, open_logs
+from httpmini.daemon.confinement import Confinement
 from httpmini.daemon.generation import Generation
 from httpmini.daemon.lifecycle import Lifecycle
 from httpmini.daemon.limits import Tables
@@ -71,8 +70,7 @@ class Server:
     def __init__(self, read: Callable[[], Config], file: str | None) -> None:
         self._read = read
         self._file = file
-        self._confined_by = ""
-        self._writable: set[str] = set()
+        self._confinement: Confinement | None = None
         inherited = InheritedSockets(os.environ)
         self._lasting = Lasting(Scoreboard(Counters()), Tables(self.log), inherited, time.time(), read_quota())
         self._running_config = RunningConfig()
@@ -89,7 +87,7 @@ class Server:
             undo.callback(pid_file.close)
             listeners = open_all(config, {}, self._lasting.inherited)
             undo.callback(close_all, chain(*listeners.values()))
-            self._user = switch_user(config, pid_file)
+            self._user = switch_user(config, chain(*listeners.values()))
             logs = open_logs(config, self._lasting.board)
             undo.callback(logs.close)
             generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
@@ -103,6 +101,7 @@ class Server:
             CannotRun: max_clients needs more descriptors than this process may have, or a worker cannot start.
         """
         self._log_notices(self._service.generation)
+        manager = ServiceManager(os.environ)  # connects, which the confinement forbids
         self._confine()
         life = Lifecycle(
             self._service,
@@ -112,10 +111,15 @@ class Server:
             reopen_logs=lambda: self._service.generation.logs.reopen(),
             board=self._lasting.board,
             status_service=self._status_service,
-            manager=ServiceManager(os.environ),
+            manager=manager,
             leave=self._lasting.inherited.close,
         )
-        life.run(lambda: announce(self._banner()))
+
+        def ready() -> None:
+            self._service.generation.pid_file.publish()
+            announce(self._banner())
+
+        life.run(ready)
 
     def log(self, text: str, level: Level = Level.NOTICE, /) -> None:
         """Write a line about the server itself to the log of the current generation."""
@@ -142,7 +146,7 @@ class Server:
             logs = open_logs(config, self._lasting.board)
             undo.callback(logs.close)
             pid_file = before.pid_file
-            if config.daemon.pid_file != pid_file.path:
+            if not pid_file.is_at(config.daemon.pid_file):
                 pid_file = PidFile(config.daemon.pid_file)
                 undo.callback(pid_file.close)
             listeners = open_all(config, before.listeners, self._lasting.inherited)
@@ -159,6 +163,7 @@ class Server:
         generation.admission.slots.resize(server.max_clients)
         set_backlog(generation.listeners, server.backlog)
         self._running_config.show(generation.config)
+        generation.pid_file.publish()
 
     def discard(self, generation: Generation) -> None:
         """Give up a generation that is not current; requests that began in it go on using its logs."""
@@ -180,30 +185,24 @@ class Server:
         for key in ("user", "group", "sandbox", "readable"):
             if getattr(before, key) != getattr(after, key):
                 raise CannotRun(f"daemon.{key} has changed; that needs a new start")
-        if self._confined_by:
-            for folder in sorted(sandbox.written_folders(config) - self._writable):
-                raise CannotRun(f"the sandbox does not let this server write to {folder}; that needs a new start")
-            for folder in sorted(sandbox.read_folders(config)):
-                sandbox.refuse_outside(folder)
+        if self._confinement:
+            self._confinement.refuse_what_it_forbids(config)
 
     def _confine(self) -> None:
-        """Keep this process, and those that it starts, to the folders that the settings name."""
+        """Keep this process, and those that it starts, to what the settings name."""
         config = self._service.generation.config
-        if config.daemon.sandbox == "off":
-            return
-        folders = sandbox.read_folders(config) | ({str(Path(self._file).absolute().parent)} if self._file else set())
-        if sandbox.enter(folders, sandbox.written_folders(config)):
-            self._confined_by, self._writable = "Landlock", sandbox.written_folders(config)
-        else:
-            self.log("no sandbox: this kernel has no Landlock, or does not let us use it")
+        if config.daemon.sandbox != "off":
+            self._confinement = Confinement(config, self._file)
+            self._confinement.enter(self.log)
 
     def _banner(self) -> str:
         """Say where and how, in one line."""
         generation = self._service.generation
         urls = ", ".join(url_of(one) for one in generation.public_listeners)
+        confined_by = self._confinement.shown if self._confinement else ""
         workers = f", {generation.workers} workers" if MODES[generation.mode].uses_workers else ""
         return (
             f"httpmini serving {generation.site_names} at {urls} "
             f"(mode {generation.mode}{workers}, at most {generation.config.server.max_clients} clients"
-            f"{self._user and f', user {self._user}'}{self._confined_by and f', sandbox {self._confined_by}'})"
+            f"{self._user and f', user {self._user}'}{confined_by and f', {confined_by}'})"
         )

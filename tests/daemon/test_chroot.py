@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from httpmini.site.users import set_password
 from tests.support.processes import WAIT_S, ServerProcess, processes_of_session
+from tests.support.tools import tool
 from tests.support.wire import converse, free_port, get
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its root")
@@ -134,3 +136,59 @@ def test_wrong_settings(jail: Path, folder: str, text: str, status: int, said: s
     assert done.returncode == status
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("open_to_all", ["", "etc", "lib", "lib/x86_64-linux-gnu", "usr/lib", "etc/passwd"])
+def test_a_jail_that_others_may_write(jail: Path, open_to_all: str) -> None:
+    """They could put libraries there that root would load, or say that their name is root's."""
+    (jail / "etc" / "httpmini.toml").write_text(settings("select", 0))
+    place = jail / open_to_all
+    if open_to_all.endswith("passwd"):
+        place.touch()
+    else:
+        place.mkdir(parents=True, exist_ok=True)
+    place.chmod(0o777)
+    done = serve("--chroot", str(jail), "-c", "/etc/httpmini.toml")
+    assert done.returncode == 1
+    said = f"/{open_to_all} in it" if open_to_all else "it"
+    assert f"--chroot {jail}: {said} can be written by others than root" in done.stderr
+
+
+@pytest.mark.parametrize("owner", ["nobody-knows", "ada"])
+def test_nothing_in_the_jail_becomes_code(jail: Path, owner: str) -> None:
+    """No library and no module in it is ever opened, although its files ask for them and users are not found."""
+    libraries = jail / "lib" / f"{os.uname().machine}-linux-gnu"
+    modules = jail / os.path.relpath(os.path.dirname(os.__file__), "/")
+    for folder in (libraries, jail / "usr" / "lib", modules, modules / "lib-dynload"):
+        folder.mkdir(parents=True, exist_ok=True)
+    for folder in (libraries, jail / "lib", jail / "usr" / "lib"):
+        for service in ("systemd", "evil", "files", "dns", "compat", "mymachines", "myhostname"):
+            (folder / f"libnss_{service}.so.2").write_bytes(b"")
+    (jail / "etc" / "nsswitch.conf").write_text("passwd: evil files systemd\ngroup: evil\nhosts: evil files dns\n")
+    (jail / "etc" / "passwd").write_text("ada:x:65534:65534::/:\n")
+    (jail / "etc" / "hosts").write_text("127.0.0.1 localhost\n")
+    text = settings("select", 0).replace(f'user = "{NOBODY}"\ngroup = "{NOBODY}"', f'user = "{owner}"')
+    (jail / "etc" / "httpmini.toml").write_text(text.replace('"[::1]:0"', '"localhost:0"'))
+    calls = jail.parent / f"{jail.name}.calls"
+    wrapper = [tool("strace", "strace"), "-f", "-e", "trace=openat,open,chroot,execve", "-o", str(calls)]
+    command = [*wrapper, sys.executable, "-m", "httpmini", "serve", "--chroot", str(jail), "-c", "/etc/httpmini.toml"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        if owner == "ada":
+            assert process.stdout is not None
+            banner = process.stdout.readline()
+            assert "user ada" in banner, process.communicate(timeout=WAIT_S)
+            (server,) = map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+            port = int(re.findall(r":(\d+)/", banner)[0])
+            assert get(port, "/")[0] == 200
+            os.kill(server, signal.SIGTERM)
+        _, errors = process.communicate(timeout=WAIT_S)
+        assert ("does not exist on this machine" in errors) == (owner != "ada"), errors
+        inside = calls.read_text().partition('chroot(".")')[2]
+        inside = "\n".join(line for line in inside.splitlines() if "O_PATH" not in line)  # which reads nothing
+        assert "/etc/passwd" in inside
+        assert re.findall(r'"[^"]*(?:\.so(?:\.\d+)?|\.pyc?)"', inside) == []
+    finally:
+        process.kill()
+        process.communicate()
+        calls.unlink(missing_ok=True)

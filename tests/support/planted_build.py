@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from errno import EACCES
 
 from httpmini.site import resolve
+from tests.support.attempts import ATTEMPTS
 
 
 def _read(path: bytes) -> int:
@@ -28,7 +30,18 @@ def _root(_path: bytes) -> int:
     return os.open(__file__, os.O_RDONLY)
 
 
-_HOLES = {b"read": _read, b"write": _write, b"connect": _connect, b"root": _root}
+def _attempt(path: bytes) -> int:
+    """Do what ``/planted/attempt/NAME/TARGET`` says."""
+    name, _, target = os.fsdecode(path[1:]).partition("/")
+    target = f"/{target}" if "/" in target else target
+    try:
+        ATTEMPTS[name][1](target)
+    except PermissionError as error:
+        raise PermissionError(EACCES, "refused") from error
+    return os.open(__file__, os.O_RDONLY)
+
+
+_HOLES = {b"attempt": _attempt, b"read": _read, b"write": _write, b"connect": _connect, b"root": _root}
 
 
 class _Planted(resolve.Resolver, frozen=True):

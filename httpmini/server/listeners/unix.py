@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import socket
 import stat
-from errno import ECONNREFUSED
+from errno import ECONNREFUSED, EEXIST
 from pathlib import Path
 
 from httpmini.errors import CannotRun
 from httpmini.files import draft
 from httpmini.server.listeners.peer import LOCAL
+
+_AT_EMPTY_PATH = 0x1000
 
 
 class UnixListener(socket.socket):
@@ -42,8 +45,7 @@ class UnixListener(socket.socket):
         # file that it replaces is never missing in between.
         try:
             with draft(path, name=f"{path}.{self._process}") as name:
-                self.bind(name)
-                Path(name).chmod(mode)
+                self._bind(name, mode)
                 self.listen(backlog)
                 self.setblocking(False)
             self._identity = _identify(path)
@@ -63,6 +65,34 @@ class UnixListener(socket.socket):
         """
         Path(self.path).rename(path)
         self.path = path
+
+    def _bind(self, name: str, mode: int) -> None:
+        """Bind to a new file with permissions ``mode``.
+
+        It has them from the beginning. To change them by name would change those of any file that the owner of the
+        folder has put there meanwhile.
+        """
+        before = os.umask(0o777 & ~mode)
+        try:
+            self.bind(name)
+        finally:
+            os.umask(before)
+
+    def give_to(self, uid: int, gid: int) -> None:
+        """Make another user the owner of the file. Only root can.
+
+        Raises:
+            OSError: the file at our path is not our socket any more, or has another name as well.
+        """
+        fd = os.open(self.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)  # what is checked is what is changed
+        try:
+            status = os.fstat(fd)
+            ours = (status.st_dev, status.st_ino) == self._identity
+            if not ours or not stat.S_ISSOCK(status.st_mode) or status.st_nlink != 1:
+                raise FileExistsError(EEXIST, "another file has taken its place", self.path)
+            _change_owner(fd, uid, gid)
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         """Close the socket, and remove its file unless another process created it or another file has replaced it.
@@ -131,12 +161,23 @@ def _refuse_what_is_there(path: str) -> None:
         probe.setblocking(False)  # BlockingIOError means that the queue of a listener is full
         try:
             probe.connect(path)
+        except PermissionError as error:
+            remedy = "this server may not find out whether it is in use; remove it, or start the server anew"
+            raise CannotRun(f"cannot listen on {LOCAL}{path}: there is a socket already, and {remedy}") from error
         except OSError as error:
             if error.errno == ECONNREFUSED:  # a server that was killed has left it
                 return
             if not isinstance(error, BlockingIOError):
                 raise
     raise CannotRun(f"cannot listen on {LOCAL}{path}: another program does; stop it, or choose another path")
+
+
+def _change_owner(fd: int, uid: int, gid: int) -> None:
+    """Change the owner of what an O_PATH descriptor stands for; os.chown cannot."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.fchownat(fd, b"", uid, gid, _AT_EMPTY_PATH) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _identify(path: str) -> tuple[int, int] | None:

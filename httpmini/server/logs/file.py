@@ -17,6 +17,7 @@ import select
 import stat
 from _thread import allocate_lock
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from httpmini.errors import CannotRun
@@ -35,7 +36,13 @@ os.register_at_fork(before=_flushing.acquire, after_in_parent=_flushing.release,
 
 
 class LogWriter(Protocol):
-    """The destination of a log."""
+    """The destination of a log.
+
+    Attributes:
+        trouble: why it could not be opened again; "" if it could.
+    """
+
+    trouble: str
 
     def write(self, line: str, level: Level = Level.INFO, /) -> None:
         """Write ``line``, which does not end in a line break yet."""
@@ -76,6 +83,7 @@ class LogFile:
     ) -> None:
         self._fd: int | None = None
         self._path = "" if target in (STDOUT, OFF) else target
+        self.trouble = ""
         self._waiting: list[str] = []
         self._batched = batched
         self._lost = 0
@@ -85,7 +93,7 @@ class LogFile:
             try:
                 self._fd = _open(self._path)
             except OSError as error:
-                raise CannotRun(f"cannot write the log {target}: {error.strerror}") from error
+                raise CannotRun(f"cannot write the log {target}: {_why(error, target)}") from error
         elif target == STDOUT:
             self._fd = 1
         self._identity = _identify(self._fd) if self._path and self._fd is not None else None
@@ -153,8 +161,11 @@ class LogFile:
             return
         try:
             fd = _open(self._path)
-        except OSError:
+        except OSError as error:
+            why = _why(error, self._path)
+            self.trouble = f"cannot open the log {self._path} again: {why}; lines go to the file that was moved away"
             return
+        self.trouble = ""
         os.dup2(fd, self._fd, inheritable=False)  # atomic: other threads may be writing
         os.close(fd)
         self._identity = _identify(self._fd)
@@ -170,6 +181,13 @@ class LogFile:
 
 def _open(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+
+
+def _why(error: OSError, path: str) -> str:
+    """Return why a log cannot be opened again. Where permissions allow that, only the sandbox can have refused it."""
+    if isinstance(error, PermissionError) and os.access(Path(path).parent, os.W_OK):
+        return "its folder is another one than at the start, and outside the sandbox; restart the server"
+    return error.strerror or str(error)
 
 
 def _identify(file: str | int) -> tuple[int, int] | None:

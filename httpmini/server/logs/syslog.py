@@ -43,6 +43,7 @@ class SystemLog:
         self._spell: Callable[[str, Level], bytes] = _spell_syslog if target == SYSLOG else _spell_journal
         self._count = count
         self._lost = 0
+        self.trouble = ""  # a log daemon that is away shows in the number of lost lines
         try:
             self._sock = _connect(self._path)
         except OSError as error:

@@ -22,6 +22,7 @@ class Mode(ABC):
     Attributes:
         name: the mode in a config file.
         uses_workers: whether several processes accept clients and share the slots.
+        starts_processes: whether it forks child processes, which serve.
         batches_logs: whether lines of the access log may wait for the next tick. A child or a thread writes each line
             itself, because nobody would do it later.
         descriptors_per_client: how many descriptors this process may need for each client.
@@ -29,6 +30,7 @@ class Mode(ABC):
 
     name: ClassVar[str]
     uses_workers: ClassVar[bool] = False
+    starts_processes: ClassVar[bool] = False
     batches_logs: ClassVar[bool] = True
     descriptors_per_client: ClassVar[int] = 2  # a socket and a file
 

@@ -31,6 +31,7 @@ class Forking(Mode):
     """The parent keeps the listeners and the slots, a child its client. Runs in the main thread only (signals)."""
 
     name: ClassVar[str] = "forking"
+    starts_processes: ClassVar[bool] = True
     batches_logs: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:

@@ -67,6 +67,7 @@ class Prefork(Mode):
 
     name: ClassVar[str] = "prefork"
     uses_workers: ClassVar[bool] = True
+    starts_processes: ClassVar[bool] = True
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)

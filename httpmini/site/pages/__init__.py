@@ -7,7 +7,6 @@ jinja2 takes longer to import than everything else together. So it is imported a
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,16 +15,23 @@ if TYPE_CHECKING:
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FunctionLoader(_read),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
     )
+
+
+def _read(template: str) -> str:
+    """Read a template from where this package is, which may be a zip archive."""
+    from pkgutil import get_data
+
+    return (get_data(__name__, template) or b"").decode()
 
 
 @cache
