@@ -25,7 +25,7 @@ import msgspec
 from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.core.connection import Service
-from httpmini.server.core.context import Context
+from httpmini.server.core.context import Context, Waiting
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.processes import ChildProcesses
 from httpmini.server.core.reactor import Reactor
@@ -155,6 +155,7 @@ class Lifecycle(Generic[P]):
         self._reactor.longest_wait_s = self._manager.watchdog_s
         self._status_listener = StatusListener(status_service or service, self._reactor, log)
         self._running: list[_Running] = []  # the last one serves, the others have retired and are not done
+        self._lobby: list[Waiting] = []
         self._calls: deque[Callable[[], None]] = deque()
         self._stops = 0  # how often that was asked for
 
@@ -209,6 +210,7 @@ class Lifecycle(Generic[P]):
                 self._log,
                 self._board,
                 plan.workers,
+                self._lobby,
             )
         )
         try:

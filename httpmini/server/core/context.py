@@ -13,7 +13,22 @@ from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.core.shutdown import Follower, Shutdown
 from httpmini.server.limits.admission import Admission
+from httpmini.server.listeners.peer import Peer
 from httpmini.server.logs.error import Log
+
+
+class Waiting(msgspec.Struct, frozen=True, eq=False):
+    """A client that was accepted when no slot was free.
+
+    Attributes:
+        fd: its descriptor.
+        peer: the client.
+        since: when it was accepted.
+    """
+
+    fd: int
+    peer: Peer
+    since: float
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -29,6 +44,7 @@ class Context(msgspec.Struct, frozen=True):
         log: takes lines about the server itself.
         board: shows all processes to each other.
         workers: how many processes serve, in modes that have workers.
+        lobby: clients that wait for a slot; those of an earlier mode may be in it.
     """
 
     listeners: Sequence[socket.socket]
@@ -40,6 +56,7 @@ class Context(msgspec.Struct, frozen=True):
     log: Log
     board: Scoreboard
     workers: int = 1
+    lobby: list[Waiting] = msgspec.field(default_factory=list)
 
     @property
     def main_shutdown(self) -> Shutdown:

@@ -59,8 +59,8 @@ class ChildProcesses:
         gc.collect()
         gc.freeze()  # or the collector would write to every page it visits, and each child would copy it
 
-    def start(self, shutdown: Shutdown, run: Callable[[Follower], object], ended: Callable[[], None]) -> None:
-        """Fork a child that calls ``run`` and then exits.
+    def start(self, shutdown: Shutdown, run: Callable[[Follower], object], ended: Callable[[], None]) -> int:
+        """Fork a child that calls ``run`` and then exits; return its process number.
 
         Args:
             shutdown: what the child follows; ``run`` gets the child's side of it.
@@ -74,6 +74,7 @@ class ChildProcesses:
         if pid == 0:
             _be_the_child(shutdown, run, self._threads_clients)
         self._living[pid] = _Child(shutdown, ended)
+        return pid
 
     def reap(self) -> None:
         """Collect the status of every child that has ended."""

@@ -13,6 +13,7 @@ from functools import partial
 
 from httpmini.server.core.connection import Service
 from httpmini.server.core.reactor import Reactor
+from httpmini.server.core.room import occupants_of
 from httpmini.server.core.transfer import Client
 from httpmini.server.core.turn import next_turn
 from httpmini.server.limits.admission import Admission, Slot
@@ -56,12 +57,21 @@ class StatusListener:
         except OSError:  # out of descriptors
             self._turn_away(listener)
             return
-        slot = self._admission.admit(peer.host)
         now = time.monotonic()
+        if self._admission.active >= SLOTS:
+            self._make_room(now)
+        slot = self._admission.admit(peer.host)
         if isinstance(slot, Slot):
             self._reactor.add(Client(fd, peer, self._service.connect(peer, now), slot), now, next_turn())
         else:
             os.close(fd)
+
+    def _make_room(self, now: float) -> None:
+        """End the connection that has done nothing for the longest time: probes ask at once."""
+        quiet = occupants_of(self._reactor, self._admission.slots, now)
+        longest = min(quiet, key=lambda one: (one.is_sent_to, one.quiet_since), default=None)
+        if longest is not None:
+            longest.leave()
 
     def _turn_away(self, listener: socket.socket) -> None:
         """Close one waiting connection with the help of the spare descriptor, or the poll would report it for ever."""

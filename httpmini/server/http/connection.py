@@ -128,6 +128,13 @@ class HttpConnection(Connection):
         """Whether a part of the next request is here."""
         return self._reader is not None and not self._reader.is_empty
 
+    @property
+    def quiet_since(self) -> float:
+        """While it waits: since the beginning of a head, or since the last byte."""
+        if self._head_deadline is None or self.next_interest is not READ:
+            return super().quiet_since
+        return self._head_deadline - (self._generation or self._service.generation).head_s
+
     def on_end(self, now: float) -> None:
         """End between two requests; refuse a request that is not complete."""
         if self._has_begun:

@@ -14,14 +14,17 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
+from httpmini.server.core.connection import Interest
 from httpmini.server.core.context import Context
 from httpmini.server.core.shutdown import Follower
 from httpmini.server.core.transfer import Client, contained, pump
 from httpmini.server.limits.admission import Refusal
+from httpmini.server.limits.crowd import Occupant
 from httpmini.server.logs.error import Level
 from httpmini.server.modes.base import Mode
 
@@ -41,7 +44,8 @@ class Threading(Mode):
         self._shutdown = context.main_shutdown
         self._threads: dict[threading.Thread, tuple[Client, Follower]] = {}
         self._ended: deque[threading.Thread] = deque()
-        self._acceptor = Acceptor(context)
+        self._acceptor = Acceptor(context, self._occupants)
+        self._closing = threading.Lock()  # held to close a socket, and to shut down that of another thread's client
 
     @property
     def clients(self) -> list[Client]:
@@ -73,6 +77,22 @@ class Threading(Mode):
         self._join_ended()
         return not self._threads
 
+    def _occupants(self, now: float) -> Iterator[Occupant]:
+        """Yield the clients that do nothing."""
+        for client, follower in list(self._threads.values()):
+            slot, interest, quiet_since = client.slot, client.connection.interest, client.quiet_since(now)
+            if slot is not None and quiet_since <= now and slot.is_one_of(self._context.admission.slots):
+                leave = partial(self._wake_to_leave, client, follower)
+                is_sent_to, is_leaving = interest is Interest.WRITE, follower.deadline <= now
+                yield Occupant(slot.key, quiet_since, client.connection.deadline, is_sent_to, leave, is_leaving)
+
+    def _wake_to_leave(self, client: Client, follower: Follower) -> None:
+        """Have a thread end the connection of its client; nothing else than the end of its stream would wake it."""
+        follower.give_up()
+        with self._closing:
+            if client.slot is not None and client.slot.is_one_of(self._context.admission.slots):  # not closed yet
+                client.hang_up(socket.SHUT_RD)
+
     def _take(self, clients: list[Client]) -> None:
         for client in clients:
             self._start(client)
@@ -92,9 +112,10 @@ class Threading(Mode):
         try:
             contained(client, self._context.log, lambda client: pump(client, follower))
         finally:
-            if not client.connection.aborted:
-                client.hang_up()  # a child that was forked meanwhile may have a copy
-            client.close()
+            with self._closing:
+                if not client.connection.aborted:
+                    client.hang_up()  # a child that was forked meanwhile may have a copy
+                client.close()
             self._ended.append(threading.current_thread())
             self._shutdown.wake()  # a slot is free, or the last thread has ended
 
