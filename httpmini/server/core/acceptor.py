@@ -64,9 +64,16 @@ class Acceptor:
     Args:
         context: its listeners are watched, never closed; clients that are being refused are kept in its reactor.
         occupants: returns the clients that do nothing and are not in the poll set.
+        batch: how many clients are admitted in one turn. A mode that needs long for each takes few at a time, so that
+            those that come meanwhile may be served before those that came in a crowd.
     """
 
-    def __init__(self, context: Context, occupants: Callable[[float], Iterable[Occupant]] = lambda _now: ()) -> None:
+    def __init__(
+        self,
+        context: Context,
+        occupants: Callable[[float], Iterable[Occupant]] = lambda _now: (),
+        batch: int = ACCEPTS_PER_TURN,
+    ) -> None:
         self._context = context
         self._service = context.service
         self._admission = context.admission
@@ -75,6 +82,7 @@ class Acceptor:
         self._reactor = context.reactor
         self._counters = context.board.counters
         self._others = occupants
+        self._batch = batch
         self._refusals = Refusals(context.service, context.admission, context.reactor)
         self._handlers = {listener: partial(self._accept_from, listener) for listener in context.listeners}
         self._gate = Gate.SHUT
@@ -83,6 +91,7 @@ class Acceptor:
         self._last_look = 0.0
         self._pause_was_logged = False
         self._admitted: list[Client] = []
+        self._batch_was_full = False
         self._lobby = context.lobby
 
     def wait(self) -> list[Client]:
@@ -91,7 +100,9 @@ class Acceptor:
         self._turn_gate(self._gate_at(now))
         self._watch_slots(bool(self._lobby) and self._slots.is_shared)
         moments = [self._paused_until] if self._paused_until > now else []
-        if self._lobby or self._is_filling_up:
+        if self._lobby and self._batch_was_full:
+            moments.append(now)
+        elif self._lobby or self._is_filling_up:
             moments.append(max(now, self._next_look))
         self._admitted = []
         self._reactor.turn(max(0.0, min(moments) - now) if moments else None)
@@ -110,6 +121,7 @@ class Acceptor:
                 accept_from()
         self._turn_gate(Gate.SHUT)
         self._watch_slots(False)
+        self._look_again(len(self._lobby))
         if self._context.shutdown.draining:
             self.empty_lobby()
         return self._admitted
@@ -138,7 +150,7 @@ class Acceptor:
 
     def _gate_at(self, now: float) -> Gate:
         """Return the state that the listeners should be in."""
-        if len(self._lobby) >= LOBBY and not self._may_thin_out(now):
+        if self._lobby_is_full and not self._may_thin_out(now):
             return Gate.FULL
         return Gate.PAUSED if self._paused_until > now else Gate.OPEN
 
@@ -196,10 +208,16 @@ class Acceptor:
 
     def _admit(self, one: Waiting) -> None:
         """Give a slot to a client that has just come, refuse it, or let it wait: after those who wait already."""
-        if self._lobby or not self._try(one):
+        if self._lobby or len(self._admitted) >= self._batch or not self._try(one):
+            was_full = self._lobby_is_full
             self._lobby.append(one)
-            if len(self._lobby) > LOBBY:
+            if was_full:
                 self._thin_out()
+
+    @property
+    def _lobby_is_full(self) -> bool:
+        free = self._slots.limit - self._slots.active
+        return len(self._lobby) >= LOBBY + max(0, free)
 
     def _try(self, one: Waiting) -> bool:
         """Give a slot to a client, or turn it away; return False if there is none at present."""
@@ -214,13 +232,14 @@ class Acceptor:
             self._refusals.turn_away(one.fd, one.peer, slot)
         return True
 
-    def _look_again(self) -> None:
+    def _look_again(self, at_least: int = 0) -> None:
         """Give free slots to those who wait: the address with the fewest first, then in the order of their coming."""
-        while self._lobby:
+        while self._lobby and len(self._admitted) < max(self._batch, at_least):
             one = min(self._lobby, key=self._clients_of)
             if not self._try(one):
                 break
             self._lobby.remove(one)
+        self._batch_was_full = len(self._admitted) >= self._batch
         if self._admission.overflow == "refuse":
             latest = time.monotonic() - SECOND_LOOK_S
             for one in [one for one in self._lobby if one.since <= latest]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from functools import partial
 from typing import ClassVar
@@ -29,6 +30,7 @@ from httpmini.server.limits.crowd import Occupant
 from httpmini.server.logs.error import Level
 from httpmini.server.modes.base import Mode
 
+FORKS_PER_TURN = 4  # some milliseconds each
 # A signal that arrives right before the child's poll is heard only when another one comes.
 REPEAT_S = 0.25
 
@@ -62,7 +64,7 @@ class Forking(Mode):
         super().__init__(context)
         self._shutdown = context.main_shutdown
         self._children = context.children
-        self._acceptor = Acceptor(context, self._occupants)
+        self._acceptor = Acceptor(context, self._occupants, FORKS_PER_TURN)
         self._served: dict[int, _Served] = {}  # by the process number of the child
 
     def start(self) -> None:
@@ -129,7 +131,14 @@ class Forking(Mode):
             os.close(fd)  # a copy left open would hold back that client's end, or the port
         context.reactor.close()
         report_when_asked(lambda: [client], log)
+        signal.signal(signal.SIGUSR1, lambda _number, _frame: _leave(client, follower))
         board.move_to(segment, lambda: [client])
         contained(client, log, lambda client: pump(client, follower, look=board.publish))
         board.publish()
         client.close()
+
+
+def _leave(client: Client, follower: Follower) -> None:
+    """End the connection; nothing else than the end of the client's stream would wake us: a poll outlives a signal."""
+    follower.give_up()
+    client.hang_up(socket.SHUT_RD)
