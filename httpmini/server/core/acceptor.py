@@ -121,7 +121,7 @@ class Acceptor:
                 accept_from()
         self._turn_gate(Gate.SHUT)
         self._watch_slots(False)
-        self._look_again(len(self._lobby))
+        self._look_again(len(self._admitted) + len(self._lobby))
         if self._context.shutdown.draining:
             self.empty_lobby()
         return self._admitted

@@ -111,7 +111,7 @@ class HttpConnection(Connection):
             self._reader = None
         else:
             octets = None
-        self._respond(generation, generation.heads.make(request, octets), octets, now)
+        self._respond(generation, generation.heads.make(request), octets, now)
 
     def _wait_for_head(self, generation: HttpGeneration, now: float) -> None:
         """Let the first byte of a head start its clock; further ones do not extend it."""
