@@ -45,7 +45,7 @@ def test_others_are_served_while_a_crowd_keeps_all_slots(start: StartServer, sit
     server = start(site, config=settings(mode, 256))
     with crowd.Crowd(server.port, way, 256 + 16):
         server.wait_for_line("max_clients reached: 256 clients")
-        for _ in range(5):
+        for _ in range(3):
             answer, took_s = ask(server.port)
             assert answer.endswith(b"\r\n\r\n0123456789")
             assert took_s < SOON_S
@@ -78,7 +78,7 @@ def _status_port(pid: int, other: int) -> int:
 def test_who_takes_a_response_is_never_cut_off(start: StartServer, site: Path, mode: str) -> None:
     """Even if it comes from the address that has all the slots, and others wait."""
     server = start(site, config=settings(mode, 8))
-    with crowd.Crowd(server.port, "one-byte", 7), connect_from(server.port, CROWD, 16_384) as reader:
+    with crowd.Crowd(server.port, "one-byte", 7), connect_from(server.port, CROWD, 65_536) as reader:
         reader.sendall(b"GET /big.bin HTTP/1.0\r\n\r\n")
         received = bytearray()
         for round_ in range(80):
@@ -98,21 +98,15 @@ def test_a_reader_that_takes_nothing_leaves_for_one_that_waits(start: StartServe
             reader.sendall(b"GET /big.bin HTTP/1.0\r\n\r\n")
         server.wait_for_line("max_clients reached")
         assert ask(server.port)[0].endswith(b"\r\n\r\n0123456789")
-        ends = [_end_of(reader) for reader in readers]
-    assert sorted(ends) == [False, True], "one was cut off, the other got everything"
-
-
-def _end_of(reader: socket.socket) -> bool:
-    """Whether the response is whole."""
-    try:
-        return read_all(reader).endswith(BIG[-1000:])
-    except ConnectionResetError:
-        return False
+        poll = select.poll()
+        for reader in readers:
+            poll.register(reader, 0)  # a reset is reported in any case
+        assert len(poll.poll(WAIT_S * 1000)) == 1, "one was cut off, for one that waited"
 
 
 def test_nobody_is_cut_off_while_there_are_slots(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, config=settings(mode, 8))
-    with connect_from(server.port, CROWD, 4096) as deaf, stay(server.port, CROWD) as idle:
+    with connect_from(server.port, CROWD, 65_536) as deaf, stay(server.port, CROWD) as idle:
         deaf.sendall(b"GET /big.bin HTTP/1.0\r\n\r\n")
         for _ in range(20):
             assert ask(server.port)[0].endswith(b"\r\n\r\n0123456789")

@@ -1,7 +1,7 @@
 """Memory is bounded, whatever is sent: each table that a client can fill gets the worst input for it.
 
-The requests are as many as one connection can make in a minute at five hundred per second. They are answered in a child process, without sockets; what
-its memory grows by is read from the kernel.
+The requests are as many as one connection can make in a minute at five hundred per second. They are answered in a
+child process, without sockets; what its memory grows by is read from the kernel.
 """
 
 from __future__ import annotations

@@ -235,7 +235,7 @@ class Acceptor:
     def _look_again(self, at_least: int = 0) -> None:
         """Give free slots to those who wait: the address with the fewest first, then in the order of their coming."""
         while self._lobby and len(self._admitted) < max(self._batch, at_least):
-            one = min(self._lobby, key=self._clients_of)
+            one = min(self._lobby, key=self._weigh())
             if not self._try(one):
                 break
             self._lobby.remove(one)
@@ -245,8 +245,10 @@ class Acceptor:
             for one in [one for one in self._lobby if one.since <= latest]:
                 self._turn_away(one)
 
-    def _clients_of(self, one: Waiting) -> int:
-        return self._slots.crowd.count(self._admission.key_of(one.peer.host))
+    def _weigh(self) -> Callable[[Waiting], int]:
+        """Return what says how many clients the address of one has, inside and in the lobby."""
+        waiting = Counter(map(self._key, self._lobby))
+        return lambda one: self._slots.crowd.count(self._key(one)) + (waiting[self._key(one)] if self._key(one) else 1)
 
     def _may_thin_out(self, now: float) -> bool:
         """Whether another client may be accepted although the lobby is full."""
@@ -288,7 +290,7 @@ class Acceptor:
         self._last_look = now
         occupants = list(chain(occupants_of(self._reactor, slots, now), self._others(now)))
         gone = overdue(occupants, slots.active, slots.limit, now)
-        waiting = [self._key(one) for one in sorted(self._lobby, key=self._clients_of)]
+        waiting = [self._key(one) for one in sorted(self._lobby, key=self._weigh())]
         if slots.active >= slots.limit:
             rest = [one for one in occupants if one not in gone]
             gone += choose(rest, [*waiting, *slots.asked()][len(gone) :], slots.crowd, slots.limit, now)
