@@ -92,7 +92,9 @@ class Crowd:
         self._thread.start()
 
     def _connect(self, number: int) -> socket.socket:
-        return WAYS[self._way](self._port, self._hosts[number % len(self._hosts)])
+        sock = WAYS[self._way](self._port, self._hosts[number % len(self._hosts)])
+        sock.setblocking(False)
+        return sock
 
     def _keep_up(self) -> None:
         next_read = time.monotonic() + 1.0
@@ -117,7 +119,7 @@ class Crowd:
             if self._way == "deaf-reader" or not reads:
                 return False
         try:
-            return not sock.recv(1 if is_reader else 65536, socket.MSG_DONTWAIT)
+            return not sock.recv(1 if is_reader else 65536)
         except BlockingIOError:
             return False
         except ConnectionError:
