@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from httpmini.server.limits.crowd import CROWDED_S, SILENT_S, STALLED_S, Crowd, Occupant, choose, overdue
+from httpmini.server.modes import MODES
 from tests.conftest import StartServer
 from tests.support import crowd
 from tests.support.crowd import CROWD, OTHER, ask, connect_from
@@ -156,6 +157,8 @@ def test_a_new_address_is_served_before_the_crowd_that_waits(start: StartServer,
     assert sum(line.startswith(CROWD) for line in lines) == 20
 
 
+# The workers of prefork mode refuse those that wait when they are replaced.
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "prefork"])
 def test_those_who_wait_go_on_waiting_over_a_reload(start: StartServer, site: Path, tmp_path: Path, mode: str) -> None:
     server = start(site, config=settings(mode, 1, "workers = 1").replace("workers = 2\n", ""))
     with stay(server.port, "127.0.0.1") as inside, connect_from(server.port, "127.0.0.1") as waiting:
