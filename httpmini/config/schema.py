@@ -60,8 +60,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     overflow: Annotated[
         Literal["queue", "refuse"],
-        _says("""What happens to clients beyond max_clients: "queue" leaves them in the kernel's backlog, "refuse" sends
-        503 and closes."""),
+        _says("""What happens to clients beyond max_clients: "queue" lets them wait, most of them in the kernel's
+        backlog, "refuse" sends 503 and closes. Before that, clients that do nothing leave for those that wait."""),
     ] = "queue"
     backlog: Annotated[
         int,

@@ -27,7 +27,7 @@ from httpmini.daemon.signals import handled
 from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.core.connection import Service
-from httpmini.server.core.context import Context
+from httpmini.server.core.context import Context, Waiting
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.faults import Faults
 from httpmini.server.core.processes import REOPEN, REPORT, ChildProcesses
@@ -164,6 +164,7 @@ class Lifecycle(Generic[P]):
         self._status_listener = StatusListener(status_service or service, self._reactor, log)
         self._running: list[_Running] = []  # the last one serves, the others have retired and are not done
         self._starting: Shutdown | None = None  # of the mode that is being started
+        self._lobby: list[Waiting] = []
         self._calls: deque[Callable[[], None]] = deque()
         self._stops = 0  # how often that was asked for
 
@@ -224,6 +225,7 @@ class Lifecycle(Generic[P]):
                 self._board,
                 plan.workers,
                 self._reopen_logs,
+                self._lobby,
             )
         )
         try:

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from httpmini.server.core.processes import REOPEN, REPORT
+from httpmini.server.core.processes import LEAVE, REOPEN, REPORT
 
 # Who starts a server may have it ignore these: nohup(1) SIGHUP, a shell SIGINT and SIGQUIT for a job in the background.
 _MAY_BE_IGNORED = frozenset(
@@ -37,7 +37,7 @@ def handled(handlers: Mapping[signal.Signals, Handler], wake_fd: int) -> Iterato
         signal.signal(number, handler)
     # Having a handler makes the end of a child write into the wake-up pipe.
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    for private in (REPORT, REOPEN):  # children inherit this until they are ready to act on them
+    for private in (REPORT, REOPEN, LEAVE):  # children inherit this until they are ready to act on them
         if private not in handlers:
             signal.signal(private, signal.SIG_IGN)
     wake_fd_before = signal.set_wakeup_fd(wake_fd, warn_on_full_buffer=False)

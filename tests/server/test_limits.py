@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from httpmini.server.limits.bandwidth import BURST_S, LARGEST_TURN, LocalBucket, SharedBucket, SharedBytes, Throttle
-from httpmini.server.limits.per_address import NOT_COUNTED, PROBES, ROWS, AddressRates, AddressSlots
+from httpmini.server.limits.per_address import ROWS, AddressRates, AddressSlots
 from httpmini.token_bucket import TokenBucket
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, eventually
@@ -217,18 +217,40 @@ def test_waiting_connections_take_turns() -> None:
     assert 0.9 * 10_000_000 <= sum(sent) <= 10_500_000
 
 
+def _addresses(count: int) -> list[str]:
+    return [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(count)]
+
+
 def test_slots_when_there_are_more_addresses_than_rows() -> None:
-    """Addresses without a row are not counted; none takes the row of an address that is in use."""
+    """Every address is counted: a new one gets the row of the one that has been used least recently."""
     slots = AddressSlots()
-    hosts = [f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}" for number in range(2 * ROWS)]
-    held = {host: row for host in hosts if (row := slots.take(host, 1)) is not None}
-    assert len(held) == len(hosts)
-    counted = [host for host, row in held.items() if row != NOT_COUNTED]
-    assert ROWS - 10 * PROBES < len(counted) <= ROWS
-    assert all(slots.take(host, 1) is None for host in counted)
-    for host in counted:
-        slots.give(held[host], 1.0)
-    assert all(slots.take(host, 1) is not None for host in hosts)
+    held = {host: slots.take(host, 1) for host in _addresses(2 * ROWS)}
+    assert None not in held.values(), "each was new"
+    assert [slots.take("192.0.2.1", 3) is None for _ in range(40)] == [False] * 3 + [True] * 37
+    for place in held.values():
+        assert place is not None
+        slots.give(place, 1.0)  # many of these rows have another address now
+    assert slots.take("192.0.2.1", 3) is None, "its slots are its own"
+
+
+def test_rates_when_there_are_more_addresses_than_rows() -> None:
+    moment = [5.0]
+    rates, bucket = AddressRates(lambda: moment[0]), TokenBucket(0.01, 300.0)
+    for host in _addresses(2 * ROWS):
+        moment[0] += 0.001
+        assert rates.take(host, bucket) == 0.0
+    assert [rates.take("192.0.2.1", bucket) > 0 for _ in range(40)] == [False] * 3 + [True] * 37
+
+
+def test_a_killed_process_gives_back_only_rows_that_are_still_its_own() -> None:
+    slots = AddressSlots()
+    slots.belong_to(1)
+    for host in _addresses(2 * ROWS):
+        slots.take(host, 1)
+    slots.belong_to(2)
+    assert [slots.take("192.0.2.1", 3) is None for _ in range(4)] == [False] * 3 + [True]
+    slots.give_back(1)
+    assert slots.take("192.0.2.1", 3) is None
 
 
 @pytest.mark.parametrize(

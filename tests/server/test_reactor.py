@@ -106,7 +106,7 @@ def test_a_tick_that_fails_is_said_once_and_called_again() -> None:
 
 class _BrokenSlot(Slot):
     def __init__(self) -> None:
-        super().__init__(Slots(1, log_into([])))
+        super().__init__(Slots(1, log_into([])), 0)
 
     def release(self) -> None:
         raise RuntimeError("a mistake")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -413,18 +414,30 @@ def test_heads_keep_no_response_that_was_evicted(tmp_path: Path) -> None:
     assert len(mine) == len(service.service.generation.cache)
 
 
-def test_the_keys_of_conditional_requests_are_counted(tmp_path: Path) -> None:
+def test_a_conditional_response_is_found_by_its_question_and_validators(tmp_path: Path) -> None:
+    """Not by its octets: heads that differ in other fields share one response. What is in a key is counted."""
     root = write_tree(tmp_path / "root", {"a.txt": b"a"})
     service = told(root, "[limits]\nresponse_cache_bytes = 100_000\n")
+    cache = service.service.generation.cache
     for number in range(300):
         fields = b"If-None-Match: *\r\nX: " + b"%d" % number * 300
         assert service.ask(PLAIN[:-2] + fields + b"\r\n\r\n").startswith(b"HTTP/1.0 304 ")
-    cache = service.service.generation.cache
+    assert len(cache) == 1
+    tag = re.search(rb'ETag: ("[^"]*")', service.ask(PLAIN))
+    assert tag is not None
+    for number in range(300):
+        fields = b'If-None-Match: "%d", ' % number + tag[1]
+        assert service.ask(PLAIN[:-2] + fields + b"\r\n\r\n").startswith(b"HTTP/1.0 304 ")
+        assert service.ask(PLAIN[:-2] + b'If-None-Match: "%d"\r\n\r\n' % number).startswith(b"HTTP/1.0 200 ")
     assert sum(map(len, cache._entries)) < cache.bytes_used <= 100_000
-    long = PLAIN[:-2] + b"If-None-Match: *\r\nX: " + b"x" * heads_module.MAX_HEAD_BYTES + b"\r\n\r\n"
     count = len(cache)
-    service.ask(long)
-    assert len(cache) == count, "a long head is no key"
+    for fields in (
+        b'If-None-Match: "%b"' % (b"x" * heads_module.MAX_VALIDATORS),
+        b"If-None-Match: *\r\nRange: bytes=0-0",
+        b"If-None-Match: *\r\nIf-Match: *",
+    ):
+        service.ask(PLAIN[:-2] + fields + b"\r\n\r\n")
+        assert len(cache) == count, "no key"
 
 
 def test_a_pipelined_request_is_checked_when_it_is_answered(tmp_path: Path) -> None:

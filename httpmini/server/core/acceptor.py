@@ -1,23 +1,28 @@
 """The way in: accept(), the addresses, the slots, and a polite no for clients that get none.
 
 All modes accept in the same way. What differs is what becomes of a client that was admitted.
+
+Clients that find no free slot wait in the *lobby*, at most ``LOBBY`` of them; all others wait in the kernel's backlog.
+In the lobby their addresses are known, so a slot that comes free goes to the address that has the fewest, and clients
+that do nothing with their slots can be made to give them up (``limits/crowd.py``).
 """
 
 from __future__ import annotations
 
 import socket
 import time
-from collections import deque
+from collections import Counter
+from collections.abc import Callable, Iterable
 from enum import Enum
 from functools import partial
+from itertools import chain
 
-import msgspec
-
-from httpmini.server.core.context import Context
+from httpmini.server.core.context import Context, Waiting
 from httpmini.server.core.refusals import MAX_REFUSED, Refusals
+from httpmini.server.core.room import occupants_of
 from httpmini.server.core.transfer import Client, welcome
 from httpmini.server.limits.admission import Refusal, Slot
-from httpmini.server.listeners.peer import Peer
+from httpmini.server.limits.crowd import Occupant, choose, overdue
 from httpmini.server.listeners.tcp import accept
 from httpmini.server.logs.error import Level
 
@@ -25,34 +30,32 @@ from httpmini.server.logs.error import Level
 ACCEPTS_PER_TURN = 64
 # When accept() fails for want of a descriptor, the listener stays readable; trying again at once would be a busy loop.
 PAUSE_S = 0.2
-# A client that has seen its connection close may be back before the thread or process that served it has given its slot
-# back.
+# With overflow = "refuse": a client that has seen its connection close may be back before the thread or process that
+# served it has given its slot back.
 SECOND_LOOK_S = 0.25
+LOBBY = MAX_REFUSED  # descriptors, like those of clients that are being refused
+# When the lobby is full of clients of one address, this long after the first of them came, one has to go for each that
+# comes: behind them in the backlog there may be others.
+CROWDED_LOBBY_S = 0.5
+# While somebody waits, and while the second half of the slots fills up, occupants are looked at this often.
+LOOK_S, SLOW_LOOK_S = 0.1, 0.25
 
 
 class Gate(Enum):
     """The state of an acceptor's listeners; there are no others.
 
-    | gate   | listeners watched | slots watched (by workers that share them) |
-    |--------|-------------------|--------------------------------------------|
-    | OPEN   | yes               | no                                         |
-    | FULL   | no                | yes: a slot that comes free opens the gate |
-    | PAUSED | no                | no: it opens after ``PAUSE_S``             |
-    | SHUT   | no                | no: before the first turn, and at the end  |
+    | gate   | listeners watched |
+    |--------|-------------------|
+    | OPEN   | yes               |
+    | FULL   | no: it opens when there is room in the lobby |
+    | PAUSED | no: it opens after ``PAUSE_S`` |
+    | SHUT   | no: before the first turn, and at the end |
     """
 
     OPEN = "clients may connect"
-    FULL = "clients wait in the backlog until a slot is free"
+    FULL = "clients wait in the backlog until there is room in the lobby"
     PAUSED = "accept() fails for want of a descriptor; clients wait in the backlog"
     SHUT = "the listeners are not in use"
-
-
-class _Waiting(msgspec.Struct, frozen=True):
-    """A client that was accepted when no slot was free, and until when to look for one again."""
-
-    fd: int
-    peer: Peer
-    until: float
 
 
 class Acceptor:
@@ -60,45 +63,74 @@ class Acceptor:
 
     Args:
         context: its listeners are watched, never closed; clients that are being refused are kept in its reactor.
+        occupants: returns the clients that do nothing and are not in the poll set.
+        batch: how many clients are admitted in one turn. A mode that needs long for each takes few at a time, so that
+            those that come meanwhile may be served before those that came in a crowd.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(
+        self,
+        context: Context,
+        occupants: Callable[[float], Iterable[Occupant]] = lambda _now: (),
+        batch: int = ACCEPTS_PER_TURN,
+    ) -> None:
+        self._context = context
         self._service = context.service
         self._admission = context.admission
+        self._slots = context.admission.slots
         self._log = context.log
         self._reactor = context.reactor
         self._counters = context.board.counters
+        self._others = occupants
+        self._batch = batch
         self._refusals = Refusals(context.service, context.admission, context.reactor)
         self._handlers = {listener: partial(self._accept_from, listener) for listener in context.listeners}
         self._gate = Gate.SHUT
+        self._watches_slots = False
         self._paused_until = 0.0
+        self._last_look = 0.0
         self._pause_was_logged = False
         self._admitted: list[Client] = []
-        self._waiting: deque[_Waiting] = deque()
+        self._batch_was_full = False
+        self._lobby = context.lobby
 
     def wait(self) -> list[Client]:
         """Wait for something to happen; return the clients that were admitted meanwhile, often none."""
         now = time.monotonic()
         self._turn_gate(self._gate_at(now))
+        self._watch_slots(bool(self._lobby) and self._slots.is_shared)
         moments = [self._paused_until] if self._paused_until > now else []
-        if self._waiting and not self._queues:
-            moments.append(self._waiting[0].until)
+        if self._lobby and self._batch_was_full:
+            moments.append(now)
+        elif self._lobby or self._is_filling_up:
+            moments.append(max(now, self._next_look))
         self._admitted = []
         self._reactor.turn(max(0.0, min(moments) - now) if moments else None)
         self._look_again()
+        self._look_at_occupants()
         return self._admitted
 
     def last_call(self) -> list[Client]:
-        """Give the listeners back; return the clients that had connected already, as far as there are slots."""
+        """Give the listeners back; return the clients that had connected already, as far as there are slots.
+
+        Clients without a slot go on waiting for the next call of ``wait``, by whichever mode; unless the server stops.
+        """
         self._admitted = []
         for accept_from in self._handlers.values():
             if self._admission.accepting:
                 accept_from()
         self._turn_gate(Gate.SHUT)
-        for one in self._waiting:
-            self._refusals.turn_away(one.fd, one.peer, Refusal.BUSY)
-        self._waiting.clear()
+        self._watch_slots(False)
+        self._look_again(len(self._admitted) + len(self._lobby))
+        if self._context.shutdown.draining:
+            self.empty_lobby()
         return self._admitted
+
+    def empty_lobby(self) -> None:
+        """Turn away those who wait."""
+        while self._lobby:
+            one = self._lobby.pop(0)
+            self._refusals.turn_away(one.fd, one.peer, Refusal.BUSY)
 
     @property
     def descriptors(self) -> list[int]:
@@ -107,46 +139,50 @@ class Acceptor:
         Among them are clients that ``wait`` returned and the mode has not taken out of that list yet.
         """
         refused = [client.fd for client in self._reactor.clients]
-        return [*(client.fd for client in self._admitted), *(one.fd for one in self._waiting), *refused]
+        return [*(client.fd for client in self._admitted), *(one.fd for one in self._lobby), *refused]
 
     def refuse(self, client: Client, refusal: Refusal) -> None:
         """Turn away a client that was admitted, before it was served."""
         client.release()
         self._refusals.turn_away(client.fd, client.peer, refusal)
 
-    @property
-    def _queues(self) -> bool:
-        """Whether clients without a slot wait for one: in the backlog, or here if another worker was faster."""
-        return self._admission.overflow == "queue"
+    # The listeners.
 
     def _gate_at(self, now: float) -> Gate:
         """Return the state that the listeners should be in."""
-        if not self._admission.accepting or (self._queues and self._waiting):
+        if self._lobby_is_full and not self._may_thin_out(now):
             return Gate.FULL
         return Gate.PAUSED if self._paused_until > now else Gate.OPEN
 
     def _turn_gate(self, gate: Gate) -> None:
         """Watch what has to be watched in the new state, and nothing else."""
         before, self._gate = self._gate, gate
-        if before is gate:
-            return
-        slots = self._admission.slots
-        if before is Gate.OPEN:
+        if before is not gate and before is Gate.OPEN:
             for listener in self._handlers:
                 self._reactor.unwatch(listener)
-        elif before is Gate.FULL and slots.is_shared:
-            self._reactor.unwatch(slots)
-        if gate is Gate.OPEN:
+        elif before is not gate and gate is Gate.OPEN:
             for listener, handler in self._handlers.items():
                 self._reactor.watch(listener, handler, exclusively=True)
-        elif gate is Gate.FULL and slots.is_shared:
-            self._reactor.watch(slots, self._on_free_slot)
+
+    def _watch_slots(self, wanted: bool) -> None:
+        """Watch for slots that other processes give back."""
+        if wanted and not self._watches_slots:
+            self._reactor.watch(self._slots, self._on_free_slot)
+        elif self._watches_slots and not wanted:
+            self._reactor.unwatch(self._slots)
+        self._watches_slots = wanted
+
+    def _on_free_slot(self) -> None:
+        """React to a slot that another process has given back."""
+        self._slots.settle()  # or a free slot that is owed would be reported for ever
+        self._look_again()
 
     def _accept_from(self, listener: socket.socket) -> None:
         """Accept the clients in one backlog, within bounds."""
         self._look_again()  # those who came before
         for _ in range(ACCEPTS_PER_TURN):
-            if not self._admission.accepting:
+            now = time.monotonic()
+            if self._gate_at(now) is Gate.FULL:
                 return
             try:
                 fd, peer = accept(listener)
@@ -158,44 +194,7 @@ class Acceptor:
                 self._pause(error)
                 return
             self._pause_was_logged = False
-            self._admit(fd, peer)
-
-    def _admit(self, fd: int, peer: Peer) -> None:
-        slot = self._admission.admit(peer.host)
-        if isinstance(slot, Slot):
-            self._connect(fd, peer, slot)
-        elif slot is Refusal.BUSY:
-            self._waiting.append(_Waiting(fd, peer, time.monotonic() + SECOND_LOOK_S))
-        else:
-            self._refusals.turn_away(fd, peer, slot)
-
-    def _on_free_slot(self) -> None:
-        """React to a slot that another process has given back."""
-        self._admission.slots.settle()  # or a free slot that is owed would be reported for ever
-        self._look_again()
-
-    def _look_again(self) -> None:
-        """Give slots to waiting clients in the order in which they came; refuse those that have waited long enough."""
-        while self._waiting:
-            one = self._waiting[0]
-            slot = self._admission.admit(one.peer.host)
-            if isinstance(slot, Slot):
-                self._connect(one.fd, one.peer, slot)
-            elif (
-                slot is not Refusal.BUSY
-                or (one.until <= time.monotonic() and not self._queues)
-                or len(self._waiting) > MAX_REFUSED
-            ):
-                self._refusals.turn_away(one.fd, one.peer, slot)
-            else:
-                return
-            self._waiting.popleft()
-
-    def _connect(self, fd: int, peer: Peer, slot: Slot) -> None:
-        client = welcome(self._service, fd, peer, slot, self._log)
-        if client is not None:
-            self._counters.admitted += 1
-            self._admitted.append(client)
+            self._admit(Waiting(fd, peer, now))
 
     def _pause(self, error: OSError) -> None:
         """Stop accepting for a moment; log it once until accept() succeeds again."""
@@ -204,3 +203,99 @@ class Acceptor:
             self._pause_was_logged = True
             text = f"cannot accept: {error.strerror}; clients wait in the backlog until it is possible again"
             self._log(text, Level.ERROR)
+
+    # The lobby.
+
+    def _admit(self, one: Waiting) -> None:
+        """Give a slot to a client that has just come, refuse it, or let it wait: after those who wait already."""
+        if self._lobby or len(self._admitted) >= self._batch or not self._try(one):
+            was_full = self._lobby_is_full
+            self._lobby.append(one)
+            if was_full:
+                self._thin_out()
+
+    @property
+    def _lobby_is_full(self) -> bool:
+        free = self._slots.limit - self._slots.active
+        return len(self._lobby) >= LOBBY + max(0, free)
+
+    def _try(self, one: Waiting) -> bool:
+        """Give a slot to a client, or turn it away; return False if there is none at present."""
+        slot = self._admission.admit(one.peer.host)
+        if slot is Refusal.BUSY:
+            return False
+        if isinstance(slot, Slot):
+            client = welcome(self._service, one.fd, one.peer, slot, self._log)
+            if client is not None:
+                self._counters.admitted += 1
+                self._admitted.append(client)
+        else:
+            self._refusals.turn_away(one.fd, one.peer, slot)
+        return True
+
+    def _look_again(self, at_least: int = 0) -> None:
+        """Give free slots to those who wait: the address with the fewest first, then in the order of their coming."""
+        while self._lobby and len(self._admitted) < max(self._batch, at_least):
+            one = min(self._lobby, key=self._weigh())
+            if not self._try(one):
+                break
+            self._lobby.remove(one)
+        self._batch_was_full = len(self._admitted) >= self._batch
+        if self._admission.overflow == "refuse":
+            latest = time.monotonic() - SECOND_LOOK_S
+            for one in [one for one in self._lobby if one.since <= latest]:
+                self._turn_away(one)
+
+    def _weigh(self) -> Callable[[Waiting], int]:
+        """Return what says how many clients the address of one has, inside and in the lobby."""
+        waiting = Counter(map(self._key, self._lobby))
+        return lambda one: self._slots.crowd.count(self._key(one)) + (waiting[self._key(one)] if self._key(one) else 1)
+
+    def _may_thin_out(self, now: float) -> bool:
+        """Whether another client may be accepted although the lobby is full."""
+        if self._admission.overflow == "refuse":
+            return True
+        _, count = self._most_in_lobby()
+        return count > LOBBY // 2 and self._lobby[0].since <= now - CROWDED_LOBBY_S
+
+    def _thin_out(self) -> None:
+        """Turn away the last of the address that has the most clients in the lobby."""
+        key, _ = self._most_in_lobby()
+        self._turn_away(next(one for one in reversed(self._lobby) if self._key(one) == key))
+
+    def _most_in_lobby(self) -> tuple[int, int]:
+        return Counter(self._key(one) for one in self._lobby).most_common(1)[0]
+
+    def _key(self, one: Waiting) -> int:
+        return self._admission.key_of(one.peer.host)
+
+    def _turn_away(self, one: Waiting) -> None:
+        self._lobby.remove(one)
+        self._refusals.turn_away(one.fd, one.peer, Refusal.BUSY)
+
+    # Those who have slots.
+
+    @property
+    def _next_look(self) -> float:
+        return self._last_look + (LOOK_S if self._lobby else SLOW_LOOK_S)
+
+    @property
+    def _is_filling_up(self) -> bool:
+        return 2 * self._slots.active > self._slots.limit
+
+    def _look_at_occupants(self) -> None:
+        """Have clients that do nothing make room, if it is wanted by clients here or in other processes."""
+        now, slots = time.monotonic(), self._slots
+        if now < self._next_look or not (self._lobby or self._is_filling_up):
+            return
+        self._last_look = now
+        occupants = list(chain(occupants_of(self._reactor, slots, now), self._others(now)))
+        gone = overdue(occupants, slots.active, slots.limit, now)
+        waiting = [self._key(one) for one in sorted(self._lobby, key=self._weigh())]
+        if slots.active >= slots.limit:
+            rest = [one for one in occupants if one not in gone]
+            gone += choose(rest, [*waiting, *slots.asked()][len(gone) :], slots.crowd, slots.limit, now)
+        slots.ask(waiting[0] if waiting and not gone else 0)
+        for one in gone:
+            one.leave()
+        self._look_again()

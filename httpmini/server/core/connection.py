@@ -118,6 +118,11 @@ class Connection(ABC):
         """Whether nothing more will be sent than what is queued."""
         return self.next_interest is LINGER or self.next_interest is CLOSED
 
+    @property
+    def quiet_since(self) -> float:
+        """While it waits for the peer's bytes or end: since when; derived from the deadline, which costs nothing."""
+        return self.deadline - (self.timeouts.linger_s if self.next_interest is LINGER else self.timeouts.idle_s)
+
     # What the owner of the socket reports.
 
     def receive(self, data: bytes, now: float, turn: int = NO_TURN) -> bytes | None:

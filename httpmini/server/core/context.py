@@ -13,7 +13,22 @@ from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.core.shutdown import Follower, Shutdown
 from httpmini.server.limits.admission import Admission
+from httpmini.server.listeners.peer import Peer
 from httpmini.server.logs.error import Log
+
+
+class Waiting(msgspec.Struct, frozen=True, eq=False):
+    """A client that was accepted when no slot was free.
+
+    Attributes:
+        fd: its descriptor.
+        peer: the client.
+        since: when it was accepted.
+    """
+
+    fd: int
+    peer: Peer
+    since: float
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -30,6 +45,7 @@ class Context(msgspec.Struct, frozen=True):
         board: shows all processes to each other.
         workers: how many processes serve, in modes that have workers.
         reopen_logs: reopens the logs of this process.
+        lobby: clients that wait for a slot; those of an earlier mode may be in it.
     """
 
     listeners: Sequence[socket.socket]
@@ -42,6 +58,7 @@ class Context(msgspec.Struct, frozen=True):
     board: Scoreboard
     workers: int = 1
     reopen_logs: Callable[[], None] = lambda: None
+    lobby: list[Waiting] = msgspec.field(default_factory=list)
 
     @property
     def main_shutdown(self) -> Shutdown:

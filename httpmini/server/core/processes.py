@@ -34,6 +34,7 @@ PUBLIC_SIGNALS = frozenset(
 _OWN = getattr(signal, "SIGRTMIN", None)
 REPORT = signal.SIGUSR2 if _OWN is None else _OWN
 REOPEN = signal.SIGUSR1 if _OWN is None else _OWN + 1
+LEAVE = signal.SIGALRM if _OWN is None else _OWN + 2
 
 
 class _Child(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from httpmini.server.core.connection import CLOSED, PAUSE, WORK, WRITE
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.faults import Faults
 from httpmini.server.core.helpers import Helpers
-from httpmini.server.core.transfer import HANG_UP, Client, Step, drain, expire, go_on
+from httpmini.server.core.transfer import HANG_UP, Client, Step, drain, expire, go_on, make_way
 from httpmini.server.core.turn import next_turn
 from httpmini.server.logs.error import Level, Log, describe
 
@@ -101,6 +101,14 @@ class Reactor:
     def add(self, client: Client, now: float, turn: int) -> None:
         """Take ``client`` in; its socket must not block. What can be moved is moved at once."""
         self._attend(client, client.step, now, turn)
+
+    def evict(self, client: Client, now: float) -> None:
+        """End the connection of a client at once, for others."""
+        self._attend(client, make_way, now, next_turn())
+
+    def is_needed_by_others(self, client: Client) -> bool:
+        """Whether something is ready beside ``client``, which is being served outside of ``turn``."""
+        return any(fd != client.fd for fd, _ in self._poll.poll(0))
 
     def turn(self, timeout: float | None = None) -> None:
         """Wait for something to happen, at most ``timeout`` seconds, and react to it."""

@@ -32,7 +32,8 @@ _HEADER_BYTES = 64 * 8
 # Positions in the header. After them come pairs of an outcome and how often it occurred.
 _PID, _REQUESTS, _SENT_BYTES, _ADMITTED, _CLIENTS, _RELOADS, _FAILED_RELOADS = range(7)
 _OUTCOMES = 8
-_CLIENT = struct.Struct("<46sBxHxxxxQQd")  # address, state, port, number, bytes sent, begun
+# Address, state, port, number, bytes sent, begun, quiet since, deadline.
+_CLIENT = struct.Struct("<46sBxHxxxxQQddd")
 _STATES = tuple(Interest)
 
 
@@ -56,6 +57,20 @@ class ClientRow(msgspec.Struct, frozen=True):
     state: str
     sent_bytes: int
     seconds: float
+
+
+class Quiet(msgspec.Struct, frozen=True):
+    """Whether one client does anything with its slot.
+
+    Attributes:
+        interest: what its connection waits for.
+        quiet_since: since when it does nothing; the future if it does something.
+        deadline: until when it is waited for.
+    """
+
+    interest: Interest
+    quiet_since: float
+    deadline: float
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -84,6 +99,7 @@ class Segment:
 
     def write(self, counters: Counters, clients: list[Client]) -> None:
         """Write the present state of this process."""
+        now = time.monotonic()
         header = self._header
         header[_REQUESTS] = counters.requests
         header[_SENT_BYTES] = counters.sent_bytes + sum(client.connection.sent_bytes for client in clients)
@@ -95,8 +111,9 @@ class Segment:
         for at, client in enumerate(islice(clients, self.capacity)):
             peer, connection = client.peer, client.connection
             state = _STATES.index(connection.interest)
-            values = (peer.host.encode()[:46], state, peer.port, peer.number, connection.sent_bytes, connection.begun)
-            _CLIENT.pack_into(self._clients, at * _CLIENT.size, *values)
+            place = peer.host.encode()[:46], state, peer.port, peer.number
+            times = connection.begun, client.quiet_since(now), connection.deadline
+            _CLIENT.pack_into(self._clients, at * _CLIENT.size, *place, connection.sent_bytes, *times)
         header[_CLIENTS] = len(clients)
         header[_PID] = os.getpid()
 
@@ -126,9 +143,16 @@ class Segment:
     def read_clients(self, now: float) -> Iterable[ClientRow]:
         """Yield the state of each client that the segment has room for; ``now`` is monotonic time."""
         for at in range(min(self._header[_CLIENTS], self.capacity)):
-            host, state, port, number, sent, begun = _CLIENT.unpack_from(self._clients, at * _CLIENT.size)
+            host, state, port, number, sent, begun, _, _ = _CLIENT.unpack_from(self._clients, at * _CLIENT.size)
             name = host.rstrip(b"\0").decode("utf-8", "replace")
             yield ClientRow(self._header[_PID], name, port, number, _STATES[state].name, sent, max(0.0, now - begun))
+
+    def read_quiet(self) -> Quiet | None:
+        """Return what the only client of the process does; None if there is none."""
+        if not self._header[_CLIENTS]:
+            return None
+        _, state, _, _, _, _, quiet_since, deadline = _CLIENT.unpack_from(self._clients)
+        return Quiet(_STATES[state], quiet_since, deadline)
 
 
 class Scoreboard:

@@ -216,6 +216,10 @@ class Follower:
         """Return the descriptor to poll: the drain pipe's, then the hurry pipe's, until there is a deadline."""
         return self._hurry_fd if self.draining else self._drain_fd
 
+    def give_up(self) -> None:
+        """Finish now, without being told: only this follower does."""
+        self.deadline = 0.0
+
     def clear(self, now: float) -> None:
         """Take note that ``fileno()`` was readable: draining has begun, or there is a hurry."""
         if not self.draining:

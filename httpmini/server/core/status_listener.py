@@ -12,6 +12,7 @@ from functools import partial
 
 from httpmini.server.core.connection import Service
 from httpmini.server.core.reactor import Reactor
+from httpmini.server.core.room import occupants_of
 from httpmini.server.core.transfer import welcome
 from httpmini.server.core.turn import next_turn
 from httpmini.server.limits.admission import Admission, Slot
@@ -61,8 +62,10 @@ class StatusListener:
             self._pause(listener, error)
             return
         self._pause_was_logged = False
-        slot = self._admission.admit(peer.host)
         now = time.monotonic()
+        if self._admission.active >= SLOTS:
+            self._make_room(now)
+        slot = self._admission.admit(peer.host)
         if isinstance(slot, Slot):
             client = welcome(self._service, fd, peer, slot, self._log)
             if client is not None:
@@ -83,6 +86,13 @@ class StatusListener:
         while self._paused:
             listener = self._paused.pop()
             self._reactor.watch(listener, partial(self._accept, listener))
+
+    def _make_room(self, now: float) -> None:
+        """End the connection that has done nothing for the longest time: probes ask at once."""
+        quiet = occupants_of(self._reactor, self._admission.slots, now)
+        longest = min(quiet, key=lambda one: (one.is_sent_to, one.quiet_since), default=None)
+        if longest is not None:
+            longest.leave()
 
     def close(self) -> None:
         """Stop accepting."""

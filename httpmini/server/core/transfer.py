@@ -20,6 +20,7 @@ import termios
 import time
 from collections.abc import Callable, Collection
 from errno import EINVAL, ENOSYS, ENOTSUP
+from math import inf
 
 from httpmini.protocol.body import FileSlice, Piece
 from httpmini.server.core.connection import CLOSED, LINGER, PAUSE, READ, WORK, WRITE, Connection, Interest, Service
@@ -32,6 +33,11 @@ from httpmini.server.logs.error import Level, Log, describe
 RECEIVE_BYTES = 16 * 1024
 SEND_BYTES = 2 * 1024 * 1024  # of a file, in one sendfile: the kernel takes what fits into its buffer
 COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
+WRITER_LOOK_S = 0.25  # how often a thread or a child finds out how much its client has taken
+# A client that is sent to is patiently waited for, this long after it has last taken something. What it took buys it
+# more time, up to a bound, since a receiver with a large buffer tells us of its progress in large steps. A client that
+# needs more time than this takes almost nothing, which matters only while others wait for a slot.
+PATIENCE_S, PATIENCE_BYTES_PER_S, LONGEST_PATIENCE_S = 0.75, 32 * 1024, 3.0
 WRITES_PER_TURN = 8  # so that one fast reader does not keep the reactor from the others
 
 OPEN = frozenset({READ, WRITE, PAUSE, WORK, LINGER})
@@ -57,6 +63,8 @@ class Client:
         is_corked: whether the kernel holds back partial segments.
         unacknowledged: how many bytes the kernel held for the peer when it last took no more, or when we last looked.
         step: moves its bytes when it is ready.
+        taken: how many bytes the peer had taken in all when ``note_progress`` last looked; -1 while it is not sent to.
+        patient_until: until when it is patiently waited for if it takes nothing more.
         watched: the events that a reactor waits for on it, as ``poll`` knows them; 0 while it is in none.
     """
 
@@ -66,9 +74,11 @@ class Client:
         "fd",
         "has_shut_down",
         "is_corked",
+        "patient_until",
         "peer",
         "slot",
         "step",
+        "taken",
         "unacknowledged",
         "watched",
     )
@@ -81,6 +91,8 @@ class Client:
         self.has_shut_down = False
         self.is_corked = False
         self.unacknowledged = 0
+        self.taken = -1
+        self.patient_until = 0.0
         self.watched = 0
         self.step: Step = advance
         self._sock: socket.socket | None = None
@@ -91,6 +103,29 @@ class Client:
         if self._sock is None:
             self._sock = socket.socket(fileno=self.fd)
         return self._sock
+
+    def note_progress(self, now: float) -> None:
+        """Find out whether the peer takes what it is sent; called now and then while others may want its slot."""
+        if self.connection.interest is not WRITE:
+            self.taken = -1
+            return
+        taken = self.connection.sent_bytes - _unacknowledged(self.fd)
+        if self.taken < 0:  # what its kernel's buffer has room for is no sign of life
+            self.patient_until = now + PATIENCE_S
+        elif taken > self.taken:
+            bought_s = (taken - self.taken) / PATIENCE_BYTES_PER_S
+            self.patient_until = now + max(PATIENCE_S, min(bought_s, LONGEST_PATIENCE_S))
+        self.taken = taken
+
+    def quiet_since(self, now: float) -> float:
+        """Return since when the client does nothing with its slot; the future for one that uses it."""
+        match self.connection.interest:
+            case Interest.WRITE:
+                return self.patient_until if self.taken >= 0 and self.patient_until < now else inf
+            case Interest.READ | Interest.LINGER:
+                return self.connection.quiet_since
+            case _:
+                return inf
 
     def describe(self, now: float) -> str:
         """Say in one line where the client is: state, bytes, seconds."""
@@ -115,10 +150,14 @@ class Client:
         finally:
             self.close_descriptor()
 
-    def hang_up(self) -> None:
-        """End the connection even if another process has a copy of the socket."""
+    def hang_up(self, how: int = socket.SHUT_RDWR) -> None:
+        """End the connection even if another process has a copy of the socket; or only the stream that we read."""
         with contextlib.suppress(OSError):  # it has ended
-            self.sock.shutdown(socket.SHUT_RDWR)
+            sock = socket.socket(fileno=self.fd)  # an object of its own: another thread may call this
+            try:
+                sock.shutdown(how)
+            finally:
+                sock.detach()
 
     def close_copy(self) -> None:
         """Close a child's copy of the socket of a client that a thread of the parent serves.
@@ -285,6 +324,16 @@ def drain(client: Client, now: float, turn: int) -> bool:
     return False
 
 
+def make_way(client: Client, now: float, turn: int) -> bool:
+    """End the connection at once for the sake of others: say what there is to say, and wait for nothing."""
+    connection = client.connection
+    if connection.interest is READ:
+        connection.on_timeout(now)
+        _advance_if_open(client, now, turn)
+    connection.lose(now)
+    return False
+
+
 def _advance_if_open(client: Client, now: float, turn: int) -> None:
     if client.connection.interest not in (CLOSED, PAUSE, WORK):
         advance(client, now, turn)
@@ -294,7 +343,7 @@ def pump(
     client: Client,
     signal: StopSignal,
     during: Collection[Interest] = OPEN,
-    look: Callable[[], None] = lambda: None,
+    look: Callable[[], object] = lambda: None,
     longest_wait_s: float | None = None,
 ) -> None:
     """Move bytes, waiting where there is nothing to move, as long as the connection's interest is in ``during``.
@@ -303,28 +352,33 @@ def pump(
         client: whose bytes to move.
         signal: says when to drain, and by when to end.
         during: the interests to serve.
-        look: called after each wait.
+        look: called after each wait; what is true ends the pump.
         longest_wait_s: how long a wait may take; None for as long as the deadlines allow.
     """
     connection = client.connection
     drained = False
     while connection.interest in during:
         now = time.monotonic()
-        if signal.draining and not drained:
+        if now >= signal.deadline:
+            make_way(client, now, next_turn())
+        elif signal.draining and not drained:
             drained = True
             drain(client, now, next_turn())
-        elif now >= signal.deadline:
-            connection.lose(now)
         elif connection.work is not None:
             connection.work.run()
             go_on(client, time.monotonic(), next_turn())
-            look()
+            if look():
+                return
         elif now >= connection.deadline:
             expire(client, now, next_turn())
         else:
-            if _wait(client, signal, now, longest_wait_s):
-                advance(client, time.monotonic(), next_turn())
-            look()
+            is_ready = _wait(client, signal, now, longest_wait_s)
+            now = time.monotonic()
+            if is_ready and now < signal.deadline:
+                advance(client, now, next_turn())
+            client.note_progress(now)
+            if look():
+                return
 
 
 def _wait(client: Client, signal: StopSignal, now: float, longest_s: float | None) -> bool:
@@ -338,6 +392,8 @@ def _wait(client: Client, signal: StopSignal, now: float, longest_s: float | Non
     wait_s = max(0.0, min(client.connection.deadline, signal.deadline) - now)
     if longest_s is not None:
         wait_s = min(wait_s, longest_s)
+    if interest is WRITE:
+        wait_s = min(wait_s, WRITER_LOOK_S)
     ready = {fd for fd, _ in poll.poll(wait_s * 1000 + 1)}
     if signal.fileno() in ready:
         signal.clear(time.monotonic())

@@ -118,7 +118,7 @@ class HttpConnection(Connection):
             self._reader = None
         else:
             octets = None
-        ready = self._respond(generation, generation.heads.make(request, octets), octets, now, self.turn)
+        ready = self._respond(generation, generation.heads.make(request), octets, now, self.turn)
         if ready is not None:
             self.send(ready, now=now)
 
@@ -136,6 +136,13 @@ class HttpConnection(Connection):
     def _has_begun(self) -> bool:
         """Whether a part of the next request is here."""
         return self._reader is not None and not self._reader.is_empty
+
+    @property
+    def quiet_since(self) -> float:
+        """While it waits: since the beginning of a head, or since the last byte."""
+        if self._head_deadline is None or self.next_interest is not READ:
+            return super().quiet_since
+        return self._head_deadline - (self._generation or self._service.generation).head_s
 
     def on_end(self, now: float) -> None:
         """End between two requests; refuse a request that is not complete."""

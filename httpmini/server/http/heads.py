@@ -12,7 +12,7 @@ from _thread import allocate_lock
 
 import msgspec
 
-from httpmini.protocol.message import Request, Response
+from httpmini.protocol.message import Headers, Request, Response
 from httpmini.protocol.reader import HeadLimits, read_plain_head
 from httpmini.server.http.response_cache import CachedResponse, Key, key_of
 from httpmini.server.http.virtual_hosts import VirtualHost, VirtualHosts
@@ -20,6 +20,8 @@ from httpmini.server.logs.access import AccessLog
 
 MAX_HEADS = 4096
 MAX_HEAD_BYTES = 2048
+MAX_BYTES = 2 * 1024 * 1024  # of all octets together; what is made of a head takes several times as much
+MAX_VALIDATORS = 512  # characters of If-None-Match and If-Modified-Since, together
 
 # Held to remember a head. One for all readers, so that a child process can be forked while threads run.
 _lock = allocate_lock()
@@ -100,6 +102,7 @@ class HeadReader:
         self._hosts = hosts
         self._heads: dict[bytes, Head] = {}
         self._seen = [0] * MAX_HEADS  # hashes of heads that came once, each at a place that it decides itself
+        self._bytes = 0  # of the octets by which they are found
 
     def read(self, octets: bytes) -> Head | None:
         """Return the head that ``octets`` are, if they are exactly one whole head that is plain or known."""
@@ -107,10 +110,10 @@ class HeadReader:
         if head is not None:
             return head
         request = read_plain_head(octets, self._limits)
-        return self.make(request, octets) if request is not None else None
+        return self.make(request) if request is not None else None
 
-    def make(self, request: Request, octets: bytes | None) -> Head:
-        """Make the head of a request; ``octets`` are None when others came with it.
+    def make(self, request: Request) -> Head:
+        """Make the head of a request.
 
         The connection may stay open if the client asks for that (RFC 9112 §9.3, §C.2.2). A body that was announced is
         not read, so it must not stand before another request.
@@ -119,11 +122,11 @@ class HeadReader:
         if request.version < (1, 0) or request.content_length:
             return Head(request, host, False, None)
         keep_alive = request.persistence.wants_keep_alive
+        key = key_of(host.name, request.method, request.target.partition("?")[0], keep_alive)
         if request.is_conditional:
-            is_short = octets is not None and len(octets) <= MAX_HEAD_BYTES
-            return Head(request, host, keep_alive, octets if is_short else None)
-        path = request.target.partition("?")[0]
-        return Head(request, host, keep_alive, key_of(host.name, request.method, path, keep_alive))
+            validators = _validators_of(request.headers)
+            return Head(request, host, keep_alive, key + validators if validators is not None else None)
+        return Head(request, host, keep_alive, key)
 
     def remember(self, octets: bytes, head: Head) -> None:
         """Find ``head`` by its octets if they come a second time; the oldest heads are forgotten.
@@ -136,6 +139,19 @@ class HeadReader:
             self._seen[place] = trace
         elif len(octets) <= MAX_HEAD_BYTES:
             with _lock:
+                if octets not in self._heads:
+                    self._bytes += len(octets)
                 self._heads[octets] = head
-                if len(self._heads) > MAX_HEADS:
-                    del self._heads[next(iter(self._heads))]
+                while len(self._heads) > MAX_HEADS or self._bytes > MAX_BYTES:
+                    oldest = next(iter(self._heads))
+                    del self._heads[oldest]
+                    self._bytes -= len(oldest)
+
+
+def _validators_of(headers: Headers) -> str | None:
+    """Return the conditions on which a 304 depends; None if the response depends on others, or they are long."""
+    if headers.has_any("if-match:", "if-unmodified-since:", "if-range:", "range:"):
+        return None
+    tags, dates = headers.all("If-None-Match"), headers.all("If-Modified-Since")
+    validators = "\n".join(("", *tags, "", *dates))  # there is no line feed in a value
+    return validators if len(validators) <= MAX_VALIDATORS else None

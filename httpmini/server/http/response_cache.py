@@ -5,7 +5,7 @@ Three quarters of what a small response costs is finding out what it is: walking
 - A response is cached when the site says how to know, at any later time, that it is still right
   (``Response.is_current``), and when it is small.
 - Its key is what it depends on: the site, the method, the path, whether the connection stays open; for a request with
-  conditions, the exact octets of its head.
+  conditions, also their values.
 - Before every use it is checked. A response that is no longer right is dropped.
 
 Nothing is cached that depends on anything but the head and the files that ``is_current`` looks at: no listing, no
@@ -37,8 +37,8 @@ _DATE = b"Date: "
 _lock = allocate_lock()
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
-Key = str | bytes
-"""What ``key_of`` returns; or the octets of a conditional request."""
+Key = str
+"""What ``key_of`` returns; for a conditional request, with its validators."""
 
 
 def key_of(site: str, method: str, path: str, keep_alive: bool) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -16,6 +17,19 @@ def plain_address(host: str) -> IPv4Address | IPv6Address:
     """Parse ``host`` without an IPv6 zone; an IPv4 address seen through an IPv6 socket counts as IPv4."""
     address = ip_address(host.partition("%")[0])
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+def address_key(host: str) -> int:
+    """Return what ``host`` counts as: 64 bits, never 0; a /64, or an IPv4 address where no /64 is (::/16 is reserved).
+
+    An IPv6 client can choose among all addresses of its /64, so these count as one.
+    """
+    if host == LOCAL:
+        return 1
+    if ":" not in host:
+        return 2 << 32 | int.from_bytes(socket.inet_aton(host), "big")
+    address = plain_address(host)
+    return int(address) >> 64 or 1 if isinstance(address, IPv6Address) else 2 << 32 | int(address)
 
 
 class AddressRules(msgspec.Struct, frozen=True):

@@ -12,9 +12,10 @@ from typing import Literal
 
 import msgspec
 
-from httpmini.server.limits.address_rules import AddressRules
-from httpmini.server.limits.per_address import AddressSlots
+from httpmini.server.limits.address_rules import AddressRules, address_key
+from httpmini.server.limits.per_address import AddressSlots, Place
 from httpmini.server.limits.slots import Slots
+from httpmini.server.listeners.peer import LOCAL
 
 Overflow = Literal["queue", "refuse"]
 
@@ -62,15 +63,20 @@ class Admission(msgspec.Struct, frozen=True, eq=False):
         slots = self.slots
         if not slots.take():
             return Refusal.BUSY
-        slot = Slot(slots)
         if self.addresses is not None and not self.rules.is_proxy(host):
-            row = self.addresses.take(host, self.address_limit)
-            if row is None:
+            place = self.addresses.take(host, self.address_limit)
+            if place is None:
                 slots.give()
                 return Refusal.CROWDED
-            slot = AddressSlot(slots, self.addresses, row)
+            slot: Slot = AddressSlot(slots, self.key_of(host), self.addresses, place)
+        else:
+            slot = Slot(slots, self.key_of(host))
         slots.note_admitted(self.overflow)
         return slot
+
+    def key_of(self, host: str) -> int:
+        """Return for whom ``host`` counts when the server is full; 0 where many people may stand behind one address."""
+        return 0 if host == LOCAL or self.rules.is_proxy(host) else address_key(host)
 
     def retry_s(self, host: str, refusal: Refusal) -> float:
         """Estimate in how many seconds there will be room for ``host``, from the clients that have left so far."""
@@ -80,33 +86,48 @@ class Admission(msgspec.Struct, frozen=True, eq=False):
 
 
 class Slot:
-    """One client's slot; given back once, however often ``release`` is called."""
+    """One client's slot; given back once, however often ``release`` is called.
 
-    __slots__ = ("_slots",)
+    Args:
+        slots: what it is one of.
+        key: for whom the client counts (``Admission.key_of``).
 
-    def __init__(self, slots: Slots) -> None:
+    Attributes:
+        key: the same.
+    """
+
+    __slots__ = ("_slots", "key")
+
+    def __init__(self, slots: Slots, key: int) -> None:
         self._slots: Slots | None = slots
+        self.key = key
+        slots.crowd.join(key)
+
+    def is_one_of(self, slots: Slots) -> bool:
+        """Whether it is one of these, and has not been given back."""
+        return self._slots is slots
 
     def release(self) -> None:
         """Give the slot back."""
         slots, self._slots = self._slots, None
         if slots is not None:
+            slots.crowd.leave(self.key)
             slots.release()
 
 
 class AddressSlot(Slot):
     """A slot that also counts against the client's address."""
 
-    __slots__ = ("_addresses", "_begun", "_row")
+    __slots__ = ("_addresses", "_begun", "_place")
 
-    def __init__(self, slots: Slots, addresses: AddressSlots, row: int) -> None:
-        super().__init__(slots)
+    def __init__(self, slots: Slots, key: int, addresses: AddressSlots, place: Place) -> None:
+        super().__init__(slots, key)
         self._addresses = addresses
-        self._row = row
+        self._place = place
         self._begun = time.monotonic()
 
     def release(self) -> None:
         """Give both back."""
         if self._slots is not None:
-            self._addresses.give(self._row, time.monotonic() - self._begun)
+            self._addresses.give(self._place, time.monotonic() - self._begun)
         super().release()

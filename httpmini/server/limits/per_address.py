@@ -2,34 +2,27 @@
 
 An IPv6 client can choose among all addresses of its /64, so these count as one.
 
-The tables outlive reloads; how much one address may use is said at each call, by the generation that asks.
+The tables outlive reloads; how much one address may use is said at each call, by the generation that asks. They do not
+grow: when there is no row for an address, one that has been used least recently is taken from another. So every address
+is counted, however many there are.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import time
 from collections.abc import Callable
-from ipaddress import IPv6Address
 from math import inf
+from typing import NamedTuple
 
-from httpmini.server.limits.address_rules import plain_address
+from httpmini.server.limits.address_rules import address_key
 from httpmini.server.limits.shared_lock import SharedLock
 from httpmini.server.limits.slots import MAX_PROCESSES
-from httpmini.server.listeners.peer import LOCAL
 from httpmini.token_bucket import TokenBucket
 
 ROWS = 8192  # addresses that are remembered
 PROBES = 16  # rows in which one may be
-NOT_COUNTED = -1  # the row of an address for which there is no room
-
-
-def _key_of(host: str) -> int:
-    """Return 64 bits, never 0: a /64, or an IPv4 address where no /64 is (::/16 is reserved)."""
-    if host == LOCAL:
-        return 1
-    address = plain_address(host)
-    return int(address) >> 64 or 1 if isinstance(address, IPv6Address) else 2 << 32 | int(address)
 
 
 class _Rows:
@@ -49,34 +42,50 @@ class _Rows:
     def __getitem__(self, row: int) -> memoryview[float]:
         return self._numbers[row * self._width : (row + 1) * self._width]
 
-    def find(self, host: str, is_free: Callable[[memoryview[float]], bool]) -> int | None:
-        """Return the row of ``host``, perhaps a new one with zeros; None when there is no room for it.
+    def key(self, row: int) -> int:
+        """Return whose row it is."""
+        return self._keys[row]
+
+    def find(self, key: int) -> int | None:
+        """Return the row of an address, by its key; None when it has none."""
+        return next((row for row in self._rows_for(key) if self._keys[row] == key), None)
+
+    def replace(self, key: int, last_used: Callable[[memoryview[float]], float]) -> int:
+        """Give a row with zeros to an address that has none: that of the address that least needs it.
 
         Args:
-            host: an address.
-            is_free: whether a row with these numbers says no more than an empty one, and may be used again.
+            key: of the address.
+            last_used: when a row with these numbers was used last; ``-inf`` if it says no more than an empty one.
         """
-        key = _key_of(host)
-        first = hash((key, self._secret)) % ROWS
-        free = None
-        for row in ((first + step) % ROWS for step in range(PROBES)):
-            if self._keys[row] == key:
-                return row
-            if free is None and is_free(self[row]):
-                free = row
-        if free is not None:
-            self._keys[free] = key
-            numbers = self[free]
-            for at in range(self._width):
-                numbers[at] = 0.0
-        return free
+        row = min(self._rows_for(key), key=lambda row: last_used(self[row]))
+        self._keys[row] = key
+        numbers = self[row]
+        for at in range(self._width):
+            numbers[at] = 0.0
+        return row
+
+    def _rows_for(self, key: int) -> list[int]:
+        first = hash((key, self._secret))
+        return [(first + step) % ROWS for step in range(PROBES)]
 
 
-_CLIENTS, _MEAN_S, _LEFT = range(3)  # the numbers of a row
+_CLIENTS, _MEAN_S, _LEFT, _USED = range(4)  # the numbers of a row
 
 
-def _has_no_clients(numbers: memoryview[float]) -> bool:
-    return not numbers[_CLIENTS]
+def _last_used(numbers: memoryview[float]) -> float:
+    return numbers[_USED] if numbers[_CLIENTS] else -inf
+
+
+class Place(NamedTuple):
+    """A row of the table of slots, and the address that it was taken for.
+
+    Attributes:
+        row: its number.
+        key: that of the address: when the row has another one now, this slot is not counted any more.
+    """
+
+    row: int
+    key: int
 
 
 class AddressSlots:
@@ -88,7 +97,7 @@ class AddressSlots:
     """
 
     def __init__(self) -> None:
-        self._rows = _Rows(3)
+        self._rows = _Rows(4)
         self._ledgers = memoryview(mmap.mmap(-1, 4 * ROWS * MAX_PROCESSES)).cast("I")
         self._own = 0
 
@@ -96,24 +105,35 @@ class AddressSlots:
         """Count for the process of that number (``Slots.new_process``) from now on."""
         self._own = process * ROWS
 
-    def take(self, host: str, limit: int) -> int | None:
-        """Take a slot for ``host``; return its row, or None when the address has ``limit`` already."""
+    def take(self, host: str, limit: int) -> Place | None:
+        """Take a slot for ``host``; return its place, or None when the address has ``limit`` already."""
+        key = address_key(host)
         with self._rows.lock:
-            row = self._rows.find(host, _has_no_clients)
+            row = self._rows.find(key)
             if row is None:
-                return NOT_COUNTED
+                row = self._replace(key)
             numbers = self._rows[row]
             if numbers[_CLIENTS] >= limit:
                 return None
             numbers[_CLIENTS] += 1
+            numbers[_USED] = time.monotonic()
             self._ledgers[self._own + row] += 1
-            return row
+            return Place(row, key)
 
-    def give(self, row: int, stayed_s: float) -> None:
+    def _replace(self, key: int) -> int:
+        """Return a row for a new address. The clients of the address that had it are not counted any more."""
+        row = self._rows.replace(key, _last_used)
+        for first in range(0, len(self._ledgers), ROWS):
+            if self._ledgers[first + row]:
+                self._ledgers[first + row] = 0
+        return row
+
+    def give(self, place: Place, stayed_s: float) -> None:
         """Give a slot back after ``stayed_s`` seconds."""
-        if row == NOT_COUNTED:
-            return
+        row = place.row
         with self._rows.lock:
+            if self._rows.key(row) != place.key or not self._ledgers[self._own + row]:
+                return
             numbers = self._rows[row]
             numbers[_CLIENTS] = max(0.0, numbers[_CLIENTS] - 1)
             self._ledgers[self._own + row] -= 1
@@ -123,7 +143,7 @@ class AddressSlots:
     def retry_s(self, host: str, limit: int) -> float:
         """Estimate in how many seconds one of the ``limit`` slots of ``host`` will be free: its clients' mean stay."""
         with self._rows.lock:
-            row = self._rows.find(host, _has_no_clients)
+            row = self._rows.find(address_key(host))
             return 0.0 if row is None else self._rows[row][_MEAN_S] / max(1, limit)
 
     def give_back(self, process: int) -> None:
@@ -140,6 +160,10 @@ class AddressSlots:
 _PAID_UNTIL, _WAS_USED = range(2)  # the numbers of a row
 
 
+def _paid_until(numbers: memoryview[float]) -> float:
+    return numbers[_PAID_UNTIL] if numbers[_WAS_USED] else -inf
+
+
 class AddressRates:
     """A token bucket for each address."""
 
@@ -149,15 +173,12 @@ class AddressRates:
 
     def take(self, host: str, bucket: TokenBucket) -> float:
         """Return 0 when ``host`` may make a request now, else in how many seconds; a refused request costs nothing."""
+        key = address_key(host)
         with self._rows.lock:
             now = self._now()
-
-            def is_full(numbers: memoryview[float]) -> bool:
-                return not numbers[_WAS_USED] or numbers[_PAID_UNTIL] <= now - bucket.burst_s
-
-            row = self._rows.find(host, is_full)
+            row = self._rows.find(key)
             if row is None:
-                return 0.0
+                row = self._rows.replace(key, _paid_until)
             numbers = self._rows[row]
             # The clock begins when the machine starts, and so may be younger than the burst.
             paid_until = bucket.reserve(numbers[_PAID_UNTIL] if numbers[_WAS_USED] else -inf, 1, now)

@@ -16,11 +16,13 @@ import time
 from _thread import allocate_lock
 
 from httpmini.errors import CannotRun
+from httpmini.server.limits.crowd import Crowd
 from httpmini.server.limits.shared_lock import SharedLock
 from httpmini.server.logs.error import Level, Log
 
 MAX_PROCESSES = 1024  # the main process, its workers, and those of earlier generations that are still draining
 _LIMIT, _DEBT, _CROWDED_SINCE, _USED, _HELD = range(5)  # fields of the shared memory; from _HELD on one per process
+_ASKED = _HELD + MAX_PROCESSES  # and from here on: for whom each process looks for a slot
 
 
 class Slots:
@@ -31,12 +33,16 @@ class Slots:
     Args:
         limit: the number of slots.
         log: takes one line when the last slot is taken, and one when there is room again.
+
+    Attributes:
+        crowd: whose the slots are that this process has taken.
     """
 
     def __init__(self, limit: int, log: Log) -> None:
+        self.crowd = Crowd()
         self._limit = limit  # as this process knows it: only the main process resizes
         self._held = 0  # by this process
-        self._fields = memoryview(mmap.mmap(-1, 8 * (_HELD + MAX_PROCESSES))).cast("Q")
+        self._fields = memoryview(mmap.mmap(-1, 8 * (_ASKED + MAX_PROCESSES))).cast("Q")
         self._fields[_LIMIT] = limit
         self._fields[_USED] = _HELD + 1  # one more than the last field that any process has used
         self._log = log
@@ -173,15 +179,29 @@ class Slots:
         """Count for the process of that number from now on; in the child, right after the fork."""
         self._own = _HELD + process
         self._held = self._fields[self._own]
+        self.crowd.clear()
         self._lock = allocate_lock()  # a thread of the parent may have held the old one
 
     def give_back(self, process: int) -> None:
         """Give back what a process held that has ended; its number may be used again."""
         field = _HELD + process
         held, self._fields[field] = self._fields[field], 0
+        self._fields[field + MAX_PROCESSES] = 0
         if held:
             self._free(held)
         self._free_processes.append(process)
+
+    def ask(self, key: int) -> None:
+        """Tell the other processes for whom this one looks for a slot; 0 for nobody."""
+        if self._semaphore is not None and self._fields[self._own + MAX_PROCESSES] != key:
+            self._fields[self._own + MAX_PROCESSES] = key
+
+    def asked(self) -> list[int]:
+        """Return for whom other processes look for a slot."""
+        if self._semaphore is None:
+            return []
+        fields, own = self._fields, self._own + MAX_PROCESSES
+        return [fields[at] for at in range(_ASKED, fields[_USED] + MAX_PROCESSES) if fields[at] and at != own]
 
     def close(self) -> None:
         """Close the semaphore."""

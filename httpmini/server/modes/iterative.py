@@ -3,7 +3,8 @@
 The first server of the textbook accepts a client, serves it, closes, and accepts the next. When it meets a real browser
 it stops: Chrome opens spare connections that say nothing, and the server would wait for their requests while the page
 hangs. So clients wait in a poll set until a whole request is there; only then are they served, and while one is,
-nothing else happens.
+nothing else happens: for as long as nobody else wants anything, or for a quarter of a second. A client that needs
+longer goes back to the poll set until all others have had their turn.
 
 Good at: being understood. Bad at: everybody else's patience, when one client reads slowly.
 """
@@ -11,6 +12,7 @@ Good at: being understood. Bad at: everybody else's patience, when one client re
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
@@ -20,6 +22,7 @@ from httpmini.server.core.transfer import Client, advance, pump
 from httpmini.server.core.turn import next_turn
 from httpmini.server.modes.base import Mode
 
+SLICE_S = 0.25  # after which a client that is slow to take its response lets others have their turn
 _ANSWERING = frozenset({Interest.WRITE, Interest.PAUSE})
 
 
@@ -32,11 +35,13 @@ class Iterative(Mode):
         super().__init__(context)
         self._waiting_room = context.reactor
         self._acceptor = Acceptor(context)
+        self._slice_ends = 0.0  # 0 until somebody is served in this turn
 
     def serve(self) -> None:
         """Accept clients into the poll set; serve each to its end as soon as it has sent a request."""
         while self._context.shutdown.serving:
             self._take(self._acceptor.wait())
+            self._slice_ends = 0.0
         self._take(self._acceptor.last_call())
 
     def retire(self) -> None:
@@ -54,8 +59,20 @@ class Iterative(Mode):
 
         The client's moment and turn are its own: others were served to their end since the reactor's turn began.
         """
-        if advance(client, time.monotonic(), next_turn()):
+        now = time.monotonic()
+        if advance(client, now, next_turn()):
             return True
-        room = self._waiting_room
-        pump(client, self._context.shutdown, _ANSWERING, room.look, room.longest_wait_s)
+        self._slice_ends = self._slice_ends or now + SLICE_S
+        look = partial(self._look, client)
+        if client.connection.interest in _ANSWERING and not look():
+            pump(client, self._context.shutdown, _ANSWERING, look, SLICE_S)
         return False
+
+    def _look(self, client: Client) -> bool:
+        """Do what has to be done now and then; return whether it is the turn of others.
+
+        There is one slice in each turn of the reactor, not one for each client: if many have asked for something large,
+        one of them is served, and then those that have come meanwhile are heard.
+        """
+        self._waiting_room.look()
+        return time.monotonic() >= self._slice_ends and self._waiting_room.is_needed_by_others(client)

@@ -20,6 +20,7 @@ import msgspec
 from msgspec.structs import replace
 
 from httpmini.errors import CannotRun
+from httpmini.server.core.acceptor import Acceptor
 from httpmini.server.core.context import Context
 from httpmini.server.core.processes import REOPEN, REPORT, Orders
 from httpmini.server.core.reactor import Reactor
@@ -87,6 +88,7 @@ class Prefork(Mode):
             CannotRun: one of them cannot start, and why; then none is left.
         """
         self._slots.share()
+        Acceptor(self._context).empty_lobby()  # the master serves nobody
         self._board.reserve(self._context.workers, CROWD)
         self._context.service.tick()  # loads what each worker would load for itself
         self._children.prepare()

@@ -14,15 +14,18 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
+from httpmini.server.core.connection import Interest
 from httpmini.server.core.context import Context
 from httpmini.server.core.faults import Faults
+from httpmini.server.core.shutdown import Follower
 from httpmini.server.core.transfer import Client, contained, pump
 from httpmini.server.limits.admission import Refusal
+from httpmini.server.limits.crowd import Occupant
 from httpmini.server.logs.error import Level
 from httpmini.server.modes.base import Mode
 
@@ -40,15 +43,16 @@ class Threading(Mode):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._shutdown = context.main_shutdown
-        self._threads: dict[threading.Thread, Client] = {}
+        self._threads: dict[threading.Thread, tuple[Client, Follower]] = {}
         self._ended: deque[threading.Thread] = deque()
-        self._acceptor = Acceptor(context)
         self._faults = Faults(context.log)
+        self._acceptor = Acceptor(context, self._occupants)
+        self._closing = threading.Lock()  # held to close a socket, and to shut down that of another thread's client
 
     @property
     def clients(self) -> list[Client]:
         """The clients of all threads."""
-        return list(self._threads.values())
+        return [client for client, _ in list(self._threads.values())]
 
     def serve(self) -> None:
         """Accept, and start a thread for each client."""
@@ -63,7 +67,7 @@ class Threading(Mode):
         self._shutdown.give_up()
         end = time.monotonic() + GRACE_S
         self._wait(lambda: end)
-        for thread, client in self._threads.items():
+        for thread, (client, _) in self._threads.items():
             with contextlib.suppress(OSError):  # it has just ended by itself
                 client.sock.shutdown(socket.SHUT_RDWR)
             thread.join(GRACE_S)  # one that hangs in the kernel (a dead disk) is left behind
@@ -74,13 +78,30 @@ class Threading(Mode):
         self._join_ended()
         return not self._threads
 
+    def _occupants(self, now: float) -> Iterator[Occupant]:
+        """Yield the clients that do nothing."""
+        for client, follower in list(self._threads.values()):
+            slot, interest, quiet_since = client.slot, client.connection.interest, client.quiet_since(now)
+            if slot is not None and quiet_since <= now and slot.is_one_of(self._context.admission.slots):
+                leave = partial(self._wake_to_leave, client, follower)
+                is_sent_to, is_leaving = interest is Interest.WRITE, follower.deadline <= now
+                yield Occupant(slot.key, quiet_since, client.connection.deadline, is_sent_to, leave, is_leaving)
+
+    def _wake_to_leave(self, client: Client, follower: Follower) -> None:
+        """Have a thread end the connection of its client; nothing else than the end of its stream would wake it."""
+        follower.give_up()
+        with self._closing:
+            if client.slot is not None and client.slot.is_one_of(self._context.admission.slots):  # not closed yet
+                client.hang_up(socket.SHUT_RD)
+
     def _take(self, clients: list[Client]) -> None:
         for client in clients:
             self._start(client)
 
     def _start(self, client: Client) -> None:
-        thread = threading.Thread(target=self._serve_client, args=(client,), name="client", daemon=True)
-        self._threads[thread] = client
+        follower = self._shutdown.follow()
+        thread = threading.Thread(target=self._serve_client, args=(client, follower), name="client", daemon=True)
+        self._threads[thread] = client, follower
         try:
             thread.start()
         except RuntimeError as error:
@@ -88,13 +109,19 @@ class Threading(Mode):
             self._context.log(f"cannot start a thread: {error}; a client was refused", Level.ERROR)
             self._acceptor.refuse(client, Refusal.RESOURCES)
 
-    def _serve_client(self, client: Client) -> None:
+    def _serve_client(self, client: Client, follower: Follower) -> None:
         try:
-            contained(client, self._context.log, lambda client: pump(client, self._shutdown.follow()))
+            contained(client, self._context.log, lambda client: pump(client, follower))
         finally:
-            self._faults.contain("while closing a client", partial(_close, client))
+            self._faults.contain("while closing a client", partial(self._close, client))
             self._ended.append(threading.current_thread())
             self._shutdown.wake()  # a slot is free, or the last thread has ended
+
+    def _close(self, client: Client) -> None:
+        with self._closing:
+            if not client.connection.aborted:
+                client.hang_up()  # a child that was forked meanwhile may have a copy
+            client.close()
 
     def _wait(self, until: Callable[[], float]) -> None:
         self._join_ended()
@@ -106,11 +133,5 @@ class Threading(Mode):
         while self._ended:
             thread = self._ended.popleft()
             thread.join()
-            client = self._threads.pop(thread)
+            client, _ = self._threads.pop(thread)
             self._context.board.counters.sent_bytes += client.connection.sent_bytes
-
-
-def _close(client: Client) -> None:
-    if not client.connection.aborted:
-        client.hang_up()  # a child that was forked meanwhile may have a copy
-    client.close()
