@@ -16,6 +16,7 @@ from httpmini.site.refusals import ErrorPages
 from httpmini.site.resolve import Resolver
 from httpmini.site.respond import Site
 from httpmini.site.rules import FieldRule, Glob, Redirect
+from httpmini.site.versions import Versions
 
 if TYPE_CHECKING:
     from httpmini.site.users import Users
@@ -34,6 +35,7 @@ def build_site(config: Config) -> Site:
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
     return Site(
         resolver=Resolver(root, site.hidden, site.symlinks == "inside"),
+        versions=Versions(),
         stamps=PathStamps(root),
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,

@@ -50,10 +50,18 @@ def fact_of(error: OSError) -> Fact:
 
 
 class File(msgspec.Struct, frozen=True):
-    """A regular file, open for reading. Its holder closes ``fd``."""
+    """A regular file, open for reading. Its holder closes ``fd``.
+
+    Attributes:
+        fd: its descriptor.
+        status: of the open file.
+        reached_ns: when its path last began to lead to it, as far as symlinks and renamed folders show, in nanoseconds
+            since the epoch.
+    """
 
     fd: int
     status: os.stat_result
+    reached_ns: int = 0
 
 
 class Directory(msgspec.Struct, frozen=True):
@@ -107,6 +115,7 @@ class _Walk(msgspec.Struct):
         here: a descriptor of the current directory, or None before the start and after the end.
         names: the directories that led there from the root.
         restarts: how often the walk has started again from the root.
+        reached_ns: the latest change of a symlink or folder on the path that may have made it lead elsewhere.
     """
 
     root: bytes
@@ -114,6 +123,7 @@ class _Walk(msgspec.Struct):
     here: int | None = None
     names: list[bytes] = msgspec.field(default_factory=list)
     restarts: int = 0
+    reached_ns: int = 0
 
     def close(self) -> None:
         if self.here is not None:
@@ -130,10 +140,13 @@ class _Walk(msgspec.Struct):
                     return Fact.OUTSIDE
                 here = self._start_again()
                 continue
-            mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
+            status = os.stat(name, dir_fd=here, follow_symlinks=False)
+            mode = status.st_mode
             if stat.S_ISDIR(mode):
+                self._note(status)
                 here = self._enter(os.open(name, _DIRECTORY_FLAGS, dir_fd=here), name)
             elif stat.S_ISLNK(mode):
+                self._note(status)
                 if not self._follow(os.readlink(name, dir_fd=here), ahead):
                     return Fact.OUTSIDE
                 here = self._start_again()
@@ -142,14 +155,23 @@ class _Walk(msgspec.Struct):
             elif ahead:
                 return Fact.MISSING
             else:
-                return _open_file(name, here)
+                return _open_file(name, here, self.reached_ns)
         self.here = None  # the caller owns it now
         return Directory(here)
 
     def _start_again(self) -> int:
         """Go to the root. The names ahead must be the whole path."""
         self.names.clear()
+        self._note(os.lstat(self.root))
         return self._enter(os.open(self.root, _DIRECTORY_FLAGS & ~os.O_NOFOLLOW))
+
+    def _note(self, status: os.stat_result) -> None:
+        """Note when a symlink was made, or a folder renamed.
+
+        A new entry changes both times of a folder, and says nothing about the others; a new name only one.
+        """
+        if stat.S_ISLNK(status.st_mode) or status.st_ctime_ns > status.st_mtime_ns:
+            self.reached_ns = max(self.reached_ns, status.st_ctime_ns)
 
     def _enter(self, fd: int, name: bytes | None = None) -> int:
         self.close()
@@ -207,11 +229,11 @@ class _Walk(msgspec.Struct):
             raise OSError(ELOOP, os.strerror(ELOOP))
 
 
-def _open_file(name: bytes, directory: int) -> File | Fact:
+def _open_file(name: bytes, directory: int, reached_ns: int) -> File | Fact:
     """Open, then look: what was seen before opening may have been replaced since."""
     fd = os.open(name, _FILE_FLAGS, dir_fd=directory)
     status = os.fstat(fd)
     if stat.S_ISREG(status.st_mode):
-        return File(fd, status)
+        return File(fd, status, reached_ns)
     os.close(fd)
     return Fact.NOT_REGULAR

@@ -27,6 +27,7 @@ from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
 from httpmini.site.authorise import Realm, authorise
+from httpmini.site.conditional import Validators
 from httpmini.site.freshness import PathStamps
 from httpmini.site.listing import FORMS, draw_listing
 from httpmini.site.media_types import MediaTypes
@@ -37,6 +38,7 @@ from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
 from httpmini.site.variants import acceptable, find_variant
+from httpmini.site.versions import Versions
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
@@ -63,6 +65,7 @@ class Site(msgspec.Struct, frozen=True):
 
     Attributes:
         resolver: finds files in the folder.
+        versions: tell versions of a file apart.
         stamps: say whether a cached response about a file in it is still right.
         index: names of index files, in order of preference.
         listing: whether to list a directory without an index.
@@ -76,6 +79,7 @@ class Site(msgspec.Struct, frozen=True):
     """
 
     resolver: Resolver
+    versions: Versions
     stamps: PathStamps
     index: tuple[bytes, ...]
     listing: bool
@@ -131,14 +135,19 @@ class Site(msgspec.Struct, frozen=True):
         if not path.is_directory_form:
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path)
-        return self._respond_with_index(request, path) or self._respond_with_listing(request, path, directory)
+        return self._respond_with_index(request, path, directory) or self._respond_with_listing(
+            request, path, directory
+        )
 
-    def _respond_with_index(self, request: Request, path: Path) -> Response | None:
+    def _respond_with_index(self, request: Request, path: Path, directory: Directory) -> Response | None:
         """Respond with the first index file of a directory; None if it has none."""
         for position, name in enumerate(self.index):
             names = (*path.names, name)
             found = self.resolver.resolve(names)
             if isinstance(found, File):
+                if len(self.index) > 1:  # another of them may have been sent until the folder changed
+                    reached_ns = max(found.reached_ns, os.fstat(directory.fd).st_ctime_ns)
+                    found = replace(found, reached_ns=reached_ns)
                 return self._respond_with_file(request, path, names, found, self.index[:position])
             if isinstance(found, Directory):
                 os.close(found.fd)
@@ -176,14 +185,24 @@ class Site(msgspec.Struct, frozen=True):
             if self.codings:
                 chosen, coding = find_variant(self.resolver, names, file, acceptable(request.headers, self.codings))
             _, media_type = rules.pop("content-type", ("", self.media_types.of(names[-1])))
-            response = Representation(chosen, media_type, coding, bool(self.codings)).respond(request, self.wall())
+            ours = self._validators(chosen)
+            response = Representation(chosen, media_type, coding, bool(self.codings), ours).respond(
+                request, self.wall()
+            )
             keep = response.owned_fds
             if not self.codings and response.status == (304 if request.is_conditional else 200):
-                response.is_current = self.stamps.stamp(names, file.status, self.wall(), missing)
+                response.is_current = self.stamps.stamp(names, file.status, self.wall(), missing, file.reached_ns)
             return _with_fields(response, rules)
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):
                 os.close(fd)
+
+    def _validators(self, file: File) -> Validators:
+        """Return what tells the version of a file from others."""
+        try:
+            return self.versions.validators(file, self.wall())
+        except OSError as error:
+            raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
 
     def _with_rules(self, response: Response, path: Path) -> Response:
         """Apply the rules to a response that is not a file: all of them but Content-Type."""

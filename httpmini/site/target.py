@@ -19,6 +19,8 @@ _ABSOLUTE = re.compile(r"https?://(?P<authority>[^/?#]+)(?P<path>[^?#]*)", re.IG
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUL = re.compile("%00|\0")
 
+_NO_STEP = (b"", b".")
+
 # RFC 3986 §3.4:  query = *( pchar / "/" / "?" ); quote never encodes letters, digits and -._~.
 _QUERY_SAFE = "!$&'()*+,;=:@/?%"
 
@@ -41,8 +43,9 @@ def parse_target(target: str, offset: int = 0) -> Path:
     """Parse an origin-form or absolute-form target (RFC 9112 §3.2.1, §3.2.2).
 
     Empty components are dropped, so ``//a`` is ``/a``: carelessly concatenated links are common, and no file has an
-    empty name. An absolute-form with a user name is refused: it can only be meant to mislead, and the password would be
-    logged (RFC 9110 §4.2.4).
+    empty name. So are single dots, which mean no step (RFC 3986 §5.2.4), also at the end and as ``%2E`` (§6.2.2.2): apt
+    asks for ``/./Release``. An absolute-form with a user name is refused: it can only be meant to mislead, and the
+    password would be logged (RFC 9110 §4.2.4).
 
     Args:
         target: as it was received.
@@ -61,12 +64,12 @@ def parse_target(target: str, offset: int = 0) -> Path:
         raise ProtocolError(REASONS["target-form"], offset)
     if bad := _BAD_PERCENT.search(path):
         raise ProtocolError(REASONS["target-percent"], offset + begin + bad.start())
-    segments = [segment for segment in path.split("/") if segment]
-    names = tuple(unquote_to_bytes(segment.encode("iso-8859-1")) for segment in segments)
+    decoded = [unquote_to_bytes(segment.encode("iso-8859-1")) for segment in path.split("/")]
+    names = tuple(name for name in decoded if name not in _NO_STEP)
     if nul := _NUL.search(path):
         raise ProtocolError(REASONS["target-nul"], offset + begin + nul.start())
     sendable = quote_from_bytes((mark + query).encode("iso-8859-1"), safe=_QUERY_SAFE)
-    return Path(names, path.endswith("/"), _BAD_PERCENT.sub("%25", sendable))
+    return Path(names, decoded[-1] in _NO_STEP, _BAD_PERCENT.sub("%25", sendable))
 
 
 def link_to(name: bytes, *, directory: bool) -> str:
