@@ -12,13 +12,14 @@ The steps of ``Site.respond``, in the order in which they run. Each may end with
 7. variant       the file, or a compressed variant of it
 8. represent     conditions and ranges; the body is a slice of the file      412, 304, 416, 206, 200
 
-Fields from the configured rules replace the built-in ones in every response below 400.
+Fields from the configured rules replace the built-in ones in every response; in refusals, all but those that would let
+them live in caches.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from msgspec.structs import replace
@@ -37,7 +38,7 @@ from httpmini.site.representation import REVALIDATE, Representation
 from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
-from httpmini.site.variants import acceptable, find_variant
+from httpmini.site.variants import Variants, acceptable
 from httpmini.site.versions import Versions
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
@@ -45,6 +46,10 @@ _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
 _ALLOW = ("Allow", ", ".join(_ALLOWED))
 _OPTIONS = Response(204, Headers((_ALLOW,)))
 _RETRY_AFTER = ("Retry-After", "1")
+# Which fields of rules are not for what. A refusal that is cached for a year cannot be repaired; what a file contains
+# is not what the pages about it contain.
+_LIFETIMES = ("cache-control", "expires")
+_OF_FILES = ("content-type", "content-encoding")
 _LISTING_VARIES = ("Vary", "Accept")
 
 # Each fact with the reason that the client is given. To the client, hidden, outside and missing look the same.
@@ -71,6 +76,7 @@ class Site(msgspec.Struct, frozen=True):
         listing: whether to list a directory without an index.
         media_types: the Content-Type of files.
         codings: content codings of precompressed variants, in order of preference.
+        variants: finds them.
         error_pages: the pages for refusals.
         realms: folders protected by a password.
         redirects: what has moved; the first match applies.
@@ -85,6 +91,7 @@ class Site(msgspec.Struct, frozen=True):
     listing: bool
     media_types: MediaTypes
     codings: tuple[str, ...]
+    variants: Variants
     error_pages: ErrorPages
     realms: tuple[Realm, ...]
     redirects: tuple[Redirect, ...]
@@ -104,7 +111,7 @@ class Site(msgspec.Struct, frozen=True):
             user = authorise(self.realms, path.names, request.headers)
             response = self._respond_with_path(request, path)
         except ProtocolError as error:
-            response = self.refuse(error)
+            response = self._refuse_path(request, error)
         # What a password protects is never cached: every request must carry its own credentials.
         return response if user is None else replace(response, user=user, is_current=None)
 
@@ -179,12 +186,13 @@ class Site(msgspec.Struct, frozen=True):
             missing: names of index files that would have taken precedence, but do not exist.
         """
         rules = self._fields_of_rules(path, names)
-        chosen, coding = file, ""
+        _, media_type = rules.pop("content-type", ("", self.media_types.of(names[-1])))
+        _, coding = rules.pop("content-encoding", ("", ""))
+        chosen = file
         keep: tuple[int, ...] = ()
         try:
-            if self.codings:
-                chosen, coding = find_variant(self.resolver, names, file, acceptable(request.headers, self.codings))
-            _, media_type = rules.pop("content-type", ("", self.media_types.of(names[-1])))
+            if self.codings and not coding:
+                chosen, coding = self.variants.find(names, file, acceptable(request.headers, self.codings))
             ours = self._validators(chosen)
             response = Representation(chosen, media_type, coding, bool(self.codings), ours).respond(
                 request, self.wall()
@@ -193,6 +201,8 @@ class Site(msgspec.Struct, frozen=True):
             if not self.codings and response.status == (304 if request.is_conditional else 200):
                 response.is_current = self.stamps.stamp(names, file.status, self.wall(), missing, file.reached_ns)
             return _with_fields(response, rules)
+        except ProtocolError as error:
+            return _with_fields(self.refuse(error), _without(rules, _LIFETIMES))
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):
                 os.close(fd)
@@ -205,10 +215,17 @@ class Site(msgspec.Struct, frozen=True):
             raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
 
     def _with_rules(self, response: Response, path: Path) -> Response:
-        """Apply the rules to a response that is not a file: all of them but Content-Type."""
-        rules = self._fields_of_rules(path, path.names)
-        rules.pop("content-type", None)
-        return _with_fields(response, rules)
+        """Apply the rules to a response that is not a file: all of them but those that say what is in a file."""
+        return _with_fields(response, _without(self._fields_of_rules(path, path.names), _OF_FILES))
+
+    def _refuse_path(self, request: Request, error: ProtocolError) -> Response:
+        """Return the response for an error, with the fields of the rules: a page may have to be told why (CORS)."""
+        response = self.refuse(error)
+        try:
+            path = parse_target(request.target, request.target_offset)
+        except ProtocolError:
+            return response
+        return _with_fields(response, _without(self._fields_of_rules(path, path.names), (*_OF_FILES, *_LIFETIMES)))
 
     def _fields_of_rules(self, path: Path, names: tuple[bytes, ...]) -> dict[str, Field]:
         """Return the fields of the rules for the requested path, and for the file at ``names`` if that is another."""
@@ -216,6 +233,10 @@ class Site(msgspec.Struct, frozen=True):
             return {}
         requested = spell(path.names, directory=path.is_directory_form)
         return fields_for(self.rules, (requested, None if names == path.names else spell(names)))
+
+
+def _without(rules: dict[str, Field], names: Iterable[str]) -> dict[str, Field]:
+    return {key: field for key, field in rules.items() if key not in names}
 
 
 def _with_fields(response: Response, rules: dict[str, Field]) -> Response:

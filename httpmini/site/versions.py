@@ -14,30 +14,20 @@ A fingerprint is remembered as long as the kernel says that the file has not cha
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock
-from collections import OrderedDict
 
 from httpmini.site.conditional import Validators, is_young, validators
+from httpmini.site.memory import Identity, Memory, identity_of
 from httpmini.site.resolve import File
 
 WHOLE_BYTES = 1024**2  # 0.6 ms with SHA-256
 _SAMPLES, _SAMPLE_BYTES = 4, 64 * 1024
-_MAX_REMEMBERED = 4096
-
-_Identity = tuple[int, int, int, int, int]
 
 
 class Versions:
     """The versions of the files of a site. Threads may share it."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[_Identity, str] = OrderedDict()
-        self._lock = allocate_lock()
-
-    @property
-    def remembered(self) -> int:
-        """How many fingerprints are in memory."""
-        return len(self._known)
+        self.known = Memory[Identity, str]()
 
     def validators(self, file: File, wall: float) -> Validators:
         """Return the validators of an open file.
@@ -53,18 +43,13 @@ class Versions:
 
     def _fingerprint(self, file: File, wall: float) -> str:
         """Return the fingerprint of a file; remember it unless the file could still change without a trace."""
-        status = file.status
-        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        known = self._known.get(identity)
-        if known is not None:
-            return known
-        made = fingerprint(file)
-        if not is_young(status, wall):
-            with self._lock:
-                while len(self._known) >= _MAX_REMEMBERED:
-                    self._known.popitem(last=False)
-                self._known[identity] = made
-        return made
+        identity = identity_of(file.status)
+        known = self.known.find(identity)
+        if known is None:
+            known = fingerprint(file)
+            if not is_young(file.status, wall):
+                self.known.keep(identity, known)
+        return known
 
 
 def fingerprint(file: File) -> str:

@@ -137,7 +137,7 @@ NAMES = st.binary(min_size=1, max_size=30).map(lambda name: name.replace(b"/", b
 @settings(max_examples=200, deadline=None, database=None)
 @example(b"%2F", True)
 @example(bytes(octet for octet in range(1, 256) if octet != ord("/")), False)
-@given(NAMES, st.booleans())
+@given(NAMES.filter(lambda name: name != b"."), st.booleans())
 def test_a_link_leads_back_to_its_name(name: bytes, directory: bool) -> None:
     link = link_to(name, directory=directory)
     assert link.isascii()

@@ -117,21 +117,21 @@ def test_what_is_still_young_is_not_remembered(tmp_path: Path) -> None:
     versions = Versions()
     page = write(tmp_path / "page", b"content", 1_000_000_000)
     assert look(page, page.stat().st_ctime, versions).entity_tag.startswith("W/")
-    assert versions.remembered == 0
+    assert len(versions.known) == 0
     look(page, LATER, versions)
-    assert versions.remembered == 1
+    assert len(versions.known) == 1
 
 
 def test_few_versions_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("httpmini.site.versions._MAX_REMEMBERED", 3)
+    monkeypatch.setattr("httpmini.site.memory._MAX_REMEMBERED", 3)
     versions = Versions()
     for number in range(10):
         look(write(tmp_path / f"{number}", b"%d" % number, 1_000_000_000), versions=versions)
-        assert versions.remembered <= 3
+        assert len(versions.known) <= 3
 
 
 def test_threads_may_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("httpmini.site.versions._MAX_REMEMBERED", 3)
+    monkeypatch.setattr("httpmini.site.memory._MAX_REMEMBERED", 3)
     versions = Versions()
     pages = [write(tmp_path / f"{number}", b"%d" % number, 1_000_000_000) for number in range(20)]
     expected = [tag(page) for page in pages]
@@ -149,7 +149,7 @@ def test_threads_may_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for thread in threads:
         thread.join()
     assert wrong == []
-    assert versions.remembered <= 3
+    assert len(versions.known) <= 3
 
 
 # What brings another version to the same URL. Everything is as old as can be, and was made in the same second.
