@@ -6,7 +6,8 @@ The steps of ``Site.respond``, in the order in which they run. Each may end with
 2. target        parse it into the names of a path                           400
 3. authorise     before the response reveals anything about what exists      401
 4. redirect      as configured                                               301, 302
-5. resolve       open the file or directory that the names lead to           404, 403, 500, 503
+5. resolve       open the file or directory that the names lead to, and
+                 authorise for what was opened                               404, 403, 500, 503, 401
 6. directory     add a slash; or send its index, or its listing as a page
                  or as JSON                                                  301, 403, 200
 7. variant       the file, or a compressed variant of it
@@ -27,7 +28,7 @@ from msgspec.structs import replace
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
-from httpmini.site.authorise import Realm, authorise
+from httpmini.site.authorise import Realm, authorise, check_credentials, realm_of, realm_opened
 from httpmini.site.conditional import Validators
 from httpmini.site.freshness import PathStamps
 from httpmini.site.listing import FORMS, draw_listing
@@ -112,8 +113,7 @@ class Site(msgspec.Struct, frozen=True):
             response = self._respond_with_path(request, path)
         except ProtocolError as error:
             response = self._refuse_path(request, error)
-        # What a password protects is never cached: every request must carry its own credentials.
-        return response if user is None else replace(response, user=user, is_current=None)
+        return response if user is None else _protected(response, user)
 
     def refuse(self, error: ProtocolError) -> Response:
         """Return the response for an error. All refusals are made here."""
@@ -126,6 +126,28 @@ class Site(msgspec.Struct, frozen=True):
             if location := redirect.location(path):
                 return self._with_rules(redirection(redirect.status, location, "This has moved."), path)
         found = self.resolver.resolve(path.names)
+        user = self._authorise_opened(request, path, found)
+        response = self._respond_with_found(request, path, found)
+        return response if user is None else _protected(response, user)
+
+    def _authorise_opened(self, request: Request, path: Path, found: File | Directory | Fact) -> str | None:
+        """Run step 3 again, for what was opened: its folder may have more names than the one that is protected.
+
+        Returns:
+            The name of the user; None if nothing was opened in a realm that the path does not show.
+        """
+        if isinstance(found, Fact) or not self.realms:
+            return None
+        realm = realm_opened(self.realms, self.resolver, found.folders)
+        if realm is None or realm is realm_of(self.realms, path.names):
+            return None
+        try:
+            return check_credentials(realm, request.headers)
+        except ProtocolError:
+            os.close(found.fd)
+            raise
+
+    def _respond_with_found(self, request: Request, path: Path, found: File | Directory | Fact) -> Response:
         if isinstance(found, Directory):
             try:
                 return self._respond_with_directory(request, path, found)
@@ -233,6 +255,11 @@ class Site(msgspec.Struct, frozen=True):
             return {}
         requested = spell(path.names, directory=path.is_directory_form)
         return fields_for(self.rules, (requested, None if names == path.names else spell(names)))
+
+
+def _protected(response: Response, user: str) -> Response:
+    """Return a response to a user. It is never cached: every request must carry its own credentials."""
+    return replace(response, user=user, is_current=None)
 
 
 def _without(rules: dict[str, Field], names: Iterable[str]) -> dict[str, Field]:
