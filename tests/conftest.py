@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from httpmini.server.modes import MODES
 from httpmini.site.freshness import SETTLED_S
 from tests.support.processes import ServerProcess, eventually, fork_server
-from tests.support.site_tree import make_site
+from tests.support.site_tree import changed, shared_site
 
 StartServer = Callable[..., ServerProcess]
 
@@ -30,9 +30,11 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of ``site_tree``. Tests must not change it."""
-    return make_site(tmp_path_factory.mktemp("site"))
+def site() -> Path:
+    """Return the folder of ``site_tree``, once its dates are told. Tests must not change it."""
+    root = shared_site()
+    eventually(lambda: time.time() >= changed(root) + 2, "the second of the last change is over")
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -154,6 +154,16 @@ RULES = [
     ),
     *(
         (
+            f'[[rules]]\npath = "/"\nfields = {{ Content-Encoding = "{coding}" }}',
+            [
+                f'[[rules]] no. 1: fields = {{Content-Encoding = "{coding}"}}: says how the files are stored: one of '
+                "br, compress, deflate, gzip, zstd"
+            ],
+        )
+        for coding in ("identity", "gzip, br", "GZIP")
+    ),
+    *(
+        (
             f'[[rules]]\npath = "/"\nfields = {{ {name} = "a" }}',
             [f'[[rules]] no. 1: fields = {{{name} = "a"}}: {name} is set by the server itself'],
         )

@@ -4,7 +4,16 @@
 #     trusted = ["127.0.0.1"]        # the address of Varnish
 #
 # Fresh responses come from memory. Others are revalidated with If-None-Match, and a 304 makes them fresh again.
+#
+# Who may have what has to be decided here as well. httpmini sees a request only when the cache does not have the
+# response: server.deny, and limits for addresses, do not keep anybody from what others have been sent. Passwords do:
+# requests with Authorization are passed on, and what is protected is never stored.
 vcl 4.1;
+
+# The addresses in server.deny.
+acl denied {
+    # "192.0.2.0"/24;
+}
 
 backend default {
     .host = "127.0.0.1";
@@ -20,6 +29,9 @@ backend default {
 }
 
 sub vcl_recv {
+    if (client.ip ~ denied) {
+        return (synth(403));
+    }
     # These pages are for this machine only, and never go through a cache.
     if (req.url ~ "^/-/") {
         return (synth(404));
@@ -34,6 +46,11 @@ sub vcl_backend_response {
         set beresp.grace = 10s;
         set beresp.keep = 1h;
         return (deliver);
+    }
+    # Refusals say no-store, so that a file that was asked for too early appears at once. The redirection to a folder
+    # says nothing, and is as short-lived: the folder may become a file.
+    if (beresp.status >= 300 && !beresp.http.Cache-Control) {
+        set beresp.ttl = 0s;
     }
 }
 

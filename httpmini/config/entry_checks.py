@@ -22,10 +22,13 @@ _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 # Fields that only the server can set: they frame the message, or describe what is on the disk.
 _RESERVED = {
-    *("accept-ranges", "allow", "connection", "content-encoding", "content-length", "content-range", "date", "etag"),
+    *("accept-ranges", "allow", "connection", "content-length", "content-range", "date", "etag"),
     *("keep-alive", "last-modified", "location", "retry-after", "server", "trailer", "transfer-encoding", "upgrade"),
     *("www-authenticate",),
 }
+
+# What stored files may be in (RFC 9110 §8.4.1, and the registry of content codings).
+_CODINGS = {"br", "compress", "deflate", "gzip", "zstd"}
 
 Found = tuple[int, str, str, object]
 """A problem: the number of the entry, the name of the setting, what is wrong with it, and its value."""
@@ -53,6 +56,9 @@ def _check_rule(rule: RuleSettings, _draft: Draft, complain: Complain) -> RuleSe
             complain("fields", "a field value has characters of ISO-8859-1 only", entry)
         elif name.lower() == "vary" and not value:
             complain("fields", "Vary can be extended, but not removed: caches would mix up variants", entry)
+        elif name.lower() == "content-encoding" and value and value not in _CODINGS:
+            known = ", ".join(sorted(_CODINGS))
+            complain("fields", f"says how the files are stored: one of {known}", entry)
         elif name.lower() == "content-type" and not MEDIA_TYPE.fullmatch(value):
             complain("fields", 'must be a media type such as "text/plain; charset=utf-8"', entry)
     return rule

@@ -125,8 +125,9 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     precompressed: Annotated[
         list[Literal["br", "zstd", "gzip"]],
         _says("""Which compressed copies to send to clients that accept them, in order of preference: style.css.br,
-        style.css.zst and style.css.gz for style.css. The server does not create the copies, and ignores one that is
-        older than its file. Empty by default, because a file next to another is not always its copy."""),
+        style.css.zst and style.css.gz for style.css. The server does not create the copies, and ignores one whose file
+        was changed since; the error log says so once. Empty by default, because a file next to another is not always
+        its copy."""),
     ] = msgspec.field(default_factory=list)
     error_pages: Annotated[
         dict[str, str],
@@ -153,8 +154,9 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
     fields: Annotated[
         dict[str, str],
         _example({"Cache-Control": "max-age=31536000, immutable"}),
-        _says("""The fields to send with responses below 400. They replace the server's own ("Cache-Control" is
-        "no-cache" by default; Content-Type can be set for files only); "" removes one."""),
+        _says("""The fields to send. They replace the server's own ("Cache-Control" is "no-cache" by default); ""
+        removes one. Content-Type and Content-Encoding (for files that are stored in that coding) are for files only;
+        Cache-Control and Expires are not sent with errors, which would live on in caches."""),
     ]
 
 

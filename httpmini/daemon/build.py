@@ -19,6 +19,7 @@ from httpmini.daemon.workers import count_workers
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.limits.admission import Admission
 from httpmini.server.listeners.activation import InheritedSockets
+from httpmini.server.logs.error import Level
 from httpmini.server.modes import MODES
 
 
@@ -73,7 +74,7 @@ def build_generation(config: Config, lasting: Lasting, opened: Opened) -> Genera
     """
     board, logs = lasting.board, opened.logs
     facts = Facts(config.server.mode, config.server.max_clients, os.getpid(), lasting.started)
-    sites = [build_site(one) for one in config.all_sites]
+    sites = [build_site(one, lambda text: logs.log(text, Level.WARNING)) for one in config.all_sites]
     limits = lasting.tables.client_limits(config)
     http = build_http(
         config,

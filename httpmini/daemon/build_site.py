@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,38 +12,48 @@ from httpmini.config import Config
 from httpmini.errors import CannotRun
 from httpmini.files import why_not
 from httpmini.site.authorise import Realm
+from httpmini.site.copies import Copies
 from httpmini.site.freshness import PathStamps
 from httpmini.site.listing import Listings
 from httpmini.site.media_types import MediaTypes
+from httpmini.site.notices import Notices
 from httpmini.site.refusals import ErrorPages
 from httpmini.site.resolve import Resolver
 from httpmini.site.respond import Site
 from httpmini.site.rules import FieldRule, Glob, Redirect
+from httpmini.site.variants import Variants
+from httpmini.site.versions import Versions
 
 if TYPE_CHECKING:
     from httpmini.site.users import Users
 
 
-def build_site(config: Config) -> Site:
+def build_site(config: Config, notify: Callable[[str], None] = lambda _text: None) -> Site:
     """Return the site that ``config`` describes.
+
+    Args:
+        config: the settings.
+        notify: takes what the operator should know about the files of the site.
 
     Raises:
         CannotRun: a users file cannot be read.
     """
     site = config.site
     root = os.fsencode(Path(site.root).absolute())
+    resolver = Resolver(root, site.hidden, site.symlinks == "inside")
     media_types = MediaTypes(site.default_charset, site.media_types)
     # Pages for refusals may be hidden from everybody who asks for them by name.
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
-    resolver = Resolver(root, site.hidden, site.symlinks == "inside")
     return Site(
         resolver=resolver,
+        versions=Versions(),
         stamps=PathStamps(root),
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
         listings=Listings(resolver, config.limits.response_cache_bytes),
         media_types=media_types,
         codings=tuple(site.precompressed),
+        variants=Variants(resolver, Copies(site.precompressed), Notices(notify)),
         error_pages=ErrorPages(
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),

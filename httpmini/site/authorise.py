@@ -1,8 +1,8 @@
 """Basic authentication (RFC 1945 §11, RFC 7617), before the response reveals anything about what exists.
 
 A realm is a folder and everything below it. It is matched against the path of the request, decoded and without empty
-components, so no other spelling of the path avoids it. A symlink from elsewhere into a realm publishes its target: that
-is its owner's decision. The same holds for hidden names.
+components, and against the folders that were opened for it, so no other spelling of the path avoids it. A symlink from
+elsewhere into a realm publishes its target: that is its owner's decision. The same holds for hidden names.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import msgspec
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers
 from httpmini.reasons import REASONS
+from httpmini.site.names import fold
+from httpmini.site.resolve import FolderId, Resolver
 from httpmini.work import Steps
 
 if TYPE_CHECKING:
@@ -45,12 +47,12 @@ class Realm(msgspec.Struct, frozen=True, dict=True):
 
     def __post_init__(self) -> None:
         """Import what folding needs, before there are threads or children."""
-        _fold(())
+        fold(b"")
 
     @cached_property
     def folded(self) -> tuple[str, ...]:
         """The components of the path in the form that is compared."""
-        return _fold(self.names)
+        return tuple(map(fold, self.names))
 
     @property
     def challenge(self) -> tuple[str, str]:
@@ -74,9 +76,32 @@ def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Header
     Raises:
         ProtocolError: 401 with the challenge; 429 after too many wrong passwords; 500 if the users cannot be read.
     """
-    realm = _realm_of(realms, names)
-    if realm is None:
+    realm = realm_of(realms, names)
+    return None if realm is None else (yield from check_credentials(realm, headers, host))
+
+
+def realm_opened(realms: Sequence[Realm], resolver: Resolver, folders: Sequence[FolderId]) -> Realm | None:
+    """Return the innermost realm whose folder is among ``folders``, whatever it was called in the request.
+
+    Some file systems give a folder a second name (PRIVAT~1), or take more names for the same than anybody can list.
+    """
+    if not folders:
         return None
+    inside = [realm for realm in realms if resolver.folder_id(realm.names) in folders]
+    return max(inside, key=lambda realm: len(realm.names), default=None)
+
+
+def check_credentials(realm: Realm, headers: Headers, host: str) -> Steps[str]:
+    """Return the name of the user whose credentials are in a request.
+
+    Args:
+        realm: the realm.
+        headers: the fields of the request.
+        host: the address of the client.
+
+    Raises:
+        ProtocolError: 401 with the challenge; 429 after too many wrong passwords; 500 if the users cannot be read.
+    """
     values = headers.all("Authorization")
     credentials = _parse(values[0]) if len(values) == 1 else None
     if credentials is None:
@@ -105,23 +130,13 @@ def _admits(users: Users, name: bytes, password: bytes, host: str) -> Steps[bool
     return found.result()
 
 
-def _realm_of(realms: Sequence[Realm], names: tuple[bytes, ...]) -> Realm | None:
+def realm_of(realms: Sequence[Realm], names: tuple[bytes, ...]) -> Realm | None:
     """Return the innermost realm that contains ``names``, if any."""
     if not realms:
         return None
-    folded = _fold(names[: max(len(realm.names) for realm in realms)])
+    folded = tuple(map(fold, names[: max(len(realm.names) for realm in realms)]))
     enclosing = [realm for realm in realms if folded[: len(realm.names)] == realm.folded]
     return max(enclosing, key=lambda realm: len(realm.names), default=None)
-
-
-def _fold(names: tuple[bytes, ...]) -> tuple[str, ...]:
-    """Return ``names`` in one case and one normal form, because on some file systems /PRIVATE leads to /private.
-
-    On the others, a folder that differs from a realm only in case asks for a password without need.
-    """
-    from unicodedata import normalize  # only realms need it, and most sites have none
-
-    return tuple(normalize("NFC", name.decode("utf-8", "surrogateescape").casefold()) for name in names)
 
 
 def _parse(value: str) -> tuple[bytes, bytes] | None:

@@ -3,7 +3,7 @@
     1. If-Match               none of its tags matches                          412
     2. If-Unmodified-Since    (without If-Match) modified since                 412
     3. If-None-Match          one of its tags matches                           304
-    4. If-Modified-Since      (without If-None-Match) not modified since        304
+    4. If-Modified-Since      (without If-None-Match) the same date             304
     5. If-Range               another tag or date: Range is ignored
 
 in this order (RFC 9110 §13.2.2). They are evaluated only if the response would be 200 without them.
@@ -24,9 +24,14 @@ from httpmini.protocol.message import Headers
 # RFC 9110 §8.8.3:  entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
-# The kernel takes the times of files from a clock that ticks every 4 to 10 ms. A file that is written twice within one
-# tick has the same time twice, so a tag made from it is strong only once the tick is over.
-_TICK_S = 0.05
+# The kernel takes the times of files from a clock that ticks every 4 to 10 ms. What is written twice within one tick
+# has the same change time twice.
+_TICK_NS = 50_000_000
+# Some file systems keep times to one second (ext3, SFTP) or to two (FAT). There, every time is a whole second.
+_COARSE_NS = 2_000_000_000
+_SECOND_NS = 1_000_000_000
+# Build systems write 0 or 1 where they have no time.
+_SAYS_NOTHING = 1
 
 
 class Verdict(Enum):
@@ -42,9 +47,10 @@ class Validators(msgspec.Struct, frozen=True):
 
     Attributes:
         entity_tag: with its quotes; weak as long as the file could change without changing the tag.
-        modified: seconds since the epoch, never in the future (RFC 9110 §8.8.2.1); 0 when there is no date.
-        settled: whether that second is over, so that no other version can have the same date. Until then the date is
-            not sent: Chromium revalidates a page with the date alone, and would wrongly get a 304. A listing has none.
+        modified: seconds since the epoch, never in the future (RFC 9110 §8.8.2.1); 0 for a listing, which has no date.
+        settled: whether the date identifies this version: it says something, and no other version can get the same one
+            any more. Otherwise it is not sent: Chromium revalidates by the date alone what comes in HTTP/1.0, and would
+            wrongly get a 304.
     """
 
     entity_tag: str
@@ -58,24 +64,44 @@ class Validators(msgspec.Struct, frozen=True):
         return (tag, ("Last-Modified", format_date(self.modified))) if self.settled else (tag,)
 
 
-def validators(status: os.stat_result, wall: float) -> Validators:
+def validators(status: os.stat_result, wall: float, fingerprint: str = "", reached_ns: int = 0) -> Validators:
     """Return the validators of a file.
 
-    The tag changes with every rewrite, even one of the same size within the same second.
+    The date is the latest of three times. Anybody can set the modification time: builds give each version the same one,
+    and a rollback brings an older one back. The kernel sets the change time whenever a file is written, renamed or
+    touched. The third is that of what leads to the file.
 
     Args:
         status: of the file.
         wall: the time of day, in seconds since the epoch.
+        fingerprint: of the content; if it is empty, the modification time stands for it.
+        reached_ns: when the path last began to lead to this file, in nanoseconds since the epoch; 0 if unknown.
     """
-    weak = "W/" if wall - status.st_mtime < _TICK_S else ""
-    tag = f'{weak}"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
-    return Validators(tag, max(0, min(int(status.st_mtime), int(wall))), int(status.st_mtime) != int(wall))
+    weak = "W/" if is_young(status, wall) else ""
+    tag = f'{weak}"{status.st_size:x}-{fingerprint or f"{status.st_mtime_ns:x}"}"'
+    latest = max(status.st_ctime_ns, status.st_mtime_ns, reached_ns) // _SECOND_NS
+    step_ns = _COARSE_NS if is_coarse(status) else _SECOND_NS
+    is_over = latest * _SECOND_NS + step_ns + _TICK_NS <= int(wall * _SECOND_NS)
+    says_something = status.st_mtime_ns // _SECOND_NS > _SAYS_NOTHING
+    return Validators(tag, max(0, min(latest, int(wall))), is_over and says_something)
+
+
+def is_young(status: os.stat_result, wall: float) -> bool:
+    """Whether a file could be rewritten now and have the same change time, which nobody but the kernel sets."""
+    step_ns = _COARSE_NS if is_coarse(status) else 0
+    return abs(int(wall * _SECOND_NS) - status.st_ctime_ns) < step_ns + _TICK_NS
+
+
+def is_coarse(status: os.stat_result) -> bool:
+    """Whether the file system seems to keep change times to whole seconds."""
+    return status.st_ctime_ns % _SECOND_NS == 0
 
 
 def judge(headers: Headers, ours: Validators, wall: float) -> Verdict:
     """Evaluate steps 1 to 4 for GET and HEAD.
 
-    A malformed date is ignored, and so is an If-Modified-Since in the future (RFC 1945 §10.9).
+    A malformed date is ignored, and so is an If-Modified-Since in the future (RFC 1945 §10.9). An If-Modified-Since is
+    compared as if it were a tag (RFC 9110 §13.1.3 allows that): an older version may have taken the place of a newer.
     """
     if "If-Match" in headers:
         if not _matches(headers.all("If-Match"), ours.entity_tag, strongly=True):
@@ -86,7 +112,7 @@ def judge(headers: Headers, ours: Validators, wall: float) -> Verdict:
         current = _matches(headers.all("If-None-Match"), ours.entity_tag, strongly=False)
     else:
         date = _date(headers, "If-Modified-Since", wall)
-        current = date is not None and date <= wall and ours.modified <= date and ours.settled
+        current = date == ours.modified and ours.settled
     return Verdict.NOT_MODIFIED if current else Verdict.SEND
 
 
@@ -107,7 +133,8 @@ def range_applies(headers: Headers, ours: Validators, wall: float, *, negotiated
         return True
     if _ENTITY_TAG.fullmatch(condition):
         return _matches([condition], ours.entity_tag, strongly=True)
-    return not negotiated and condition == format_date(ours.modified) and ours.modified < int(wall) - 1
+    dated = ours.settled and ours.modified < int(wall) - 1
+    return not negotiated and dated and condition == format_date(ours.modified)
 
 
 def _matches(values: Sequence[str], ours: str, *, strongly: bool) -> bool:

@@ -22,7 +22,8 @@ import os
 import stat
 from collections.abc import Sequence
 
-# Some file systems keep times to two seconds (FAT).
+# Some file systems keep times to two seconds (FAT). A change time in the future, left by a clock that was wrong, will
+# not be given again for a while.
 SETTLED_S = 2.0
 _MAX_FOLDERS = 4096
 # A status begins with mode, inode, device, number of links, owner, group and size; whole seconds follow.
@@ -113,7 +114,12 @@ class PathStamps:
         self._folders: dict[bytes, _Folder] = {}
 
     def stamp(
-        self, names: tuple[bytes, ...], status: os.stat_result, wall: float, missing: Sequence[bytes] = ()
+        self,
+        names: tuple[bytes, ...],
+        status: os.stat_result,
+        wall: float,
+        missing: Sequence[bytes] = (),
+        reached_ns: int = 0,
     ) -> PathStamp | None:
         """Return a stamp of the file with ``status`` at ``names``; None when there can be none.
 
@@ -122,8 +128,9 @@ class PathStamps:
             status: of the file that was opened at its end.
             wall: the time of day, in seconds since the epoch.
             missing: names in the same folder that would come first, and are not there.
+            reached_ns: when the path last began to lead to this file, in nanoseconds since the epoch.
         """
-        if max(status.st_mtime, status.st_ctime) > wall - SETTLED_S:
+        if abs(wall - max(status.st_ctime, reached_ns / 1e9)) < SETTLED_S:
             return None
         path, folders = self._root, []
         for name in names[:-1]:

@@ -11,6 +11,7 @@ many clients that read slowly hold one copy of it.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from _thread import allocate_lock
@@ -29,6 +30,9 @@ from httpmini.site.target import link_to
 from httpmini.version import __version__
 from httpmini.work import LISTINGS, Steps, Work
 
+# Controls, surrogates, and the embeddings, overrides and isolates of UAX #9, with which "gpj.exe" looks like "exe.jpg".
+# All else is shown as it is: blanks of other widths, joiners inside an emoji, letters that Python does not know yet.
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _END_OF_9999 = 253_402_300_799  # a file may have a time that a calendar cannot represent
 
 PAGE = "text/html; charset=utf-8"
@@ -184,11 +188,8 @@ def prepare() -> None:
 
 
 def printable(name: bytes) -> str:
-    """Return ``name`` for display: octets that are not UTF-8 and control characters become U+FFFD."""
-    text = name.decode("utf-8", "replace")
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    """Return ``name`` for display: what is not UTF-8, controls and what turns the order of others becomes U+FFFD."""
+    return _UNSHOWN.sub("\ufffd", name.decode("utf-8", "replace"))
 
 
 def _is_small(directory: Directory) -> bool:

@@ -17,6 +17,10 @@ from httpmini.site.resolve import Directory, File, Resolver
 
 HTML = ("Content-Type", "text/html; charset=utf-8")
 
+# A cache may keep a 404 or 410 for as long as it likes (RFC 9110 §15.1), and whoever asks for a file before it is there
+# would hide it from everybody; a 403 may be meant for one client only.
+_NO_STORE = ("Cache-Control", "no-store")
+
 # After these the connection is closed, so that guessing passwords takes a new connection for each guess.
 _LAST = {"credentials-wrong", "too-many-guesses"}
 
@@ -46,7 +50,7 @@ class ErrorPages(msgspec.Struct, frozen=True):
             os.close(found.fd)
         if not names or not isinstance(found, File):
             return None
-        fields = Headers((("Content-Type", self.media_types.of(names[-1])), *error.fields))
+        fields = Headers((("Content-Type", self.media_types.of(names[-1])), _NO_STORE, *error.fields))
         body = (FileSlice(found.fd, 0, found.status.st_size),)
         return Response(status, fields, body, (found.fd,), error, is_last=_is_last(error))
 
@@ -63,7 +67,7 @@ def _draw_built_in(error: ProtocolError) -> Response:
         offset=error.offset,
         location="",
     )
-    return Response(status, Headers((HTML, *error.fields)), (page,), error=error, is_last=_is_last(error))
+    return Response(status, Headers((HTML, _NO_STORE, *error.fields)), (page,), error=error, is_last=_is_last(error))
 
 
 def _is_last(error: ProtocolError) -> bool:

@@ -8,7 +8,7 @@ from httpmini.errors import ProtocolError
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
-from httpmini.site.conditional import Validators, Verdict, judge, range_applies, validators
+from httpmini.site.conditional import Validators, Verdict, judge, range_applies
 from httpmini.site.ranges import Part, parse_range, send_parts
 from httpmini.site.resolve import File
 
@@ -26,12 +26,14 @@ class Representation(msgspec.Struct, frozen=True):
         media_type: the Content-Type.
         coding: the Content-Encoding; empty for none.
         negotiated: whether another request could have selected another variant.
+        validators: what tells this version of the file from others.
     """
 
     file: File
     media_type: str
     coding: str
     negotiated: bool
+    validators: Validators
 
     def respond(self, request: Request, wall: float) -> Response:
         """Respond to a GET or HEAD.
@@ -47,7 +49,7 @@ class Representation(msgspec.Struct, frozen=True):
             ProtocolError: 412 or 416.
         """
         fd, size = self.file.fd, self.file.status.st_size
-        ours = validators(self.file.status, wall)
+        ours = self.validators
         fields = [*ours.fields, REVALIDATE]
         if self.negotiated:
             fields.append(_VARY)

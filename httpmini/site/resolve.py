@@ -16,6 +16,7 @@ from errno import EACCES, EINVAL, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, E
 
 import msgspec
 
+from httpmini.site.names import begins_with_dot, may_be_short
 from httpmini.site.target import MAX_NAMES
 
 _MAX_RESTARTS = 40  # as many symlinks as Linux follows before it fails with ELOOP
@@ -24,6 +25,10 @@ _MAX_RESTARTS = 40  # as many symlinks as Linux follows before it fails with ELO
 _DIRECTORY_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: if a FIFO has taken the place of the file, open must not wait for a writer.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+FolderId = tuple[int, int]
+"""Device and inode of a folder, which are the same under each of its names."""
 
 
 class Fact(Enum):
@@ -52,16 +57,32 @@ def fact_of(error: OSError) -> Fact:
 
 
 class File(msgspec.Struct, frozen=True):
-    """A regular file, open for reading. Its holder closes ``fd``."""
+    """A regular file, open for reading. Its holder closes ``fd``.
+
+    Attributes:
+        fd: its descriptor.
+        status: of the open file.
+        reached_ns: when its path last began to lead to it, as far as symlinks and renamed folders show, in nanoseconds
+            since the epoch.
+        folders: those on its path below the root; empty if a symlink is on it.
+    """
 
     fd: int
     status: os.stat_result
+    reached_ns: int = 0
+    folders: tuple[FolderId, ...] = ()
 
 
 class Directory(msgspec.Struct, frozen=True):
-    """A directory, open for searching, not for reading. Its holder closes ``fd``."""
+    """A directory, open for searching, not for reading. Its holder closes ``fd``.
+
+    Attributes:
+        fd: its descriptor.
+        folders: those on its path below the root, and itself; empty if a symlink is on it.
+    """
 
     fd: int
+    folders: tuple[FolderId, ...] = ()
 
 
 class Resolver(msgspec.Struct, frozen=True):
@@ -89,6 +110,8 @@ class Resolver(msgspec.Struct, frozen=True):
                 return Fact.HIDDEN
             if b"/" in name:
                 return Fact.MISSING
+            if may_be_short(name) and self._is_second_name(names[: position + 1]):
+                return Fact.HIDDEN
         walk = _Walk(self.root, self.symlinks)
         try:
             return walk.to(names)
@@ -99,7 +122,27 @@ class Resolver(msgspec.Struct, frozen=True):
 
     def shows(self, name: bytes, *, at_top: bool) -> bool:
         """Whether the name of an entry is visible. The requested name counts, not the name of a symlink's target."""
-        return self.hidden or not name.startswith(b".") or (at_top and name == b".well-known")
+        return self.hidden or not begins_with_dot(name) or (at_top and name == b".well-known")
+
+    def folder_id(self, names: tuple[bytes, ...]) -> FolderId | None:
+        """Return what identifies the folder at ``names``; None if there is none."""
+        try:
+            status = os.stat(b"/".join((self.root, *names)))
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _is_second_name(self, names: tuple[bytes, ...]) -> bool:
+        """Whether ``names`` lead to an entry that has a hidden name in the same folder (GIT~1 for .git)."""
+        if self.hidden:
+            return False
+        folder, at_top = b"/".join((self.root, *names[:-1])), len(names) == 1
+        try:
+            here = os.lstat(folder + b"/" + names[-1])
+            hidden = [entry for entry in os.listdir(folder) if not self.shows(entry, at_top=at_top)]
+            return any(os.path.samestat(here, os.lstat(folder + b"/" + entry)) for entry in hidden)
+        except OSError:
+            return False  # the walk will find out what is wrong
 
 
 class _Walk(msgspec.Struct):
@@ -111,6 +154,8 @@ class _Walk(msgspec.Struct):
         here: a descriptor of the current directory, or None before the start and after the end.
         names: the directories that led there from the root.
         restarts: how often the walk has started again from the root.
+        reached_ns: the latest change of a symlink or folder on the path that may have made it lead elsewhere.
+        folders: what was entered, as long as there was no symlink.
     """
 
     root: bytes
@@ -118,6 +163,8 @@ class _Walk(msgspec.Struct):
     here: int | None = None
     names: list[bytes] = msgspec.field(default_factory=list)
     restarts: int = 0
+    reached_ns: int = 0
+    folders: list[FolderId] = msgspec.field(default_factory=list)
 
     def close(self) -> None:
         if self.here is not None:
@@ -134,10 +181,14 @@ class _Walk(msgspec.Struct):
                     return Fact.OUTSIDE
                 here = self._start_again()
                 continue
-            mode = os.stat(name, dir_fd=here, follow_symlinks=False).st_mode
+            status = os.stat(name, dir_fd=here, follow_symlinks=False)
+            mode = status.st_mode
             if stat.S_ISDIR(mode):
+                self._note(status)
+                self.folders.append((status.st_dev, status.st_ino))
                 here = self._enter(os.open(name, _DIRECTORY_FLAGS, dir_fd=here), name)
             elif stat.S_ISLNK(mode):
+                self._note(status)
                 if not self._follow(os.readlink(name, dir_fd=here), ahead):
                     return Fact.OUTSIDE
                 here = self._start_again()
@@ -146,14 +197,35 @@ class _Walk(msgspec.Struct):
             elif ahead:
                 return Fact.MISSING
             else:
-                return _open_file(name, here)
+                return self._open_file(name)
         self.here = None  # the caller owns it now
-        return Directory(here)
+        return Directory(here, self._folders())
+
+    def _open_file(self, name: bytes) -> File | Fact:
+        """Open, then look: what was seen before opening may have been replaced since."""
+        fd = os.open(name, _FILE_FLAGS, dir_fd=self.here)
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode):
+            return File(fd, status, self.reached_ns, self._folders())
+        os.close(fd)
+        return Fact.NOT_REGULAR
+
+    def _folders(self) -> tuple[FolderId, ...]:
+        return () if self.restarts else tuple(self.folders)
 
     def _start_again(self) -> int:
         """Go to the root. The names ahead must be the whole path."""
         self.names.clear()
+        self._note(os.lstat(self.root))
         return self._enter(os.open(self.root, _DIRECTORY_FLAGS & ~os.O_NOFOLLOW))
+
+    def _note(self, status: os.stat_result) -> None:
+        """Note when a symlink was made, or a folder renamed.
+
+        A new entry changes both times of a folder, and says nothing about the others; a new name only one.
+        """
+        if stat.S_ISLNK(status.st_mode) or status.st_ctime_ns > status.st_mtime_ns:
+            self.reached_ns = max(self.reached_ns, status.st_ctime_ns)
 
     def _enter(self, fd: int, name: bytes | None = None) -> int:
         self.close()
@@ -209,13 +281,3 @@ class _Walk(msgspec.Struct):
         self.restarts += 1
         if self.restarts > _MAX_RESTARTS:
             raise OSError(ELOOP, os.strerror(ELOOP))
-
-
-def _open_file(name: bytes, directory: int) -> File | Fact:
-    """Open, then look: what was seen before opening may have been replaced since."""
-    fd = os.open(name, _FILE_FLAGS, dir_fd=directory)
-    status = os.fstat(fd)
-    if stat.S_ISREG(status.st_mode):
-        return File(fd, status)
-    os.close(fd)
-    return Fact.NOT_REGULAR

@@ -6,7 +6,8 @@ The steps of ``Site.respond``, in the order in which they run. Each may end with
 2. target        parse it into the names of a path                           400
 3. authorise     before the response reveals anything about what exists      401, 429
 4. redirect      as configured                                               301, 302
-5. resolve       open the file or directory that the names lead to           404, 403, 500, 503
+5. resolve       open the file or directory that the names lead to, and
+                 authorise for what was opened                               404, 403, 500, 503, 401
 6. directory     add a slash; or send its index, or its listing as a page
                  or as JSON                                             301, 403, 304, 200
 7. variant       the file, or a compressed variant of it
@@ -14,13 +15,14 @@ The steps of ``Site.respond``, in the order in which they run. Each may end with
 
 Steps 3 and 6 may take long. Then they yield the work (``httpmini.work``), and whoever asked has it done.
 
-Fields from the configured rules replace the built-in ones in every response below 400.
+Fields from the configured rules replace the built-in ones in every response; in refusals, all but those that would let
+them live in caches.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from msgspec.structs import replace
@@ -28,7 +30,7 @@ from msgspec.structs import replace
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
-from httpmini.site.authorise import Realm, authorise
+from httpmini.site.authorise import Realm, authorise, check_credentials, realm_of, realm_opened
 from httpmini.site.conditional import Validators, Verdict, judge
 from httpmini.site.freshness import PathStamps
 from httpmini.site.listing import FORMS, Listings
@@ -39,7 +41,8 @@ from httpmini.site.representation import REVALIDATE, Representation
 from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, redirect_of, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
-from httpmini.site.variants import acceptable, find_variant
+from httpmini.site.variants import Variants, acceptable
+from httpmini.site.versions import Versions
 from httpmini.work import Pending, Steps, begin
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
@@ -47,6 +50,10 @@ _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
 _ALLOW = ("Allow", ", ".join(_ALLOWED))
 _OPTIONS = Response(204, Headers((_ALLOW,)))
 _RETRY_AFTER = ("Retry-After", "1")
+# Which fields of rules are not for what. A refusal that is cached for a year cannot be repaired; what a file contains
+# is not what the pages about it contain.
+_LIFETIMES = ("cache-control", "expires")
+_OF_FILES = ("content-type", "content-encoding")
 _LISTING_VARIES = ("Vary", "Accept")
 
 # Each fact with the reason that the client is given. To the client, hidden, outside and missing look the same.
@@ -67,12 +74,14 @@ class Site(msgspec.Struct, frozen=True):
 
     Attributes:
         resolver: finds files in the folder.
+        versions: tell versions of a file apart.
         stamps: say whether a cached response about a file in it is still right.
         index: names of index files, in order of preference.
         listing: whether to list a directory without an index.
         listings: draws these listings.
         media_types: the Content-Type of files.
         codings: content codings of precompressed variants, in order of preference.
+        variants: finds them.
         error_pages: the pages for refusals.
         realms: folders protected by a password.
         redirects: what has moved; the first match applies.
@@ -81,12 +90,14 @@ class Site(msgspec.Struct, frozen=True):
     """
 
     resolver: Resolver
+    versions: Versions
     stamps: PathStamps
     index: tuple[bytes, ...]
     listing: bool
     listings: Listings
     media_types: MediaTypes
     codings: tuple[str, ...]
+    variants: Variants
     error_pages: ErrorPages
     realms: tuple[Realm, ...]
     redirects: tuple[Redirect, ...]
@@ -111,11 +122,10 @@ class Site(msgspec.Struct, frozen=True):
                 return self._with_rules(_OPTIONS, path)
             if self.realms:
                 user = yield from authorise(self.realms, path.names, request.headers, host)
-            response = yield from self._respond_with_path(request, path)
+            response = yield from self._respond_with_path(request, path, host)
         except ProtocolError as error:
-            response = self.refuse(error)
-        # What a password protects is never cached: every request must carry its own credentials.
-        return response if user is None else replace(response, user=user, is_current=None)
+            response = self._refuse_path(request, error)
+        return response if user is None else _protected(response, user)
 
     def refuse(self, error: ProtocolError) -> Response:
         """Return the response for an error. All refusals are made here."""
@@ -123,11 +133,35 @@ class Site(msgspec.Struct, frozen=True):
             error = ProtocolError(error.reason, error.offset, (*error.fields, _RETRY_AFTER))
         return self.error_pages.draw(error)
 
-    def _respond_with_path(self, request: Request, path: Path) -> Steps[Response]:
+    def _respond_with_path(self, request: Request, path: Path, host: str) -> Steps[Response]:
         moved = redirect_of(self.redirects, path)
         if moved is not None:
             return self._with_rules(redirection(*moved, "This has moved."), path)
         found = self.resolver.resolve(path.names)
+        user = yield from self._authorise_opened(request, path, found, host)
+        response = yield from self._respond_with_found(request, path, found)
+        return response if user is None else _protected(response, user)
+
+    def _authorise_opened(
+        self, request: Request, path: Path, found: File | Directory | Fact, host: str
+    ) -> Steps[str | None]:
+        """Run step 3 again, for what was opened: its folder may have more names than the one that is protected.
+
+        Returns:
+            The name of the user; None if nothing was opened in a realm that the path does not show.
+        """
+        if isinstance(found, Fact) or not self.realms:
+            return None
+        realm = realm_opened(self.realms, self.resolver, found.folders)
+        if realm is None or realm is realm_of(self.realms, path.names):
+            return None
+        try:
+            return (yield from check_credentials(realm, request.headers, host))
+        except BaseException:  # also a connection that was lost while a hash is computed
+            os.close(found.fd)
+            raise
+
+    def _respond_with_found(self, request: Request, path: Path, found: File | Directory | Fact) -> Steps[Response]:
         if isinstance(found, Directory):
             try:
                 return (yield from self._respond_with_directory(request, path, found))
@@ -144,15 +178,18 @@ class Site(msgspec.Struct, frozen=True):
         if not path.is_directory_form:
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path)
-        found = self._respond_with_index(request, path)
+        found = self._respond_with_index(request, path, directory)
         return found or (yield from self._respond_with_listing(request, path, directory))
 
-    def _respond_with_index(self, request: Request, path: Path) -> Response | None:
+    def _respond_with_index(self, request: Request, path: Path, directory: Directory) -> Response | None:
         """Respond with the first index file of a directory; None if it has none."""
         for position, name in enumerate(self.index):
             names = (*path.names, name)
             found = self.resolver.resolve(names)
             if isinstance(found, File):
+                if len(self.index) > 1:  # another of them may have been sent until the folder changed
+                    reached_ns = max(found.reached_ns, os.fstat(directory.fd).st_ctime_ns)
+                    found = replace(found, reached_ns=reached_ns)
                 return self._respond_with_file(request, path, names, found, self.index[:position])
             if isinstance(found, Directory):
                 os.close(found.fd)
@@ -189,26 +226,46 @@ class Site(msgspec.Struct, frozen=True):
             missing: names of index files that would have taken precedence, but do not exist.
         """
         rules = self._fields_of_rules(path, names)
-        chosen, coding = file, ""
+        _, media_type = rules.pop("content-type", ("", self.media_types.of(names[-1])))
+        _, coding = rules.pop("content-encoding", ("", ""))
+        chosen = file
         keep: tuple[int, ...] = ()
         try:
-            if self.codings:
-                chosen, coding = find_variant(self.resolver, names, file, acceptable(request.headers, self.codings))
-            _, media_type = rules.pop("content-type", ("", self.media_types.of(names[-1])))
-            response = Representation(chosen, media_type, coding, bool(self.codings)).respond(request, self.wall())
+            if self.codings and not coding:
+                chosen, coding = self.variants.find(names, file, acceptable(request.headers, self.codings))
+            ours = self._validators(chosen)
+            response = Representation(chosen, media_type, coding, bool(self.codings), ours).respond(
+                request, self.wall()
+            )
             keep = response.owned_fds
             if not self.codings and response.status == (304 if request.is_conditional else 200):
-                response.is_current = self.stamps.stamp(names, file.status, self.wall(), missing)
+                response.is_current = self.stamps.stamp(names, file.status, self.wall(), missing, file.reached_ns)
             return _with_fields(response, rules)
+        except ProtocolError as error:
+            return _with_fields(self.refuse(error), _without(rules, _LIFETIMES))
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):
                 os.close(fd)
 
+    def _validators(self, file: File) -> Validators:
+        """Return what tells the version of a file from others."""
+        try:
+            return self.versions.validators(file, self.wall())
+        except OSError as error:
+            raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
+
     def _with_rules(self, response: Response, path: Path) -> Response:
-        """Apply the rules to a response that is not a file: all of them but Content-Type."""
-        rules = self._fields_of_rules(path, path.names)
-        rules.pop("content-type", None)
-        return _with_fields(response, rules)
+        """Apply the rules to a response that is not a file: all of them but those that say what is in a file."""
+        return _with_fields(response, _without(self._fields_of_rules(path, path.names), _OF_FILES))
+
+    def _refuse_path(self, request: Request, error: ProtocolError) -> Response:
+        """Return the response for an error, with the fields of the rules: a page may have to be told why (CORS)."""
+        response = self.refuse(error)
+        try:
+            path = parse_target(request.target, request.target_offset)
+        except ProtocolError:
+            return response
+        return _with_fields(response, _without(self._fields_of_rules(path, path.names), (*_OF_FILES, *_LIFETIMES)))
 
     def _fields_of_rules(self, path: Path, names: tuple[bytes, ...]) -> dict[str, Field]:
         """Return the fields of the rules for the requested path, and for the file at ``names`` if that is another."""
@@ -216,6 +273,15 @@ class Site(msgspec.Struct, frozen=True):
             return {}
         requested = spell(path.names, directory=path.is_directory_form)
         return fields_for(self.rules, (requested, None if names == path.names else spell(names)))
+
+
+def _protected(response: Response, user: str) -> Response:
+    """Return a response to a user. It is never cached: every request must carry its own credentials."""
+    return replace(response, user=user, is_current=None)
+
+
+def _without(rules: dict[str, Field], names: Iterable[str]) -> dict[str, Field]:
+    return {key: field for key, field in rules.items() if key not in names}
 
 
 def _with_fields(response: Response, rules: dict[str, Field]) -> Response:

@@ -20,6 +20,8 @@ _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NUL = re.compile("%00|\0")
 _SLASH = re.compile(rb"%2[Ff]")
 
+_NO_STEP = (b"", b".")
+
 # RFC 3986 §3.4:  query = *( pchar / "/" / "?" ); quote never encodes letters, digits and -._~.
 _QUERY_SAFE = "!$&'()*+,;=:@/?%"
 
@@ -52,8 +54,9 @@ def parse_target(target: str, offset: int = 0) -> Path:
     """Parse an origin-form or absolute-form target (RFC 9112 §3.2.1, §3.2.2).
 
     Empty components are dropped, so ``//a`` is ``/a``: carelessly concatenated links are common, and no file has an
-    empty name. An absolute-form with a user name is refused: it can only be meant to mislead, and the password would be
-    logged (RFC 9110 §4.2.4).
+    empty name. So are single dots, which mean no step (RFC 3986 §5.2.4), also at the end and as ``%2E`` (§6.2.2.2): apt
+    asks for ``/./Release``. An absolute-form with a user name is refused: it can only be meant to mislead, and the
+    password would be logged (RFC 9110 §4.2.4).
 
     Args:
         target: as it was received.
@@ -74,16 +77,18 @@ def parse_target(target: str, offset: int = 0) -> Path:
         raise ProtocolError(REASONS["target-percent"], offset + begin + bad.start())
     if nul := _NUL.search(path):
         raise ProtocolError(REASONS["target-nul"], offset + begin + nul.start())
-    return Path(_decode(path), path.endswith("/"), mark + query)
+    segments = _decode(path)
+    names = tuple(name for name in segments if name not in _NO_STEP)
+    return Path(names, segments[-1] in _NO_STEP, mark + query)
 
 
-def _decode(path: str) -> tuple[bytes, ...]:
-    """Return the names in a path without NUL, which stands in for an encoded slash while all is decoded at once."""
+def _decode(path: str) -> list[bytes]:
+    """Return the segments of a path without NUL, which stands in for an encoded slash while all is decoded at once."""
     octets = path.encode("iso-8859-1")
     if b"%" not in octets:
-        return tuple(filter(None, octets.split(b"/")))
+        return octets.split(b"/")
     decoded = unquote_to_bytes(_SLASH.sub(b"\0", octets))
-    return tuple(name.replace(b"\0", b"/") for name in decoded.split(b"/") if name)
+    return [name.replace(b"\0", b"/") for name in decoded.split(b"/")]
 
 
 def link_to(name: bytes, *, directory: bool) -> str:

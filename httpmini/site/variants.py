@@ -1,7 +1,7 @@
 """Precompressed variants: ``style.css.br`` next to ``style.css``, created when the site was built.
 
-Accept-Encoding decides which one is sent (RFC 9110 §12.5.3). A variant older than its file is not sent: the file was
-changed, and the variant forgotten.
+Accept-Encoding decides which one is sent (RFC 9110 §12.5.3). A variant is not sent if the file was changed and the
+variant forgotten (``copies.py``); the operator is told once.
 """
 
 from __future__ import annotations
@@ -10,8 +10,13 @@ import os
 import re
 from collections.abc import Sequence
 
+import msgspec
+
+from httpmini.errors import visible
 from httpmini.protocol.message import Headers, members
-from httpmini.site.resolve import Fact, File, Resolver
+from httpmini.site.copies import Copies
+from httpmini.site.notices import Notices
+from httpmini.site.resolve import Directory, Fact, File, Resolver
 
 SUFFIXES = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
 """The known content codings, with the suffix of a variant's name."""
@@ -22,9 +27,6 @@ _MEMBER = re.compile(
     r"(?:[ \t]*;[ \t]*[qQ]=(?P<weight>0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?",
     re.ASCII,
 )
-# Tools that copy the time of the file to its variant often convert it to a floating-point number.
-_SLACK_NS = 1_000_000
-
 # RFC 9110 §8.4.1.3: x-gzip means gzip.
 _ALIASES = {"x-gzip": "gzip"}
 
@@ -51,23 +53,46 @@ def _weights(headers: Headers) -> dict[str, float]:
     return weights
 
 
-def find_variant(resolver: Resolver, names: tuple[bytes, ...], file: File, codings: Sequence[str]) -> tuple[File, str]:
-    """Open the first current variant among ``codings``.
+class Variants(msgspec.Struct, frozen=True):
+    """Finds variants of the files of a site.
 
-    Args:
-        resolver: finds the variant.
-        names: the path of the file.
-        file: the open file itself.
-        codings: acceptable codings, in order of preference.
-
-    Returns:
-        The variant and its coding; or ``file`` and an empty coding if there is none. The caller still owns ``file``.
+    Attributes:
+        resolver: opens them.
+        copies: tells those that are current.
+        notices: takes what the operator should know.
     """
-    for coding in codings:
-        found = resolver.resolve((*names[:-1], names[-1] + SUFFIXES[coding]))
+
+    resolver: Resolver
+    copies: Copies
+    notices: Notices
+
+    def find(self, names: tuple[bytes, ...], file: File, codings: Sequence[str]) -> tuple[File, str]:
+        """Open the first current variant among ``codings``.
+
+        Args:
+            names: the path of the file.
+            file: the open file itself.
+            codings: acceptable codings, in order of preference.
+
+        Returns:
+            The variant and its coding; or ``file`` and an empty coding if there is none. The caller still owns
+            ``file``.
+        """
+        for coding in codings:
+            beside = (*names[:-1], names[-1] + SUFFIXES[coding])
+            found = self.resolver.resolve(beside)
+            if isinstance(found, File) and self.copies.is_copy(found, file, coding):
+                return found, coding
+            self._pass_over(beside, found)
+        return file, ""
+
+    def _pass_over(self, names: tuple[bytes, ...], found: File | Directory | Fact) -> None:
+        """Close what was found, and tell the operator why it is not sent."""
         if isinstance(found, Fact):
-            continue
-        if isinstance(found, File) and found.status.st_mtime_ns >= file.status.st_mtime_ns - _SLACK_NS:
-            return found, coding
-        os.close(found.fd)
-    return file, ""
+            why = found.value
+        else:
+            os.close(found.fd)
+            why = "a folder" if isinstance(found, Directory) else "older than its file, which was changed since"
+        if found is not Fact.MISSING:
+            path = visible("/" + os.fsdecode(b"/".join(names)))
+            self.notices.tell(f"{path} is not sent as a compressed copy: {why}")

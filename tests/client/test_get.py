@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.protocol.dates import format_date
 from tests.conftest import StartServer
 from tests.support.processes import WAIT_S
+from tests.support.site_tree import changed
 
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini", "get"]
 
@@ -73,7 +75,7 @@ def test_head_and_body_into_a_file(site: Path, start: StartServer, tmp_path: Pat
 
 def test_fields_of_ones_own(site: Path, start: StartServer, mode: str) -> None:
     server = start(site, "--mode", mode)
-    since = ("-H", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT")
+    since = ("-H", f"If-Modified-Since: {format_date(changed(site))}")
     status, said, errors = get(server.url + "ten.txt", *since, "-H", "User-Agent:  me \t", "-H", "referer:you")
     assert (status, said) == (11, b"")
     assert "304 Not Modified" in errors

@@ -17,6 +17,7 @@ from tests.support.wire import accepts, free_port, read_answer
 VCL = Path(__file__).parents[2] / "conf" / "varnish" / "default.vcl"
 FILES, ROUNDS = 10, 10
 CLIENT = "127.0.0.5"
+DENIED = "127.0.0.6"
 
 
 @pytest.fixture
@@ -36,10 +37,10 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def cache(server: ServerProcess, tmp_path: Path) -> Iterator[int]:
-    """Start Varnish, whose responses are fresh for one second only; yield its port."""
+    """Start Varnish, whose responses are fresh for one second only, and which refuses DENIED; yield its port."""
     vcl = VCL.read_text().replace('"8080"', f'"{server.port}"').replace("ttl = 10s", "ttl = 1s")
     assert vcl.count("ttl = 1s") == 1
-    vcl = vcl.replace("grace = 10s", "grace = 0s")
+    vcl = vcl.replace("grace = 10s", "grace = 0s").replace('# "192.0.2.0"/24;', f'"{DENIED}";')
     (tmp_path / "default.vcl").write_text(vcl)
     port = free_port()
     folder = tmp_path / "varnish"
@@ -58,8 +59,8 @@ def cache(server: ServerProcess, tmp_path: Path) -> Iterator[int]:
         process.wait(WAIT_S)
 
 
-def ask(port: int, target: str, fields: str = "") -> tuple[int, dict[str, str], bytes]:
-    with socket.create_connection(("127.0.0.1", port), WAIT_S, source_address=(CLIENT, 0)) as sock:
+def ask(port: int, target: str, fields: str = "", *, client: str = CLIENT) -> tuple[int, dict[str, str], bytes]:
+    with socket.create_connection(("127.0.0.1", port), WAIT_S, source_address=(client, 0)) as sock:
         sock.sendall(f"GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{fields}\r\n".encode())
         return read_answer(sock)
 
@@ -91,3 +92,22 @@ def test_most_responses_come_from_the_cache(server: ServerProcess, cache: int) -
 
 def test_the_status_pages_are_not_public(cache: int) -> None:
     assert ask(cache, "/-/status.json")[0] == 404
+
+
+def root_of(server: ServerProcess) -> Path:
+    return Path(re.sub(r".* serving (\S+) at .*", r"\1", server.banner))
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_file_that_was_asked_for_too_early_appears_at_once(server: ServerProcess, cache: int, times: int) -> None:
+    for _ in range(times):
+        status, fields, _ = ask(cache, "/late.txt")
+        assert (status, fields["cache-control"]) == (404, "no-store")
+    (root_of(server) / "late.txt").write_text("here")
+    assert ask(cache, "/late.txt")[::2] == (200, b"here")
+
+
+def test_who_is_denied_gets_nothing_that_is_cached(cache: int) -> None:
+    assert ask(cache, "/0.txt")[0] == 200
+    assert ask(cache, "/0.txt")[1]["x-cache"] == "hit"
+    assert ask(cache, "/0.txt", client=DENIED)[0] == 403

@@ -266,6 +266,31 @@ def test_json_says_the_same_as_the_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a\u202fb", "a\u202fb"),  # blanks of other widths
+        ("a\u00a0b\u3000c\u2009d", "a\u00a0b\u3000c\u2009d"),
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467.png", "\U0001f468\u200d\U0001f469\u200d\U0001f467.png"),
+        ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("soft\u00adhyphen", "soft\u00adhyphen"),
+        ("e\u0301", "e\u0301"),
+        ("\ue000\U000fffff\U0001faff", "\ue000\U000fffff\U0001faff"),  # private, and perhaps not assigned yet
+        ("a\x1b[31m\x07\x7f\x9b", "a\ufffd[31m\ufffd\ufffd\ufffd"),
+        ("\u202egpj.exe\u202c", "\ufffdgpj.exe\ufffd"),
+        ("\u2066a\u2067b\u2068c\u2069", "\ufffda\ufffdb\ufffdc\ufffd"),
+        ("\u202a\u202b\u202d", "\ufffd\ufffd\ufffd"),
+    ],
+)
+def test_what_of_a_name_is_shown(tmp_path: Path, name: str, shown: str) -> None:
+    site = load_site(write_tree(tmp_path / "www", {name: b""}), "")
+    page = ask(site, "/").body.decode("utf-8")
+    assert f">{shown}</a>" in page
+    entry = json.loads(ask(site, "/", ("Accept", "application/json")).body)["entries"][0]
+    assert entry["name"] == name
+    assert ask(site, entry["href"].removeprefix(".")).status == 200
+
+
+@pytest.mark.parametrize(
     ("stamp", "said"), [(-1, "1970-01-01T00:00:00Z"), (0, "1970-01-01T00:00:00Z"), (2**32, "2106-02-07T06:28:16Z")]
 )
 def test_times_in_json(tmp_path: Path, stamp: int, said: str) -> None:
@@ -294,7 +319,7 @@ def test_an_empty_folder_as_json(site: Path) -> None:
 def test_only_listings_vary(site: Path, accept: str, target: str, status: int, vary: str | None) -> None:
     answer = ask(load_site(site, ""), target, ("Accept", accept))
     assert (answer.status, answer.fields.get("vary")) == (status, vary)
-    assert answer.fields.get("cache-control") == ("no-cache" if status == 200 else None)
+    assert answer.fields.get("cache-control") == {200: "no-cache", 301: None, 404: "no-store"}[status]
 
 
 @pytest.mark.parametrize("form", ["application/json", "text/html"])

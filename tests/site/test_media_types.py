@@ -20,8 +20,27 @@ from httpmini.site.media_types import MediaTypes
         (b"a.js", "text/javascript; charset=utf-8"),
         (b"a.mjs", "text/javascript; charset=utf-8"),
         (b"a.txt", "text/plain; charset=utf-8"),
-        (b"a.svg", "image/svg+xml; charset=utf-8"),
-        (b"a.xhtml", "application/xhtml+xml; charset=utf-8"),
+        (b"a.md", "text/markdown; charset=utf-8"),
+        # XML says which encoding it is in; two browsers stop at the first umlaut if the field says another.
+        (b"a.svg", "image/svg+xml"),
+        (b"a.xhtml", "application/xhtml+xml"),
+        (b"a.xml", "text/xml"),
+        (b"a.xsl", "text/xml"),
+        (b"a.xslt", "application/xslt+xml"),
+        (b"a.rss", "application/rss+xml"),
+        (b"a.atom", "application/atom+xml"),
+        (b"a.mathml", "application/mathml+xml"),
+        (b"a.m3u8", "application/vnd.apple.mpegurl"),
+        (b"a.mpd", "application/dash+xml"),
+        (b"a.m4s", "video/iso.segment"),
+        (b"a.geojson", "application/geo+json"),
+        (b"a.eot", "application/vnd.ms-fontobject"),
+        (b"a.svgz", "image/svg+xml"),
+        (b"a.ttl", "text/turtle; charset=utf-8"),
+        (b"a.ttc", "font/collection"),
+        (b"a.3gp", "video/3gpp"),
+        (b"a.cur", "image/vnd.microsoft.icon"),
+        (b"a.iso", "application/x-iso9660-image"),
         (b"a.json", "application/json"),
         (b"a.wasm", "application/wasm"),
         (b"a.png", "image/png"),
@@ -62,6 +81,8 @@ def test_the_charset_is_the_one_of_the_settings(charset: str, expected: str) -> 
         ({"txt": "application/x-mine"}, b"a.txt", "application/x-mine"),
         ({"txt": "text/plain; charset=koi8-r"}, b"a.txt", "text/plain; charset=koi8-r"),
         ({"zzz": "model/x"}, b"a.zzz", "model/x"),
+        ({"zzz": "application/xml"}, b"a.zzz", "application/xml"),
+        ({"zzz": "text/x-own+xml"}, b"a.zzz", "text/x-own+xml"),
         ({"zzz": "model/x"}, b"a.txt", "text/plain; charset=utf-8"),
         ({"zzz": "model/x"}, b"zzz", "application/octet-stream"),
     ],
@@ -87,7 +108,7 @@ def test_no_extension_stands_under_two_types() -> None:
 
 @pytest.mark.parametrize("media_type", sorted(media_types._TABLE))
 def test_every_type_and_extension_is_well_formed(media_type: str) -> None:
-    assert re.fullmatch(r"(application|audio|font|image|model|text|video)/[a-z0-9.+-]+", media_type)
+    assert re.fullmatch(r"(application|audio|font|image|message|model|text|video)/[a-z0-9.+-]+", media_type)
     for extension in media_types._TABLE[media_type].split():
         assert re.fullmatch(r"[a-z0-9]+", extension)
         assert MediaTypes("", {}).of(b"a." + extension.encode()) == media_type

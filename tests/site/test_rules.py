@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import bcrypt
 import pytest
 
 from httpmini.errors import ProtocolError
@@ -148,7 +149,7 @@ def test_the_later_rule_wins_and_nothing_takes_away(site: Site) -> None:
 
 
 def test_fields_of_other_answers(site: Site) -> None:
-    """Listings, redirects, 304 and 206 have them too, but not refusals: nobody wants a 404 cached for a year."""
+    """Listings, redirects, 304 and 206 have them too."""
     assert ask(site, "/assets/").fields["cache-control"] == "max-age=31536000, immutable"
     assert ask(site, "/assets").fields["x-one"] == "1"
     tag = ask(site, "/assets/app.js").fields["etag"]
@@ -157,8 +158,112 @@ def test_fields_of_other_answers(site: Site) -> None:
     part = ask(site, "/assets/deep/a.css", ("Range", "bytes=0-0,2-2"))
     assert (part.status, part.fields["x-one"]) == (206, "2")
     assert part.body.count(b"Content-Type: text/x-own\r\n") == 2
-    missing = ask(site, "/assets/nothing.js")
-    assert (missing.status, missing.fields.get("cache-control"), missing.fields.get("x-one")) == (404, None, None)
+
+
+CORS = """
+[[rules]]
+path = "/**"
+fields = { Access-Control-Allow-Origin = "*", Cache-Control = "max-age=31536000", expires = "x", Content-Type = "a/b" }
+[[rules]]
+path = "*.html"
+fields = { X-Page = "1", Cache-Control = "" }
+[[realms]]
+path = "/private"
+users = "users"
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "method", "fields", "status", "is_page"),
+    [
+        ("/nothing", "GET", (), 404, False),
+        ("/nothing", "HEAD", (), 404, False),
+        ("/nothing.html", "GET", (), 404, True),
+        ("/notes.txt", "GET", (("If-Match", '"x"'),), 412, False),
+        ("/notes.txt", "GET", (("Range", "bytes=99-"),), 416, False),
+        ("/", "GET", (("Range", "bytes=99-"),), 416, True),  # the file that would have been sent counts as well
+        ("/", "GET", (("If-Match", '"x"'),), 412, True),
+        ("/private/x", "GET", (), 401, False),
+        ("/notes.txt", "DELETE", (), 405, False),
+        ("/notes.txt", "BREW", (), 501, False),
+        ("/.hidden", "GET", (), 404, False),
+    ],
+)
+def test_refusals_have_the_fields_but_for_their_lifetime(
+    tmp_path: Path, target: str, method: str, fields: tuple[tuple[str, str], ...], status: int, is_page: bool
+) -> None:
+    """A page of another origin may read them; a 404 that was cached for a year could not be repaired."""
+    root = write_tree(tmp_path / "www", {**FILES, "private/x": b"x"})
+    (tmp_path / "users").write_bytes(b"bob:" + bcrypt.hashpw(b"x", bcrypt.gensalt(4)))
+    answer = ask(load_site(root, CORS), target, *fields, method=method)
+    assert answer.status == status
+    assert answer.fields["access-control-allow-origin"] == "*"
+    assert answer.fields.get("x-page") == ("1" if is_page else None)
+    assert answer.fields["cache-control"] == "no-store"
+    assert answer.fields["content-type"].startswith("text/html")
+    assert "expires" not in answer.fields
+
+
+@pytest.mark.parametrize("target", ["/%00", "/%", "no-path"])
+def test_what_has_no_path_has_no_fields_of_rules(tmp_path: Path, target: str) -> None:
+    (tmp_path / "users").write_bytes(b"bob:" + bcrypt.hashpw(b"x", bcrypt.gensalt(4)))
+    site = load_site(write_tree(tmp_path / "www", {**FILES, "private/x": b"x"}), CORS)
+    answer = ask(site, target)
+    assert (answer.status, answer.fields["cache-control"]) == (400, "no-store")
+    assert "access-control-allow-origin" not in answer.fields
+
+
+def test_every_refusal_says_that_it_must_not_be_stored(site: Site) -> None:
+    """The site's own pages too."""
+    for target, status, body in (("/nothing", 404, b"gone fishing"), ("/%00", 400, b"oops")):
+        answer = ask(site, target)
+        assert (answer.status, answer.fields["cache-control"]) == (status, "no-store")
+        assert body in answer.body
+
+
+STORED = """
+[site]
+precompressed = ["gzip"]
+[[rules]]
+path = "*.svgz"
+fields = { Content-Encoding = "gzip" }
+[[rules]]
+path = "/Build/*.wasm.br"
+fields = { content-encoding = "br", Content-Type = "application/wasm" }
+[[rules]]
+path = "/not/**"
+fields = { Content-Encoding = "" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "coding", "media_type"),
+    [
+        ("/a.svgz", "gzip", "image/svg+xml"),
+        ("/Build/game.wasm.br", "br", "application/wasm"),
+        ("/not/a.svgz", None, "image/svg+xml"),
+        ("/Build/", None, "text/html"),
+        ("/Build/missing.wasm.br", None, "text/html"),
+    ],
+)
+def test_files_that_are_stored_in_a_coding(tmp_path: Path, target: str, coding: str | None, media_type: str) -> None:
+    files = {
+        "a.svgz": b"packed",
+        "a.svgz.gz": b"packed twice",
+        "Build/game.wasm.br": b"packed",
+        "not/a.svgz": b"packed",
+    }
+    site = load_site(write_tree(tmp_path / "www", files), STORED)
+    for accept in ("gzip, br", "identity", "*;q=0"):
+        answer = ask(site, target, ("Accept-Encoding", accept))
+        assert answer.fields.get("content-encoding") == coding
+        assert answer.fields["content-type"].partition(";")[0] == media_type
+        assert answer.status != 200 or target.endswith("/") or answer.body == b"packed"
+    if coding:
+        part = ask(site, target, ("Range", "bytes=2-3"))
+        assert (part.status, part.body, part.fields["content-encoding"]) == (206, b"ck", coding)
+        known = ask(site, target, ("If-None-Match", part.fields["etag"]))
+        assert (known.status, known.fields.get("content-encoding")) == (304, None)
 
 
 @pytest.mark.parametrize("vary", ["Origin", "Accept-Encoding, Origin", "Origin, Accept-Encoding"])
@@ -219,7 +324,7 @@ def test_how_deep_a_path_may_be(tmp_path: Path, depth: int, is_found: bool) -> N
         ("/exact/", 404, None),
         ("/part?x=1", 301, "/new/?x=1#part"),
         ("/old/%2e%2e/%2E%2E/x", 404, None),
-        ("/old/./x", 404, None),
+        ("/old/./x", 301, "/new/x"),
         ("/up/", 301, "/"),
         ("/up", 301, "/"),
         ("/up/evil.example/x", 301, "/evil.example/x"),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import socket
+import tempfile
+from functools import cache
 from pathlib import Path
 
 SECRET = b"nobody may read this\n"
@@ -83,7 +87,28 @@ def make_site(base: Path) -> Path:
         finally:
             os.chdir(here)
     (root / "device").symlink_to("/dev/zero")
-    for folder_name, _, names in os.walk(root):
-        for name in names:
-            os.utime(os.path.join(folder_name, name), (MTIME, MTIME), follow_symlinks=False)
+    _give_dates(root)
     return root
+
+
+@cache
+def shared_site() -> Path:
+    """Create the site that all tests of this process share, before the table of wire cases needs its date."""
+    base = tempfile.mkdtemp(prefix="httpmini-site-")
+    atexit.register(shutil.rmtree, base, ignore_errors=True)
+    return make_site(Path(base))
+
+
+def changed(root: Path) -> int:
+    """Return the second in which every entry of the site was changed last."""
+    return int((root / "ten.txt").lstat().st_ctime)
+
+
+def _give_dates(root: Path) -> None:
+    """Give all entries one modification time and, which takes luck, change times within one second."""
+    entries = [os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names]
+    seconds = set[int]()
+    while len(seconds) != 1:
+        for entry in entries:
+            os.utime(entry, (MTIME, MTIME), follow_symlinks=False)
+        seconds = {int(os.lstat(entry).st_ctime) for entry in entries}

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
-LAST_MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
+from httpmini.protocol.dates import format_date
+from tests.support.site_tree import changed, shared_site
+
+_CHANGED = changed(shared_site())
+LAST_MODIFIED = format_date(_CHANGED)
+SECOND_BEFORE = format_date(_CHANGED - 1)
+SECOND_AFTER = format_date(_CHANGED + 1)
+AS_RFC_850 = time.strftime("%A, %d-%b-%y %H:%M:%S GMT", time.gmtime(_CHANGED))
+AS_ASCTIME = time.asctime(time.gmtime(_CHANGED))
 HEAD = "HTTP/1.0\r\n\r\n"
 
 
