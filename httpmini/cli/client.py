@@ -202,6 +202,7 @@ _limits = _section(
         "--sha256", callback=_read_by("parse_sha256"), metavar="HEX", help="Require the whole file to have this digest."
     ),
     _flag("--compressed", help="Request a compressed body, and decode it."),
+    _flag("--no-sync", help="Do not wait until the file is on disk; after a power cut it may be empty."),
 )
 @_request
 @_section(
