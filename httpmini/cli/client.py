@@ -245,6 +245,7 @@ def get(urls: tuple[str, ...], **flags: Any) -> None:
     "Mirror",
     _flag("--delete", help="Delete files and empty folders that are not on the server."),
     _flag("-n", "--dry-run", help="Change nothing, and say what would be done."),
+    _flag("--no-sync", help="Do not wait until each file is on disk; after a power cut some may be empty."),
     _flag("-v", "--verbose", help="Show heads on standard error, without credentials."),
     _flag("-q", "--quiet", help="Report only what is skipped."),
 )
