@@ -93,7 +93,8 @@ def new_file(
         fd, temporary = hidden_file(folder, own, None if name is None else os.path.split(name)[1])
         try:
             yield fd
-            give_name(fd, own, folder, current=temporary, mode=mode, overwrite=overwrite, sync=sync)
+            spare = None if temporary is not None or name is None else os.path.split(name)[1]
+            give_name(fd, own, folder, current=temporary, spare=spare, mode=mode, overwrite=overwrite, sync=sync)
         finally:
             if temporary is not None:
                 remove_if_same(fd, temporary, folder)

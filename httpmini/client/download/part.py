@@ -49,9 +49,9 @@ def part_names(name: str, longest: int = 255) -> tuple[str, str]:
         longest: how many bytes a name in this folder may have; a longer name is cut, and told apart by a digest.
     """
     raw = os.fsencode(name)
-    if len(raw) + len(b".part.json") > longest:
+    if len(raw) + len(b".part.json.new") > longest:
         digest = hashlib.sha256(raw).hexdigest()[:_DIGEST_LETTERS]
-        kept = raw[: max(0, longest - _DIGEST_LETTERS - len(b"..part.json"))].decode("utf-8", "ignore")
+        kept = raw[: max(0, longest - _DIGEST_LETTERS - len(b"..part.json.new"))].decode("utf-8", "ignore")
         name = f"{kept}.{digest}"
     return f"{name}.part", f"{name}.part.json"
 
@@ -74,6 +74,7 @@ class Part:
         self._folder = target.folder
         self._name, self._plan_name = part_names(target.name, _longest_name(target.folder))
         self._spare_name = f"{self._name}.new"
+        self._new_plan_name = f"{self._plan_name}.new"
         self.part_path = target.beside(self._name)
         self._plan_path = target.beside(self._plan_name)
         self._kept: Plan | None = None  # what lies on disk, if it is worth resuming
@@ -86,6 +87,7 @@ class Part:
         fd, is_new = self._open()
         try:
             self._is_kept = self._lock(fd, is_new=is_new)
+            self._remove_new_plan()
             if not is_new:
                 self._finish_naming(fd)
             if not is_named(fd, self._name, self._folder):
@@ -153,23 +155,35 @@ class Part:
         if is_named(fd, self._target.name, self._folder) and self._read_plan() is not None:
             remove_if_same(fd, self._name, self._folder)
 
-    def _read_plan(self) -> bytes | None:
+    def _remove_new_plan(self) -> bool:
+        """Remove the unfinished plan of a process that was killed; return False if something else has its name."""
+        try:
+            if self._read_plan(self._new_plan_name, links=2) is not None:
+                os.unlink(self._new_plan_name, dir_fd=self._folder)
+        except (CannotRun, OSError):
+            return False
+        return True
+
+    def _read_plan(self, name: str = "", *, links: int = 1) -> bytes | None:
         """Return what lies under the name of the plan; None if nothing does.
+
+        Args:
+            name: another name to look under.
+            links: how many names the file may have.
 
         Raises:
             CannotRun: it is not of our making.
         """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            fd = os.open(
-                self._plan_name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._folder
-            )
+            fd = os.open(name or self._plan_name, flags, dir_fd=self._folder)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise CannotRun(f"cannot read {self._plan_path}: {error.strerror}") from error
         with open(fd, "rb") as file:
             status = os.fstat(fd)
-            is_ours = stat.S_ISREG(status.st_mode) and _is_private(status) and status.st_nlink == 1
+            is_ours = stat.S_ISREG(status.st_mode) and _is_private(status) and status.st_nlink <= links
             text = file.read(_PLAN_BYTES) if is_ours else b""
         try:
             if not is_ours:
@@ -222,7 +236,8 @@ class Part:
 
     def _write_plan(self, plan: Plan) -> None:
         try:
-            with new_file(self._plan_name, mode=0o600, dir_fd=self._folder) as fd:
+            name = self._new_plan_name if self._remove_new_plan() else None
+            with new_file(self._plan_name, name=name, mode=0o600, dir_fd=self._folder) as fd:
                 write_all(fd, plan.as_json())
         except OSError as error:
             raise CannotRun(f"cannot write {self._plan_path}: {error.strerror}") from error
