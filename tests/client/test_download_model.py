@@ -169,7 +169,8 @@ class Downloads(RuleBasedStateMachine):
             os.unlink(f"{self.path}.part")
             self.download()
         assert self.path.read_bytes() == self.server.content
-        assert set(os.listdir(self.folder)) <= {"x", "moved"}
+        # A process that is killed while it replaces a file by another version may leave a hidden link.
+        assert {name for name in os.listdir(self.folder) if not name.startswith(".x.")} <= {"x", "moved"}
 
     @invariant()
     def what_has_the_name_is_one_whole_version(self) -> None:

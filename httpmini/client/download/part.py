@@ -259,7 +259,7 @@ class Part:
                 self._target.name,
                 self._folder,
                 current=draft.name,
-                spare=self._spare_name,
+                spare=self._spare_name if draft.is_kept else None,  # only the part is looked for under it
                 overwrite=overwrite,
                 sync=sync,
             )
