@@ -436,6 +436,10 @@ def test_a_limit_is_one_on_the_file(server: OneFile, path: Path) -> None:
     with pytest.raises(TooLarge):
         download(server.url, path, limits=httpmini.Limits(body_bytes=1_500_000))
     assert Path(f"{path}.part").read_bytes() == before
+    server.content, server.tag = OTHER + CONTENT, '"2"'  # and of a version that has grown meanwhile
+    with pytest.raises(TooLarge):
+        download(server.url, path, limits=httpmini.Limits(body_bytes=SIZE))
+    server.content, server.tag = CONTENT, '"1"'
     assert download(server.url, path, limits=httpmini.Limits(body_bytes=SIZE)).resumed_from >= CUT
 
 

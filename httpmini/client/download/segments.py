@@ -200,10 +200,10 @@ class SegmentFetcher:
                 worker.response = None
 
     def _may_resume(self, error: FetchError | Unusable) -> bool:
-        """Whether to request the rest again: the connection failed, or the server may have refused a crowd."""
+        """Whether to request the rest again: the connection failed, or the server may still count others of ours."""
         if isinstance(error, Unusable | BadStatus):
             cause = error.error if isinstance(error, Unusable) else error
-            return isinstance(cause, BadStatus) and self._crowd and self._working == 1
+            return isinstance(cause, BadStatus) and (self._crowd or self._parts_used) and self._working == 1
         return (
             is_passing(error)
             or isinstance(error, Truncated)
