@@ -31,7 +31,6 @@ def test_a_file_appears_complete(tmp_path: Path) -> None:
     with new_file(path) as fd:
         write_all(fd, b"one")
         assert not os.path.exists(path)
-        assert len(names(tmp_path)) == 1
     assert names(tmp_path) == ["a"]
     assert Path(path).read_bytes() == b"one"
 
@@ -78,10 +77,14 @@ def test_a_leftover_is_replaced_and_not_written_through(tmp_path: Path, leftover
 def test_modes(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
-        for mode, expected in ((0o666, 0o644), (0o600, 0o600)):
-            with new_file(str(tmp_path / "a"), mode=mode):
-                pass
-            assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == expected
+        for mode, expected in ((0o666, 0o644), (0o600, 0o600), (0o640, 0o640)):
+            for name in ("a", "b"):  # the second file replaces one, whose mode it keeps
+                with new_file(str(tmp_path / name), mode=mode):
+                    pass
+                assert stat.S_IMODE((tmp_path / name).stat().st_mode) == (expected if name == "a" else 0o604)
+                (tmp_path / "a").unlink(missing_ok=True)
+                (tmp_path / "b").touch()
+                (tmp_path / "b").chmod(0o604)
     finally:
         os.umask(before)
 
@@ -93,11 +96,12 @@ def test_on_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(os, name, lambda *args, **kwargs: calls.append(name) or call(*args, **kwargs))  # type: ignore[func-returns-value]
 
     note("fsync", os.fsync)
+    note("link", os.link)
     note("replace", os.replace)
-    for sync in (True, False):
+    for sync in (True, True, False):
         with new_file(str(tmp_path / "a"), sync=sync):
             pass
-    assert calls == ["fsync", "replace", "replace"]
+    assert calls == ["fsync", "link", "fsync", "fsync", "link", "link", "replace", "fsync", "link", "link", "replace"]
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
@@ -132,6 +136,24 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), new_file(str(tmp_path / "a")):
         pass
     assert names(tmp_path) == ["a"]
+
+
+def test_a_file_system_without_files_that_have_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file then has a temporary name, and another file of that name is neither named nor removed."""
+    monkeypatch.delattr(os, "O_TMPFILE")
+    for overwrite in (False, True):
+        with new_file(str(tmp_path / "a"), overwrite=overwrite) as fd:
+            write_all(fd, b"one")
+            (temporary,) = set(names(tmp_path)) - {"a"}
+            assert stat.S_IMODE((tmp_path / temporary).stat().st_mode) == 0o600
+        assert names(tmp_path) == ["a"]
+    with new_file(str(tmp_path / "b")) as fd:
+        write_all(fd, b"mine")
+        (temporary,) = set(names(tmp_path)) - {"a"}
+        (tmp_path / temporary).rename(tmp_path / "moved")
+        (tmp_path / temporary).write_bytes(b"another's")
+    assert (tmp_path / "b").read_bytes() == b"mine"
+    assert (tmp_path / temporary).read_bytes() == b"another's"
 
 
 def test_a_draft_of_anything(tmp_path: Path) -> None:

@@ -202,6 +202,7 @@ _limits = _section(
         "--sha256", callback=_read_by("parse_sha256"), metavar="HEX", help="Require the whole file to have this digest."
     ),
     _flag("--compressed", help="Request a compressed body, and decode it."),
+    _flag("--no-sync", help="Do not wait until the file is on disk; after a power cut it may be empty."),
 )
 @_request
 @_section(
@@ -244,6 +245,7 @@ def get(urls: tuple[str, ...], **flags: Any) -> None:
     "Mirror",
     _flag("--delete", help="Delete files and empty folders that are not on the server."),
     _flag("-n", "--dry-run", help="Change nothing, and say what would be done."),
+    _flag("--no-sync", help="Do not wait until each file is on disk; after a power cut some may be empty."),
     _flag("-v", "--verbose", help="Show heads on standard error, without credentials."),
     _flag("-q", "--quiet", help="Report only what is skipped."),
 )

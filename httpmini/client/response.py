@@ -9,12 +9,13 @@ from contextlib import suppress
 from types import TracebackType
 
 from httpmini.client.decode import codings_of, decode
+from httpmini.client.download.target import saved_file
 from httpmini.client.options import Limits
 from httpmini.client.transport.connection import Connection
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import Url
 from httpmini.errors import BadRedirect, BadStatus, FetchError, TooLarge
-from httpmini.files import new_file, write_all
+from httpmini.files import write_all
 from httpmini.protocol.framing import Data
 from httpmini.protocol.message import Headers
 from httpmini.protocol.reader import ResponseHead, parse_content_length
@@ -73,8 +74,8 @@ class Response:
         self._connection = connection
         self._release: Callable[[Connection], None] | None = release
         self._started = started
-        body = connection.receive_body(method, head)
-        self._pieces: Iterator[Data] = decode(body, self.codings, limits) if self.codings else body
+        self._body = connection.receive_body(method, head)
+        self._pieces: Iterator[Data] = decode(self._body, self.codings, limits) if self.codings else self._body
         self._is_over = False
         if connection.complete:  # there is no body to read
             self._give_back()
@@ -165,11 +166,13 @@ class Response:
             pieces.append(piece)
         return b"".join(pieces)
 
-    def save(self, path: str | os.PathLike[str]) -> int:
+    def save(self, path: str | os.PathLike[str], *, sync: bool = True) -> int:
         """Write the body to a file that gets its name once it is complete.
 
         Args:
-            path: of the file; an existing one is replaced, through a symlink if it is one.
+            path: of the file; an existing one is replaced, through a symlink if it is one, and its mode is kept. A
+                pipe, a device or a descriptor (/dev/stdout) is written to directly.
+            sync: have the file and its name on disk before returning (fsync).
 
         Returns:
             The number of bytes.
@@ -180,13 +183,17 @@ class Response:
         """
         size = 0
         try:
-            with new_file(os.path.realpath(os.fsdecode(path))) as fd:
+            with saved_file(os.fsdecode(path), sync=sync) as fd:
                 for piece in self.views():
                     size += len(piece)
                     write_all(fd, piece)
         finally:
             self.close()
         return size
+
+    def keep_codings(self) -> None:
+        """Have the body come as it is on the wire. To be called before it is read."""
+        self.codings, self._pieces = [], self._body
 
     def raise_for_status(self) -> Response:
         """Return this response if it is a success (2xx).

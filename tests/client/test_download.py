@@ -16,7 +16,7 @@ import pytest
 
 from httpmini.client.client import Client
 from httpmini.client.download.download import Downloaded, download
-from httpmini.client.download.part import Plan
+from httpmini.client.download.plan import Plan
 from httpmini.client.download.source import is_version
 from httpmini.client.options import Retries, Timeouts
 from httpmini.client.versions import strong_validators
@@ -124,8 +124,6 @@ def test_a_part_that_was_damaged_is_not_built_upon(
 
 
 BROKEN_PLANS: dict[str, Callable[[dict[str, object]], object]] = {
-    "no JSON": lambda plan: "{",
-    "no table": lambda plan: "[]",
     "another file": lambda plan: json.dumps({**plan, "url": "http://127.0.0.1/other"}),
     "no validator": lambda plan: json.dumps({**plan, "entity_tag": "", "last_modified": ""}),
     "another length": lambda plan: json.dumps({**plan, "length": SIZE + 1}),

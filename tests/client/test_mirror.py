@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import fcntl
 import http.server
 import json
@@ -16,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -956,6 +957,34 @@ def test_one_at_a_time(script: Script, target: Path) -> None:
     finally:
         os.close(fd)
     assert script.run(target).counts == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "excluded"),
+    [("a", "a", True), ("a", "a/b", True), ("a/b", "a", True), ("a", "a/b/c", True), ("a/b", "a/c", False)],
+)
+def test_one_at_a_time_above_and_below(script: Script, tmp_path: Path, first: str, second: str, excluded: bool) -> None:
+    """Two mirrors with folders inside each other would write the same files."""
+    script.lists("/pub/")
+    for name in (first, second):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    with closing(Tree(str(tmp_path / first))):
+        if excluded:
+            with pytest.raises(CannotRun, match="another mirror is running in it, or in a folder above or below"):
+                script.run(tmp_path / second)
+        else:
+            script.run(tmp_path / second)
+    assert script.run(tmp_path / second).counts == (0, 0, 0, 0)
+
+
+def test_a_folder_that_cannot_be_locked(script: Script, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    script.lists("/pub/", "a")
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(CannotRun, match="cannot be locked"):
+        script.run(target)
 
 
 @pytest.mark.parametrize("link", [False, True])

@@ -10,6 +10,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,7 +18,9 @@ import pytest
 
 from httpmini.client.client import Client
 from httpmini.client.download.download import download
-from httpmini.client.download.part import Part, Plan, Segment
+from httpmini.client.download.part import Part
+from httpmini.client.download.plan import Plan, Segment
+from httpmini.client.download.target import Target
 from httpmini.client.options import Retries, Timeouts
 from httpmini.errors import CannotRun, Corrupt, NotConnected
 from httpmini.files import move_to_free_name
@@ -127,6 +130,29 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "out" / "file"
 
 
+@contextmanager
+def held(path: Path) -> Iterator[Part]:
+    target = Target(str(path))
+    try:
+        part = Part(target)
+        try:
+            yield part
+        finally:
+            part.close()
+    finally:
+        target.close()
+
+
+def kept(path: Path) -> Plan | None:
+    """The plan that a later call would resume from."""
+    with held(path) as part:
+        found = part.resume()
+        if found is None:
+            return None
+        found[0].close()
+        return found[1]
+
+
 def interrupt(client: Client, server: Versions, target: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         download(client, server.url, target, progress=EndAfter(SIZE // 2, KeyboardInterrupt()))
@@ -186,10 +212,13 @@ def test_a_part_of_all_of_it_is_compared_with_the_digest(server: Versions, clien
     """Nothing is left to request; HEAD announces the digest of the whole."""
     interrupt(client, server, target)
     plan = Plan(server.url, server.tag, "", SIZE, [Segment(0, SIZE, 0, 0)])
-    part = Part(str(target))
-    part.write(plan.segments[0], OLD)
-    part.save(plan)
-    part.close()
+    with held(target) as part:
+        part.discard()
+    with held(target) as part:
+        draft = part.begin()
+        draft.write(plan.segments[0], OLD)
+        draft.save(plan)
+        draft.close()
     server.answers = ["HEAD"]
     server.fields = [("Repr-Digest", f"sha-256=:{b64encode(bytes(32)).decode()}:")]
     with pytest.raises(Corrupt, match="announced by the server"):
@@ -208,9 +237,7 @@ def test_all_of_it_is_kept_when_the_last_question_fails(server: Versions, client
 
     with pytest.raises(NotConnected):
         download(client, server.url, target, progress=Leave(0, KeyboardInterrupt()))
-    part = Part(str(target))
-    plan = part.load()
-    part.close()
+    plan = kept(target)
     assert plan is not None
     assert plan.complete
 
@@ -223,9 +250,7 @@ def test_ctrl_c_does_not_wait_for_a_server_that_says_nothing(server: Versions, c
     left = [thread for thread in threading.enumerate() if thread.name == "httpmini-segment"]
     assert len(left) == 3
     assert not target.exists()
-    part = Part(str(target))
-    plan = part.load()
-    part.close()
+    plan = kept(target)
     assert plan is not None
     assert plan.segments[0].done >= 100_000
     server.over.set()
@@ -235,20 +260,21 @@ def test_ctrl_c_does_not_wait_for_a_server_that_says_nothing(server: Versions, c
 
 def test_what_is_closed_is_not_written_to(tmp_path: Path) -> None:
     """Its descriptor's number may belong to another file by now."""
-    part = Part(str(tmp_path / "file"))
-    part.write(Segment(0, 2, 0, 0), b"1")
-    number = part.fd
-    part.close()
-    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
-    try:
-        os.dup2(other, number)
-        with pytest.raises(CannotRun, match="closed"):
-            part.write(Segment(0, 2, 1, 0), b"2")
-        assert os.path.getsize(tmp_path / "other") == 0
-    finally:
-        os.close(number)
-        if other != number:
-            os.close(other)
+    with held(tmp_path / "file") as part:
+        draft = part.begin()
+        draft.write(Segment(0, 2, 0, 0), b"1")
+        number = draft.fd
+        draft.close()
+        other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+        try:
+            os.dup2(other, number)
+            with pytest.raises(CannotRun, match="closed"):
+                draft.write(Segment(0, 2, 1, 0), b"2")
+            assert os.path.getsize(tmp_path / "other") == 0
+        finally:
+            os.close(number)
+            if other != number:
+                os.close(other)
 
 
 @pytest.mark.parametrize("what", ["named", "taken away"])
@@ -256,27 +282,32 @@ def test_a_part_that_gets_its_name_while_another_opens_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """The other download ends between open and lock: what was opened is its finished file."""
-    first = Part(str(tmp_path / "file"))
-    first.write(Segment(0, 4, 0, 0), b"good")
     lock = fcntl.flock
+    with ExitStack() as its_end:
+        first = its_end.enter_context(held(tmp_path / "file"))
+        draft = first.begin()
+        its_end.callback(draft.close)
+        draft.save(Plan("http://h/", '"1"', "", 4, [Segment(0, 4, 0, 0)]))
+        draft.write(Segment(0, 4, 0, 0), b"good")
 
-    def late(fd: int, how: int) -> None:
-        monkeypatch.setattr(fcntl, "flock", lock)
-        if what == "named":
-            first.finish(overwrite=True)
-        else:
-            first.discard()
-        first.close()
-        lock(fd, how)
+        def late(fd: int, how: int) -> None:
+            monkeypatch.setattr(fcntl, "flock", lock)
+            if what == "named":
+                first.finish(draft, overwrite=True, sync=True)
+            else:
+                first.discard()
+            its_end.close()
+            lock(fd, how)
 
-    monkeypatch.setattr(fcntl, "flock", late)
-    second = Part(str(tmp_path / "file"))
-    second.start_over()
-    second.write(Segment(0, 6, 0, 0), b"second")
-    assert not (tmp_path / "file").exists() or (tmp_path / "file").read_bytes() == b"good"
-    second.finish(overwrite=True)
-    second.close()
+        monkeypatch.setattr(fcntl, "flock", late)
+        with held(tmp_path / "file") as second:
+            other = second.begin()
+            other.write(Segment(0, 6, 0, 0), b"second")
+            assert not (tmp_path / "file").exists() or (tmp_path / "file").read_bytes() == b"good"
+            second.finish(other, overwrite=True, sync=True)
+            other.close()
     assert (tmp_path / "file").read_bytes() == b"second"
+    assert os.listdir(tmp_path) == ["file"]
 
 
 def test_a_part_that_is_no_file(server: Versions, client: Client, target: Path) -> None:
@@ -287,20 +318,21 @@ def test_a_part_that_is_no_file(server: Versions, client: Client, target: Path) 
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link])
-@pytest.mark.parametrize("name", ["file.part.json.new", "file.part"])
+@pytest.mark.parametrize("name", ["file.part.json", "file.part.new", "file.part"])
 def test_nothing_is_written_through_a_link(
     server: Versions, client: Client, target: Path, link: Callable[[str, str], None], name: str
 ) -> None:
     mine = target.parent / "mine"
     mine.write_text("precious")
     link(str(mine), str(target.parent / name))
-    (target.parent / "file.part.json").write_text("{}")
-    if name == "file.part":
+    if name == "file.part.new":
+        download(client, server.url, target)
+        assert sorted(os.listdir(target.parent)) == ["file", "file.part.new", "mine"]
+    else:
         with pytest.raises(CannotRun):
             download(client, server.url, target)
-    else:
-        download(client, server.url, target)
-        assert sorted(os.listdir(target.parent)) == ["file", "mine"]
+        assert sorted(os.listdir(target.parent)) == sorted([name, "mine"])
+        assert server.asked == []
     assert mine.read_text() == "precious"
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-
 from httpmini.client.command.report import Transfer
+from httpmini.client.download.part import kept_plan
 from httpmini.client.response import Response
 from httpmini.client.url import join, parse_url
 from httpmini.errors import BadStatus, BadUrl, FetchError, HttpminiError
@@ -41,12 +39,11 @@ def _redirection(response: Response) -> str:
 
 def _resumable(path: str) -> str:
     """Say whether the same command would resume a download."""
-    try:
-        with open(f"{path}.part.json", encoding="utf-8") as file:
-            plan = json.load(file)
-        certain = plan.get("ranges", True)
-        useful = os.path.getsize(f"{path}.part") and (plan["entity_tag"] or plan["last_modified"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    kept = kept_plan(path)
+    if kept is None:
         return ""
-    condition = "" if certain else ", if the server supports ranges (it does not announce them)"
-    return f"; {path}.part is kept, and the same command resumes it{condition}" if useful else ""
+    part, plan = kept
+    if plan.outdated:
+        return f"; {part} of another version is kept"
+    condition = "" if plan.ranges else ", if the server supports ranges (it does not announce them)"
+    return f"; {part} is kept, and the same command resumes it{condition}"

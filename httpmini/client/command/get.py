@@ -26,6 +26,7 @@ from httpmini.client.command.report import Transfer
 from httpmini.client.download.download import download
 from httpmini.client.download.names import name_from
 from httpmini.client.download.rate import Rate
+from httpmini.client.download.target import is_direct
 from httpmini.client.response import Response
 from httpmini.client.url import Url, parse_url
 from httpmini.errors import BrokenResponse, CannotRun, Corrupt, FetchError, visible
@@ -145,12 +146,14 @@ class _Get:
             segments=options.segments,
             rate=options.rate,
             overwrite=options.force or not options.remote_name,
+            sync=not options.no_sync,
             progress=self._progress,
+            warn=lambda text: self._progress.say(f"httpmini: {visible(text)}"),
         )
         transfer.decoded_bytes = done.size
         transfer.wire_bytes = done.size - done.resumed_from
         transfer.sha256 = done.sha256
-        if options.as_json and done.sha256 is None:
+        if options.as_json and done.sha256 is None and not is_direct(path):
             transfer.sha256 = _sha256(path)
 
     def _name(self, url: Url) -> str:
@@ -158,7 +161,7 @@ class _Get:
         try:
             with self._client.fetch(url, method="HEAD") as response:
                 return name_from(url, response.headers if response.ok else Headers())
-        except BrokenResponse:  # some servers respond to HEAD with a body, or with nonsense; GET may go better
+        except FetchError:  # some servers respond to HEAD with a body, with nonsense or not at all; GET may go better
             return name_from(url, Headers())
         finally:
             self._client.first = None
@@ -224,8 +227,8 @@ class _Get:
             if options.remote_name:
                 check_target(path, overwrite=False, force=options.force)
             overwrite = options.force or not options.remote_name
-            special = options.output is not None and options.file is None
-            with special_file(path) if special else new_file(path, overwrite) as write:
+            file = new_file(path, overwrite, sync=not options.no_sync)
+            with special_file(path) if is_direct(path) else file as write:
                 yield write
         elif options.as_json:
             yield lambda _data: None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from httpmini.client.command.arguments import ClientOptions
-from httpmini.client.command.output import is_special
+from httpmini.client.download.target import is_direct
 from httpmini.errors import UsageError
 from httpmini.protocol.message import Headers
 
@@ -25,6 +25,7 @@ class GetOptions(ClientOptions):
     segments: int = 1
     rate: int | None = None
     sha256: str | None = None
+    no_sync: bool = False
     as_json: bool = False
 
     @property
@@ -35,7 +36,7 @@ class GetOptions(ClientOptions):
     @property
     def file(self) -> str | None:
         """The file that -o names; None for a device or the like, which is opened and written to directly."""
-        return None if self.output in (None, "-") or is_special(self.output) else self.output
+        return None if self.output in (None, "-") or is_direct(self.output) else self.output
 
     @property
     def is_download(self) -> bool:

@@ -23,6 +23,7 @@ class MirrorOptions(ClientOptions):
 
     delete: bool = False
     dry_run: bool = False
+    no_sync: bool = False
 
 
 def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
@@ -45,7 +46,13 @@ def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
     try:
         with make_client(options, Client, decode=False, trace=trace) as client:
             done = mirror(
-                client, parse_url(url.text), folder, delete=options.delete, dry_run=options.dry_run, say=lines.write
+                client,
+                parse_url(url.text),
+                folder,
+                delete=options.delete,
+                dry_run=options.dry_run,
+                sync=not options.no_sync,
+                say=lines.write,
             )
         lines.write(_summary(done, dry_run=options.dry_run))
     except OutputClosed:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from httpmini import files
+from httpmini.client.download.target import open_direct
 from httpmini.errors import CannotRun, visible
 from httpmini.protocol.framing import Data
 
@@ -115,12 +116,6 @@ def _for_terminal(text: str) -> bytes:
     return _DRIVES.sub(lambda match: visible(match[0]), text).encode()
 
 
-def is_special(path: str) -> bool:
-    """Whether ``path`` is a device, a pipe, or below /dev: something to open and write to directly."""
-    there = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
-    return there or path.startswith("/dev/")
-
-
 def check_target(path: str, *, overwrite: bool, force: bool) -> None:
     """Check that a file can be put at ``path``, before anything is requested.
 
@@ -151,31 +146,35 @@ def check_target(path: str, *, overwrite: bool, force: bool) -> None:
 
 @contextmanager
 def special_file(path: str) -> Iterator[Write]:
-    """Open a device or a pipe for writing.
+    """Open a device, a pipe or a descriptor for writing.
 
     Raises:
         CannotRun: it cannot be written.
     """
     try:
-        with open(path, "wb", buffering=0) as file:
-            yield lambda data: files.write_all(file.fileno(), data)
+        fd = open_direct(path)
+        try:
+            yield lambda data: files.write_all(fd, data)
+        finally:
+            os.close(fd)
     except OSError as error:
         raise explain(error, path) from error
 
 
 @contextmanager
-def new_file(path: str, overwrite: bool) -> Iterator[Write]:
+def new_file(path: str, overwrite: bool, *, sync: bool) -> Iterator[Write]:
     """Open a file that appears at ``path`` when the block ends, and is removed on an error.
 
     Args:
         path: the final path; a symlink there is replaced, never written through.
         overwrite: whether an existing file may be replaced.
+        sync: have the file and its name on disk before the block ends.
 
     Raises:
         CannotRun: it cannot be written, or the name is taken.
     """
     try:
-        with files.new_file(path, overwrite=overwrite) as fd:
+        with files.new_file(path, overwrite=overwrite, sync=sync) as fd:
             yield lambda data: files.write_all(fd, data)
     except OSError as error:
         raise explain(error, path) from error

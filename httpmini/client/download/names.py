@@ -59,9 +59,9 @@ def _as_utf8(text: str) -> str:
 def _safe(name: str) -> str:
     name = re.split(r"[/\\]", name)[-1]
     name = "".join("_" if not character.isprintable() or character in ':|<>"?*' else character for character in name)
-    name = name.strip(" ").lstrip(".").strip(" ")
+    name = _cut(name.lstrip(" .")).rstrip(" ")
     # The plan of a part is trusted: a server that could write one could have its bytes put before another's.
-    return re.sub(r"\.(part\.json(?:\.new)?)\Z", r"_\1", _cut(name), flags=re.IGNORECASE)
+    return re.sub(r"\.(part\.json(?:\.new)?)\Z", r"_\1", name, flags=re.IGNORECASE)
 
 
 def _cut(name: str) -> str:

@@ -1,276 +1,319 @@
-"""An incomplete download: ``NAME.part``, and beside it ``NAME.part.json`` with the plan.
+"""An unfinished download on disk: ``NAME.part``, and beside it ``NAME.part.json`` with the plan.
 
-The bytes are written before they are counted, so that after a crash there may be more of them than the plan says, never
-fewer. The plan is checked against the bytes before anything is appended: a machine that lost power may have kept the
-one and lost the other. The checksum of new bytes is computed when the plan is saved, so that a download that ends
-before the first save needs none.
+    absent     nothing lies there
+    kept       both lie there, and a later call resumes from them
+    held       locked by this process, and written through descriptors only
+    superseded held, but the server has another version now, which goes into a second file without a name
+    named      the file is whole, on disk, and has its final name; absent again
+
+Both belong to this user and are closed to all others (mode 0600), have one name each, and the plan can be read. What is
+not so is not ours: it is not touched, and the download is refused. Where a file cannot be locked, or cannot be private,
+the part is removed with the end of the call: it can neither be shared nor resumed.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
 import os
 import stat
-import zlib
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from threading import Lock
-from typing import Any
+from dataclasses import replace
 
+from httpmini.client.download.draft import Draft
+from httpmini.client.download.plan import NotAPlan, Plan, read_plan
+from httpmini.client.download.target import Target
+from httpmini.client.locks import InUse, lock
 from httpmini.errors import CannotRun
-from httpmini.files import move_to_free_name, new_file, write_all
-from httpmini.protocol.framing import Data
+from httpmini.files import (
+    give_name,
+    hidden_file,
+    is_named,
+    new_file,
+    open_folder,
+    remove_if_same,
+    set_mode,
+    status_of,
+    write_all,
+)
 
-_READ_BYTES = 1024 * 1024
+_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a pipe of this name holds up nobody
+_PLAN_BYTES = 1024 * 1024
+_DIGEST_LETTERS = 16
 
 
-@dataclass
-class Segment:
-    """A range of the file that is filled from its start.
+def part_names(name: str, longest: int = 255) -> tuple[str, str]:
+    """Return what the part of the file ``name``, and its plan, are called.
 
-    Attributes:
-        start: offset of its first byte.
-        end: offset after its last byte; -1 while unknown.
-        done: offset after the last byte that is there.
-        checked: offset up to which ``crc32`` covers it.
-        crc32: checksum from ``start`` to ``checked``. It guards against accidents, not against tampering.
+    Args:
+        name: of the file.
+        longest: how many bytes a name in this folder may have; a longer name is cut, and told apart by a digest.
     """
-
-    start: int
-    end: int
-    done: int
-    checked: int
-    crc32: int = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every byte is there."""
-        return self.done == self.end
-
-
-@dataclass
-class Plan:
-    """What is being downloaded, and how far it is.
-
-    Attributes:
-        url: the requested URL, before any redirection.
-        entity_tag: a strong entity tag; may be empty.
-        last_modified: the date of the file, if it identifies the version; else empty.
-        length: of the whole file in bytes; -1 while unknown.
-        segments: in the order of the file.
-        ranges: whether the server announces support for ranges; some support them without saying so.
-    """
-
-    url: str
-    entity_tag: str
-    last_modified: str
-    length: int
-    segments: list[Segment] = field(default_factory=list)
-    ranges: bool = True
-
-    @property
-    def validator(self) -> str:
-        """The value for If-Range; empty if parts of this file cannot be requested safely."""
-        return self.entity_tag or self.last_modified
-
-    @property
-    def done(self) -> int:
-        """The number of bytes that are there."""
-        return sum(segment.done - segment.start for segment in self.segments)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every byte is there."""
-        return bool(self.segments) and all(segment.complete for segment in self.segments)
+    raw = os.fsencode(name)
+    if len(raw) + len(b".part.json.new") > longest:
+        digest = hashlib.sha256(raw).hexdigest()[:_DIGEST_LETTERS]
+        kept = raw[: max(0, longest - _DIGEST_LETTERS - len(b"..part.json.new"))].decode("utf-8", "ignore")
+        name = f"{kept}.{digest}"
+    return f"{name}.part", f"{name}.part.json"
 
 
 class Part:
-    """The two files of an unfinished download, locked for this process.
+    """The two files of an unfinished download, held by this process.
 
     Args:
-        path: of the finished file.
+        target: what the finished file will be called; remains the caller's.
 
     Attributes:
-        path: as given.
-        part_path: of the unfinished file.
-        fd: descriptor of the unfinished file.
+        part_path: of the unfinished file, for messages.
 
     Raises:
         CannotRun: they cannot be written, are not ours, or another download is using them.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.part_path = f"{path}.part"
-        self._plan_path = f"{path}.part.json"
-        self._new_path = f"{self._plan_path}.new"
-        self._lock = Lock()  # guards the saved plan
-        self._writing = Lock()
-        self._closed = False
-        while True:
-            self.fd = self._open()
-            try:
-                if self._is_mine():
-                    return
-            except BaseException:
-                os.close(self.fd)
-                raise
-            os.close(self.fd)
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._folder = target.folder
+        self._name, self._plan_name = part_names(target.name, _longest_name(target.folder))
+        self._spare_name = f"{self._name}.new"
+        self._new_plan_name = f"{self._plan_name}.new"
+        self.part_path = target.beside(self._name)
+        self._plan_path = target.beside(self._plan_name)
+        self._kept: Plan | None = None  # what lies on disk, if it is worth resuming
+        self._fd = -1
+        while self._fd < 0:
+            self._hold()
 
-    def _open(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    def _hold(self) -> None:
+        """Open and lock the part; leave it if another download has renamed or removed it meanwhile."""
+        fd, is_new = self._open()
         try:
-            return os.open(self.part_path, flags, 0o666)
-        except OSError as error:
-            raise CannotRun(f"cannot write {self.part_path}: {error.strerror}") from error
+            self._is_kept = self._lock(fd, is_new=is_new)
+            self._remove_new_plan()
+            if not is_new:
+                self._finish_naming(fd)
+            if not is_named(fd, self._name, self._folder):
+                os.close(fd)
+                return
+            try:
+                self._check(fd, is_new=is_new)
+            except BaseException:
+                if is_new:
+                    remove_if_same(fd, self._name, self._folder)
+                raise
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
 
-    def _is_mine(self) -> bool:
-        """Lock the opened file. Return False if another download has renamed or deleted it meanwhile."""
-        opened = os.fstat(self.fd)
-        if not stat.S_ISREG(opened.st_mode):
+    def _open(self) -> tuple[int, bool]:
+        """Open the part, and say whether this has made it."""
+        while True:
+            for flags, is_new in ((_OPEN | os.O_CREAT | os.O_EXCL, True), (_OPEN, False)):
+                try:
+                    return os.open(self._name, flags, 0o600, dir_fd=self._folder), is_new
+                except (FileExistsError, FileNotFoundError):
+                    if is_new and self._folder_is_gone():
+                        raise CannotRun(f"cannot write {self.part_path}: No such file or directory") from None
+                except OSError as error:
+                    raise self._target.explain(error, self.part_path) from error
+
+    def _folder_is_gone(self) -> bool:
+        return os.fstat(self._folder).st_nlink == 0
+
+    def _lock(self, fd: int, *, is_new: bool) -> bool:
+        """Lock the part, and say whether it may outlive this call."""
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise CannotRun(f"{self.part_path} is not a regular file; move it away")
         try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            locked = lock(fd)
+        except InUse as error:
             raise CannotRun(f"{self.part_path} is being written by another download") from error
-        except OSError:
-            pass  # a file system without locks
-        try:
-            named = os.stat(self.part_path, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        if (named.st_dev, named.st_ino) != (opened.st_dev, opened.st_ino):
-            return False
-        if named.st_nlink > 1:
-            raise CannotRun(f"{self.part_path} is a hard link to another file; move it away")
-        if named.st_size and not os.path.lexists(self._plan_path):
+        if not locked and not is_new:
+            raise CannotRun(
+                f"{self.part_path} exists, and this file system has no locks, so it can be neither shared nor resumed; "
+                f"remove it if no other download is writing it"
+            )
+        return locked and (not is_new or _is_private(os.fstat(fd)))
+
+    def _check(self, fd: int, *, is_new: bool) -> None:
+        """Check that both files are of our making."""
+        status = os.fstat(fd)
+        plan = self._read_plan()
+        if plan is None and status.st_size:
             raise CannotRun(f"{self.part_path} exists without {self._plan_path}, so it is not ours; move it away")
+        if status.st_nlink > 1:
+            raise CannotRun(f"{self.part_path} is a hard link to another file; move it away")
+        if not is_new and not _is_private(status):
+            raise CannotRun(
+                f"{self.part_path} belongs to another user or is open to others, so it is not ours; move it away"
+            )
+
+    def _finish_naming(self, fd: int) -> None:
+        """Do what a process was killed before that was giving the file its name."""
+        if is_named(fd, self._spare_name, self._folder):
+            set_mode(fd, 0o600)
+            remove_if_same(fd, self._spare_name, self._folder)
+        if is_named(fd, self._target.name, self._folder) and self._read_plan() is not None:
+            remove_if_same(fd, self._name, self._folder)
+
+    def _remove_new_plan(self) -> bool:
+        """Remove the unfinished plan of a process that was killed; return False if something else has its name."""
+        try:
+            if self._read_plan(self._new_plan_name, links=2) is not None:
+                os.unlink(self._new_plan_name, dir_fd=self._folder)
+        except (CannotRun, OSError):
+            return False
         return True
 
-    def close(self) -> None:
-        """Release both files, so that nothing more can be written; an empty part is deleted."""
-        if not os.fstat(self.fd).st_size:
-            self.discard()
-        with self._writing:
-            self._closed = True
-            os.close(self.fd)
-
-    def discard(self) -> None:
-        """Delete both files."""
-        for path in (self._new_path, self._plan_path, self.part_path):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-
-    def load(self) -> Plan | None:
-        """Return the saved plan, or None if there is none or it does not match the bytes."""
-        try:
-            with open(self._plan_path, encoding="utf-8") as file:
-                saved = json.load(file)
-            segments = [Segment(**row) for row in saved.pop("segments")]
-            for segment in segments:
-                segment.done = segment.checked
-            plan = Plan(**saved, segments=segments)
-            return plan if _is_consistent(plan) and all(self._matches(segment) for segment in segments) else None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            return None
-
-    def save(self, plan: Plan) -> None:
-        """Save the plan.
-
-        Raises:
-            CannotRun: the disk is full, or the folder is gone.
-        """
-        with self._lock:
-            for segment in plan.segments:
-                self._check(segment, segment.done)
-            text = json.dumps(asdict(plan))
-            try:
-                with new_file(self._plan_path, name=self._new_path) as fd:
-                    write_all(fd, text.encode())
-            except OSError as error:
-                raise CannotRun(f"cannot write {self._plan_path}: {error.strerror}") from error
-
-    def start_over(self) -> None:
-        """Drop the bytes that are there."""
-        if os.fstat(self.fd).st_size:  # a truncated file costs ext4 a flush when it is closed: 0.4 s for 1 GiB
-            os.ftruncate(self.fd, 0)
-        with suppress(FileNotFoundError):
-            os.unlink(self._plan_path)
-
-    def write(self, segment: Segment, data: Data) -> None:
-        """Append ``data`` to ``segment``.
-
-        Raises:
-            CannotRun: the disk is full, or the part is closed.
-        """
-        view, offset = memoryview(data), segment.done
-        with self._writing:
-            if self._closed:  # the descriptor's number may belong to another file by now
-                raise CannotRun(f"{self.part_path} is closed")
-            try:
-                while view:
-                    count = os.pwrite(self.fd, view, offset)
-                    view, offset = view[count:], offset + count
-            except OSError as error:
-                raise CannotRun(f"cannot write {self.part_path}: {error.strerror}") from error
-        segment.done = offset
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return up to ``length`` bytes from ``offset``."""
-        return os.pread(self.fd, length, offset)
-
-    def sha256(self) -> str:
-        """Return the SHA-256 of the whole file in hexadecimal."""
-        os.lseek(self.fd, 0, os.SEEK_SET)
-        with open(self.fd, "rb", closefd=False) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    def finish(self, *, overwrite: bool) -> None:
-        """Give the file its final name.
+    def _read_plan(self, name: str = "", *, links: int = 1) -> bytes | None:
+        """Return what lies under the name of the plan; None if nothing does.
 
         Args:
-            overwrite: whether to replace what has that name.
+            name: another name to look under.
+            links: how many names the file may have.
 
         Raises:
-            CannotRun: the name is taken, or the file cannot be renamed.
+            CannotRun: it is not of our making.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            fd = os.open(name or self._plan_name, flags, dir_fd=self._folder)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CannotRun(f"cannot read {self._plan_path}: {error.strerror}") from error
+        with open(fd, "rb") as file:
+            status = os.fstat(fd)
+            is_ours = stat.S_ISREG(status.st_mode) and _is_private(status) and status.st_nlink <= links
+            text = file.read(_PLAN_BYTES) if is_ours else b""
+        try:
+            if not is_ours:
+                raise NotAPlan
+            read_plan(text)
+        except NotAPlan as error:
+            raise CannotRun(f"{self._plan_path} is not the plan of a download of ours; move it away") from error
+        return text
+
+    def resume(self) -> tuple[Draft, Plan] | None:
+        """Return the kept bytes and their plan; None if there are none, or they are not what the plan says."""
+        plan = read_plan(self._read_plan() or b"") if self._is_kept else None
+        if plan is None or not plan.validator:
+            return None
+        draft = self._draft()
+        if not draft.matches(plan):
+            draft.close()
+            return None
+        self._kept = plan
+        return draft, plan
+
+    def begin(self) -> Draft:
+        """Return an empty file for another version. What is worth resuming stays until that version is whole."""
+        if self._kept is not None and self._kept.done:
+            with suppress(CannotRun):
+                self._write_plan(replace(self._kept, outdated=True))
+            return self._second()
+        self._kept = None
+        self._remove_plan()
+        draft = self._draft()
+        draft.cut_to(0)
+        return draft
+
+    def _draft(self) -> Draft:
+        keep = self._keep if self._is_kept else None
+        return Draft(os.dup(self._fd), self._folder, self._name, self.part_path, keep)
+
+    def _second(self) -> Draft:
+        try:
+            fd, name = hidden_file(self._folder, self._name)
+        except OSError as error:
+            raise self._target.explain(error) from error
+        return Draft(fd, self._folder, name, self.part_path, None)
+
+    def _keep(self, plan: Plan) -> None:
+        """Write down the plan, unless somebody has tidied the part away."""
+        if is_named(self._fd, self._name, self._folder):
+            self._write_plan(plan)
+            self._kept = plan if plan.validator else None
+
+    def _write_plan(self, plan: Plan) -> None:
+        try:
+            name = self._new_plan_name if self._remove_new_plan() else None
+            with new_file(self._plan_name, name=name, mode=0o600, dir_fd=self._folder) as fd:
+                write_all(fd, plan.as_json())
+        except OSError as error:
+            raise CannotRun(f"cannot write {self._plan_path}: {error.strerror}") from error
+
+    def finish(self, draft: Draft, *, overwrite: bool, sync: bool) -> None:
+        """Give the file its final name, and remove what is left of the part.
+
+        Args:
+            draft: the complete file.
+            overwrite: whether to replace what has that name.
+            sync: have the bytes on disk before the name, and then the name as well.
+
+        Raises:
+            CannotRun: the name is taken, or the file cannot be named.
         """
         try:
-            if overwrite:
-                os.replace(self.part_path, self.path)
-            else:
-                move_to_free_name(self.part_path, self.path)
+            give_name(
+                draft.fd,
+                self._target.name,
+                self._folder,
+                current=draft.name,
+                spare=self._spare_name if draft.is_kept else None,  # only the part is looked for under it
+                overwrite=overwrite,
+                sync=sync,
+            )
         except OSError as error:
-            raise CannotRun(f"cannot write {self.path}: {error.strerror}") from error
-        for path in (self._new_path, self._plan_path):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+            raise self._target.explain(error) from error
+        self.discard()
 
-    def _matches(self, segment: Segment) -> bool:
-        found = Segment(segment.start, segment.end, segment.done, segment.start)
-        self._check(found, segment.done)
-        return (found.checked, found.crc32) == (segment.checked, segment.crc32)
+    def discard(self) -> None:
+        """Remove both files, if they are still ours."""
+        self._kept = None
+        self._remove_plan()
+        remove_if_same(self._fd, self._name, self._folder)
 
-    def _check(self, segment: Segment, end: int) -> None:
-        """Extend the checksum up to ``end``, or to the end of the file."""
-        while segment.checked < end:
-            data = self.read(segment.checked, min(_READ_BYTES, end - segment.checked))
-            if not data:
-                return
-            crc32, checked = zlib.crc32(data, segment.crc32), segment.checked + len(data)
-            segment.crc32, segment.checked = crc32, checked  # both, or neither if Ctrl-C comes just here
+    def _remove_plan(self) -> None:
+        """Remove the plan, unless another download has begun under the same name."""
+        named = status_of(self._name, self._folder)
+        if named is None or os.path.samestat(named, os.fstat(self._fd)):
+            with suppress(CannotRun, OSError):
+                if self._read_plan() is not None:
+                    os.unlink(self._plan_name, dir_fd=self._folder)
+
+    def close(self) -> None:
+        """Release the part; one that is empty, or of no use to a later call, is removed."""
+        if not self._is_kept or not os.fstat(self._fd).st_size:
+            self.discard()
+        os.close(self._fd)
 
 
-def _is_consistent(plan: Plan) -> bool:
-    """Whether the types are right and the segments cover the file in order: the plan may have been edited."""
-    numbers: list[Any] = [plan.length, *(n for s in plan.segments for n in (s.start, s.end, s.checked, s.crc32))]
-    texts: list[Any] = [plan.url, plan.entity_tag, plan.last_modified]
-    if not all(isinstance(n, int) for n in numbers) or not all(isinstance(text, str) for text in texts):
-        return False
-    edges = [0, *(segment.end for segment in plan.segments)]
-    contiguous = all(
-        segment.start == edge and segment.start <= segment.done and (segment.done <= segment.end or segment.end == -1)
-        for segment, edge in zip(plan.segments, edges, strict=False)
-    )
-    return bool(plan.segments) and contiguous and edges[-1] == plan.length
+def _is_private(status: os.stat_result) -> bool:
+    """Whether a file is this user's own, and closed to all others."""
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o077
+
+
+def _longest_name(folder: int) -> int:
+    try:
+        longest = os.fpathconf(folder, "PC_NAME_MAX")
+    except (OSError, ValueError):
+        return 255
+    return longest if longest > 0 else 255
+
+
+def kept_plan(path: str) -> tuple[str, Plan] | None:
+    """Return the path of the part of ``path`` and its plan, if a later call can resume from them."""
+    try:
+        folder, name = open_folder(path)
+    except (OSError, ValueError):
+        return None
+    try:
+        part, plan_name = part_names(name, _longest_name(folder))
+        with open(os.open(plan_name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), "rb") as file:
+            plan = read_plan(file.read(_PLAN_BYTES))
+        size = os.stat(part, dir_fd=folder).st_size
+    except (OSError, ValueError, NotAPlan):
+        return None
+    finally:
+        os.close(folder)
+    return (os.path.join(os.path.dirname(path), part), plan) if plan and plan.validator and size else None

@@ -49,6 +49,7 @@ def mirror(
     *,
     delete: bool = False,
     dry_run: bool = False,
+    sync: bool = True,
     say: Callable[[str], None] = lambda _: None,
     entries: int = MAX_ENTRIES,
 ) -> Mirrored:
@@ -61,6 +62,7 @@ def mirror(
         folder: a path; created if it is missing. Nothing outside it is touched, and no symlink in it is followed.
         delete: delete regular files and empty folders that are not on the server, if all listings could be read.
         dry_run: change nothing, and say what would be done.
+        sync: have each file on disk before it gets its name (fsync).
         say: receives a sentence for everything that is done or left out, free of control characters.
         entries: the most files and folders to visit; a folder that contains itself has no end.
 
@@ -76,7 +78,7 @@ def mirror(
     start = _start(url)
     report = Report(say, dry_run=dry_run)
     inventory = Inventory(report, entries)
-    with closing(Tree(folder)) as tree:
+    with closing(Tree(folder, sync=sync)) as tree:
         copy = LocalCopy(tree, dry_run=dry_run)
         state = State(copy, start.url.text)
         remote = Remote(client, start)

@@ -7,12 +7,12 @@ there during the run, ends the walk. Files are written under a temporary name an
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
+from httpmini.client.locks import FolderLock
 from httpmini.client.mirror.listings import Names
 from httpmini.errors import CannotRun
 from httpmini.files import new_file, write_all
@@ -54,20 +54,23 @@ def shown(names: Names) -> str:
 
 
 class Tree:
-    """The folder, locked against other mirror runs.
+    """The folder, locked against other mirror runs in it, above it or below it.
 
     A missing folder is created with the first write.
 
     Args:
         folder: its path, which may lead through symlinks: it is the user's own.
+        sync: have each file and its name on disk before the next is fetched (fsync).
 
     Raises:
         CannotRun: it cannot be opened, or another mirror is running in it.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, sync: bool = False) -> None:
         self.folder = folder
         self._fd: int | None = None
+        self._lock: FolderLock | None = None
+        self._sync = sync
         with suppress(FileNotFoundError):
             self._open_root()
 
@@ -79,17 +82,17 @@ class Tree:
         except OSError as error:
             raise CannotRun(f"cannot use {self.folder} as a folder: {error.strerror}") from error
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            self._lock = FolderLock(fd, self.folder)
+        except BaseException:
             os.close(fd)
-            raise CannotRun(f"{self.folder}: another mirror is running in it") from error
-        except OSError:
-            pass  # a file system without locks
+            raise
         self._fd = fd
         return fd
 
     def close(self) -> None:
         """Release the lock and the descriptor."""
+        if self._lock is not None:
+            self._lock.close()
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -133,7 +136,7 @@ class Tree:
         with (
             self._explaining(names),
             self._open(names[:-1], create=True) as folder,
-            new_file(names[-1], name=PART, dir_fd=folder) as fd,
+            new_file(names[-1], name=PART, sync=self._sync, dir_fd=folder) as fd,
         ):
             for piece in pieces:
                 write_all(fd, piece)

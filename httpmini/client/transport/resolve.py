@@ -96,12 +96,16 @@ def _look_up(url: Url, peer: str, family: int, deadline: Deadline) -> list[Addre
             results.put(error)
 
     thread = threading.Thread(target=ask, name="httpmini-resolver", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads: wait as long as it takes
+        ask()
     try:
         result = results.get(timeout=deadline.remaining())
     except queue.Empty:
         raise deadline.expired(f"{peer} was not resolved") from None
-    thread.join()  # it is about to end
+    if thread.ident is not None:
+        thread.join()  # it is about to end
     if isinstance(result, Exception):
         raise result
     return result
