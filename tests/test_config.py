@@ -524,6 +524,20 @@ def test_a_misspelt_old_name_leads_to_the_new_one(folder: Path, text: str) -> No
     assert problem.remedy == f"unknown; did you mean {NEW}?"
 
 
+@pytest.mark.parametrize(("old", "new"), [("true", "proxy-protocol"), ("false", "x-forwarded-for")])
+def test_the_values_of_a_renamed_switch(folder: Path, old: str, new: str) -> None:
+    settings = config.load(str(write(folder, f'[proxies]\ntrusted = ["::1"]\nprotocol = {old}')))
+    assert settings.proxies.client_from == new
+    assert any("proxies.protocol is now proxies.client_from" in notice for notice in settings.notices)
+
+
+@pytest.mark.parametrize("value", ["1", "'yes'", "[]", "'proxyprotocol'"])
+def test_a_wrong_value_of_a_renamed_switch(folder: Path, value: str) -> None:
+    (problem,) = problems(write(folder, f'[proxies]\ntrusted = ["::1"]\nprotocol = {value}'))
+    assert problem.key == "proxies.protocol"
+    assert problem.remedy.startswith('must be one of "x-forwarded-for", "forwarded", "proxy-protocol"')
+
+
 # Values that are accepted.
 
 

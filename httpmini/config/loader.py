@@ -16,7 +16,7 @@ from httpmini.config.flags import Flags, apply_flags
 from httpmini.config.hints import expected, nearest_section, nearest_setting
 from httpmini.config.render import toml
 from httpmini.config.rows import REQUIRED, rows, rows_of
-from httpmini.config.schema import LISTS, RENAMED, SECTIONS, Config
+from httpmini.config.schema import LISTS, OLD_VALUES, RENAMED, SECTIONS, Config
 from httpmini.errors import ConfigError, Problem
 
 
@@ -88,6 +88,8 @@ def _read_setting(draft: Draft, file: str, tables: Mapping[str, Any], key: str, 
     elif _has(tables, new):
         draft.problems.append(Problem(file, key, toml(value), f"is the old name of {new}, which is set too; keep one"))
     else:
+        if isinstance(value, bool):
+            value = OLD_VALUES.get(key, {}).get(value, value)
         draft.put(new, value, file, spelled=key)
         draft.notices.append(f"{file}: {key} is now {new}; the old name still works")
 
