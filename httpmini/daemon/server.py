@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
-from httpmini.config import Config, differences
+from httpmini.config import Config, differences, find_dangers
 from httpmini.daemon import sandbox
 from httpmini.daemon.build import Lasting, Opened, build_generation, open_logs
 from httpmini.daemon.generation import Generation
@@ -106,7 +106,12 @@ class Server:
             status_service=self._status_service,
             manager=ServiceManager(os.environ),
         )
-        life.run(lambda: announce(self._banner()))
+        life.run(lambda: self._begin(announce))
+
+    def _begin(self, announce: Callable[[str], None]) -> None:
+        """Say that clients can connect, and then what the operator should think about."""
+        announce(self._banner())
+        self._log_dangers(self._service.generation)
 
     def log(self, text: str, level: Level = Level.NOTICE, /) -> None:
         """Write a line about the server itself to the log of the current generation."""
@@ -142,6 +147,7 @@ class Server:
             generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
             undo.pop_all()
         self._log_notices(generation)
+        self._log_dangers(generation)
         return generation
 
     def adopt(self, generation: Generation) -> None:
@@ -166,6 +172,10 @@ class Server:
         """Log what the operator should know of the settings, such as a setting that has another name now."""
         for notice in generation.config.notices:
             self.log(notice)
+
+    def _log_dangers(self, generation: Generation) -> None:
+        for danger in find_dangers(generation.config, self._file):
+            self.log(danger, Level.WARNING)
 
     def _refuse_what_needs_a_restart(self, config: Config) -> None:
         before, after = self._service.generation.config.daemon, config.daemon

@@ -6,7 +6,7 @@
 | mode | the mode of the server |
 | user | the authenticated user; absent without one |
 | duration | seconds from the complete request to the last byte |
-| request, method, target, protocol | the request line; the three parts when it could be read |
+| request, method, target, protocol | the request line as it came; its parts as they were understood, if they were |
 | status, bytes | of the response; bytes of its body that the kernel took |
 | referer, user_agent | as the client sent them; absent when it did not |
 | reason, section, offset | why the request was refused (``reasons.py``), and at which byte of the message |
@@ -61,9 +61,7 @@ class JsonLog(AccessLog):
     ) -> LogEntry:
         """Return the members of an object that do not depend on the client and the time."""
         named_user = f'"user":{_quote(user, _MAX_USER)},' if user else ""
-        parts = zip(("method", "target", "protocol"), line.split(" ") if request else (), strict=False)
-        split = "".join(f'"{name}":{_quote(part)},' for name, part in parts)
-        before = f'"request":{_quote(line)},{split}"status":{status},"bytes":'
+        before = f'"request":{_quote(line)},{_parts(request)}"status":{status},"bytes":'
         return named_user, before, _fields(request) + _explain(error) + "}"
 
     def text(self, entry: LogEntry, body_bytes: int) -> str:
@@ -79,6 +77,15 @@ class JsonLog(AccessLog):
             f'"client":{_quote(peer.host)},"port":{peer.port},"connection":{peer.number},"process":{os.getpid()},'
             f'"mode":"{self._mode}","duration":{max(0.0, self._now() - begun):.6f},{user}{text}'
         )
+
+
+def _parts(request: Request | None) -> str:
+    """Return the three parts of the request line as they were understood: there may be several blanks between them."""
+    if request is None:
+        return ""
+    major, minor = request.version
+    protocol = f'"protocol":"HTTP/{major}.{minor}",' if major else ""  # a Simple-Request has none
+    return f'"method":{_quote(request.method)},"target":{_quote(request.target)},{protocol}'
 
 
 def _fields(request: Request | None) -> str:
