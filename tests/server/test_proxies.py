@@ -17,7 +17,7 @@ from httpmini.protocol.message import Headers
 from httpmini.server.http.forwarded import Source, TrustedProxies
 from httpmini.server.http.proxy_protocol import ProxyHeader, read_proxy_header
 from httpmini.server.limits.address_rules import AddressRules
-from httpmini.server.listeners.peer import Peer, accepted_host, spell_address
+from httpmini.server.listeners.peer import Peer, accepted_host, client_host
 from tests.conftest import StartServer
 from tests.support.wire import connect, read_all, read_answer
 
@@ -387,7 +387,7 @@ def test_an_incomplete_header_is_waited_for(opening: bytes) -> None:
 )
 def test_an_address_has_one_spelling(text: str, expected: str) -> None:
     """That of RFC 5952, whatever the version of Python."""
-    assert spell_address(ip_address(text)) == expected
+    assert client_host(ip_address(text)) == expected
 
 
 @given(
@@ -398,7 +398,7 @@ def test_an_address_has_one_spelling(text: str, expected: str) -> None:
 )
 def test_the_spelling_of_an_address_is_read_as_the_same_address(number: int) -> None:
     address = IPv6Address(number)
-    text = spell_address(address)
+    text = client_host(address)
     assert ip_address(text) in (address, address.ipv4_mapped)
     if address.ipv4_mapped is None:
         assert text == address.compressed

@@ -20,7 +20,7 @@ import msgspec
 
 from httpmini.protocol.message import Headers
 from httpmini.server.limits.address_rules import AddressRules, Network
-from httpmini.server.listeners.peer import LOCAL, Peer, spell_address
+from httpmini.server.listeners.peer import LOCAL, Peer, client_host
 
 Source = Literal["x-forwarded-for", "forwarded", "proxy-protocol"]
 """What the proxies name their clients in."""
@@ -149,7 +149,7 @@ def _read_node(text: str) -> Node | None:
     except ValueError:
         return None
     port = int(match[3] or 0)
-    return (spell_address(address), port) if port <= 65535 else None
+    return (client_host(address), port) if port <= 65535 else None
 
 
 def _read_address(text: str) -> Node | None:

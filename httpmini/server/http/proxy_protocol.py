@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 
-from httpmini.server.listeners.peer import spell_address
+from httpmini.server.listeners.peer import client_host
 
 # https://www.haproxy.org/download/2.8/doc/proxy-protocol.txt, version 2.0, §2.1 and §2.2
 V1_BEGINS = b"PROXY "
@@ -85,7 +85,7 @@ def _read_v1_client(line: bytes) -> tuple[str, int]:
         client, _ = family(match[2].decode()), family(match[3].decode())
     except ValueError:
         raise wrong from None
-    return spell_address(client), int(match[4])
+    return client_host(client), int(match[4])
 
 
 def _read_v2(data: bytes) -> ProxyHeader | None:
@@ -103,5 +103,5 @@ def _read_v2(data: bytes) -> ProxyHeader | None:
             raise ValueError("a header of the PROXY protocol, version 2, that is too short for its addresses")
         if len(data) >= length:
             port = int.from_bytes(data[16 + 2 * size : 18 + 2 * size], "big")
-            client = spell_address(family(data[16 : 16 + size])), port
+            client = client_host(family(data[16 : 16 + size])), port
     return ProxyHeader(length, client) if len(data) >= length else None
