@@ -219,7 +219,7 @@ def _check_identity(draft: Draft) -> None:
     for key, name in (("daemon.user", group if group.isdecimal() else ""), ("daemon.group", group)):
         try:
             find_identity(user, name)
-        except (KeyError, OverflowError):
+        except (KeyError, OverflowError, ValueError):  # the last two of numbers that are much too large
             draft.complain(key, "does not exist on this machine; it must be the name or number of one that does")
             return
 
