@@ -5,6 +5,7 @@
 #   make matrix    make quick with every Python from 3.11 to 3.14 that is on this machine (MATRIX_ARGS=test: all tests)
 #   make coverage  all tests, with the branches of httpmini/ counted in every process (PYTEST_ARGS=tests/site: some tests)
 #   make bench     set up other servers and measure ours beside them (BENCH_ARGS=--quick: under two minutes)
+#   make fuzz      fuzz with coverage guidance where atheris installs, for FUZZ_MINUTES=10 (FUZZ_TARGETS='urls dates')
 #   make soak      one server under load, reloads, rotations and kills for ten minutes (SOAK_ARGS='--minutes 2')
 # Also: make check (ruff, mypy and codespell), make conf (write conf/httpmini.toml from the settings),
 # make docs (write docs/reasons.md), make clean.
@@ -19,6 +20,8 @@ MATRIX_ARGS ?= quick
 MATRIX_PYTHONS ?=
 BENCH_ARGS ?=
 SOAK_ARGS ?=
+FUZZ_MINUTES ?= 10
+FUZZ_TARGETS ?=
 BIN = $(VENV)/bin
 
 # Without bytecode on the disk, each of the thousands of processes that the tests start would compile its modules again.
@@ -35,7 +38,7 @@ QUICK = tests/protocol tests/site tests/test_architecture.py tests/test_config.p
 	tests/server/test_http_connection.py tests/server/test_listener.py tests/server/test_reactor.py \
 	tests/server/test_response_cache.py
 
-.PHONY: serve quick test matrix coverage bench soak check conf docs tools clean
+.PHONY: serve quick test matrix coverage bench soak fuzz check conf docs tools clean
 
 serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
@@ -68,6 +71,10 @@ bench: $(VENV)/ready-bench
 
 soak: $(VENV)/ready
 	$(BIN)/python -m bench.soak $(SOAK_ARGS)
+
+fuzz: $(VENV)/ready-test
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]' || echo 'Without atheris: no coverage guidance.' >&2
+	$(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES) $(FUZZ_TARGETS)
 
 check: $(VENV)/ready-test
 	$(BIN)/ruff format --check .

@@ -88,6 +88,7 @@ _ROWS = (
     Reason("range-unsatisfiable", 416, "RFC 9110 §15.5.17", "The file contains nothing of the requested range."),
     Reason("no-listing", 403, "RFC 9110 §15.5.4", "This folder has no index page, and listings are turned off."),
     Reason("address-denied", 403, "RFC 9110 §15.5.4", "Your address is not allowed to use this server."),
+    Reason("client-unknown", 403, "RFC 9110 §15.5.4", "A proxy in front of this server did not say who its client is."),
     Reason("address-clients", 429, "RFC 6585 §4", "Your address has reached its limit of connections."),
     Reason("address-requests", 429, "RFC 6585 §4", "Your address has reached its limit of requests."),
     # Found by the client in a response (a gateway would send 502).

@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("server", "site", "client"),  # beside one another, and strangers: see STRANGERS
     ("protocol",),
     ("errors",),
-    ("files", "reasons", "token_bucket", "version", "work"),
+    ("addresses", "files", "reasons", "token_bucket", "version", "work"),
 )
 # Rooms on one floor do not know each other: the server takes its site as a Protocol of its own, and the client could be
 # taken out without the server noticing.

@@ -279,11 +279,11 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "root: missing": ('[site]\nroot = "nowhere"', "site.root", '"nowhere"', "does not exist ({folder}/nowhere)"),
     "root: a file": ('[site]\nroot = "file"', "site.root", '"file"', "is not a folder ({folder}/file)"),
     "root: below a file": ('[site]\nroot = "file/x"', "site.root", '"file/x"', "does not exist"),
-    "root: NUL": ('[site]\nroot = "a\\u0000"', "site.root", '"a\\u0000"', "does not exist"),
+    "root: NUL": ('[site]\nroot = "a\\u0000"', "site.root", '"a\\u0000"', "without NUL characters"),
     "root: too long": (f'[site]\nroot = "{"a" * 300}"', "site.root", f'"{"a" * 300}"', ""),
     "index: slash": ('[site]\nindex = ["a/b"]', "site.index", '"a/b"', "the name of a file, without slashes"),
     "index: empty": ('[site]\nindex = [""]', "site.index", '""', "the name of a file, without slashes"),
-    "index: NUL": ('[site]\nindex = ["a\\u0000"]', "site.index", '"a\\u0000"', "the name of a file"),
+    "index: NUL": ('[site]\nindex = ["a\\u0000"]', "site.index", '"a\\u0000"', "without NUL characters"),
     "index: hidden": ('[site]\nindex = ["a", ".b"]', "site.index", '".b"', "site.hidden = false hides it"),
     "charset: blank": ('[site]\ndefault_charset = "utf 8"', "site.default_charset", '"utf 8"', 'such as "utf-8"'),
     "charset: CR LF": ('[site]\ndefault_charset = "a\\r\\nb: c"', "site.default_charset", '"a\\r\\nb: c"', "charset"),
@@ -522,6 +522,83 @@ def test_a_wrong_value_is_refused_under_the_name_that_is_in_the_file(folder: Pat
 def test_a_misspelt_old_name_leads_to_the_new_one(folder: Path, text: str) -> None:
     (problem,) = problems(write(folder, text.format(new=NEW.split(".")[1])))
     assert problem.remedy == f"unknown; did you mean {NEW}?"
+
+
+@pytest.mark.parametrize(("old", "new"), [("true", "proxy-protocol"), ("false", "x-forwarded-for")])
+def test_the_values_of_a_renamed_switch(folder: Path, old: str, new: str) -> None:
+    settings = config.load(str(write(folder, f'[proxies]\ntrusted = ["::1"]\nprotocol = {old}')))
+    assert settings.proxies.client_from == new
+    assert any("proxies.protocol is now proxies.client_from" in notice for notice in settings.notices)
+
+
+@pytest.mark.parametrize("value", ["1", "'yes'", "[]", "'proxyprotocol'"])
+def test_a_wrong_value_of_a_renamed_switch(folder: Path, value: str) -> None:
+    (problem,) = problems(write(folder, f'[proxies]\ntrusted = ["::1"]\nprotocol = {value}'))
+    assert problem.key == "proxies.protocol"
+    assert problem.remedy.startswith('must be one of "x-forwarded-for", "forwarded", "proxy-protocol"')
+
+
+# A file says what to serve, or is not served.
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nothing\n"])
+def test_an_empty_file_is_not_served(folder: Path, text: str) -> None:
+    for flags in (Flags(), Flags(root=str(folder))):
+        with pytest.raises(ConfigError) as caught:
+            config.load(write(folder, text), flags, to_serve=True)
+        assert str(caught.value).endswith("has no settings; it must name at least site.root")
+
+
+@pytest.mark.parametrize("text", ['[server]\nmode = "select"\n', "[site]\n", "[site]\nlisting = false\n", "[log]\n"])
+def test_a_file_that_is_served_names_its_root(folder: Path, text: str) -> None:
+    file = write(folder, text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(file, to_serve=True)
+    assert str(caught.value) == f'{file}: site.root: is missing: the folder to serve, such as "/srv/www"'
+    assert config.load(file, Flags(root=str(folder)), to_serve=True).site.root == str(folder)
+    assert config.load(file).site.root == str(folder), "to look at it is another matter"
+
+
+def test_each_site_that_is_served_names_its_root(folder: Path) -> None:
+    file = write(folder, '[[site]]\nroot = "www"\n[[site]]\nhosts = ["b"]\n')
+    with pytest.raises(ConfigError) as caught:
+        config.load(file, Flags(root=str(folder)), to_serve=True)
+    assert [problem.key for problem in caught.value.problems] == ["[[site]] no. 2: root"]
+
+
+def test_without_a_file_this_folder_is_served(folder: Path) -> None:
+    assert config.load(to_serve=True).site.root == os.getcwd()
+
+
+# No setting has a use for a NUL.
+
+
+def with_nul(row: Row) -> str:
+    """Return a value with a NUL that is of the right type otherwise; empty if there is none."""
+    match row.default:
+        case str() if not config.declared_choices(row.type):
+            return '"a\\u0000b"'
+        case list() if row.key != "site.precompressed":
+            return '["a\\u0000b"]'
+        case dict():
+            return '{ "a\\u0000" = "b" }'
+        case _:
+            return ""
+
+
+@pytest.mark.parametrize("row", [row for row in config.rows() if with_nul(row)], ids=lambda row: row.key)
+def test_a_nul_is_one_line(folder: Path, row: Row) -> None:
+    file = write(folder, f"[{row.section}]\n{row.name} = {with_nul(row)}\n")
+    found = [problem for problem in problems(file) if problem.key == row.key]
+    assert len(found) == 1
+    assert "\\u0000" in found[0].value
+    assert found[0].remedy.endswith(", without NUL characters")
+    assert str(found[0]).startswith(f"{file}: {row.key} = ")
+
+
+def test_a_backslash_and_a_u_are_no_nul(folder: Path) -> None:
+    (folder / "a\\u0000b").mkdir()
+    assert config.load(write(folder, "[site]\nroot = 'a\\u0000b'")).site.root.endswith("a\\u0000b")
 
 
 # Values that are accepted.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -14,15 +13,6 @@ from httpmini.errors import ConfigError
 from httpmini.site.users import set_password
 from tests.support.small_site import write_tree
 
-
-def _python_on_nul() -> str:
-    """Return what Python says of a NUL in a name; the words change between its versions."""
-    with pytest.raises(ValueError, match="embedded null") as caught:
-        os.open("\0", os.O_RDONLY)
-    return str(caught.value)
-
-
-NUL_IN_A_NAME = _python_on_nul()
 RULE = '[[rules]]\npath = "/a/**"\nfields = { X = "y" }\n'
 
 
@@ -114,7 +104,7 @@ RULES = [
     ),
     (
         '[[rules]]\npath = "/"\nfields = { "X" = "a\\u0000" }',
-        [r"""[[rules]] no. 1: fields = {X = "a\u0000"}: a field value is one line, without control characters"""],
+        [r"""[[rules]] no. 1: fields = {X = "a\u0000"}: must be a table of strings, without NUL characters"""],
     ),
     (
         '[[rules]]\npath = "/"\nfields = { "X Y" = "a" }',
@@ -288,10 +278,7 @@ REALMS = [
     ),
     (
         '[[realms]]\npath = "/p/"\nusers = "a\\u0000"',
-        [
-            f'[[realms]] no. 1: users = "a\\u0000": cannot be read: {NUL_IN_A_NAME}; make it with: '
-            "httpmini htpasswd 'a\\x00' NAME"
-        ],
+        ['[[realms]] no. 1: users = "a\\u0000": must be a string, without NUL characters'],
     ),
     (
         '[[realms]]\npath = "/p/"\nusers = "bad-users"',

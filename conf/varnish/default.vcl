@@ -1,7 +1,8 @@
 # Varnish (6 or newer) in front of one httpmini, which has
 #
 #     [proxies]
-#     trusted = ["127.0.0.1"]        # the address of Varnish
+#     trusted = ["127.0.0.1"]             # the address of Varnish
+#     client_from = "x-forwarded-for"     # Varnish adds its client there by itself
 #
 # Fresh responses come from memory. Others are revalidated with If-None-Match, and a 304 makes them fresh again.
 #

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from httpmini.cli.options import config_option
-from httpmini.config import differences, load, show
+from httpmini.config import differences, find_dangers, load, show
 from httpmini.errors import UsageError, visible
 
 
@@ -19,9 +19,10 @@ def config() -> None:
 def check_file(file: str | None) -> None:
     """Print "ok", or everything that is wrong with FILE (exit status 2).
 
-    Advice about a valid file, such as a setting under its old name, goes to standard error.
+    Advice about a valid file, such as a setting under its old name or what is dangerous, goes to standard error.
     """
-    for notice in load(file).notices:
+    settings = load(file, to_serve=True)
+    for notice in (*settings.notices, *find_dangers(settings, file)):
         click.echo(f"httpmini: {visible(notice)}", err=True)
     click.echo("ok")
 

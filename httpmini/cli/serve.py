@@ -90,7 +90,7 @@ def _reader(file: str | None, flags: config.Flags, *, chrooted: bool) -> Callabl
     """Return a function that reads the settings afresh each time it is called."""
 
     def read() -> config.Config:
-        settings = config.load(file, flags)
+        settings = config.load(file, flags, to_serve=True)
         if chrooted and not settings.daemon.user:
             raise UsageError("--chroot needs daemon.user: a process that stays root can leave its root directory again")
         return settings
@@ -115,8 +115,9 @@ def _serve_detached(file: str | None, flags: config.Flags, null: int, *, chroote
         raise UsageError(
             "sockets were given to this process (LISTEN_FDS), and --daemon goes on in another; leave it out"
         )
-    _warn_of_lost_logs(_reader(file, flags, chrooted=chrooted)().log)
-    # The files are read again, and this folder will not be the current one by then.
+    first = _reader(file, flags, chrooted=chrooted)()
+    _warn_of_lost_logs(first.log)
+    # A reload reads the files again, and this folder will not be the current one by then.
     root = flags.root or ("." if file is None else None)
     flags = msgspec.structs.replace(flags, root=root and str(current_folder() / root))
     file = file and str(current_folder() / file)
@@ -125,7 +126,13 @@ def _serve_detached(file: str | None, flags: config.Flags, null: int, *, chroote
     def announce(banner: str) -> None:
         ready(f"{banner}, in the background as process {os.getpid()}")
 
-    server.serve(_reader(file, flags, chrooted=chrooted), announce, file)
+    server.serve(_beginning_with(first, _reader(file, flags, chrooted=chrooted)), announce, file)
+
+
+def _beginning_with(first: config.Config, read: Callable[[], config.Config]) -> Callable[[], config.Config]:
+    """Return a function that returns ``first``, and then what ``read`` does: a file may be a pipe, to be read once."""
+    unread = [first]
+    return lambda: unread.pop() if unread else read()
 
 
 def _warn_of_lost_logs(log: config.LogSettings) -> None:

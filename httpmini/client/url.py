@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from httpmini.addresses import spell_address
 from httpmini.errors import BadUrl
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -184,7 +185,7 @@ def _to_ascii(host: str, text: str) -> str:
     """
     try:
         if ":" in host:
-            return str(ipaddress.IPv6Address(host.replace("%25", "%", 1)))
+            return spell_address(ipaddress.IPv6Address(host.replace("%25", "%", 1)))
         encoded = host if host.isascii() else host.encode("idna").decode("ascii")
     except ValueError as error:
         raise BadUrl(f"{text}: {host} is not a host name") from error

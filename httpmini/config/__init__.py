@@ -1,5 +1,6 @@
 """The configuration: TOML and flags in, a typed Config out. A file is accepted as a whole or refused as a whole."""
 
+from httpmini.config.dangers import find_dangers
 from httpmini.config.flags import Flags
 from httpmini.config.hints import declared_choices, expected
 from httpmini.config.render import annotated, differences, show, toml
@@ -19,6 +20,7 @@ __all__ = [
     "declared_choices",
     "differences",
     "expected",
+    "find_dangers",
     "load",
     "rows",
     "show",

@@ -207,8 +207,8 @@ def _check_pid_file(draft: Draft) -> None:
 
 
 def _check_proxies(draft: Draft) -> None:
-    if draft.values["proxies.protocol"] and not draft.values["proxies.trusted"]:
-        draft.complain("proxies.protocol", "needs the addresses of the proxies in proxies.trusted")
+    if draft.values["proxies.client_from"] != "x-forwarded-for" and not draft.values["proxies.trusted"]:
+        draft.complain("proxies.client_from", "needs the addresses of the proxies in proxies.trusted")
 
 
 def _check_identity(draft: Draft) -> None:
@@ -221,7 +221,7 @@ def _check_identity(draft: Draft) -> None:
     for key, name in (("daemon.user", group if group.isdecimal() else ""), ("daemon.group", group)):
         try:
             find_identity(user, name)
-        except (KeyError, OverflowError):
+        except (KeyError, OverflowError, ValueError):  # the last two of numbers that are much too large
             draft.complain(key, "does not exist on this machine; it must be the name or number of one that does")
             return
 
@@ -254,7 +254,7 @@ CHECKS: tuple[tuple[str, Callable[[Draft], None]], ...] = (
     ("server.deny", _check_networks("server.deny")),
     ("status.allow", _check_networks("status.allow")),
     ("proxies.trusted", _check_networks("proxies.trusted")),
-    ("proxies.protocol", _check_proxies),
+    ("proxies.client_from", _check_proxies),
     ("server.deny", _check_contradictions),
     ("site.hosts", _check_hosts),
     ("site.root", _check_root),

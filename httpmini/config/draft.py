@@ -15,6 +15,49 @@ from httpmini.errors import Problem
 from httpmini.files import current_folder
 
 
+class WrongValue(Exception):
+    """A value that a setting cannot have; the text says what would be right.
+
+    Attributes:
+        part: the part of it that is wrong.
+    """
+
+    def __init__(self, remedy: str, part: object) -> None:
+        super().__init__(remedy)
+        self.part = part
+
+
+def convert(value: object, declared: Any) -> Any:
+    """Return ``value`` as a value of the type ``declared``.
+
+    Raises:
+        WrongValue: it has another type, is out of bounds, or has a NUL in it.
+    """
+    try:
+        converted = msgspec.convert(value, declared, strict=True)
+    except msgspec.ValidationError:
+        raise WrongValue(f"must be {expected(declared)}", value) from None
+    for part in _parts(converted):
+        if "\0" in _text(part):  # no name of a file, user, host or field has one, and system calls refuse it
+            raise WrongValue(f"must be {expected(declared)}, without NUL characters", part)
+    return converted
+
+
+def _parts(value: object) -> list[object]:
+    """Return the members of a list, the entries of a table, or the value itself."""
+    match value:
+        case list():
+            return value
+        case dict():
+            return [{name: entry} for name, entry in value.items()]
+        case _:
+            return [value]
+
+
+def _text(part: object) -> str:
+    return "".join(map(str, *part.items())) if isinstance(part, dict) else str(part)
+
+
 class Draft(msgspec.Struct):
     """The settings of one site, while they are being read and checked.
 
@@ -51,12 +94,12 @@ class Draft(msgspec.Struct):
         self.origins[key] = origin
         self.spelled[key] = spelled or key
         try:
-            self.values[key] = msgspec.convert(value, row.type, strict=True)
+            self.values[key] = convert(value, row.type)
             self.wrong.discard(key)
-        except msgspec.ValidationError:
+        except WrongValue as wrong:
             self.values[key] = row.default
             self.wrong.add(key)
-            self.complain(key, f"must be {expected(row.type)}{guess(row.type, value)}", value)
+            self.complain(key, f"{wrong}{guess(row.type, value)}", wrong.part)
 
     def complain(self, key: str, remedy: str, value: object | None = None) -> None:
         """Note a problem with a setting.

@@ -139,18 +139,24 @@ def _check_users(realm: RealmSettings, path: str, values: Mapping[str, Any], com
         remedy = f"make it with: httpmini htpasswd {shlex.quote(realm.users or 'FILE')} NAME"
         complain("users", f"cannot be read: {said}; {remedy}", realm.users)
         return
-    if _is_served(os.path.realpath(path), values):
+    if is_served(os.path.realpath(path), values["site.root"], hidden=values["site.hidden"]):
         complain("users", "is inside the served folder, where everybody can read it; move it elsewhere", realm.users)
 
 
-def _is_served(path: str, values: Mapping[str, Any]) -> bool:
-    """Whether the site sends the file at ``path``, a real path, to anybody who asks."""
-    if not os.path.isdir(values["site.root"]):
+def is_served(path: str, root: str, *, hidden: bool) -> bool:
+    """Whether a site sends the file at ``path``, a real path, to anybody who asks.
+
+    Args:
+        path: the file.
+        root: the folder that the site serves; nothing is served from one that does not exist.
+        hidden: whether it serves names that begin with a dot.
+    """
+    if not os.path.isdir(root):
         return False  # another check complains
-    root = os.path.realpath(values["site.root"])
+    root = os.path.realpath(root)
     if os.path.commonpath([root, path]) != root:
         return False
-    resolver = Resolver(os.fsencode(root), values["site.hidden"], symlinks=True)
+    resolver = Resolver(os.fsencode(root), hidden, symlinks=True)
     below = os.fsencode(os.path.relpath(path, root)).split(b"/")
     return all(resolver.shows(name, at_top=not number) for number, name in enumerate(below))
 

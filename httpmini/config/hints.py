@@ -44,8 +44,8 @@ def declared_choices(declared: Any) -> list[str]:
 
 def guess(declared: Any, value: object) -> str:
     """Return a hint at the choice that was probably meant, or an empty string."""
-    near = _nearest(str(value).lower(), declared_choices(declared))
-    return f'; did you mean "{near}"?' if near and isinstance(value, str) else ""
+    near = _nearest(value.lower(), declared_choices(declared)) if isinstance(value, str) else ""
+    return f'; did you mean "{near}"?' if near else ""
 
 
 def nearest_section(section: str) -> str:

@@ -7,16 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from httpmini.config.checks import CHECKS
-from httpmini.config.draft import Draft
+from httpmini.config.draft import Draft, WrongValue, convert
 from httpmini.config.entry_checks import ENTRY_CHECKS, LIST_CHECKS
 from httpmini.config.flags import Flags, apply_flags
 from httpmini.config.hints import expected, nearest_section, nearest_setting
 from httpmini.config.render import toml
 from httpmini.config.rows import REQUIRED, rows, rows_of
-from httpmini.config.schema import LISTS, RENAMED, SECTIONS, Config
+from httpmini.config.schema import DEFAULT, LISTS, OLD_VALUES, RENAMED, SECTIONS, Config
 from httpmini.errors import ConfigError, Problem
 from httpmini.files import why_not
 
@@ -40,13 +38,14 @@ def read_tables(file: str) -> dict[str, Any]:
     raise ConfigError([Problem(file, "", "", remedy)])
 
 
-def make_config(file: str | None, tables: Mapping[str, Any], flags: Flags) -> Config:
+def make_config(file: str | None, tables: Mapping[str, Any], flags: Flags, *, to_serve: bool = False) -> Config:
     """Return the settings for one site.
 
     Args:
         file: where ``tables`` come from, or None.
         tables: the content of the file.
         flags: what the command line says; it overrides the file.
+        to_serve: whether the root must be named.
 
     Raises:
         ConfigError: with every problem that was found.
@@ -55,6 +54,8 @@ def make_config(file: str | None, tables: Mapping[str, Any], flags: Flags) -> Co
     if file is not None:
         _read(draft, file, tables)
     apply_flags(draft, flags)
+    if file is not None and to_serve and draft.origins["site.root"] == DEFAULT:
+        draft.problems.append(Problem(file, "site.root", "", 'is missing: the folder to serve, such as "/srv/www"'))
     _check(draft)
     if draft.problems:
         raise ConfigError(draft.problems)
@@ -89,6 +90,8 @@ def _read_setting(draft: Draft, file: str, tables: Mapping[str, Any], key: str, 
     elif _has(tables, new):
         draft.problems.append(Problem(file, key, toml(value), f"is the old name of {new}, which is set too; keep one"))
     else:
+        if isinstance(value, bool):
+            value = OLD_VALUES.get(key, {}).get(value, value)
         draft.put(new, value, file, spelled=key)
         draft.notices.append(f"{file}: {key} is now {new}; the old name still works")
 
@@ -121,9 +124,9 @@ def _read_entry(draft: Draft, section: str, number: int, table: Mapping[str, Any
             complain(name, f"unknown; {nearest_setting(section, name)}", value)
             continue
         try:
-            values[name] = msgspec.convert(value, known[name].type, strict=True)
-        except msgspec.ValidationError:
-            complain(name, f"must be {expected(known[name].type)}", value)
+            values[name] = convert(value, known[name].type)
+        except WrongValue as wrong:
+            complain(name, str(wrong), wrong.part)
     for name, row in known.items():
         if row.default is REQUIRED and name not in table:
             complain(name, f"is missing: {expected(row.type)}, such as {toml(row.example)}")

@@ -13,6 +13,8 @@ from httpmini.config.rows import REQUIRED, Row, rows_of
 from httpmini.config.schema import LISTS, SECTIONS, Config
 from httpmini.errors import visible
 
+_MAX_BITS = 4096  # Python refuses to spell a number of more than 4300 digits, and has read it as hexadecimal ones
+
 
 def toml(value: object) -> str:
     """Spell ``value`` in TOML."""
@@ -23,6 +25,8 @@ def toml(value: object) -> str:
             return "[" + ", ".join(toml(item) for item in value) + "]"
         case dict():
             return "{" + ", ".join(f"{_toml_key(str(key))} = {toml(item)}" for key, item in value.items()) + "}"
+        case int() if value.bit_length() > _MAX_BITS:
+            return hex(value)
         case str():
             # TOML is UTF-8: a file name that is not cannot be spelled.
             text = value.encode("utf-8", "replace").decode("utf-8")

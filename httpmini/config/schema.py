@@ -345,15 +345,17 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     trusted: Annotated[
         list[str],
-        _says("""Addresses and networks of proxies whose forwarding headers are trusted. The client named in Forwarded,
-        or else in X-Forwarded-For, is the one that is logged and checked against server.allow and server.deny. "unix:"
-        trusts every connection to a unix socket. From anybody else these headers are ignored."""),
+        _says("""Addresses and networks of proxies that say who their client is. That client is logged and checked
+        against server.allow and server.deny. "unix:" trusts every connection to a unix socket. Nobody else is
+        believed."""),
     ] = msgspec.field(default_factory=list)
-    protocol: Annotated[
-        bool,
-        _says("""Whether these proxies begin each connection with a PROXY protocol header, version 1 or 2 (send-proxy in
-        HAProxy); if so, a connection from one of them without the header is closed."""),
-    ] = False
+    client_from: Annotated[
+        Literal["x-forwarded-for", "forwarded", "proxy-protocol"],
+        _says("""What these proxies name their client in; anything else is ignored, because clients can write it too.
+        "x-forwarded-for" and "forwarded" are header fields (HAProxy: option forwardfor, option forwarded). With
+        "proxy-protocol" each of their connections begins with such a header, version 1 or 2 (HAProxy: send-proxy), or
+        is closed. A request whose last entry cannot be read gets a 403; one without the field is the proxy's own."""),
+    ] = "x-forwarded-for"
 
 
 class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -404,8 +406,16 @@ LISTS: dict[str, type[msgspec.Struct]] = {
 }
 """The arrays of tables: [[rules]], [[redirects]] and [[realms]]."""
 
-RENAMED = {"limits.recall_bytes": "limits.response_cache_bytes"}
+RENAMED = {
+    "limits.recall_bytes": "limits.response_cache_bytes",
+    "proxies.protocol": "proxies.client_from",
+}
 """Settings of earlier versions, by their old dotted name, with the new one. The old name still works."""
+
+OLD_VALUES: Mapping[str, Mapping[bool, str]] = {
+    "proxies.protocol": {True: "proxy-protocol", False: "x-forwarded-for"},
+}
+"""What the values of a renamed switch are called now, by its old dotted name."""
 
 DEFAULT = "default"
 """The origin of a setting that nothing has set."""

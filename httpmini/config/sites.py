@@ -25,25 +25,34 @@ from httpmini.protocol.message import bare_host
 _OWN_LOG = ("access", "format")
 
 
-def load(file: str | None = None, flags: Flags | None = None) -> Config:
+def load(file: str | None = None, flags: Flags | None = None, *, to_serve: bool = False) -> Config:
     """Load the settings of ``file``, overridden by ``flags``.
 
     Args:
         file: a TOML file, or None.
         flags: what the command line says. If there are several sites, its root is that of the first one.
+        to_serve: whether a server is to follow these settings: then they must say what to serve. A file that is empty,
+            perhaps because it was read before or is being written, must not publish the folder that it is in.
 
     Raises:
         ConfigError: with every problem that was found.
     """
     flags = flags or Flags()
-    tables = {} if file is None else read_tables(str(Path(file)))
+    if file is None:
+        return make_config(None, {}, flags)
+    file = str(Path(file))
+    tables = read_tables(file)
+    if to_serve and not tables:
+        raise ConfigError([Problem(file, "", "", "has no settings; it must name at least site.root")])
     sites = tables.get("site")
-    if file is None or not (isinstance(sites, list) and sites and all(isinstance(site, dict) for site in sites)):
-        return make_config(None if file is None else str(Path(file)), tables, flags)
-    return _load_sites(str(Path(file)), tables, sites, flags)
+    if isinstance(sites, list) and sites and all(isinstance(site, dict) for site in sites):
+        return _load_sites(file, tables, sites, flags, to_serve)
+    return make_config(file, tables, flags, to_serve=to_serve)
 
 
-def _load_sites(file: str, tables: Mapping[str, Any], sites: list[dict[str, Any]], flags: Flags) -> Config:
+def _load_sites(
+    file: str, tables: Mapping[str, Any], sites: list[dict[str, Any]], flags: Flags, to_serve: bool
+) -> Config:
     problems = [
         Problem(file, f"[[{name}]]", "", f"belongs to one site: write [[site.{name}]] after its [[site]]")
         for name in LISTS
@@ -53,7 +62,7 @@ def _load_sites(file: str, tables: Mapping[str, Any], sites: list[dict[str, Any]
     for number, site in enumerate(sites, 1):
         problems += _misplaced(file, number, site)
         try:
-            configs.append(make_config(file, _as_the_only_one(tables, site), flags))
+            configs.append(make_config(file, _as_the_only_one(tables, site), flags, to_serve=to_serve))
         except ConfigError as error:
             problems += [_of_site(problem, number, site) for problem in error.problems]
         flags = replace(flags, root=None)

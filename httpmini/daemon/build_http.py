@@ -124,7 +124,7 @@ def _build_proxies(config: Config) -> TrustedProxies | None:
     if not trusted:
         return None
     networks = [ip_network(entry) for entry in trusted if entry != LOCAL]
-    return TrustedProxies(networks, LOCAL in trusted, config.proxies.protocol, address_rules(config))
+    return TrustedProxies(networks, LOCAL in trusted, config.proxies.client_from, address_rules(config))
 
 
 def _make_tick(config: Config, flush_logs: Callable[[], None], log: Log) -> Callable[[], None]:

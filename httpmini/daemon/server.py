@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import chain
 
-from httpmini.config import Config, differences
+from httpmini.config import Config, differences, find_dangers
 from httpmini.daemon.build import Lasting, Opened, build_generation, open_logs
 from httpmini.daemon.confinement import Confinement
 from httpmini.daemon.generation import Generation
@@ -114,12 +114,13 @@ class Server:
             manager=manager,
             leave=self._lasting.inherited.close,
         )
+        life.run(lambda: self._begin(announce))
 
-        def ready() -> None:
-            self._service.generation.pid_file.publish()
-            announce(self._banner())
-
-        life.run(ready)
+    def _begin(self, announce: Callable[[str], None]) -> None:
+        """Say that clients can connect and signals are understood, and then what the operator should think about."""
+        self._service.generation.pid_file.publish()
+        announce(self._banner())
+        self._log_dangers(self._service.generation)
 
     def log(self, text: str, level: Level = Level.NOTICE, /) -> None:
         """Write a line about the server itself to the log of the current generation."""
@@ -154,6 +155,7 @@ class Server:
             generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
             undo.pop_all()
         self._log_notices(generation)
+        self._log_dangers(generation)
         return generation
 
     def adopt(self, generation: Generation) -> None:
@@ -179,6 +181,10 @@ class Server:
         """Log what the operator should know of the settings, such as a setting that has another name now."""
         for notice in generation.config.notices:
             self.log(notice)
+
+    def _log_dangers(self, generation: Generation) -> None:
+        for danger in find_dangers(generation.config, self._file):
+            self.log(danger, Level.WARNING)
 
     def _refuse_what_needs_a_restart(self, config: Config) -> None:
         before, after = self._service.generation.config.daemon, config.daemon

@@ -34,7 +34,7 @@ from httpmini.work import HASHES, Work
 # $2b$10$ and 53 characters of salt and hash; htpasswd -B writes 2y. The 16 bytes of salt take 21 characters and a
 # third, so the 22nd is one of four.
 _HASH = re.compile(rb"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # RFC 7617 §2: not allowed in names and passwords
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")  # RFC 7617 §2: not allowed in names and passwords
 _MIN_COST = 4
 _MAX_COST = 14  # about a second
 DEFAULT_COST = 10  # about 60 ms
@@ -113,8 +113,9 @@ class Users:
         stamp, lines = _read_lines(self._path)
         entries: dict[bytes, _Entry] = {}
         for line in lines:
-            if entry := _parse(line):
-                entries.setdefault(*entry)
+            with contextlib.suppress(ValueError):  # ``problems`` says what is wrong with such a line
+                if entry := _parse(line):
+                    entries.setdefault(*entry)
         return _Table(stamp, entries)
 
 
@@ -166,11 +167,23 @@ def _dummy(cost: int) -> bytes:
 
 
 def _parse(line: bytes) -> tuple[bytes, _Entry] | None:
+    """Return the name and the entry on one line; None for an empty line or a comment.
+
+    Raises:
+        ValueError: nobody can log in with this line; the message says why.
+    """
     name, colon, value = line.strip().partition(b":")
-    match = _HASH.fullmatch(value)
-    if not (name and colon and match and _MIN_COST <= int(match["cost"]) <= _MAX_COST):
+    if (not name and not colon) or name.startswith(b"#"):
         return None
-    return name, _Entry(value, int(match["cost"]))
+    if not name or not colon or name != name.strip() or name.startswith(codecs.BOM_UTF8) or _CONTROL.search(name):
+        raise ValueError("must be a name, a colon and a bcrypt hash, without spaces or a byte order mark")
+    match = _HASH.fullmatch(value)
+    if match is None:
+        raise ValueError("has no bcrypt hash after the colon; make one with `httpmini htpasswd` or `htpasswd -B`")
+    cost = int(match["cost"])
+    if not _MIN_COST <= cost <= _MAX_COST:
+        raise ValueError(f"has a hash of cost {cost}; from {_MIN_COST} to {_MAX_COST} are allowed")
+    return name, _Entry(value, cost)
 
 
 def problems(path: str) -> Iterator[tuple[int, str]]:
@@ -184,21 +197,19 @@ def problems(path: str) -> Iterator[tuple[int, str]]:
     """
     _, lines = _read_lines(path)
     seen: set[bytes] = set()
+    is_empty = True
     for number, line in enumerate(lines, 1):
-        name, colon, value = line.strip().partition(b":")
-        if not line.strip() or line.lstrip().startswith(b"#"):
+        try:
+            entry = _parse(line)
+        except ValueError as error:
+            yield number, str(error)
+            is_empty = False
             continue
-        match = _HASH.fullmatch(value)
-        if not name or not colon or name != name.strip() or name.startswith(codecs.BOM_UTF8):
-            yield number, "must be a name, a colon and a bcrypt hash, without spaces or a byte order mark"
-        elif match is None:
-            yield number, "has no bcrypt hash after the colon; make one with `httpmini htpasswd` or `htpasswd -B`"
-        elif not _MIN_COST <= int(match["cost"]) <= _MAX_COST:
-            yield number, f"has a hash of cost {int(match['cost'])}; from {_MIN_COST} to {_MAX_COST} are allowed"
-        elif name in seen:
+        if entry and entry[0] in seen:
             yield number, "repeats the name of an earlier line"
-        seen.add(name)
-    if not seen:
+        elif entry:
+            seen.add(entry[0])
+    if is_empty and not seen:
         yield 1, "has no users: nobody could log in"
 
 
@@ -244,7 +255,7 @@ def _encode(name: str, password: str) -> tuple[bytes, bytes]:
         raise ValueError(
             "a name has no colon, no control characters and no spaces around it, and does not begin with #"
         )
-    if not secret or len(secret) > MAX_PASSWORD_BYTES or _CONTROL.search(password):
+    if not secret or len(secret) > MAX_PASSWORD_BYTES or _CONTROL.search(secret):
         raise ValueError(f"a password has 1 to {MAX_PASSWORD_BYTES} bytes and no control characters")
     return user, secret
 

@@ -116,14 +116,14 @@ def test_a_watchdog_time_that_is_none(start: StartServer, root: Path, manager: s
 # Sockets that another program has opened.
 
 
-def activate(names: list[str], *arguments: str) -> tuple[ServerProcess, list[int], bytes]:
+def activate(names: list[str], *arguments: str, host: str = "127.0.0.1:") -> tuple[ServerProcess, list[int], bytes]:
     """Start the server through socket activation.
 
     Returns:
         The server, its ports, and what the client received whose connection started it.
     """
     ports = [free_port() for _ in names]
-    listen = [word for port in ports for word in ("-l", f"127.0.0.1:{port}")]
+    listen = [word for port in ports for word in ("-l", f"{host}{port}")]
     environment = ("-E", "PYTHONPATH", "-E", "PYTHONDONTWRITEBYTECODE")
     wrapper = (tool("systemd-socket-activate", "systemd"), *listen, f"--fdname={':'.join(names)}", *environment)
     received: list[bytes] = []
@@ -167,6 +167,24 @@ def test_inherited_sockets_are_used(activated: list[ServerProcess], root: Path, 
     assert server.urls == [f"http://127.0.0.1:{port}/" for port in ports]
     for port in ports:
         assert get(port, "/small.txt")[2] == b"small"
+
+
+def test_ipv4_clients_of_an_ipv6_socket(activated: list[ServerProcess], root: Path, mode: str) -> None:
+    """As ListenStream=80 opens one: they have their IPv4 address, in the log and for address rules."""
+    file = root.parent / "dual.toml"
+    file.write_text(f'[server]\nmode = "{mode}"\ndeny = ["127.0.0.5"]\n[log]\nformat = "json"\n')
+    server, (port,), received = activate(["web"], str(root), "-c", str(file), host="")
+    activated.append(server)
+    assert received.endswith(b"\r\n\r\nsmall")
+    server.wait_for_line(r'"client":"127\.0\.0\.1",.*"status":200')
+    with socket.create_connection(("127.0.0.1", port), WAIT_S, source_address=("127.0.0.5", 0)) as denied:
+        denied.sendall(b"GET /small.txt HTTP/1.0\r\n\r\n")
+        assert read_all(denied).startswith(b"HTTP/1.0 403 ")
+    server.wait_for_line(r'"client":"127\.0\.0\.5",.*"status":403')
+    with socket.create_connection(("::1", port), WAIT_S) as other:
+        other.sendall(b"GET /small.txt HTTP/1.0\r\n\r\n")
+        assert read_all(other).endswith(b"\r\n\r\nsmall")
+    server.wait_for_line(r'"client":"::1",.*"status":200')
 
 
 def test_sockets_are_chosen_by_name(activated: list[ServerProcess], root: Path, mode: str) -> None:

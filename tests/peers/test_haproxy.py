@@ -156,6 +156,33 @@ def test_restarted_one_by_one(cluster: Cluster) -> None:
     assert written == len(load.answers)
 
 
+LIES = [
+    "Forwarded: for=198.51.100.1",
+    'Forwarded: for="x',
+    "X-Forwarded-For: 198.51.100.1",
+    "X-Forwarded-For: 198.51.100.1,",
+    "X-Forwarded-For:",
+    "Connection: X-Forwarded-For\r\nX-Forwarded-For: 198.51.100.1",
+    "X-Real-IP: 198.51.100.1",
+    "PROXY: TCP4 198.51.100.1 127.0.0.1 1 2",
+]
+
+
+def test_clients_cannot_choose_their_address(cluster: Cluster) -> None:
+    for number, lie in enumerate(LIES):
+        for version in ("1.0", "1.1"):
+            with cluster.connect() as sock:
+                head = f"GET /small.txt?{number} HTTP/{version}\r\nHost: h\r\nConnection: close\r\n{lie}\r\n\r\n"
+                sock.sendall(head.encode())
+                answer, _ = read_head(sock)
+                assert answer.split()[1] == b"200"
+            server = cluster.servers[fields(answer)["server"]]
+            server.wait_for_line(rf'^{re.escape(CLIENT)} - .*"GET /small\.txt\?{number} HTTP/1\.[01]" 200 ')
+    for server in cluster.servers.values():
+        hosts = {line.split()[0] for line in server.access_lines() if "/small.txt?" in line}
+        assert hosts <= {CLIENT}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_one_is_killed(cluster: Cluster, name: str) -> None:
     """Only the responses that it was sending are lost."""

@@ -102,3 +102,28 @@ def test_levels(start: StartServer, site: Path, level: str) -> None:
     reached, left = "warning: max_clients reached", "notice: max_clients left"
     said = {words for words in (reached, left) if any(words in line for line in server.lines)}
     assert said == {"error": set(), "warning": {reached}, "notice": {reached, left}}[level]
+
+
+LINES: dict[bytes, tuple[str, str, str | None]] = {
+    b"GET /ten.txt?1 HTTP/1.1": ("GET", "/ten.txt?1", "HTTP/1.1"),
+    b"GET  /ten.txt?2 HTTP/1.1": ("GET", "/ten.txt?2", "HTTP/1.1"),
+    b"GET\t/ten.txt?3\t \tHTTP/1.1": ("GET", "/ten.txt?3", "HTTP/1.1"),
+    b"HEAD   /ten.txt?4  HTTP/1.0  ": ("HEAD", "/ten.txt?4", "HTTP/1.0"),
+    b"GET /ten.txt?5 HTTP/01.010": ("GET", "/ten.txt?5", "HTTP/1.1"),
+    b"GET  /no.txt?6 HTTP/1.0": ("GET", "/no.txt?6", "HTTP/1.0"),
+    b"GET\t/ten.txt?7": ("GET", "/ten.txt?7", None),
+    b"OPTIONS \t * HTTP/1.1": ("OPTIONS", "*", "HTTP/1.1"),
+    b"GET  http://h/ten.txt?8 HTTP/1.1": ("GET", "http://h/ten.txt?8", "HTTP/1.1"),
+}
+
+
+def test_the_request_line_as_it_was_understood(start: StartServer, site: Path, mode: str) -> None:
+    """Also with several blanks or tabs between its parts; "request" is the line as it came."""
+    server = start(site, config=f'[server]\nmode = "{mode}"\n[log]\nformat = "json"\n')
+    for line in LINES:
+        converse(server.port, [line + b"\r\nHost: h\r\nConnection: close\r\n\r\n"])
+    server.wait_for_line('"request":', len(LINES))
+    found = {entry["request"]: entry for entry in entries(server.lines)}
+    for line, (method, target, protocol) in LINES.items():
+        entry = found[line.decode()]
+        assert (entry["method"], entry["target"], entry.get("protocol")) == (method, target, protocol)

@@ -88,7 +88,7 @@ def test_into_a_file(start: StartServer, site: Path, mode: str, tmp_path: Path) 
 
 
 def test_off(start: StartServer, site: Path, mode: str) -> None:
-    server = start(site, config=f'[server]\nmode = "{mode}"\n[log]\naccess = "off"\n')
+    server = start(site, config=f'[server]\nmode = "{mode}"\n[log]\naccess = "off"\nlevel = "error"\n')
     assert get(server.port, "/ten.txt")[0] == 200
     assert server.stop() == 0
     assert server.lines == [server.banner]
@@ -158,7 +158,7 @@ def test_standard_output_that_cannot_be_written(site: Path) -> None:
 def test_closed_standard_descriptors_are_not_reused(site: Path, tmp_path: Path) -> None:
     """With descriptor 1 closed, the next file opened would get its number, and the access log would end up in it."""
     config = tmp_path / "config.toml"
-    config.write_text('[log]\nerror = "error.log"\n')
+    config.write_text('[log]\nerror = "error.log"\nlevel = "error"\n')
     port = socket.create_server(("127.0.0.1", 0))
     number = port.getsockname()[1]
     port.close()

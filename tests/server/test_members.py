@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from httpmini.protocol.message import MAX_MEMBERS, Headers, members, persistence
-from httpmini.server.http.forwarded import TrustedProxies
+from httpmini.server.http.forwarded import Source, TrustedProxies
 from httpmini.server.limits.address_rules import AddressRules
 from httpmini.server.listeners.peer import LOCAL, Peer
 from httpmini.site.conditional import Validators, Verdict, judge
@@ -62,13 +62,13 @@ def test_entity_tags_are_all_read(count: int) -> None:
         assert judge(Headers(((name, value),)), ours, 1.0) is verdict
 
 
-@pytest.mark.parametrize("form", ["{}", "for={}"])
-def test_forwarding_is_read_from_the_right(form: str) -> None:
-    rules = AddressRules([])
-    proxies = TrustedProxies([], True, False, rules)
-    name = "Forwarded" if form.startswith("for") else "X-Forwarded-For"
+@pytest.mark.parametrize(("source", "form"), [("x-forwarded-for", "{}"), ("forwarded", "for={}")])
+def test_forwarding_is_read_from_the_right(source: Source, form: str) -> None:
+    proxies = TrustedProxies([], True, source, AddressRules([]))
     value = ",".join([form.format("192.0.2.9")] * 2000 + [form.format("192.0.2.1")])
-    assert proxies.find_client(Headers(((name, value),)), Peer(LOCAL, 0)).host == "192.0.2.1"
+    client = proxies.find_client(Headers(((source, value),)), Peer(LOCAL, 0), source)
+    assert client is not None
+    assert client.host == "192.0.2.1"
 
 
 def test_one_member_with_very_many_parameters() -> None:

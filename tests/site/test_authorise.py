@@ -8,6 +8,8 @@ from pathlib import Path
 
 import bcrypt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from httpmini.site.respond import Site
 from httpmini.site.users import Users, problems, set_password
@@ -309,6 +311,8 @@ def test_all_kinds_of_bcrypt(tmp_path: Path, prefix: bytes) -> None:
         (b"bob:$2b$04$" + b"." * 53, "repeats the name of an earlier line"),
         (b"\xff\xfe", "must be a name"),
         (b"\xef\xbb\xbfada:$2b$04$" + b"." * 53, "byte order mark"),
+        (b"a\0da:$2b$04$" + b"." * 53, "must be a name"),
+        (b"a\x7fda:$2b$04$" + b"." * 53, "must be a name"),
         (b"ada :$2b$04$" + b"." * 53, "without spaces"),
         (b"ada:$2b$04$" + b"." * 21 + b"9" + b"." * 31, "has no bcrypt hash"),
     ],
@@ -322,6 +326,57 @@ def test_a_line_that_nobody_can_log_in_with(tmp_path: Path, line: bytes, what: s
     users = Users(str(path))  # a server that is running continues without it
     assert users.admit(b"bob", b"y")
     assert not users.admit(line.partition(b":")[0].strip() if not line.startswith(b"bob") else b"ada", b"x")
+
+
+@pytest.mark.parametrize("line", [b"#bob:", b"  #bob:", b"\t# bob:", b"##bob:"])
+def test_a_user_who_is_commented_out_cannot_log_in(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "users"
+    path.write_bytes(b"ada:" + hashed("x") + b"\r\n" + line + hashed("old") + b"\n")
+    assert list(problems(str(path))) == []
+    users = Users(str(path))
+    assert users.admit(b"ada", b"x")
+    for name in (line.removesuffix(b":"), line.strip(b"\t :"), b"#bob", b"# bob", b"bob", b" bob"):
+        assert not users.admit(name, b"old")
+
+
+def test_check_and_use_agree(tmp_path: Path) -> None:
+    """Who is named on a line without a problem can log in, and nobody else."""
+    path = tmp_path / "users"
+    right = hashed("x")
+    words = [
+        b"ada",
+        b"#ada",
+        b"",
+        b" ",
+        b"\t",
+        b":",
+        b"#",
+        b"\xef\xbb\xbf",
+        b"\r",
+        b"\0",
+        b"\x0c",
+        b"\xff",
+        b":" + right,
+    ]
+
+    @given(st.lists(st.lists(st.sampled_from(words), max_size=5).map(b"".join), min_size=1, max_size=3))
+    def check(lines: list[bytes]) -> None:
+        path.write_bytes(b"\n".join(lines))
+        wrong = {number for number, _ in problems(str(path))}
+        users = Users(str(path))
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            name = line.partition(b":")[0]
+            for spelled in {name, name.strip(), name.strip().strip(b"#"), name.removeprefix(b"\xef\xbb\xbf")}:
+                if users.admit(spelled, b"x"):
+                    assert any(
+                        other.strip().partition(b":")[0] == spelled and place not in wrong
+                        for place, other in enumerate(path.read_bytes().splitlines(), 1)
+                    )
+                    assert not spelled.startswith(b"#")
+            if number not in wrong and line.strip().endswith(right) and not line.strip().startswith(b"#"):
+                assert users.admit(line.strip().partition(b":")[0], b"x")
+
+    check()
 
 
 def test_a_file_without_users_is_a_problem(tmp_path: Path) -> None:

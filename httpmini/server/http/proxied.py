@@ -20,15 +20,16 @@ class ProxiedConnection(HttpConnection):
 
     Args:
         service: knows the current generation.
-        proxies: say whether the proxy speaks first.
+        proxies: say what the proxy names its clients in. This stays as long as the connection.
         proxy: the other end.
         now: the time.
     """
 
-    __slots__ = ("_proxied_for", "_proxy_header")
+    __slots__ = ("_client_from", "_proxied_for", "_proxy_header")
 
     def __init__(self, service: Generations, proxies: TrustedProxies, proxy: Peer, now: float) -> None:
         super().__init__(service, proxy, now)
+        self._client_from = proxies.client_from
         self._proxied_for = proxy  # or the client that it has named at the beginning
         self._proxy_header: bytes | None = b"" if proxies.speak_first else None  # what has arrived of it
 
@@ -75,16 +76,22 @@ class ProxiedConnection(HttpConnection):
         self, generation: HttpGeneration, head: Head, octets: bytes | None, now: float, turn: int
     ) -> bytes | None:
         """Find out who the client is, and respond; the address rules apply to the client, not to the proxy."""
-        proxies = generation.proxies
-        if proxies is not None:
-            if proxies.trusts(self._peer.host):
-                self._peer = proxies.find_client(head.request.headers, self._peer)
-            if not proxies.rules.permits(self._peer.host):
-                denied = generation.refuse(ProtocolError(REASONS["address-denied"]), head.host)
-                denied.is_last = True
-                self._send(generation, head, denied, now)
-                return None
-        return super()._respond(generation, head, octets, now, turn)
+        error = self._identify(generation.proxies, head) if generation.proxies is not None else None
+        if error is None:
+            return super()._respond(generation, head, octets, now, turn)
+        denied = generation.refuse(error, head.host)
+        denied.is_last = True
+        self._send(generation, head, denied, now)
+        return None
+
+    def _identify(self, proxies: TrustedProxies, head: Head) -> ProtocolError | None:
+        """Note who the client of a request is; return why it is refused."""
+        if proxies.trusts(self._peer.host):
+            client = proxies.find_client(head.request.headers, self._peer, self._client_from)
+            if client is None:
+                return ProtocolError(REASONS["client-unknown"])
+            self._peer = client
+        return None if proxies.rules.permits(self._peer.host) else ProtocolError(REASONS["address-denied"])
 
     def _limited_address(self, generation: HttpGeneration) -> str:
         """Return the client's address. Requests that the proxy makes itself (health checks) are exempt."""

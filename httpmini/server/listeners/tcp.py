@@ -14,7 +14,7 @@ from itertools import count
 
 from httpmini.errors import CannotRun
 from httpmini.server.listeners.endpoint import UNIX, Endpoint
-from httpmini.server.listeners.peer import LOCAL, Peer
+from httpmini.server.listeners.peer import LOCAL, Peer, accepted_host
 
 Address = tuple[object, ...]
 """What bind() takes and getsockname() returns."""
@@ -105,7 +105,7 @@ def accept(listener: socket.socket) -> tuple[int, Peer]:
     os.set_blocking(fd, False)
     if isinstance(address, str | bytes):
         return fd, Peer(LOCAL, 0, next(_numbers))
-    return fd, Peer(address[0], address[1], next(_numbers))
+    return fd, Peer(accepted_host(address[0]), address[1], next(_numbers))
 
 
 def _resolve(endpoint: Endpoint) -> list[tuple[socket.AddressFamily, Address]]:

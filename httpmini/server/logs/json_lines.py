@@ -6,7 +6,7 @@
 | mode | the mode of the server |
 | user | the authenticated user; absent without one |
 | duration | seconds from the complete request to the last byte |
-| request, method, target, protocol | the request line; the three parts when it could be read |
+| request, method, target, protocol | the request line as it came; its parts as they were understood, if they were |
 | status, bytes | of the response; bytes of its body that the kernel took |
 | referer, user_agent | as the client sent them; absent when it did not |
 | reason, section, offset | why the request was refused (``reasons.py``), and at which byte of the message |
@@ -60,10 +60,8 @@ class JsonLog(AccessLog):
         self, line: str, request: Request | None, status: int, body_bytes: int, error: ProtocolError | None = None
     ) -> str:
         """Return the members after the user."""
-        parts = zip(("method", "target", "protocol"), line.split(" ") if request else (), strict=False)
-        split = "".join(f'"{name}":{_quote(part)},' for name, part in parts)
         after = _fields(request) + _explain(error)
-        return f'"request":{_quote(line)},{split}"status":{status},"bytes":{body_bytes}{after}}}'
+        return f'"request":{_quote(line)},{_parts(request)}"status":{status},"bytes":{body_bytes}{after}}}'
 
     def write(self, peer: Peer, user: str, description: str, begun: float) -> None:
         """Write the object on a line."""
@@ -74,6 +72,15 @@ class JsonLog(AccessLog):
             f'"client":{_quote(peer.host)},"port":{peer.port},"connection":{peer.number},"process":{os.getpid()},'
             f'"mode":"{self._mode}","duration":{max(0.0, self._now() - begun):.6f},{named_user}{description}'
         )
+
+
+def _parts(request: Request | None) -> str:
+    """Return the three parts of the request line as they were understood: there may be several blanks between them."""
+    if request is None:
+        return ""
+    major, minor = request.version
+    protocol = f'"protocol":"HTTP/{major}.{minor}",' if major else ""  # a Simple-Request has none
+    return f'"method":{_quote(request.method)},"target":{_quote(request.target)},{protocol}'
 
 
 def _fields(request: Request | None) -> str:
