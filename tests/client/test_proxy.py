@@ -94,6 +94,8 @@ DIRECT: dict[str, tuple[list[str], list[str]]] = {
     ),
     "b\u00fccher.test": (["http://b\u00fccher.test/", "http://xn--bcher-kva.test/"], ["http://bcher.test/"]),
     "xn--bcher-kva.test": (["http://b\u00fccher.test/"], []),
+    "fa\u00df.test": (["http://fa\u00df.test/", "http://xn--fa-hia.test/"], ["http://fass.test/"]),
+    "fass.test": (["http://fass.test/"], ["http://fa\u00df.test/"]),
     "127.0.0.1": (["http://127.0.0.1/", "https://127.0.0.1:444/"], ["http://127.0.0.2/", "http://localhost/"]),
     "127.0.0.1:80": (["http://127.0.0.1/"], ["http://127.0.0.1:81/"]),
     ".0.0.1": ([], ["http://127.0.0.1/"]),

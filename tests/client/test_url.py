@@ -67,6 +67,15 @@ def http(host: str, port: int = 80, target: str = "/", username: str | None = No
         ("http://BÜCHER.Example:8080/", http("xn--bcher-kva.example", 8080), "xn--bcher-kva.example:8080"),
         ("http://xn--bcher-kva.example/", http("xn--bcher-kva.example"), "xn--bcher-kva.example"),
         ("http://例え。テスト/", http("xn--r8jz45g.xn--zckzah"), "xn--r8jz45g.xn--zckzah"),
+        # Names that RFC 3490 took for others: ß for ss, the final sigma for another, joiners for nothing.
+        ("http://faß.de/", http("xn--fa-hia.de"), "xn--fa-hia.de"),
+        ("http://FAẞ.de/", http("xn--fa-hia.de"), "xn--fa-hia.de"),
+        ("http://βόλος.com/", http("xn--nxasmm1c.com"), "xn--nxasmm1c.com"),
+        ("http://ශ්‍රී.com/", http("xn--10cl1a0b660p.com"), "xn--10cl1a0b660p.com"),
+        ("http://نامه‌ای.com/", http("xn--mgba3gch31f060k.com"), "xn--mgba3gch31f060k.com"),
+        # Characters that the mapping of UTS 46 takes out or replaces.
+        ("http://bü­cher.example./", http("xn--bcher-kva.example."), "xn--bcher-kva.example."),
+        ("http://ｂｕ̈cher．example/", http("xn--bcher-kva.example"), "xn--bcher-kva.example"),
         # Userinfo.
         ("http://u@h/", http("h", username="u"), "h"),
         ("http://u:@h/", http("h", username="u", password=""), "h"),
@@ -191,6 +200,8 @@ BAD_URLS = [
     ("http://a,b/", "not a host name"),
     ("http://a..ü/", "not a host name"),
     ("http://" + "ü" * 64 + "/", "not a host name"),
+    ("http://ü.xn--a/", "not a host name"),
+    ("http://اü/", "not a host name"),  # both directions in one label (RFC 5893)
     ("http://h/a\nb", "control characters"),
     ("http://h/a\r\nX: y", "control characters"),
     ("http://h\r\nX: y/", "control characters"),

@@ -17,7 +17,7 @@ from functools import partial
 from httpmini.client.options import Limits
 from httpmini.client.transport.connection import Trace
 from httpmini.client.transport.timings import Deadline
-from httpmini.client.url import Url, parse_url
+from httpmini.client.url import Url, parse_url, to_a_labels
 from httpmini.errors import BadUrl, BrokenResponse, NotConnected, NoTunnel, ProtocolError, visible
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, ResponseHead, read_response_head
 from httpmini.protocol.writer import request_head
@@ -163,8 +163,8 @@ def _matches(entry: str, url: Url) -> bool:
 def _to_ascii(name: str) -> str:
     """Convert a name to A-labels, as in ``Url.host``."""
     try:
-        return name if name.isascii() else name.encode("idna").decode("ascii")
-    except UnicodeError:  # no host can have this name
+        return to_a_labels(name)
+    except ValueError:  # no host can have this name
         return ""
 
 
