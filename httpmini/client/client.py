@@ -62,6 +62,11 @@ class _Request:
     def __post_init__(self) -> None:
         object.__setattr__(self, "head", _encode(self))
 
+    @property
+    def wants_identity(self) -> bool:
+        """Whether it asks for the octets as they are; a coding that comes all the same is then the caller's matter."""
+        return any(name.lower() == "accept-encoding" and value == "identity" for name, value in self.headers)
+
 
 class Client:
     """Fetches URLs. Thread-safe.
@@ -76,7 +81,7 @@ class Client:
         use_netrc: without ``auth``, look the credentials up in ``~/.netrc``.
         follow: follow redirections of GET and HEAD.
         downgrade: follow redirections from https to http too.
-        decode: request compressed bodies, and decode them.
+        decode: request compressed bodies, and decode them; not for a request with ``Accept-Encoding: identity``.
         trace: receives ">" with each head that is sent, and "<" with each that is received.
     """
 
@@ -270,7 +275,7 @@ class Client:
                 timings=timings,
                 started=request.started,
                 limits=self.limits,
-                decoded=self.decode,
+                decoded=self.decode and not request.wants_identity,
             )
         except BaseException:
             connection.close()

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -826,13 +826,19 @@ def test_ctrl_c_to_standard_output(here: Path) -> None:
 class AtTerminal:
     """The command at a terminal of its own, which is standard input and whatever is not redirected."""
 
-    def __init__(self, *arguments: str, stdout: int | None = None, stderr: int | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
         self.shown = b""
         try:
             self.process = subprocess.Popen(
-                [tool("setsid", "util-linux"), "--ctty", *PROGRAM, *arguments],
+                [tool("setsid", "util-linux"), "--ctty", *program, *arguments],
                 stdin=slave,
                 stdout=slave if stdout is None else stdout,
                 stderr=slave if stderr is None else stderr,
@@ -1055,6 +1061,81 @@ def test_mirror_that_fails(here: Path) -> None:
     assert credentials(requests)[0] == "bob:s b"
     assert mirror("http://nobody.invalid/", "copy")[0] == 3
     assert mirror("-4", "-6", "http://nobody.invalid/", "copy")[0] == 2
+
+
+EMPTY_LISTING = b"<title>Index of /</title></html>"
+
+
+def page(body: bytes) -> bytes:
+    """A page whose end only the end of the connection tells."""
+    return b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n" + body
+
+
+def test_mirror_of_a_listing_that_was_cut_off(here: Path) -> None:
+    (here / "copy").mkdir()
+    for name in ("old", "older"):
+        (here / "copy" / name).write_text("mine")
+    with answering(lambda *_: [page(EMPTY_LISTING[:-7])]) as requests:
+        status, out, errors = mirror("--delete", "--max-delete", "100%", requests.url, "copy")
+    assert (status, out) == (1, "0 fetched (0 bytes), 0 unchanged, 0 deleted, 2 skipped\n")
+    assert errors == (
+        "httpmini: skipped .: its listing was cut off, and what else is in it is unknown\n"
+        "httpmini: skipped .: nothing is deleted, because the listing of . was cut off\n"
+    )
+    assert {"old", "older"} <= set(os.listdir(here / "copy"))
+
+
+@pytest.mark.parametrize(
+    ("options", "typed", "status", "kept"),
+    [
+        ((), None, 1, True),
+        (("--max-delete", "99.9"), None, 1, True),
+        (("--max-delete", "100"), None, 0, False),
+        ((), b"n\r", 1, True),
+        ((), b"\r", 1, True),
+        ((), b"\x04", 1, True),
+        ((), b"y\r", 0, False),
+        ((), b"YES\r", 0, False),
+    ],
+)
+def test_mirror_asks_before_it_deletes_much(
+    here: Path, options: tuple[str, ...], typed: bytes | None, status: int, kept: bool
+) -> None:
+    (here / "copy").mkdir()
+    (here / "copy" / "old").write_text("mine")
+    with answering(lambda *_: [page(EMPTY_LISTING)]) as requests:
+        arguments = ("--delete", *options, requests.url, "copy")
+        if typed is None:
+            done, _, shown = mirror(*arguments)
+        else:
+            terminal = AtTerminal(*arguments, program=(*PROGRAM[:-1], "mirror"))
+            terminal.wait_for(b"[y/N] ")
+            terminal.type(typed)
+            done, shown = terminal.finish()
+    assert (done, (here / "copy" / "old").exists()) == (status, kept)
+    assert ("nothing is deleted, because 1 of 1 files are not on the server" in shown) == kept
+
+
+def test_mirror_of_hidden_files_and_over_others(tmp_path: Path, start: StartServer, here: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in ("a", ".b"):
+        (root / name).write_text("theirs")
+    (here / "copy").mkdir()
+    (here / "copy" / "a").write_text("mine")
+    server = start(root, config="[site]\nhidden = true\n")
+    status, _, errors = mirror(server.url, "copy")
+    assert (status, sorted(errors.splitlines())) == (
+        1,
+        [
+            "httpmini: skipped .b: the name is hidden; --hidden includes such files",
+            "httpmini: skipped a: a file that is not the mirror's is in the way; --force replaces it",
+        ],
+    )
+    assert {path.name for path in (here / "copy").iterdir()} == {"a", ".httpmini-mirror.json"}
+    assert (here / "copy" / "a").read_text() == "mine"
+    assert mirror("--hidden", "-f", server.url, "copy")[::2] == (0, "")
+    assert {path.read_text() for path in (here / "copy").iterdir() if path.suffix != ".json"} == {"theirs"}
 
 
 def test_mirror_is_interrupted() -> None:

@@ -226,6 +226,18 @@ def parse_count(text: str) -> int:
     return int(text)
 
 
+def parse_percent(text: str) -> float:
+    """Parse a percentage, with or without its sign.
+
+    Raises:
+        UsageError: it is not a number from 0 to 100.
+    """
+    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%?", text, re.ASCII)
+    if match is None or float(match[1]) > 100:
+        raise UsageError(f"{text!r}: write a percentage from 0 to 100")
+    return float(match[1])
+
+
 def parse_segments(text: str) -> int:
     """Parse the number of segments of a download.
 

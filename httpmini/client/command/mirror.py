@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
 
 from httpmini.client.client import Client
 from httpmini.client.command.arguments import ClientOptions, make_client
 from httpmini.client.command.failure import INTERRUPTED
 from httpmini.client.command.output import OutputClosed, StandardOutput, say, trace_to
-from httpmini.client.mirror.mirror import mirror
+from httpmini.client.mirror.mirror import MAX_DELETE_PERCENT, mirror
 from httpmini.client.mirror.report import Mirrored
 from httpmini.client.url import parse_url
 from httpmini.errors import FetchError, HttpminiError, visible
@@ -22,7 +23,10 @@ class MirrorOptions(ClientOptions):
     """The options that ``mirror`` adds; each attribute is a flag."""
 
     delete: bool = False
+    max_delete: float = MAX_DELETE_PERCENT
     dry_run: bool = False
+    hidden: bool = False
+    force: bool = False
 
 
 def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
@@ -45,7 +49,16 @@ def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
     try:
         with make_client(options, Client, decode=False, trace=trace) as client:
             done = mirror(
-                client, parse_url(url.text), folder, delete=options.delete, dry_run=options.dry_run, say=lines.write
+                client,
+                parse_url(url.text),
+                folder,
+                delete=options.delete,
+                dry_run=options.dry_run,
+                hidden=options.hidden,
+                force=options.force,
+                max_delete=options.max_delete,
+                confirm=_confirm_deletion,
+                say=lines.write,
             )
         lines.write(_summary(done, dry_run=options.dry_run))
     except OutputClosed:
@@ -69,6 +82,15 @@ class _Lines:
             say(f"httpmini: {line}")
         elif self._out is not None:
             self._out.write(os.fsencode(f"{line}\n"))
+
+
+def _confirm_deletion(reason: str) -> bool:
+    """Ask at the terminal whether to delete as much as ``reason`` says; without a terminal the answer is no."""
+    if sys.stdin is None or sys.stderr is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    sys.stderr.write(f"httpmini: {visible(reason)}. Delete them? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _summary(done: Mirrored, *, dry_run: bool) -> str:
