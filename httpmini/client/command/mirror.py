@@ -41,8 +41,8 @@ def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
     """
     url = parse_url(text, shorthand=True)
     start = url.text.removesuffix("/") + "/"  # as errors call it
-    if url.username is not None and options.user is None:  # they are for the folder, and so for all that is in it
-        options = replace(options, user=f"{url.username}:{url.password or ''}")
+    if options.user is not None:
+        url = replace(url, username=None, password=None)
     options = replace(options, no_follow=True)  # mirror() follows redirections itself, inside the folder only
     lines = _Lines(quiet=options.quiet)
     trace = trace_to(say) if options.verbose else None
@@ -50,7 +50,7 @@ def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
         with make_client(options, Client, decode=False, trace=trace) as client:
             done = mirror(
                 client,
-                parse_url(url.text),
+                url,
                 folder,
                 delete=options.delete,
                 dry_run=options.dry_run,
