@@ -97,7 +97,7 @@ def parse_url(text: str, *, shorthand: bool = False) -> Url:
         raise BadUrl(f"{shown}: only http and https URLs can be fetched; write http://host:port/path")
     if not parts.hostname or port == 0:
         raise BadUrl(f"{shown}: has no host or port; write {scheme}://host:port/path")
-    if "@" in parts.fragment and not parts.path:  # http://ada:1#2@host/ is a URL of the host "ada"
+    if _may_be_password(parts):
         raise BadUrl(f"{shown}: {_ENCODE_IT}")
     has_query = "?" in text.partition("#")[0]  # an empty one is not the same as none (RFC 3986 §6.2.3)
     target = _encode(parts.path or "/") + (f"?{_encode(parts.query)}" if has_query else "")
@@ -126,6 +126,16 @@ def _split(text: str, shown: str) -> tuple[SplitResult, int | None]:
     except ValueError:
         hint = f"; {_ENCODE_IT}" if "***@" in shown else ""
         raise BadUrl(f"{shown}: the port is not a number from 1 to 65535{hint}") from None
+
+
+def _may_be_password(parts: SplitResult) -> bool:
+    """Whether a URL is odd unless its user forgot to encode a password: http://ada:1#2@host/, http://ada:/x@host/.
+
+    Strictly, both are of the host "ada".
+    """
+    if parts.netloc.endswith(":"):
+        return "@" in parts.path + parts.query + parts.fragment
+    return "@" in parts.fragment and not parts.path
 
 
 def join(base: Url, location: str) -> Url:
