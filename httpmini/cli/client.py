@@ -244,6 +244,16 @@ def get(urls: tuple[str, ...], **flags: Any) -> None:
 @_section(
     "Mirror",
     _flag("--delete", help="Delete files and empty folders that are not on the server."),
+    _option(
+        "--max-delete",
+        callback=_read_by("parse_percent"),
+        metavar="PERCENT",
+        default="50",
+        show_default=True,
+        help="Ask before deleting more of the local files than this; without a terminal, delete nothing then.",
+    ),
+    _flag("--hidden", help="Include files and folders whose names begin with a dot."),
+    _flag("-f", "--force", help="Replace files that no earlier run has written."),
     _flag("-n", "--dry-run", help="Change nothing, and say what would be done."),
     _flag("--no-sync", help="Do not wait until each file is on disk; after a power cut some may be empty."),
     _flag("-v", "--verbose", help="Show heads on standard error, without credentials."),

@@ -9,13 +9,13 @@ The requests are HTTP/1.0 with Host and ``Connection: keep-alive`` (RFC 1945 §5
 
 from __future__ import annotations
 
-import base64
-import netrc
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
+from httpmini.client.credentials import Credentials, basic, find, read_netrc
 from httpmini.client.decode import ACCEPTED
 from httpmini.client.options import Limits, Retries, Timeouts
 from httpmini.client.response import REDIRECTS, Response
@@ -25,15 +25,29 @@ from httpmini.client.transport.connection import Connection, Trace
 from httpmini.client.transport.routing import Routing
 from httpmini.client.transport.timings import Timings
 from httpmini.client.url import Url, join, parse_url
-from httpmini.errors import BadRedirect, BadUrl, FetchError, NotConnected, Truncated
+from httpmini.errors import (
+    BadRedirect,
+    BadUrl,
+    BrokenResponse,
+    CannotRun,
+    FetchError,
+    NotConnected,
+    TimedOut,
+    Truncated,
+)
 from httpmini.protocol.grammar import BAD_TARGET_OCTET, TOKEN
 from httpmini.protocol.writer import request_head
 from httpmini.version import __version__
 
 _MAX_IDLE = 8  # connections kept for one origin
+_PROOF_S = 0.1  # how long a connection has to be quiet to show that no forbidden body comes
 _DEFAULT_FIELDS = (("User-Agent", f"httpmini/{__version__}"), ("Accept", "*/*"), ("Connection", "keep-alive"))
-# Header fields meant for one server only (RFC 9110 §15.4).
-_PRIVATE = {"authorization", "cookie", "host", "proxy-authorization"}
+# The fields that follow a redirection to another origin: what is wanted, not who wants it (RFC 9110 §15.4). Any other
+# field may be a key, whatever its name.
+_PUBLIC = {
+    *("accept", "accept-charset", "accept-encoding", "accept-language", "user-agent", "connection", "cache-control"),
+    *("range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "pragma"),
+}
 
 
 @dataclass(frozen=True)
@@ -54,13 +68,18 @@ class _Request:
 
     method: str
     url: Url
-    headers: tuple[tuple[str, str], ...]
-    data: bytes
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    data: bytes = field(repr=False)
     started: float
-    head: bytes = field(init=False)
+    head: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "head", _encode(self))
+
+    @property
+    def wants_identity(self) -> bool:
+        """Whether it asks for the octets as they are; a coding that comes all the same is then the caller's matter."""
+        return any(name.lower() == "accept-encoding" and value == "identity" for name, value in self.headers)
 
 
 class Client:
@@ -73,10 +92,10 @@ class Client:
         routing: how servers are reached: address family, proxies, TLS.
         headers: header fields for every request; they replace the default ones of the same name.
         auth: user name and password; sent only to the server of the URL that is fetched, not where it redirects.
-        use_netrc: without ``auth``, look the credentials up in ``~/.netrc``.
+        use_netrc: without ``auth``, look the credentials up in ``~/.netrc``, also the password of a user in the URL.
         follow: follow redirections of GET and HEAD.
         downgrade: follow redirections from https to http too.
-        decode: request compressed bodies, and decode them.
+        decode: request compressed bodies, and decode them; not for a request with ``Accept-Encoding: identity``.
         trace: receives ">" with each head that is sent, and "<" with each that is received.
     """
 
@@ -107,6 +126,7 @@ class Client:
         self._downgrade = downgrade
         self._trace = trace
         self._idle: dict[tuple[str, str, int], list[Connection]] = {}
+        self._proven: set[tuple[str, str, int]] = set()  # origins that send no body where none belongs
         self._closed = False
 
     def __enter__(self) -> Client:
@@ -121,8 +141,7 @@ class Client:
         """Close the idle connections, and keep no more. Responses in progress can still be read."""
         self._closed = True
         for origin in tuple(self._idle):
-            while connection := self._take_idle(origin):
-                connection.close()
+            self._close_idle(origin)
 
     def fetch(
         self, url: str | Url, *, method: str = "GET", headers: Iterable[tuple[str, str]] = (), data: bytes = b""
@@ -160,23 +179,28 @@ class Client:
         """Merge the default fields, the client's and this request's; the later replace the earlier."""
         merged = [*_DEFAULT_FIELDS, ("Accept-Encoding", ACCEPTED)] if self.decode else [*_DEFAULT_FIELDS]
         if credentials := self._credentials(url):
-            token = base64.b64encode(":".join(credentials).encode()).decode("ascii")
-            merged.append(("Authorization", f"Basic {token}"))
+            merged.append(("Authorization", basic(credentials)))
         for fields in filter(None, (self._headers, headers)):
             replaced = {name.lower() for name, _ in fields}
             merged = [field for field in merged if field[0].lower() not in replaced] + list(fields)
         return tuple(field for field in merged if field[1])
 
-    def _credentials(self, url: Url) -> tuple[str, str] | None:
-        if url.username is not None:
-            return url.username, url.password or ""
-        if self._auth or not self._use_netrc:
+    def credentials_of(self, url: Url) -> tuple[tuple[str, str], ...]:
+        """Return the Authorization field for the user that ``url`` names, if it names one, to fetch it without."""
+        credentials = None if url.username is None else self._credentials(url)
+        has_field = any(name.lower() == "authorization" for name, _ in self._headers)
+        return (("Authorization", basic(credentials)),) if credentials and not has_field else ()
+
+    def _credentials(self, url: Url) -> Credentials | None:
+        """Return the credentials of the URL itself, those that were given, or those in ~/.netrc."""
+        own = None if url.username is None else (url.username, url.password or "")
+        if url.password is not None or not self._use_netrc:
+            return own or self._auth
+        if own is None and self._auth:
             return self._auth
-        try:
-            found = netrc.netrc().authenticators(url.host)
-        except (OSError, UnicodeError, netrc.NetrcParseError):
-            return None
-        return (found[0], found[2] or "") if found else None
+        with suppress(OSError, CannotRun):
+            return find(read_netrc(), (url.host, url.name.lower()), url.username) or own
+        return own
 
     def _redirected(self, request: _Request, response: Response, history: list[tuple[int, str]]) -> _Request | None:
         """Return the request that ``response`` redirects to, or None.
@@ -201,10 +225,11 @@ class Client:
             raise BadRedirect(
                 f"{response.url} redirects from https to http, to {there.text}, which is not followed by default"
             )
-        headers = request.headers
-        if there.origin != request.url.origin:
-            headers = tuple(field for field in headers if field[0].lower() not in _PRIVATE)
-        return replace(request, url=there, headers=headers)
+        if there.origin == request.url.origin:
+            return replace(request, url=there)
+        if request.data:
+            raise BadRedirect(f"{response.url} redirects to another server, {there.text}, which is not sent the body")
+        return replace(request, url=there, headers=tuple(field for field in request.headers if _is_public(field)))
 
     def _send_with_retries(self, request: _Request) -> Response:
         """Send a request, and repeat it where that is safe and may help."""
@@ -235,19 +260,57 @@ class Client:
         except IndexError:  # rather than a check before, which another thread could invalidate
             return None
 
+    def _close_idle(self, origin: tuple[str, str, int]) -> None:
+        while connection := self._take_idle(origin):
+            connection.close()
+
     def _send(self, request: _Request) -> Response:
         """Send a request on an idle connection, or on a new one if there is none or it turns out to be closed."""
         timings = Timings(started=request.started)
         while request.method in SAFE_METHODS and (connection := self._take_idle(request.url.origin)):
-            if not connection.is_quiet:
+            if not self._is_usable(connection, request):
                 connection.close()
-                continue
-            try:
-                return self._exchange(connection, request, timings)
-            except (NotConnected, Truncated):  # the server has closed it in the meantime (RFC 9112 §9.3.1)
-                connection.close()
+            elif response := self._send_on_kept(connection, request, timings):
+                return response
+            else:
+                self._close_idle(request.url.origin)  # they are as old
         connection = dial(request.url, self.routing, self.timeouts, timings, self.limits, self._trace)
         return self._exchange(connection, request, timings)
+
+    def _is_usable(self, connection: Connection, request: _Request) -> bool:
+        """Whether the next bytes on a kept connection will be those of the response to ``request``.
+
+        Some servers send the body that they announce even after HEAD or a 304, and it may come late. So after such a
+        response a connection is not used until it has stayed quiet for a moment; once for each origin, since a server
+        does it always or never.
+        """
+        if not connection.is_quiet:
+            return False
+        origin = request.url.origin
+        if connection.may_be_followed and origin not in self._proven:
+            if not connection.stays_quiet(_PROOF_S):
+                return False
+            self._proven.add(origin)
+        return True
+
+    def _send_on_kept(self, connection: Connection, request: _Request, timings: Timings) -> Response | None:
+        """Send a request on a kept connection; return None if it has to be sent again on a new one.
+
+        The server may have closed it in the meantime (RFC 9112 §9.3.1), or say so (408, RFC 9110 §15.5.9); a router
+        may have forgotten it, so that nothing ever comes; or what comes belongs to the response before, and is no HTTP.
+        """
+        try:
+            response = self._exchange(connection, request, timings)
+        except (NotConnected, Truncated, BrokenResponse):
+            return None
+        except TimedOut as error:
+            if error.phase == "total":
+                raise
+            return None
+        if response.status != 408:
+            return response
+        response.close()
+        return None
 
     def _exchange(self, connection: Connection, request: _Request, timings: Timings) -> Response:
         connection.deadline = None if self.timeouts.total_s is None else request.started + self.timeouts.total_s
@@ -270,7 +333,7 @@ class Client:
                 timings=timings,
                 started=request.started,
                 limits=self.limits,
-                decoded=self.decode,
+                decoded=self.decode and not request.wants_identity,
             )
         except BaseException:
             connection.close()
@@ -282,6 +345,11 @@ class Client:
             idle.append(connection)
         else:
             connection.close()
+
+
+def _is_public(field: tuple[str, str]) -> bool:
+    """Whether a field may be sent to another origin than the one that it was given for."""
+    return field[0].lower() in _PUBLIC
 
 
 def _encode(request: _Request, more: tuple[tuple[str, str], ...] = (), *, via_proxy: bool = False) -> bytes:
@@ -308,6 +376,8 @@ def _encode(request: _Request, more: tuple[tuple[str, str], ...] = (), *, via_pr
         if not TOKEN.fullmatch(request.method.encode("ascii")) or BAD_TARGET_OCTET.search(target.encode("ascii")):
             raise ValueError(f"not a request: {request.method!r} {target!r}")
         return request_head(request.method, target, fields)
+    except UnicodeEncodeError:  # its text may contain a part of a password
+        raise BadUrl("this request cannot be sent: its fields must be ISO-8859-1 text, and its method ASCII") from None
     except ValueError as error:
         raise BadUrl(f"this request cannot be sent: {error}") from error
 

@@ -119,14 +119,24 @@ ACCEPTED = ", ".join(coding for coding in ("gzip", "deflate", "br", "zstd") if c
 """The value of Accept-Encoding: the codings that can be decoded here."""
 
 
+def applied_codings(headers: Headers) -> list[str]:
+    """Return the codings of a response, known or not, in the order in which they were applied."""
+    names = [coding.strip(" \t").lower() for value in headers.all("Content-Encoding") for coding in value.split(",")]
+    return [coding for coding in names if coding not in ("", "identity")]
+
+
+def is_known(codings: list[str]) -> bool:
+    """Whether all of these codings can be decoded here."""
+    return len(codings) <= _MAX_CODINGS and all(coding in _DECODERS for coding in codings)
+
+
 def codings_of(headers: Headers) -> list[str]:
     """Return the codings of a response, in the order in which they were applied.
 
     Empty if there are none, or if one of them is unknown: the body is then handed out as it came.
     """
-    names = [coding.strip(" \t").lower() for value in headers.all("Content-Encoding") for coding in value.split(",")]
-    codings = [coding for coding in names if coding not in ("", "identity")]
-    return codings if len(codings) <= _MAX_CODINGS and all(coding in _DECODERS for coding in codings) else []
+    codings = applied_codings(headers)
+    return codings if is_known(codings) else []
 
 
 def decode(pieces: Iterator[Data], codings: list[str], limits: Limits) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -15,6 +16,8 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 # Left as they are in a target; "%" because the URL may be encoded already (RFC 3986 §3.3, §3.4).
 _TARGET_SAFE = "%/:?#[]@!$&'()*+,;=-._~"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BEGINNING = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:(?=/))?/*")
+_ENCODE_IT = "in a user name or password, write / as %2F, ? as %3F and # as %23"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 # RFC 3986 appendix B, without the fragment. (urljoin drops an empty query, and merges several slashes.)
 _REFERENCE = re.compile(
@@ -44,7 +47,7 @@ class Url:
     host: str
     port: int
     target: str = "/"
-    username: str | None = None
+    username: str | None = field(default=None, repr=False)  # which may be a token
     password: str | None = field(default=None, repr=False)
     name: str = field(default="", compare=False)
 
@@ -86,7 +89,7 @@ def parse_url(text: str, *, shorthand: bool = False) -> Url:
     """
     if shorthand and not _SCHEME.match(text):
         text = f"http://localhost{text}" if text.startswith(":") else f"http://{text}"
-    shown = _hide_password(text)
+    shown = without_userinfo(text)
     if _CONTROL.search(text):
         raise BadUrl(f"{shown!r} contains control characters")
     parts, port = _split(text, shown)
@@ -95,6 +98,8 @@ def parse_url(text: str, *, shorthand: bool = False) -> Url:
         raise BadUrl(f"{shown}: only http and https URLs can be fetched; write http://host:port/path")
     if not parts.hostname or port == 0:
         raise BadUrl(f"{shown}: has no host or port; write {scheme}://host:port/path")
+    if _may_be_password(parts):
+        raise BadUrl(f"{shown}: {_ENCODE_IT}")
     has_query = "?" in text.partition("#")[0]  # an empty one is not the same as none (RFC 3986 §6.2.3)
     target = _encode(parts.path or "/") + (f"?{_encode(parts.query)}" if has_query else "")
     return Url(
@@ -115,12 +120,23 @@ def _split(text: str, shown: str) -> tuple[SplitResult, int | None]:
         host = parts.netloc.rpartition("@")[2]
         if ("[" in host or "]" in host) and not _IN_BRACKETS.fullmatch(host):
             raise ValueError("brackets")
-    except ValueError as error:  # its text may contain the password
-        raise BadUrl(f"{shown}: the host is neither a name nor an address") from error
+    except ValueError:  # its text may contain the password
+        raise BadUrl(f"{shown}: the host is neither a name nor an address") from None
     try:
         return parts, parts.port
-    except ValueError as error:
-        raise BadUrl(f"{shown}: the port is not a number from 1 to 65535") from error
+    except ValueError:
+        hint = f"; {_ENCODE_IT}" if "***@" in shown else ""
+        raise BadUrl(f"{shown}: the port is not a number from 1 to 65535{hint}") from None
+
+
+def _may_be_password(parts: SplitResult) -> bool:
+    """Whether a URL is odd unless its user forgot to encode a password: http://ada:1#2@host/, http://ada:/x@host/.
+
+    Strictly, both are of the host "ada".
+    """
+    if parts.netloc.endswith(":"):
+        return "@" in parts.path + parts.query + parts.fragment
+    return "@" in parts.fragment and not parts.path
 
 
 def join(base: Url, location: str) -> Url:
@@ -165,8 +181,16 @@ def _without_dots(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def _hide_password(text: str) -> str:
-    return re.sub(r"(?<=://)[^/?#]*@", "", text)
+def without_userinfo(text: str) -> str:
+    """Return a URL as it was written, for a message, but without its user name and password.
+
+    A password with a slash, a question mark or a number sign makes it another URL, or none. So everything before the
+    last ``@`` goes; three stars stand for what may have been more than a user name and a password.
+    """
+    begin = _BEGINNING.match(text).end()  # type: ignore[union-attr]  # it matches the empty string, too
+    userinfo, at, rest = text[begin:].rpartition("@")
+    stars = "***@" if at and re.search(r"[/?#]", userinfo) else ""
+    return text[:begin] + stars + rest
 
 
 def _decode(part: str | None) -> str | None:
@@ -186,9 +210,28 @@ def _to_ascii(host: str, text: str) -> str:
     try:
         if ":" in host:
             return spell_address(ipaddress.IPv6Address(host.replace("%25", "%", 1)))
-        encoded = host if host.isascii() else host.encode("idna").decode("ascii")
+        encoded = to_a_labels(host)
     except ValueError as error:
         raise BadUrl(f"{text}: {host} is not a host name") from error
     if not _HOST.fullmatch(encoded):
         raise BadUrl(f"{text}: {host} is not a host name")
     return encoded.lower()
+
+
+def to_a_labels(name: str) -> str:
+    """Convert a host name to A-labels (RFC 5891 §4) after the mapping of UTS 46, non-transitional as in browsers.
+
+    Python's own codec follows the older RFC 3490, by which faß.de is fass.de: a host of somebody else. Symbols and the
+    underscore are allowed as in UTS 46 and in practice, though RFC 5892 excludes them.
+
+    Raises:
+        ValueError: it is not a host name.
+    """
+    if name.isascii():
+        return name
+    import idna  # late: its tables take 10 ms, and few names need them
+
+    mapped = idna.uts46_remap(name, std3_rules=False, transitional=False)
+    idna.encode("".join("a" if char == "_" or unicodedata.category(char)[0] == "S" else char for char in mapped))
+    labels = mapped.split(".")
+    return ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels)

@@ -115,6 +115,7 @@ class Chunked:
         self._expects = _Expects.SIZE
         self._left = 0  # bytes of the current chunk
         self._taken = 0  # bytes received before, for offsets in errors
+        self._line_at = 0  # where the current line began, as such an offset
         self._line = b""  # the beginning of an incomplete line
         self._trailer_bytes = 0
 
@@ -133,9 +134,11 @@ class Chunked:
                     self._expects = _Expects.LINE_END
                 continue
             end = data.find(b"\n", at)
+            if not self._line:
+                self._line_at = self._taken + at
             self._line += data[at : end if end >= 0 else len(data)]
             if len(self._line) > _MAX_LINE_BYTES or (end >= 0 and not self._take_line()):
-                raise ProtocolError(REASONS["chunk"], self._taken + at)
+                raise ProtocolError(REASONS["chunk"], self._line_at)
             at = end + 1 if end >= 0 else len(data)
         self.surplus = self.surplus or at < len(data)
         self._taken += at

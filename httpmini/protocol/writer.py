@@ -65,5 +65,5 @@ def _explain(fields: Sequence[Field]) -> str:
         if not grammar.TOKEN.fullmatch(name.encode("iso-8859-1")):
             return f"not a field name: {name!r}"
         if grammar.BAD_VALUE_OCTET.search(value.encode("iso-8859-1")):
-            return f"a control character in the value of {name}: {value!r}"
-    return f"malformed header fields: {fields!r}"
+            return f"a control character in the value of {name}"  # which may be a password, and is not shown
+    return f"malformed header fields: {', '.join(name for name, _ in fields)}"

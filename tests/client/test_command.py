@@ -18,7 +18,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -334,8 +334,10 @@ def test_credentials(here: Path) -> None:
     ("content", "mode", "fragment"),
     [
         (None, 0, "cannot read ~/.netrc: No such file"),
-        (b"machine 127.0.0.1 login u password p\n", 0o644, "cannot be used: "),
-        (b"this is none\n", 0o600, "cannot be used: bad toplevel token"),
+        (b"machine 127.0.0.1 login u password p\n", 0o644, "cannot be used: others than its owner have access"),
+        (b"this is none\n", 0o600, "cannot be used: bad toplevel token in line 1"),
+        (b"machine h\nlogin u password my secret\n", 0o600, "cannot be used: bad follower token in line 2"),
+        (b"machine h login u password", 0o600, "cannot be used: it ends in the middle of an entry"),
         (b"machine 127.0.0.1 login \xff password p\n", 0o600, "cannot be used: it is not text"),
     ],
 )
@@ -346,6 +348,7 @@ def test_a_netrc_file_that_is_no_use(tmp_path: Path, content: bytes | None, mode
     status, out, errors = get("--netrc", "http://127.0.0.1:9/")
     assert (status, out, errors.count("\n")) == (2, b"", 1)
     assert fragment in errors
+    assert "secret" not in errors
 
 
 def test_passwords_are_not_said(here: Path) -> None:
@@ -357,6 +360,82 @@ def test_passwords_are_not_said(here: Path) -> None:
             assert base64.b64encode(b"bob:secret").decode() not in errors
         _, out, errors = get("--json", "http://bob:secret@h:x/")
     assert "secret" not in errors + out.decode()
+
+
+@pytest.mark.parametrize("mark", "#/?")
+@pytest.mark.parametrize("arguments", [(), ("--json",), ("-v", "-O"), ("--json", "-o", "file")])
+def test_a_password_that_makes_it_no_url_is_not_said(here: Path, mark: str, arguments: tuple[str, ...]) -> None:
+    for url in (f"http://bob:sec{mark}ret@h/", f"bob:sec{mark}ret@h:81/x"):
+        status, out, errors = get(*arguments, url)
+        assert status == 2
+        assert not re.search("sec|ret@|bob", errors + out.decode().replace("secrets", ""))
+        if "--json" in arguments:
+            assert json.loads(out)["url"].removeprefix("http://").startswith("***@h")
+    for proxy in (("--proxy", f"http://bob:sec{mark}ret@h:81"), ()):
+        status, out, errors = get(*arguments, *proxy, "http://h/", env={"http_proxy": f"bob:sec{mark}ret@h:81"})
+        assert status == 2
+        assert not re.search("sec|ret@|bob", errors + out.decode().replace("secrets", ""))
+    status, said, errors = mirror(f"http://bob:sec{mark}ret@h/", "copy")
+    assert status == 2
+    assert not re.search("sec|ret@|bob", errors + said)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "Authorization: Bearer sec\nret",
+        "Authorization Bearer secret",
+        "X-Key: secret€",
+        "secret",
+        "Content-Length: secret",
+    ],
+)
+def test_a_field_that_cannot_be_sent_is_not_said(field: str) -> None:
+    status, out, errors = get("-H", field, "http://127.0.0.1:1/")
+    assert (status, out) == (2, b"")
+    assert not re.search("sec|ret", errors)
+
+
+def test_verbose_hides_what_is_a_key(here: Path) -> None:
+    names = ("Authorization", "Cookie", "X-Api-Key", "X-Auth-Token", "X-Session-Id", "Proxy-Authorization")
+    head = b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nSet-Cookie: a=secret\r\nWWW-Authenticate: Basic\r\n\r\n"
+    with answering(lambda *_: [head]) as requests:
+        _, _, errors = get("-v", *(part for name in names for part in ("-H", f"{name}: secret")), requests.url)
+    assert [requests.fields(name) for name in names] == [["secret"]] * len(names)
+    assert "secret" not in errors
+    for name in (*names, "Set-Cookie"):
+        assert f"{name}: (not shown)" in errors
+    assert "< WWW-Authenticate: Basic" in errors
+
+
+def test_the_entry_of_the_user_in_the_url(here: Path) -> None:
+    (here.parent / ".netrc").write_text(
+        "machine 127.0.0.1 login ada password a\nmachine 127.0.0.1 login bob password b\n"
+    )
+    (here.parent / ".netrc").chmod(0o600)
+    with answering(always(b"")) as requests:
+        url = requests.url.replace("//", "//ada@")
+        for arguments in ((), ("-O",), ("-o", "file"), ("-X", "GET", "-o", "other")):
+            get("--netrc", *arguments, f"{url}name")
+        get(f"{url}name")
+        mirror("--netrc", url, "copy")
+    *with_entry, without, of_mirror = credentials(requests)
+    assert {*with_entry, of_mirror} == {"ada:a"}
+    assert without == "ada:"
+
+
+def test_a_head_whose_body_comes_late(here: Path) -> None:
+    """The body of one response is never the next one, whatever it looks like."""
+    evil = b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nevil!"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(evil)
+
+    def answer(method: str, _: str) -> list[bytes]:
+        return [head, evil]
+
+    with answering(answer) as requests:
+        assert get("-O", f"{requests.url}a.txt")[0] == 0
+    assert (here / "a.txt").read_bytes() == evil
+    assert requests.methods == ["HEAD", "GET"]
 
 
 def test_redirections(site: Path, start: StartServer) -> None:
@@ -826,13 +905,19 @@ def test_ctrl_c_to_standard_output(here: Path) -> None:
 class AtTerminal:
     """The command at a terminal of its own, which is standard input and whatever is not redirected."""
 
-    def __init__(self, *arguments: str, stdout: int | None = None, stderr: int | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
         self.shown = b""
         try:
             self.process = subprocess.Popen(
-                [tool("setsid", "util-linux"), "--ctty", *PROGRAM, *arguments],
+                [tool("setsid", "util-linux"), "--ctty", *program, *arguments],
                 stdin=slave,
                 stdout=slave if stdout is None else stdout,
                 stderr=slave if stderr is None else stderr,
@@ -1055,6 +1140,81 @@ def test_mirror_that_fails(here: Path) -> None:
     assert credentials(requests)[0] == "bob:s b"
     assert mirror("http://nobody.invalid/", "copy")[0] == 3
     assert mirror("-4", "-6", "http://nobody.invalid/", "copy")[0] == 2
+
+
+EMPTY_LISTING = b"<title>Index of /</title></html>"
+
+
+def page(body: bytes) -> bytes:
+    """A page whose end only the end of the connection tells."""
+    return b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n" + body
+
+
+def test_mirror_of_a_listing_that_was_cut_off(here: Path) -> None:
+    (here / "copy").mkdir()
+    for name in ("old", "older"):
+        (here / "copy" / name).write_text("mine")
+    with answering(lambda *_: [page(EMPTY_LISTING[:-7])]) as requests:
+        status, out, errors = mirror("--delete", "--max-delete", "100%", requests.url, "copy")
+    assert (status, out) == (1, "0 fetched (0 bytes), 0 unchanged, 0 deleted, 2 skipped\n")
+    assert errors == (
+        "httpmini: skipped .: its listing was cut off, and what else is in it is unknown\n"
+        "httpmini: skipped .: nothing is deleted, because the listing of . was cut off\n"
+    )
+    assert {"old", "older"} <= set(os.listdir(here / "copy"))
+
+
+@pytest.mark.parametrize(
+    ("options", "typed", "status", "kept"),
+    [
+        ((), None, 1, True),
+        (("--max-delete", "99.9"), None, 1, True),
+        (("--max-delete", "100"), None, 0, False),
+        ((), b"n\r", 1, True),
+        ((), b"\r", 1, True),
+        ((), b"\x04", 1, True),
+        ((), b"y\r", 0, False),
+        ((), b"YES\r", 0, False),
+    ],
+)
+def test_mirror_asks_before_it_deletes_much(
+    here: Path, options: tuple[str, ...], typed: bytes | None, status: int, kept: bool
+) -> None:
+    (here / "copy").mkdir()
+    (here / "copy" / "old").write_text("mine")
+    with answering(lambda *_: [page(EMPTY_LISTING)]) as requests:
+        arguments = ("--delete", *options, requests.url, "copy")
+        if typed is None:
+            done, _, shown = mirror(*arguments)
+        else:
+            terminal = AtTerminal(*arguments, program=(*PROGRAM[:-1], "mirror"))
+            terminal.wait_for(b"[y/N] ")
+            terminal.type(typed)
+            done, shown = terminal.finish()
+    assert (done, (here / "copy" / "old").exists()) == (status, kept)
+    assert ("nothing is deleted, because 1 of 1 files are not on the server" in shown) == kept
+
+
+def test_mirror_of_hidden_files_and_over_others(tmp_path: Path, start: StartServer, here: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in ("a", ".b"):
+        (root / name).write_text("theirs")
+    (here / "copy").mkdir()
+    (here / "copy" / "a").write_text("mine")
+    server = start(root, config="[site]\nhidden = true\n")
+    status, _, errors = mirror(server.url, "copy")
+    assert (status, sorted(errors.splitlines())) == (
+        1,
+        [
+            "httpmini: skipped .b: the name is hidden; --hidden includes such files",
+            "httpmini: skipped a: a file that is not the mirror's is in the way; --force replaces it",
+        ],
+    )
+    assert {path.name for path in (here / "copy").iterdir()} == {"a", ".httpmini-mirror.json"}
+    assert (here / "copy" / "a").read_text() == "mine"
+    assert mirror("--hidden", "-f", server.url, "copy")[::2] == (0, "")
+    assert {path.read_text() for path in (here / "copy").iterdir() if path.suffix != ".json"} == {"theirs"}
 
 
 def test_mirror_is_interrupted() -> None:

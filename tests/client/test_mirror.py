@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 import fcntl
+import gzip
 import http.server
 import json
 import os
@@ -16,11 +17,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -32,8 +35,19 @@ from httpmini.client.mirror.tree import MAX_DEPTH, PART, STATE, Tree
 from httpmini.client.options import Limits, Retries, Timeouts
 from httpmini.client.transport.routing import Routing
 from httpmini.client.url import parse_url
-from httpmini.errors import BadRedirect, BadStatus, BadUrl, CannotRun, FetchError, NotConnected, Truncated
+from httpmini.errors import (
+    BadRedirect,
+    BadStatus,
+    BadUrl,
+    BrokenResponse,
+    CannotRun,
+    FetchError,
+    NotConnected,
+    Truncated,
+    visible,
+)
 from httpmini.protocol.dates import format_date, parse_date
+from httpmini.protocol.framing import Data
 from httpmini.server.modes import MODES
 from tests.conftest import StartServer
 from tests.support.processes import WAIT_S, ServerProcess, eventually
@@ -95,10 +109,10 @@ class Run:
         return self.result.fetched, self.result.unchanged, self.result.deleted, self.result.skipped
 
 
-def run(remote: Remote, folder: Path, *, follow: bool = False, **options: bool | int) -> Run:
+def run(remote: Remote, folder: Path, *, client: Client | None = None, follow: bool = False, **options: Any) -> Run:
     said: list[str] = []
-    with new_client(remote, follow=follow) as client:
-        result = mirror(client, remote.url, str(folder), say=said.append, **options)  # type: ignore[arg-type]
+    with client or new_client(remote, follow=follow) as client:
+        result = mirror(client, remote.url, str(folder), say=said.append, **options)
     return Run(result, said)
 
 
@@ -292,7 +306,7 @@ def test_names_that_only_the_disk_knows(tmp_path: Path, target: Path, mode: str)
         Path(os.fsdecode(os.fsencode(root) + b"/" + name)).write_bytes(b"I am " + name)
     server = ServerProcess([str(root), "--port", "0", "-c", str(write_config(tmp_path))])
     try:
-        done = run(Remote(server.url, root), target)
+        done = run(Remote(server.url, root), target, hidden=True)
         server.assert_clean_end()
     finally:
         server.kill()
@@ -331,7 +345,11 @@ def test_a_symlink_to_where_it_lies(tmp_path: Path, start: StartServer, target: 
 
 @dataclass(frozen=True)
 class Says:
-    """A response; ``length`` sets a false Content-Length, status 0 means no response at all."""
+    """A response.
+
+    ``length`` sets a false Content-Length, or none (-1). Status 0 means no response but the end of the connection, and
+    status -1 none at all.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -355,13 +373,17 @@ class Script:
                 script.requests.append((self.command, self.path, named))
                 answer = script.answers.get(self.path) or script.otherwise(self.path)
                 answer = answer(named) if callable(answer) else answer
-                if not answer.status:  # no response
+                if answer.status < 0:
+                    script.over.wait(WAIT_S)
+                if answer.status <= 0:
                     return
                 self.send_response(answer.status)
                 for name, value in answer.fields:
                     self.send_header(name, value)
                 self.send_header("Content-Type", answer.kind)
-                self.send_header("Content-Length", str(len(answer.body) if answer.length is None else answer.length))
+                if answer.length != -1:
+                    length = len(answer.body) if answer.length is None else answer.length
+                    self.send_header("Content-Length", str(length))
                 self.end_headers()
                 if self.command == "GET":
                     self.wfile.write(answer.body)
@@ -372,7 +394,9 @@ class Script:
             def log_message(self, format: str, *arguments: object) -> None:
                 pass
 
-        self._server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.over = threading.Event()
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = False  # server_close() waits for them
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
@@ -385,6 +409,7 @@ class Script:
         return [path for _, path, _ in self.requests]
 
     def close(self) -> None:
+        self.over.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -396,8 +421,8 @@ class Script:
         page = f"<html><head><title>Index of {path}</title></head>\n<body><ul>{rows}{end}"
         self.answers[path] = Says(page.encode(), kind="text/html", **more)  # type: ignore[arg-type]
 
-    def run(self, folder: Path, *, follow: bool = False, **options: bool | int) -> Run:
-        return run(Remote(f"{self.origin}/pub/", folder), folder, follow=follow, **options)
+    def run(self, folder: Path, **options: Any) -> Run:
+        return run(Remote(f"{self.origin}/pub/", folder), folder, **options)
 
 
 @pytest.fixture
@@ -500,7 +525,7 @@ def test_names_are_decoded_once_and_asked_for_as_written(
 ) -> None:
     script.lists("/pub/", link.replace("HOST", script.origin.removeprefix("http://")))
     script.answers[f"/pub/{asked}"] = Says(b"it")
-    script.run(target)
+    script.run(target, hidden=True)
     assert script.paths[1:] == [f"/pub/{asked}"]
     assert content(target) == {os.fsdecode(name): b"it"}
 
@@ -560,6 +585,7 @@ HTML = "text/html; charset=utf-8"
         (APACHE.replace("Index of /pub", "/pub/"), False, True, [b"sub", b"x&y.txt"]),
         (APACHE.replace("Index of /pub", "My pages"), True, False, [b"sub", b"x&y.txt"]),
         (APACHE.replace("Index of /pub", ""), True, False, [b"sub", b"x&y.txt"]),
+        (APACHE.replace("Index of /pub", "My pages").replace("</html>", ""), True, False, [b"sub", b"x&y.txt"]),
         ("", True, False, []),
         ("<A HREF=x>", True, False, [b"x"]),
         ("<a\nhref = 'x'>", True, False, [b"x"]),
@@ -754,10 +780,10 @@ def test_what_is_deleted(script: Script, target: Path, tmp_path: Path) -> None:
     (target / "mixed" / "link").symlink_to(outside)
     (target / "link").symlink_to(outside)
     os.mkfifo(target / "fifo")
-    planned = script.run(target, delete=True, dry_run=True)
+    planned = script.run(target, delete=True, max_delete=100, dry_run=True)
     assert [(method, path) for method, path, _ in script.requests if path == "/pub/a"] == [("HEAD", "/pub/a")]
     assert len(content_names(target)) == 8
-    done = script.run(target, delete=True)
+    done = script.run(target, delete=True, max_delete=100)
     assert content_names(target) == {"a", "link", "mixed/link", "fifo", os.fsdecode(STATE)}
     assert (outside / "precious").exists()
     deleted = {line.removeprefix("deleted ") for line in done.said if line.startswith("deleted ")}
@@ -796,7 +822,7 @@ def test_no_symlink_is_followed(script: Script, target: Path, tmp_path: Path, wa
         "folder": ("sub", "skipped sub: a file or a symlink is in the way"),
         "deeper": ("sub/deep", "skipped sub/deep: a file or a symlink is in the way"),
         "dangling": ("x", "skipped x: something other than a file is in the way"),
-        "hard link": ("x", ""),
+        "hard link": ("x", "skipped x: a file that is not the mirror's is in the way; --force replaces it"),
         "part": (os.fsdecode(PART), ""),
         "notes": (os.fsdecode(STATE), ""),
     }[way]
@@ -810,9 +836,13 @@ def test_no_symlink_is_followed(script: Script, target: Path, tmp_path: Path, wa
     done = script.run(target, delete=True)
     assert content(outside) == before
     assert not (tmp_path / "nothing").exists()
-    assert (target / link).is_symlink() == bool(skipped)
+    assert (target / link).is_symlink() == (bool(skipped) and way != "hard link")
     assert ([line for line in done.said if "in the way" in line] or [""]) == [skipped]
-    assert done.result.fetched == {"folder": 1, "deeper": 2, "file": 2, "dangling": 2}.get(way, 3)
+    assert done.result.fetched == {"folder": 1, "part": 3, "notes": 3}.get(way, 2)
+    if way == "hard link":
+        assert script.run(target, force=True).result.skipped == 0
+        assert (target / link).read_bytes() == b"new"
+        assert content(outside) == before
 
 
 @pytest.mark.parametrize(("here", "there"), [("x/y", "x"), ("x", "x/y")])
@@ -846,19 +876,67 @@ def test_a_file_that_does_not_come_leaves_the_old_one(script: Script, target: Pa
     assert content(target) == {"a": b"old", "b": b"fine"}
     assert done.counts == (1, 0, 0, 1)
     script.answers["/pub/a"] = Says(b"new")
-    assert script.run(target).counts[0] >= 1
+    assert script.run(target, force=True).counts[0] >= 1
     assert content(target) == {"a": b"new", "b": b"fine"}
 
 
 def test_a_server_that_goes_away_ends_it_and_what_came_stays(script: Script, target: Path) -> None:
     script.lists("/pub/", "a", "b")
     script.answers["/pub/a"] = Says(b"1", fields=(("ETag", '"1"'),))
-    script.answers["/pub/b"] = Says(status=0)
+    script.answers["/pub/b"] = lambda _: gone(script)
     with pytest.raises(NotConnected):
         script.run(target)
     assert content(target) == {"a": b"1"}
+    script.lists("/pub/", "a", "b")
     script.answers |= {"/pub/a": conditional('"1"'), "/pub/b": Says(b"2")}
     assert script.run(target).counts == (1, 1, 0, 0)
+
+
+def gone(script: Script) -> Says:
+    """From now on the server responds to nothing."""
+    script.answers = {}
+    script.otherwise = lambda _: Says(status=0)
+    return Says(status=0)
+
+
+PATIENCE = Timeouts(10, 2, 2)  # for what never comes; enough for what does on a busy machine
+
+
+def impatient() -> Client:
+    return Client(follow=False, decode=False, retries=Retries(times=0), timeouts=PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Says(status=-1), "nothing came within 2 s"),
+        (Says(status=0), "without a response"),
+        (Says(b"half", kind="text/html", length=8), "after 4 of 8 bytes"),
+    ],
+    ids=["silence", "no response", "half"],
+)
+@pytest.mark.parametrize("bad", ["bad", "bad/"])
+def test_one_that_never_answers_is_named_and_the_rest_is_fetched(
+    script: Script, target: Path, answer: Says, reason: str, bad: str
+) -> None:
+    script.lists("/pub/", "a", bad, "z")
+    script.answers |= {"/pub/a": Says(b"1"), f"/pub/{bad}": answer, "/pub/z": Says(b"2")}
+    for fetched in (2, 0):
+        done = script.run(target, client=impatient())
+        assert content(target).keys() - {"bad/"} == {"a", "z"}
+        assert (done.result.skipped, done.result.deleted) == (1, 0)
+        assert [line for line in done.said if line.startswith("skipped bad: ") and reason in line]
+        assert done.result.fetched >= fetched
+
+
+def test_a_server_that_is_gone_is_named_after_the_file(script: Script, target: Path) -> None:
+    script.lists("/pub/", "a", "sub/")
+    script.answers |= {"/pub/a": Says(b"1"), "/pub/sub/": lambda _: gone(script)}
+    said: list[str] = []
+    with new_client() as client, pytest.raises(NotConnected):
+        mirror(client, f"{script.origin}/pub/", str(target), say=said.append)
+    assert said[1:] == ["skipped sub: the server closed the connection without a response"]
+    assert script.paths[-1] == "/pub/"
 
 
 def conditional(tag: str) -> Callable[[dict[str, str]], Says]:
@@ -1013,8 +1091,10 @@ class CaselessTree(Tree):
     def make_folder(self, names: tuple[bytes, ...]) -> os.stat_result:
         return super().make_folder(tuple(name.lower() for name in names))
 
-    def write(self, names: tuple[bytes, ...], pieces: object, modified: int | None = None) -> os.stat_result:
-        return super().write(tuple(name.lower() for name in names), pieces, modified)  # type: ignore[arg-type]
+    def write(
+        self, names: tuple[bytes, ...], pieces: Iterable[Data], modified: int | None = None, *, overwrite: bool = True
+    ) -> os.stat_result:
+        return super().write(tuple(name.lower() for name in names), pieces, modified, overwrite=overwrite)
 
 
 def test_a_disk_without_regard_to_case(script: Script, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1129,3 +1209,223 @@ def test_the_files_have_the_permissions_of_new_files(script: Script, target: Pat
     finally:
         os.umask(before)
     assert stat.S_IMODE((target / "a").stat().st_mode) == 0o640
+
+
+# What a run must not do in silence, or to somebody else's files.
+
+LISTING = b"<html><head><title>Index of /pub/</title></head><body><a href='a'>a</a> <a href='b'>b</a></body></html>"
+
+
+@pytest.mark.parametrize("place", [".", "sub"])
+@pytest.mark.parametrize(
+    "page",
+    [LISTING[:-30], LISTING[:-7], LISTING[:20], b"", LISTING.replace(b"Index of", b"About")[:-7]],
+    ids=["in a link", "before its end", "in its title", "at once", "a page"],
+)
+@pytest.mark.parametrize("delete", [False, True])
+def test_a_listing_that_was_cut_off(script: Script, target: Path, place: str, page: bytes, delete: bool) -> None:
+    """Without a length, only the end of the page tells."""
+    at = "/pub/" if place == "." else "/pub/sub/"
+    script.lists("/pub/", "sub/")
+    script.answers |= {"/pub/sub/a": Says(b"1"), "/pub/a": Says(b"1")}
+    script.answers[at] = Says(page, kind="text/html", length=-1)
+    write_tree(target, {"a": b"1", "old": b"mine", "old2": b"mine", "sub/old": b"mine"})
+    done = script.run(target, delete=delete, max_delete=100)
+    skipped = [line for line in done.said if line.startswith("skipped ")]
+    assert skipped[0] == f"skipped {place}: its listing was cut off, and what else is in it is unknown"
+    assert skipped[-1] == f"skipped .: nothing is deleted, because the listing of {place} was cut off" or not delete
+    assert content(target).keys() >= {"a", "old", "old2", "sub/old"}
+    script.answers[at] = Says(LISTING, kind="text/html", length=-1)
+    script.answers |= {"/pub/b": Says(b"2"), "/pub/sub/b": Says(b"2")}
+    assert script.run(target).result.skipped == 0
+
+
+def zipped(body: bytes, kind: str = "text/plain", coding: str = "gzip") -> Says:
+    packed = zlib.compress(body) if coding == "deflate" else gzip.compress(body) if "gzip" in coding else body
+    return Says(packed, kind=kind, fields=(("Content-Encoding", coding), ("Last-Modified", DATE)))
+
+
+@pytest.mark.parametrize("decode", [False, True], ids=["command", "client that decodes"])
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate"])
+def test_a_coding_that_nobody_requested(script: Script, target: Path, decode: bool, coding: str) -> None:
+    """It is undone, in listings and files, unless the file is stored in it."""
+    script.answers = {
+        "/pub/": zipped(LISTING.replace(b"'b'", b"'b.tar.gz'"), "text/html", coding),
+        "/pub/a": zipped(b"one", coding=coding),
+        "/pub/b.tar.gz": zipped(b"an archive"),
+    }
+    done = script.run(target, client=Client(follow=False, decode=decode))
+    assert content(target) == {"a": b"one", "b.tar.gz": gzip.compress(b"an archive")}
+    assert done.counts == (2, 0, 0, 0)
+    assert {fields["accept-encoding"] for _, _, fields in script.requests} == {"identity"}
+
+
+@pytest.mark.parametrize("decode", [False, True])
+def test_a_coding_that_cannot_be_undone_is_said(script: Script, target: Path, decode: bool) -> None:
+    def said() -> list[str]:
+        return script.run(target, client=Client(follow=False, decode=decode), delete=True, max_delete=100).said
+
+    reason = "it came in the coding compress, which was not requested and cannot be decoded here"
+    script.lists("/pub/", "a", "b.Z", "sub/")
+    script.answers |= {
+        "/pub/a": zipped(b"one", coding="compress"),
+        "/pub/b.Z": zipped(b"two", coding="compress"),
+        "/pub/sub/": zipped(LISTING, "text/html", "compress"),
+    }
+    write_tree(target, {"old": b"mine"})
+    assert said() == [
+        f"skipped a: {reason}",
+        "fetched b.Z (3 bytes)",
+        f"skipped sub: {reason}",
+        "skipped .: nothing is deleted, because the contents of sub are unknown",
+    ]
+    assert content(target) == {"b.Z": b"two", "old": b"mine"}
+    script.answers["/pub/"] = zipped(LISTING, "text/html", "compress")
+    with pytest.raises(BrokenResponse, match=re.escape(reason)):
+        said()
+
+
+def test_a_coding_that_is_not_what_came(script: Script, target: Path) -> None:
+    script.lists("/pub/", "a", "b")
+    broken = Says(b"not gzip", fields=(("Content-Encoding", "gzip"),))
+    bomb = zipped(bytes(8 * 1024**2))
+    script.answers |= {"/pub/a": broken, "/pub/b": bomb}
+    assert script.run(target).counts == (0, 0, 0, 2)
+    assert content(target) == {"./": b""} or content(target) == {}
+
+
+FILES_OF_TEN = {f"f{number}": b"1" for number in range(10)}
+
+
+@pytest.mark.parametrize(
+    ("left", "percent", "allowed"),
+    [
+        (0, None, False),
+        (4, None, False),
+        (5, None, True),
+        (9, None, True),
+        (9, 0, False),
+        (0, 100, True),
+        (7, 19, False),
+    ],
+)
+def test_how_much_is_deleted_without_a_question(
+    script: Script, target: Path, left: int, percent: int | None, allowed: bool
+) -> None:
+    options = {} if percent is None else {"max_delete": percent}
+    script.lists("/pub/", *FILES_OF_TEN)
+    script.answers |= {f"/pub/{name}": conditional('"1"') for name in FILES_OF_TEN}
+    script.run(target)
+    script.lists("/pub/", *list(FILES_OF_TEN)[:left], "new")  # what is new does not count
+    script.answers["/pub/new"] = Says(b"1")
+    shown = percent if percent is not None else 50
+    reason = f"{10 - left} of 10 files are not on the server, more than the {shown} % of --max-delete"
+    planned = script.run(target, delete=True, dry_run=True, **options)
+    assert planned.result.deleted == 10 - left
+    assert [line for line in planned.said if line.startswith("skipped ")] == (
+        [] if allowed else [f"skipped .: not deleted without a question: {reason}"]
+    )
+    asked: list[str] = []
+
+    def refuse(reason: str) -> bool:
+        asked.append(reason)
+        return False
+
+    refused = script.run(target, delete=True, confirm=refuse, **options)
+    assert asked == ([] if allowed else [reason])
+    assert refused.result.deleted == (10 - left if allowed else 0)
+    if not allowed:
+        assert refused.said[-1] == f"skipped .: nothing is deleted, because {reason}"
+        unasked = script.run(target, delete=True, **options)
+        assert unasked.said[-1].startswith(f"skipped .: nothing is deleted, because {10 - left} of 11 files")
+        assert content(target).keys() == {*FILES_OF_TEN, "new"}
+        assert script.run(target, delete=True, confirm=lambda _: True, **options).counts[2:] == (10 - left, 0)
+    assert content(target).keys() == {*list(FILES_OF_TEN)[:left], "new"}
+
+
+def test_what_was_not_deleted_is_still_ours(script: Script, target: Path) -> None:
+    """A listing that is empty once does not make the files somebody else's."""
+    script.lists("/pub/", "a")
+    script.answers["/pub/a"] = Says(b"1")
+    script.run(target)
+    script.lists("/pub/")
+    assert script.run(target, delete=True).counts == (0, 0, 0, 1)
+    assert script.run(target).counts == (0, 0, 0, 0)
+    script.lists("/pub/", "a")
+    script.answers["/pub/a"] = Says(b"2")
+    assert script.run(target).counts == (1, 0, 0, 0)
+    assert content(target) == {"a": b"2"}
+
+
+DOTTED = (".bashrc", ".ssh/authorized_keys", "sub/.git/config", "%2ebashrc2", "%c2%ad.zshrc", "%E2%80%8b..x")
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_hidden_names(script: Script, target: Path, hidden: bool) -> None:
+    script.lists("/pub/", "a", ".config/", *DOTTED)
+    script.lists("/pub/.config/", "x")
+    script.answers |= {f"/pub/{name}": Says(b"theirs") for name in ("a", ".config/x", *DOTTED)}
+    mine = {".profile": b"mine", ".config/mine": b"mine", "sub/.mine": b"mine", "old/.mine": b"mine", "old/x": b"mine"}
+    write_tree(target, mine)
+    done = script.run(target, delete=True, max_delete=100, hidden=hidden)
+    names = {unquote(name) for name in (".config/x", *DOTTED)}
+    if hidden:
+        assert content(target) == {**dict.fromkeys((*names, "a"), b"theirs"), "sub/.mine": b"mine"}, "sub is not listed"
+        assert done.counts == (8, 0, 5, 0)
+        return
+    assert content(target) == {"a": b"theirs", **{name: b"mine" for name in mine if name != "old/x"}}
+    skipped = [line for line in done.said if line.startswith("skipped ")]
+    assert skipped[:-1] == [
+        f"skipped {visible(name)}: the name is hidden; --hidden includes such files"
+        for name in (".config", *map(unquote, DOTTED))
+    ]
+    assert skipped[-1] == "skipped old: it is not empty"
+    assert [path for path in script.paths if path != "/pub/"] == ["/pub/a"]
+
+
+FOREIGN = "a file that is not the mirror's is in the way; --force replaces it"
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_no_run_has_written_is_not_replaced(script: Script, target: Path, dry_run: bool) -> None:
+    script.lists("/pub/", "new", "other", "same", "shorter", "longer", "sub/x")
+    theirs = {"new": b"1", "other": b"1", "same": b"22", "shorter": b"333", "longer": b"333", "sub/x": b"1"}
+    script.answers |= {f"/pub/{name}": Says(body) for name, body in theirs.items()}
+    mine = {"other": b"m", "same": b"22", "shorter": b"33", "longer": b"3333", "sub/x": b"mine"}
+    write_tree(target, mine)
+    (target / "same").chmod(0o600)
+    before = (target / "same").stat()
+    done = script.run(target, dry_run=dry_run)
+    assert content(target) == mine if dry_run else {**mine, "new": b"1"}
+    assert [line for line in done.said if line.startswith("skipped ")] == [
+        f"skipped {name}: {FOREIGN}" for name in ("other", "shorter", "longer", "sub/x")
+    ]
+    assert done.counts == (2, 0, 0, 4)
+    assert stat.S_IMODE((target / "same").stat().st_mode) == 0o600
+    assert (target / "same").stat().st_ino == before.st_ino
+    if not dry_run:
+        script.answers |= {f"/pub/{name}": Says(b"2") for name in theirs}
+        assert script.run(target).counts == (2, 0, 0, 4), "what is the same is the mirror's from then on"
+        assert script.run(target, force=True).counts == (6, 0, 0, 0)
+        assert content(target) == dict.fromkeys(theirs, b"2")
+        assert script.run(target).result.skipped == 0
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(script: Script, target: Path) -> None:
+    def answer(_: dict[str, str]) -> Says:
+        (target / "a").write_bytes(b"mine")
+        return Says(b"theirs")
+
+    script.lists("/pub/", "a")
+    script.answers["/pub/a"] = answer
+    assert script.run(target).said == ["skipped a: something is in the way"]
+    assert content(target) == {"a": b"mine"}
+
+
+def test_a_file_that_was_changed_here_is_still_the_mirrors(script: Script, target: Path) -> None:
+    script.lists("/pub/", "a")
+    script.answers["/pub/a"] = Says(b"1")
+    script.run(target)
+    (target / "a").write_bytes(b"changed")
+    assert script.run(target).counts == (1, 0, 0, 0)
+    assert content(target) == {"a": b"1"}

@@ -23,8 +23,8 @@ FIELDS = Headers(
 )
 
 
-def listing(*links: str, is_whole: bool = True, is_page: bool = False) -> Listing:
-    return Listing(links, START.url, is_whole=is_whole, is_page=is_page)
+def listing(*links: str, is_page: bool = False, is_cut_off: bool = False) -> Listing:
+    return Listing(links, START.url, is_page, is_cut_off)
 
 
 @pytest.fixture
@@ -59,18 +59,21 @@ def test_inventory_meets_everything_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "unknown"),
+    ("found", "unknown", "skipped"),
     [
-        (listing("a"), ""),
-        (listing("a", is_whole=False), "the listing of . was cut off"),
-        (listing("a", is_whole=False, is_page=True), "the page at . is not a listing"),
+        (listing("a"), "", 0),
+        (listing("a", is_cut_off=True), "the listing of . was cut off", 1),
+        (listing("a", is_page=True), "the page at . is not a listing", 0),
+        (listing("a", is_page=True, is_cut_off=True), "the listing of . was cut off", 1),
     ],
 )
-def test_inventory_knows_what_is_missing(found: Listing, unknown: str) -> None:
-    inventory = Inventory(Report(lambda _: None, dry_run=False), 100)
+def test_inventory_knows_what_is_missing(found: Listing, unknown: str, skipped: int) -> None:
+    report = Report(lambda _: None, dry_run=False)
+    inventory = Inventory(report, 100)
     inventory.add_listing((), found)
     assert inventory.unknown == unknown
     assert inventory.listed == ([] if unknown else [()])
+    assert report.counts.skipped == skipped
 
 
 def test_inventory_is_full() -> None:

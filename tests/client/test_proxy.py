@@ -9,6 +9,7 @@ import selectors
 import socket
 import ssl
 import struct
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -94,6 +95,8 @@ DIRECT: dict[str, tuple[list[str], list[str]]] = {
     ),
     "b\u00fccher.test": (["http://b\u00fccher.test/", "http://xn--bcher-kva.test/"], ["http://bcher.test/"]),
     "xn--bcher-kva.test": (["http://b\u00fccher.test/"], []),
+    "fa\u00df.test": (["http://fa\u00df.test/", "http://xn--fa-hia.test/"], ["http://fass.test/"]),
+    "fass.test": (["http://fass.test/"], ["http://fa\u00df.test/"]),
     "127.0.0.1": (["http://127.0.0.1/", "https://127.0.0.1:444/"], ["http://127.0.0.2/", "http://localhost/"]),
     "127.0.0.1:80": (["http://127.0.0.1/"], ["http://127.0.0.1:81/"]),
     ".0.0.1": ([], ["http://127.0.0.1/"]),
@@ -513,3 +516,25 @@ def test_a_proxy_that_takes_its_time(converse: Converse, phase: str) -> None:
     assert caught.value.phase == phase
     address = parse_url(proxy).authority
     assert str(caught.value).startswith(f"the proxy {address} had not connected to nowhere.test:443 within 1 s")
+
+
+SECRET_PROXIES = [
+    "http://u:se%23cret@h:3128",
+    "http://u:se#cret@h:3128",
+    "u:se/cret@h",
+    "socks5://u:secret@h",
+    "u:secret@h:x",
+]
+
+
+@pytest.mark.parametrize("text", SECRET_PROXIES)
+def test_the_password_of_a_proxy_is_not_shown(text: str) -> None:
+    settings = ProxySettings.from_environment({"all_proxy": text})
+    shown = repr(settings) + repr(Routing(proxies=settings))
+    for url in ("http://example.org/", "https://example.org/"):
+        try:
+            shown += repr(settings.for_url(parse_url(url)))
+        except BadUrl as error:
+            shown += "".join(traceback.format_exception(error))
+    assert "cret" not in shown
+    assert "u:" not in shown.replace("Bad_u:", "")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import traceback
 
 import pytest
 
-from httpmini.client.url import Url, join, parse_url
+from httpmini.client.url import Url, join, parse_url, without_userinfo
 from httpmini.errors import BadUrl, visible
 from httpmini.protocol import grammar
 
@@ -65,6 +66,18 @@ def http(host: str, port: int = 80, target: str = "/", username: str | None = No
         ("http://BÜCHER.Example:8080/", http("xn--bcher-kva.example", 8080), "xn--bcher-kva.example:8080"),
         ("http://xn--bcher-kva.example/", http("xn--bcher-kva.example"), "xn--bcher-kva.example"),
         ("http://例え。テスト/", http("xn--r8jz45g.xn--zckzah"), "xn--r8jz45g.xn--zckzah"),
+        # Names that RFC 3490 took for others: ß for ss, the final sigma for another, joiners for nothing.
+        ("http://faß.de/", http("xn--fa-hia.de"), "xn--fa-hia.de"),
+        ("http://FAẞ.de/", http("xn--fa-hia.de"), "xn--fa-hia.de"),
+        ("http://βόλος.com/", http("xn--nxasmm1c.com"), "xn--nxasmm1c.com"),
+        ("http://ශ්‍රී.com/", http("xn--10cl1a0b660p.com"), "xn--10cl1a0b660p.com"),
+        ("http://نامه‌ای.com/", http("xn--mgba3gch31f060k.com"), "xn--mgba3gch31f060k.com"),
+        # Symbols and the underscore, as in browsers.
+        ("http://☕.example/", http("xn--53h.example"), "xn--53h.example"),
+        ("http://_x.bücher.example/", http("_x.xn--bcher-kva.example"), "_x.xn--bcher-kva.example"),
+        # Characters that the mapping of UTS 46 takes out or replaces.
+        ("http://bü­cher.example./", http("xn--bcher-kva.example."), "xn--bcher-kva.example."),
+        ("http://ｂｕ̈cher．example/", http("xn--bcher-kva.example"), "xn--bcher-kva.example"),
         # Userinfo.
         ("http://u@h/", http("h", username="u"), "h"),
         ("http://u:@h/", http("h", username="u", password=""), "h"),
@@ -189,6 +202,8 @@ BAD_URLS = [
     ("http://a,b/", "not a host name"),
     ("http://a..ü/", "not a host name"),
     ("http://" + "ü" * 64 + "/", "not a host name"),
+    ("http://ü.xn--a/", "not a host name"),
+    ("http://اü/", "not a host name"),  # both directions in one label (RFC 5893)
     ("http://h/a\nb", "control characters"),
     ("http://h/a\r\nX: y", "control characters"),
     ("http://h\r\nX: y/", "control characters"),
@@ -231,6 +246,23 @@ def test_what_is_no_shorthand_either(text: str) -> None:
         "http://u:secret@h/\n",
         "ftp://u:secret@h/",
         "u:secret@h:99999/",
+        # A password with what ends the authority.
+        *(
+            f"http://u:{before}{mark}{after}@h/x"
+            for before in ("sec", "")
+            for mark in "#/?"
+            for after in ("sec", "s/e#c?s")
+        ),
+        *(f"http://u:{before}{mark}sec@h:81/" for before in ("1", "99999") for mark in "#"),
+        "http://u:sec#r@et@h/",
+        "http://u:s@ec#ret@h/",
+        "http://sec#ret@h/",
+        "http:/u:secret@h/",
+        "//u:secret@h/",
+        "http:///u:secret@h/",
+        "ftp://u:sec#ret@h/",
+        "u:sec/ret@h/",
+        "u:sec#ret@h:81/",
     ],
 )
 @pytest.mark.parametrize("shorthand", [True, False])
@@ -239,7 +271,45 @@ def test_what_is_no_url_does_not_show_its_password(text: str, shorthand: bool) -
         text = f"http://{text}"
     with pytest.raises(BadUrl) as caught:
         parse_url(text, shorthand=shorthand)
-    assert "sec" not in str(caught.value)
+    said = "".join(traceback.format_exception(caught.value)).replace("secrets", "")
+    assert "sec" not in said
+    assert "ret@" not in said
+    assert "u:" not in said.replace("url:", "").replace("stdout:", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://h/x", "http://h/x"),
+        ("http://u:p@h/x", "http://h/x"),
+        ("http://u:p@q@h:x/", "http://h:x/"),
+        ("http://u:p#q@h/", "http://***@h/"),
+        ("https://u:p/q?r@h/", "https://***@h/"),
+        ("u:p@h/", "h/"),
+        ("u:p?q@h/", "***@h/"),
+        ("//u:p@h/", "//h/"),
+        ("HTTP:/u:p@h/", "HTTP:/h/"),
+        ("http:u:p@h", "h"),
+        ("http:\\\\u:p@h", "h"),
+        ("", ""),
+        ("@", ""),
+        ("http://u:a://b@h/", "http://***@h/"),
+    ],
+)
+def test_what_is_shown_of_what_may_be_no_url(text: str, shown: str) -> None:
+    assert without_userinfo(text) == shown
+
+
+def test_a_hint_for_those_who_did_not_encode_it() -> None:
+    for text in ("http://u:p#q@h/", "http://u:p/q@h/", "http://u:1#2@h/", "http://u:/p@h/", "http://u:?p@h/"):
+        with pytest.raises(BadUrl, match=r"in a user name or password, write / as %2F, \? as %3F and # as %23"):
+            parse_url(text)
+    assert parse_url("http://u:p%23%2F%3F@h/").password == "p#/?"
+
+
+@pytest.mark.parametrize("text", ["http://h/#a@b", "http://h:8080/x?y#@z", "http://h/@a/b", "http://h?mail=a@b"])
+def test_an_at_sign_elsewhere(text: str) -> None:
+    assert parse_url(text).host == "h"
 
 
 # ---------------------------------------------------------------------------------------------------------------

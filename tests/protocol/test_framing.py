@@ -214,7 +214,20 @@ def test_what_is_no_chunk_octet_by_octet(data: bytes) -> None:
     assert body in (b"", b"h", b"hell", b"hello", b"hello\r")
     assert caught.value.offset is not None
     assert whole.value.offset is not None
-    assert whole.value.offset <= caught.value.offset <= len(data)
+    assert caught.value.offset == whole.value.offset
+
+
+@hostile
+@pytest.mark.parametrize("before", [b"", b"5\r\nhello\r\n", b"3;a\r\nabc\r\n2\r\nde\r\n"])
+def test_the_byte_at_which_it_went_wrong_is_the_same_at_any_split(data: bytes, before: bytes) -> None:
+    data = before + data
+    found = set()
+    cuts = range(len(data) + 1) if len(data) < 500 else [*range(40), *range(0, len(data), 997), len(data)]
+    for cut in cuts:
+        with pytest.raises(ProtocolError) as caught:
+            feed(Chunked(), [data[:cut], data[cut:]])
+        found.add(caught.value.offset)
+    assert len(found) == 1
 
 
 def test_the_byte_at_which_it_went_wrong_counts_what_came_before() -> None:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import getpass
 import math
-import netrc
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from httpmini.client.client import Client
+from httpmini.client.credentials import read_netrc
 from httpmini.client.options import Limits, Retries, Timeouts
 from httpmini.client.transport.connection import Trace
 from httpmini.client.transport.proxy import ProxySettings
 from httpmini.client.transport.routing import Routing
 from httpmini.client.transport.routing import parse_override as parse_override  # one of the readers below
-from httpmini.client.url import Url
-from httpmini.errors import UsageError, visible
+from httpmini.errors import CannotRun, UsageError, visible
 from httpmini.protocol.grammar import BAD_VALUE_OCTET, TOKEN
 
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,6})?)(?P<unit>[KMGT]?)(?:I?B)?", re.ASCII | re.IGNORECASE)
@@ -34,8 +32,8 @@ _MAX_SECONDS = 366 * 86400.0
 class ClientOptions:
     """The options that ``get`` and ``mirror`` share; each attribute is a flag. Times are in seconds, sizes in bytes."""
 
-    fields: tuple[tuple[str, str], ...] = ()
-    user: str | None = None
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    user: str | None = field(default=None, repr=False)
     netrc: bool = False
     verbose: bool = False
     quiet: bool = False
@@ -52,7 +50,7 @@ class ClientOptions:
     ipv6: bool = False
     unix_socket: str | None = None
     resolve: tuple[tuple[tuple[str, int], tuple[str, ...]], ...] = ()
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     no_proxy: bool = False
 
 
@@ -136,20 +134,11 @@ def _ask_password(user: str) -> str:
 def _check_netrc() -> None:
     """Refuse an unreadable ~/.netrc; otherwise the user would have to guess why the server still wants a password."""
     try:
-        netrc.netrc()
+        read_netrc()
     except OSError as error:
         raise UsageError(f"--netrc: cannot read ~/.netrc: {error.strerror}") from error
-    except (UnicodeError, netrc.NetrcParseError) as error:
-        reason = error.msg if isinstance(error, netrc.NetrcParseError) else "it is not text"
-        raise UsageError(f"--netrc: ~/.netrc cannot be used: {reason}") from error
-
-
-def own_credentials(url: Url) -> tuple[tuple[str, str], ...]:
-    """Return the Authorization field for credentials in ``url`` itself, if any (RFC 7617 §2)."""
-    if url.username is None:
-        return ()
-    token = base64.b64encode(f"{url.username}:{url.password or ''}".encode(errors="surrogateescape")).decode("ascii")
-    return (("Authorization", f"Basic {token}"),)
+    except CannotRun as error:
+        raise UsageError(f"--netrc: ~/.netrc cannot be used: {error}") from error
 
 
 def parse_field(text: str) -> tuple[str, str]:
@@ -160,17 +149,18 @@ def parse_field(text: str) -> tuple[str, str]:
     """
     name, colon, value = text.partition(":")
     value = value.strip(" \t")
+    named = name.isascii() and TOKEN.fullmatch(name.encode("ascii"))
     try:
-        named = TOKEN.fullmatch(name.encode("ascii"))
         right = colon and named and not BAD_VALUE_OCTET.search(value.encode("iso-8859-1"))
     except UnicodeEncodeError:
         right = False
-    if not right:
+    if not right:  # of the text only a name is shown: the rest may be a password
+        shown = f"{name}: " if colon and named else ""
         raise UsageError(
-            f"{text!r}: write 'Name: value', where the name is a token and the value one line of ISO-8859-1 text"
+            f"{shown}write 'Name: value', where the name is a token and the value one line of ISO-8859-1 text"
         )
     if name.lower() in ("content-length", "transfer-encoding"):
-        raise UsageError(f"{text!r}: httpmini sets the length of the body itself; use --data for a body")
+        raise UsageError(f"{name}: httpmini sets the length of the body itself; use --data for a body")
     return name, value
 
 
@@ -224,6 +214,18 @@ def parse_count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII) or int(text) > MAX_COUNT:
         raise UsageError(f"{text!r}: write a whole number from 0 to {MAX_COUNT}")
     return int(text)
+
+
+def parse_percent(text: str) -> float:
+    """Parse a percentage, with or without its sign.
+
+    Raises:
+        UsageError: it is not a number from 0 to 100.
+    """
+    match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%?", text, re.ASCII)
+    if match is None or float(match[1]) > 100:
+        raise UsageError(f"{text!r}: write a percentage from 0 to 100")
+    return float(match[1])
 
 
 def parse_segments(text: str) -> int:

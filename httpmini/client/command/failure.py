@@ -5,7 +5,7 @@ from __future__ import annotations
 from httpmini.client.command.report import Transfer
 from httpmini.client.download.part import kept_plan
 from httpmini.client.response import Response
-from httpmini.client.url import join, parse_url
+from httpmini.client.url import join, parse_url, without_userinfo
 from httpmini.errors import BadStatus, BadUrl, FetchError, HttpminiError
 
 INTERRUPTED = 130  # by the convention of shells: 128 and the number of SIGINT
@@ -34,7 +34,7 @@ def _redirection(response: Response) -> str:
     try:
         return f"; it is at {join(parse_url(response.url), location).text}"
     except BadUrl:
-        return f"; its Location is {location}, which is not a valid URL"
+        return f"; its Location is {without_userinfo(location)}, which is not a valid URL"
 
 
 def _resumable(path: str) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from httpmini.client.client import Client
-from httpmini.client.command.arguments import make_client, own_credentials, read_data
+from httpmini.client.command.arguments import make_client, read_data
 from httpmini.client.command.failure import INTERRUPTED, Interrupted, describe
 from httpmini.client.command.get_options import GetOptions, check_options, with_form_type
 from httpmini.client.command.output import (
@@ -28,12 +27,10 @@ from httpmini.client.download.names import name_from
 from httpmini.client.download.rate import Rate
 from httpmini.client.download.target import is_direct
 from httpmini.client.response import Response
-from httpmini.client.url import Url, parse_url
+from httpmini.client.url import Url, parse_url, without_userinfo
 from httpmini.errors import BrokenResponse, CannotRun, Corrupt, FetchError, visible
 from httpmini.protocol.framing import Data
 from httpmini.protocol.message import Headers
-
-_USERINFO = re.compile(r"^((?:[^/?#]*//)?)[^/?#]*@")
 
 
 def get(urls: tuple[str, ...], options: GetOptions) -> int:
@@ -101,7 +98,7 @@ class _Get:
         Raises:
             OutputClosed: the reader of standard output is gone.
         """
-        transfer = Transfer(_USERINFO.sub(r"\1", text))
+        transfer = Transfer(without_userinfo(text))
         self._client.first = None
         try:
             self._fetch(text, transfer)
@@ -141,7 +138,7 @@ class _Get:
             self._client,
             url.text,
             path,
-            headers=own_credentials(url),
+            headers=self._client.credentials_of(url),
             sha256=options.sha256,
             segments=options.segments,
             rate=options.rate,
@@ -159,7 +156,8 @@ class _Get:
     def _name(self, url: Url) -> str:
         """Ask the server for the name of the file, which is needed to find the part of an earlier run."""
         try:
-            with self._client.fetch(url, method="HEAD") as response:
+            # On a connection of its own: some servers send the body even so, and late.
+            with self._client.fetch(url, method="HEAD", headers=(("Connection", "close"),)) as response:
                 return name_from(url, response.headers if response.ok else Headers())
         except FetchError:  # some servers respond to HEAD with a body, with nonsense or not at all; GET may go better
             return name_from(url, Headers())

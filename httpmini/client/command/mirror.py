@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
 
 from httpmini.client.client import Client
 from httpmini.client.command.arguments import ClientOptions, make_client
 from httpmini.client.command.failure import INTERRUPTED
 from httpmini.client.command.output import OutputClosed, StandardOutput, say, trace_to
-from httpmini.client.mirror.mirror import mirror
+from httpmini.client.mirror.mirror import MAX_DELETE_PERCENT, mirror
 from httpmini.client.mirror.report import Mirrored
 from httpmini.client.url import parse_url
 from httpmini.errors import FetchError, HttpminiError, visible
@@ -22,8 +23,11 @@ class MirrorOptions(ClientOptions):
     """The options that ``mirror`` adds; each attribute is a flag."""
 
     delete: bool = False
+    max_delete: float = MAX_DELETE_PERCENT
     dry_run: bool = False
     no_sync: bool = False
+    hidden: bool = False
+    force: bool = False
 
 
 def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
@@ -38,8 +42,8 @@ def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
     """
     url = parse_url(text, shorthand=True)
     start = url.text.removesuffix("/") + "/"  # as errors call it
-    if url.username is not None and options.user is None:  # they are for the folder, and so for all that is in it
-        options = replace(options, user=f"{url.username}:{url.password or ''}")
+    if options.user is not None:
+        url = replace(url, username=None, password=None)
     options = replace(options, no_follow=True)  # mirror() follows redirections itself, inside the folder only
     lines = _Lines(quiet=options.quiet)
     trace = trace_to(say) if options.verbose else None
@@ -47,10 +51,14 @@ def mirror_folder(text: str, folder: str, options: MirrorOptions) -> int:
         with make_client(options, Client, decode=False, trace=trace) as client:
             done = mirror(
                 client,
-                parse_url(url.text),
+                url,
                 folder,
                 delete=options.delete,
                 dry_run=options.dry_run,
+                hidden=options.hidden,
+                force=options.force,
+                max_delete=options.max_delete,
+                confirm=_confirm_deletion,
                 sync=not options.no_sync,
                 say=lines.write,
             )
@@ -76,6 +84,15 @@ class _Lines:
             say(f"httpmini: {line}")
         elif self._out is not None:
             self._out.write(os.fsencode(f"{line}\n"))
+
+
+def _confirm_deletion(reason: str) -> bool:
+    """Ask at the terminal whether to delete as much as ``reason`` says; without a terminal the answer is no."""
+    if sys.stdin is None or sys.stderr is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    sys.stderr.write(f"httpmini: {visible(reason)}. Delete them? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _summary(done: Mirrored, *, dry_run: bool) -> str:

@@ -21,7 +21,10 @@ Write = Callable[[Data], None]
 # Characters that drive a terminal or reverse its text: C0 except HT and LF, DEL, C1, bidirectional controls; and octets
 # that were not UTF-8. Everything else is text, in any script.
 _DRIVES = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\udc80-\udcff]")
-_SECRET = re.compile(r"(?im)^((?:proxy-)?authorization:).*")
+# Fields that hold credentials; for those without a standard name, what such names have in common.
+_SECRET = re.compile(
+    r"(?im)^([\w-]*(?:authorization|cookie|token|secret|passw|credential|session|signature|x-auth|key)[\w-]*:).*"
+)
 
 
 class OutputClosed(CannotRun):

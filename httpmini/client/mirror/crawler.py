@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from httpmini.client.mirror.fetcher import SERVER_GONE, Fetcher
+from httpmini.client.mirror.fetcher import NO_RESPONSE, Fetcher
 from httpmini.client.mirror.inventory import Inventory
 from httpmini.client.mirror.listings import Entry
 from httpmini.client.mirror.local_copy import LocalCopy
@@ -43,12 +43,12 @@ class Crawler:
         try:
             listing = self._remote.list_folder(folder)
             self._copy.enter_folder(folder.names)
-        except SERVER_GONE:
-            raise
         except (FetchError, InTheWay) as error:
             if not folder.names:  # without the first listing there is nothing to do
                 raise
             self._inventory.skip_folder(folder.names, str(error))
+            if isinstance(error, NO_RESPONSE):
+                self._remote.expect_reply()
             return []
         self._inventory.add_listing(folder.names, listing)
         found = self._inventory.new_entries(folder, listing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 
-from httpmini.client.mirror.listings import Entry, Listing, Names, follow, unsafe
+from httpmini.client.mirror.listings import Entry, Listing, Names, follow, is_hidden, unsafe
 from httpmini.client.mirror.report import Report
 from httpmini.client.mirror.tree import MAX_DEPTH, RESERVED, shown
 
@@ -16,6 +16,7 @@ class Inventory:
     Args:
         report: hears of entries that are left out.
         max_entries: stop after this many files and folders; a folder that contains itself has no end.
+        hidden: include names that begin with a dot.
 
     Attributes:
         listed: folders whose listing is complete, each before those in it.
@@ -23,12 +24,13 @@ class Inventory:
         is_full: whether ``max_entries`` was reached.
     """
 
-    def __init__(self, report: Report, max_entries: int) -> None:
+    def __init__(self, report: Report, max_entries: int, *, hidden: bool = False) -> None:
         self.listed: list[Names] = []
         self.unknown = ""
         self.is_full = False
         self._report = report
         self._max_entries = max_entries
+        self._hidden = hidden
         self._targets: dict[Names, str] = {}  # of every file and folder, without a slash at its end
         self._children: defaultdict[Names, set[bytes]] = defaultdict(set)  # the names in each folder
 
@@ -45,10 +47,11 @@ class Inventory:
         """Note whether the listing of ``folder`` tells everything that is in it."""
         if listing.is_whole:
             self.listed.append(folder)
-        elif listing.is_page:
-            self._miss(f"the page at {shown(folder)} is not a listing")
-        else:
+        elif listing.is_cut_off:
+            self._report.skipped(folder, "its listing was cut off, and what else is in it is unknown")
             self._miss(f"the listing of {shown(folder)} was cut off")
+        else:
+            self._miss(f"the page at {shown(folder)} is not a listing")
 
     def skip_folder(self, names: Names, reason: str) -> None:
         """Report a folder that is left out; what is in it stays unknown."""
@@ -75,13 +78,20 @@ class Inventory:
     def _is_new(self, entry: Entry) -> bool:
         """Whether to visit an entry. The reason against it is reported, except for one that is listed twice."""
         for name in entry.names:
-            if reason := "the name is reserved for httpmini's own files" if name in RESERVED else unsafe(name):
+            if reason := self._reason_against(name):
                 self._report.skipped(entry.names, reason)
                 return False
         before = self._targets.get(entry.names)
         if before is not None and before != entry.url.target.removesuffix("/"):
             self._report.skipped(entry.names, f"{before} has the same local name")
         return before is None
+
+    def _reason_against(self, name: bytes) -> str:
+        """Return why a name is left out; empty if it is not."""
+        if name in RESERVED:
+            return "the name is reserved for httpmini's own files"
+        hidden = "" if self._hidden or not is_hidden(name) else "the name is hidden; --hidden includes such files"
+        return unsafe(name) or hidden
 
     def _miss(self, reason: str) -> None:
         self.unknown = self.unknown or reason

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import html.parser
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, unquote_to_bytes
 
@@ -57,14 +58,19 @@ class Listing:
     Attributes:
         links: the references, as written.
         base: the URL that they are relative to.
-        is_whole: whether they name everything in the folder, as far as the server tells.
         is_page: whether this is not a listing but an ordinary page that has links.
+        is_cut_off: whether its end is missing, or may be missing.
     """
 
     links: tuple[str, ...]
     base: Url
-    is_whole: bool
-    is_page: bool
+    is_page: bool = False
+    is_cut_off: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the links name everything in the folder, as far as the server tells."""
+        return not self.is_page and not self.is_cut_off
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +89,21 @@ def read_json(body: bytes, url: Url) -> Listing | None:
         decoded = msgspec.json.decode(body, type=_Json)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return Listing(tuple(entry.href for entry in decoded.entries), url, is_whole=True, is_page=False)
+    return Listing(tuple(entry.href for entry in decoded.entries), url)
 
 
-def read_page(body: bytes, url: Url) -> Listing:
+def read_page(body: bytes, url: Url, *, is_framed: bool = True) -> Listing:
     """Extract the links of an HTML page, in order.
 
     The page counts as a listing if its title or a heading says so, as with Apache, lighttpd, nginx and ``http.server``
     ("Index of /sub/"), or if a heading is the path, as in httpmini's own. A listing is whole only if its end is there:
-    nginx sends listings to HTTP/1.0 clients without a length, so that a truncated one would look complete.
+    nginx sends listings to HTTP/1.0 clients without a length, so that a truncated one would look complete. The same
+    goes for any other page that came so: it may be a listing that was cut off before its title.
+
+    Args:
+        body: the page.
+        url: where it came from.
+        is_framed: whether the response had a length or chunks, so that its end is known.
     """
     text = body.decode("utf-8", "surrogateescape")  # keeps octets that are not UTF-8
     tags = _Tags()
@@ -104,7 +116,8 @@ def read_page(body: bytes, url: Url) -> Listing:
     base = url
     if tags.base is not None:
         base = _resolve(url, tags.base) or url
-    return Listing(tuple(tags.links), base, is_whole=bool(is_listing and _END.search(text)), is_page=not is_listing)
+    is_cut_off = (is_listing or not is_framed) and not _END.search(text)
+    return Listing(tuple(tags.links), base, is_page=not is_listing, is_cut_off=is_cut_off)
 
 
 class _Tags(html.parser.HTMLParser):
@@ -162,6 +175,16 @@ _NO_LINE_ENDS = dict.fromkeys(map(ord, "\t\n\r"))
 
 def _decode(parts: list[str]) -> Names:
     return tuple(unquote_to_bytes(part) for part in parts)
+
+
+def is_hidden(name: bytes) -> bool:
+    """Whether ``name`` begins with a dot.
+
+    Some file systems (HFS+, ext4 with casefolding) ignore characters that are not seen, such as a soft hyphen before
+    the dot.
+    """
+    text = name.decode("utf-8", "surrogateescape")
+    return next((char for char in text if unicodedata.category(char) != "Cf"), "") == "."
 
 
 def unsafe(name: bytes) -> str:

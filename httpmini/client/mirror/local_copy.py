@@ -6,8 +6,8 @@ import os
 import stat
 from collections.abc import Collection, Iterable, Iterator
 
-from httpmini.client.mirror.listings import Names
-from httpmini.client.mirror.tree import InTheWay, Tree, shown
+from httpmini.client.mirror.listings import Names, is_hidden
+from httpmini.client.mirror.tree import RESERVED, InTheWay, Surplus, Tree, shown
 from httpmini.protocol.framing import Data
 
 
@@ -20,13 +20,15 @@ class LocalCopy:
     Args:
         tree: the folder.
         dry_run: change nothing.
+        hidden: files whose names begin with a dot belong to the copy too; otherwise they are left alone.
 
     Attributes:
         dry_run: as given.
     """
 
-    def __init__(self, tree: Tree, *, dry_run: bool) -> None:
+    def __init__(self, tree: Tree, *, dry_run: bool, hidden: bool = False) -> None:
         self.dry_run = dry_run
+        self._hidden = hidden
         self._tree = tree
         self._owners: dict[tuple[int, int], Names] = {}
 
@@ -57,20 +59,46 @@ class LocalCopy:
         self._check_owner(names, status)
         return status
 
+    def exists(self, names: Names) -> bool:
+        """Whether anything is at ``names``, whoever owns it; raises as ``look`` does."""
+        return self._tree.look(names) is not None
+
     def claim(self, names: Names, status: os.stat_result | None) -> None:
         """Record that the file with this ``status`` belongs to the remote entry ``names``."""
         if status is not None:
             self._owners[(status.st_dev, status.st_ino)] = names
 
-    def write(self, names: Names, pieces: Iterable[Data], modified: int | None) -> os.stat_result:
+    def write(
+        self, names: Names, pieces: Iterable[Data], modified: int | None, *, overwrite: bool = True
+    ) -> os.stat_result:
         """Write and claim a file; see ``Tree.write``."""
-        status = self._tree.write(names, pieces, modified)
+        status = self._tree.write(names, pieces, modified, overwrite=overwrite)
         self.claim(names, status)
         return status
 
-    def surplus(self, folder: Names, remote: Collection[bytes]) -> Iterator[tuple[Names, os.stat_result]]:
+    def compare(self, names: Names, pieces: Iterable[Data]) -> os.stat_result | None:
+        """Claim a file if ``pieces`` are its content; see ``Tree.compare``."""
+        status = self._tree.compare(names, pieces)
+        self.claim(names, status)
+        return status
+
+    def surplus(self, folder: Names, remote: Collection[bytes]) -> Iterator[Surplus]:
         """Yield what is in ``folder`` but not among the ``remote`` names; see ``Tree.others``."""
-        return self._tree.others(folder, remote, lambda status: self._owner(status) is not None)
+        return self._tree.others(folder, remote, self._is_spared)
+
+    def count_files(self) -> int:
+        """Return the number of files that could be deleted."""
+        return sum(map(self.counts, self._tree.others((), (), self._is_spared)))
+
+    def counts(self, found: Surplus) -> bool:
+        """Whether something counts as a file that could be deleted."""
+        names, status = found
+        return stat.S_ISREG(status.st_mode) and names[-1] not in RESERVED
+
+    def _is_spared(self, name: bytes, status: os.stat_result) -> bool:
+        """Whether something is left alone because of its name, or because an entry of this run owns it."""
+        is_foreign = is_hidden(name) and not self._hidden and name not in RESERVED
+        return is_foreign or self._owner(status) is not None
 
     def remove(self, names: Names) -> None:
         """Delete a regular file or an empty folder, unless this is a dry run; see ``Tree.remove``."""

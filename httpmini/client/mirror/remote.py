@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 from httpmini.client.client import Client
+from httpmini.client.mirror.content import content_of
 from httpmini.client.mirror.listings import Entry, Listing, below, read_json, read_page, unsafe
 from httpmini.client.response import REDIRECTS, Response
 from httpmini.client.url import Url, join, parse_url
-from httpmini.errors import BadRedirect, BadUrl, BrokenResponse, FetchError
+from httpmini.errors import BadRedirect, BadUrl, BrokenResponse, FetchError, TooLarge
+from httpmini.protocol.framing import Data
 
 _LISTING_BYTES = 32 * 1024**2
 _REFUSAL_BYTES = 64 * 1024  # read to its end, so that the connection can be kept
@@ -47,11 +50,36 @@ class Remote:
                 kind = (response.headers.get("Content-Type") or "no type").partition(";")[0].strip(" \t").lower()
                 if kind not in ("application/json", "text/html", "application/xhtml+xml"):
                     break
-                body = response.read(_LISTING_BYTES)
-            listing = read_json(body, folder.url) if kind == "application/json" else read_page(body, folder.url)
+                is_framed = response.content_length is not None or "Transfer-Encoding" in response.headers
+                body = self._read(response)
+            if kind == "application/json":
+                listing = read_json(body, folder.url)
+            else:
+                listing = read_page(body, folder.url, is_framed=is_framed)
             if listing is not None:
                 return listing
         raise BadUrl(f"{folder.url.text}: not a listing ({kind})")
+
+    def content_of(self, response: Response, name: bytes) -> Iterator[Data]:
+        """Return the pieces of the file ``name``; see ``content.content_of``."""
+        return content_of(response, self._client.limits, name)
+
+    def expect_reply(self) -> None:
+        """Request the start folder once more, to tell a file that gets no response from a server that is gone.
+
+        Raises:
+            FetchError: the server is gone.
+        """
+        self._client.fetch(self._start.url, headers=_PAGE).close()
+
+    def _read(self, response: Response) -> bytes:
+        """Return the body of a listing, decoded."""
+        body = bytearray()
+        for piece in content_of(response, self._client.limits):
+            body += piece
+            if len(body) > _LISTING_BYTES:
+                raise TooLarge(f"{response.url}: the listing has more than {_LISTING_BYTES} bytes")
+        return bytes(body)
 
     def request_file(self, file: Entry, method: str, conditions: tuple[tuple[str, str], ...]) -> Response | Entry:
         """Request a file.

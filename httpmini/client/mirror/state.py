@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
-from urllib.parse import quote_from_bytes
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
 from httpmini.client.mirror.listings import Names
 from httpmini.client.mirror.local_copy import LocalCopy
+from httpmini.client.mirror.tree import InTheWay
 from httpmini.client.versions import is_strong, validators
 from httpmini.protocol.message import Headers
 
@@ -43,10 +45,17 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """The contents of the file: the URL of the remote folder, and each known file by its quoted path."""
+    """The contents of the file.
+
+    Attributes:
+        url: of the remote folder.
+        files: each known file by its quoted path.
+        left: files that a run has written and that are on the disk, but no longer on the server.
+    """
 
     url: str
     files: dict[str, KnownFile]
+    left: list[str] = field(default_factory=list)
 
 
 class State:
@@ -60,7 +69,9 @@ class State:
     def __init__(self, copy: LocalCopy, url: str) -> None:
         self._copy = copy
         self._url = url
-        self._files = _read(copy, url)
+        saved = _read(copy, url)
+        self._files = saved.files
+        self._left = set(saved.left)
         self._next_save = time.monotonic() + _SAVE_S
 
     def find(self, names: Names, status: os.stat_result | None) -> KnownFile | None:
@@ -69,6 +80,11 @@ class State:
         if known is None or status is None or (known.size, known.mtime_ns) != (status.st_size, status.st_mtime_ns):
             return None
         return known
+
+    def owns(self, names: Names) -> bool:
+        """Whether a run has written the file at ``names``, whatever became of it since."""
+        key = _key(names)
+        return key in self._files or key in self._left
 
     def record(self, names: Names, headers: Headers, status: os.stat_result) -> None:
         """Remember a file just written: ``headers`` of its response, ``status`` on disk."""
@@ -81,17 +97,25 @@ class State:
         """Save the state for the next run.
 
         Args:
-            keep: forget all other files; None to keep everything.
+            keep: of all other files, remember only that they were written here, and that while they are on the disk;
+                None to keep everything.
 
         Raises:
             CannotRun: it cannot be written.
         """
-        files = self._files
+        files, left = self._files, self._left
         if keep is not None:
             kept = {_key(names) for names in keep}
             files = {key: known for key, known in files.items() if key in kept}
-        self._copy.write_state(msgspec.json.encode(_Saved(self._url, files)))
+            left = {key for key in {*self._files, *left} - files.keys() if self._is_there(key)}
+        self._copy.write_state(msgspec.json.encode(_Saved(self._url, files, sorted(left))))
         self._next_save = time.monotonic() + _SAVE_S
+
+    def _is_there(self, key: str) -> bool:
+        try:
+            return self._copy.exists(tuple(unquote_to_bytes(name) for name in key.split("/")))
+        except InTheWay:
+            return False
 
     def save_if_due(self) -> None:
         """Save the state if the last save was some time ago."""
@@ -99,12 +123,12 @@ class State:
             self.save()
 
 
-def _read(copy: LocalCopy, url: str) -> dict[str, KnownFile]:
-    try:
+def _read(copy: LocalCopy, url: str) -> _Saved:
+    with suppress(msgspec.MsgspecError, ValueError, RecursionError):
         saved = msgspec.json.decode(copy.read_state(), type=_Saved)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return {}
-    return saved.files if saved.url == url else {}
+        if saved.url == url:
+            return saved
+    return _Saved(url, {})
 
 
 def _key(names: Names) -> str:

@@ -44,6 +44,10 @@ _LOCAL = {
 }
 
 
+Surplus = tuple[Names, os.stat_result]
+"""Something on the disk, and its status."""
+
+
 class InTheWay(CannotRun):
     """One path on the disk cannot be used; others may work."""
 
@@ -122,13 +126,16 @@ class Tree:
         with self._explaining(names), self._open(names, create=True) as fd:
             return os.fstat(fd)
 
-    def write(self, names: Names, pieces: Iterable[Data], modified: int | None = None) -> os.stat_result:
+    def write(
+        self, names: Names, pieces: Iterable[Data], modified: int | None = None, *, overwrite: bool = True
+    ) -> os.stat_result:
         """Make ``pieces`` the content of the file at ``names``, all of it or nothing, and return its status.
 
         Args:
             names: the path; missing folders are created.
             pieces: the content. If iterating over it raises, the error is passed on and nothing changes.
             modified: modification time in seconds since the epoch; None for now.
+            overwrite: whether a file at ``names`` may be replaced.
 
         Raises:
             InTheWay, CannotRun: as for ``look``.
@@ -136,13 +143,30 @@ class Tree:
         with (
             self._explaining(names),
             self._open(names[:-1], create=True) as folder,
-            new_file(names[-1], name=PART, sync=self._sync, dir_fd=folder) as fd,
+            new_file(names[-1], name=PART, sync=self._sync, overwrite=overwrite, dir_fd=folder) as fd,
         ):
             for piece in pieces:
                 write_all(fd, piece)
             if modified is not None:
                 os.utime(fd, (modified, modified))
             return os.fstat(fd)
+
+    def compare(self, names: Names, pieces: Iterable[Data]) -> os.stat_result | None:
+        """Return the status of the regular file at ``names`` if ``pieces`` are its content, else None.
+
+        Raises:
+            InTheWay, CannotRun: as for ``look``.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with (
+            self._explaining(names),
+            suppress(FileNotFoundError),
+            self._open(names[:-1]) as folder,
+            open(os.open(names[-1], flags, dir_fd=folder), "rb") as file,
+        ):
+            is_same = all(file.read(len(piece)) == piece for piece in pieces) and not file.read(1)
+            return os.fstat(file.fileno()) if is_same else None
+        return None
 
     def read_state(self) -> bytes:
         """Return what ``write_state`` wrote; empty if there is nothing readable."""
@@ -165,14 +189,14 @@ class Tree:
         self.write((STATE,), (data,))
 
     def others(
-        self, folder: Names, keep: Collection[bytes], spare: Callable[[os.stat_result], bool]
-    ) -> Iterator[tuple[Names, os.stat_result]]:
+        self, folder: Names, keep: Collection[bytes], spare: Callable[[bytes, os.stat_result], bool]
+    ) -> Iterator[Surplus]:
         """Yield what is in ``folder`` but not in ``keep``, and everything below it, each before its own folder.
 
         Args:
             folder: the path.
             keep: names in ``folder`` that are left out.
-            spare: tells whether to leave out an entry because of its status.
+            spare: tells whether to leave out an entry because of its name and status.
 
         Raises:
             InTheWay, CannotRun: as for ``look``.
@@ -187,7 +211,7 @@ class Tree:
             except (FileNotFoundError, PermissionError):  # then it cannot be removed either, which is reported
                 return
         for name, status in kinds.items():
-            if name in keep or spare(status) or (*folder, name) == (STATE,):
+            if name in keep or spare(name, status) or (*folder, name) == (STATE,):
                 continue
             if stat.S_ISDIR(status.st_mode) and len(folder) < MAX_DEPTH:
                 yield from self.others((*folder, name), (), spare)

@@ -33,6 +33,7 @@ class Connection:
     Attributes:
         complete: whether the last response has been received to its end.
         reusable: whether another request may follow.
+        may_be_followed: whether the last response announced a body that must not come: to HEAD, or with 204 or 304.
         piece_bytes: how much of a body is read at once.
         deadline: the end of the whole exchange, monotonic time; None for no limit.
     """
@@ -53,6 +54,7 @@ class Connection:
         self.timeouts = timeouts
         self.complete = False
         self.reusable = False
+        self.may_be_followed = False
         self.piece_bytes = PIECE_BYTES
         self._buffer = memoryview(bytearray(PIECE_BYTES))
         self.deadline: float | None = None
@@ -63,8 +65,12 @@ class Connection:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing has come since the last response: neither the end of the connection nor stray octets."""
+        return self.stays_quiet(0.0)
+
+    def stays_quiet(self, seconds: float) -> bool:
+        """Wait, and return whether nothing has come until then since the last response."""
         pending = getattr(self.sock, "pending", None)  # bytes that TLS has read from the socket already
-        return not self._poll.poll(0) and not (pending and pending())
+        return not (pending and pending()) and not self._poll.poll(seconds * 1000)
 
     def close(self) -> None:
         """Close the socket."""
@@ -140,6 +146,7 @@ class Connection:
             framing = framing_of(method, head.status, head.headers)
         except ProtocolError as error:
             raise _broken(error) from error
+        self.may_be_followed = framing.done and _announces_body(head)
         if framing.done:
             self.complete = True
             self.reusable = not self._rest and _is_kept(head)
@@ -226,6 +233,11 @@ def _is_kept(head: ResponseHead) -> bool:
     if head.status == 101 or "close" in options:
         return False
     return head.version >= (1, 1) or ("keep-alive" in options and "Transfer-Encoding" not in head.headers)
+
+
+def _announces_body(head: ResponseHead) -> bool:
+    """Whether the fields promise a body, even if the request or the status forbids it (RFC 9110 §8.6, §15.4.5)."""
+    return (head.headers.get("Content-Length") or "0") != "0" or "Transfer-Encoding" in head.headers
 
 
 def _broken(error: ProtocolError, before: int = 0) -> BrokenResponse:

@@ -6,7 +6,6 @@ Plain http requests go to the proxy with the whole URL as their target (RFC 9112
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import re
 import socket
@@ -14,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from httpmini.client.credentials import basic
 from httpmini.client.options import Limits
 from httpmini.client.transport.connection import Trace
 from httpmini.client.transport.timings import Deadline
-from httpmini.client.url import Url, parse_url
+from httpmini.client.url import Url, parse_url, to_a_labels, without_userinfo
 from httpmini.errors import BadUrl, BrokenResponse, NotConnected, NoTunnel, ProtocolError, visible
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, ResponseHead, read_response_head
 from httpmini.protocol.writer import request_head
@@ -30,7 +30,7 @@ _ENTRY = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ProxySettings:
     """Which proxy to use for which URL.
 
@@ -44,6 +44,10 @@ class ProxySettings:
     http: str = ""
     https: str = ""
     no_proxy: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        http, https = without_userinfo(self.http), without_userinfo(self.https)
+        return f"ProxySettings(http={http!r}, https={https!r}, no_proxy={self.no_proxy!r})"
 
     @classmethod
     def none(cls) -> ProxySettings:
@@ -81,8 +85,7 @@ def authorization(proxy: Url) -> tuple[tuple[str, str], ...]:
     """Return the Proxy-Authorization field for the credentials in the proxy's URL, if any (RFC 9110 §11.7.2)."""
     if proxy.username is None:
         return ()
-    credentials = f"{proxy.username}:{proxy.password or ''}".encode(errors="surrogateescape")
-    return (("Proxy-Authorization", f"Basic {base64.b64encode(credentials).decode('ascii')}"),)
+    return (("Proxy-Authorization", basic((proxy.username, proxy.password or ""))),)
 
 
 def open_tunnel(
@@ -163,8 +166,8 @@ def _matches(entry: str, url: Url) -> bool:
 def _to_ascii(name: str) -> str:
     """Convert a name to A-labels, as in ``Url.host``."""
     try:
-        return name if name.isascii() else name.encode("idna").decode("ascii")
-    except UnicodeError:  # no host can have this name
+        return to_a_labels(name)
+    except ValueError:  # no host can have this name
         return ""
 
 
