@@ -103,16 +103,16 @@ WRONG: dict[str, tuple[list[str], list[str]]] = {
     "get without URL": (["get"], ["URL"]),
     "get with a field that is none": (
         ["get", "-H", "nothing", "http://127.0.0.1:1/"],
-        ["-H", "nothing", "Name: value"],
+        ["-H", "Name: value"],  # not what was given: it may be a password
     ),
-    "get with an empty field name": (["get", "-H", ": x", "http://127.0.0.1:1/"], ["-H", ": x", "Name: value"]),
+    "get with an empty field name": (["get", "-H", ": x", "http://127.0.0.1:1/"], ["-H", "Name: value"]),
     "get with a value that is not Latin-1": (
         ["get", "-H", "A: \u20ac", "http://127.0.0.1:1/"],
-        ["-H", "\u20ac", "8859"],
+        ["-H", "A: write", "8859"],
     ),
-    "get with a blank in a field name": (["get", "-H", "A B: c", "http://127.0.0.1:1/"], ["-H", "A B"]),
+    "get with a blank in a field name": (["get", "-H", "A B: c", "http://127.0.0.1:1/"], ["-H", "a token"]),
     "get with a control character": (["get", "-H", "A: b\nC: d", "http://127.0.0.1:1/"], ["-H"]),
-    "get with a name that is not ASCII": (["get", "-H", "\u20ac: b", "http://127.0.0.1:1/"], ["-H", "\u20ac"]),
+    "get with a name that is not ASCII": (["get", "-H", "\u20ac: b", "http://127.0.0.1:1/"], ["-H", "a token"]),
     "get unknown flag": (["get", "--colour", "http://h/"], ["--colour"]),
     "config without a word": (["config", "chekc"], ["chekc"]),
     "check: no file": (["config", "check", "-c", "missing.toml"], ["missing.toml", "No such file"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from httpmini.config import LogSettings
@@ -39,6 +40,7 @@ class Logs:
     ) -> None:
         self.accesses: dict[str, LogWriter] = {}
         self._reported: set[str] = set()
+        self._process = os.getpid()
         try:
             for one in (settings, *others):
                 if one.access not in self.accesses:
@@ -66,7 +68,9 @@ class Logs:
         self._report_trouble()
 
     def _report_trouble(self) -> None:
-        """Say once which logs cannot be opened again, and why."""
+        """Say once which logs cannot be opened again, and why; workers would only repeat it."""
+        if os.getpid() != self._process:
+            return
         trouble = {writer.trouble for writer in (*self.accesses.values(), self._errors) if writer.trouble}
         for text in sorted(trouble - self._reported):
             self.log(visible(text), Level.ERROR)

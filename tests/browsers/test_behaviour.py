@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, ViewportSize
 
+from httpmini.client.client import fetch
 from tests.browsers.counting_proxy import CountingProxy
 from tests.browsers.pages_site import (
     DOWNLOADS,
@@ -27,7 +27,7 @@ from tests.browsers.pages_site import (
     png,
 )
 from tests.browsers.test_www import ARTEFACTS, PageMonitor
-from tests.support.processes import ServerProcess
+from tests.support.processes import ServerProcess, eventually
 from tests.support.wire import connect, read_answer
 
 pytestmark = pytest.mark.browser_test
@@ -104,10 +104,14 @@ def _write_page(folder: Path, edition: int) -> None:
     (folder / "image.png").write_bytes(png(edition, 5))
 
 
-def _date_page(folder: Path, seconds_ago: int) -> None:
-    moment = time.time() - seconds_ago
-    for name in FILES_OF_A_PAGE:
-        os.utime(folder / name, (moment, moment))
+def _wait_for_dates(server: ServerProcess, folder: str) -> None:
+    """Wait until the server sends the dates of a page: when the second of each is over."""
+
+    def is_told(name: str) -> bool:
+        with fetch(f"{server.url}{folder}/{name}", method="HEAD") as response:
+            return "Last-Modified" in response.headers
+
+    eventually(lambda: all(map(is_told, FILES_OF_A_PAGE)), "each file has a date")
 
 
 def _assert_shows(page: Page, edition: int) -> None:
@@ -139,14 +143,14 @@ def test_reload_asks_again_and_shows_what_changed(
     folder = f"dated-{mode}-{browser_name}"
     monitor = PageMonitor(page)
     _write_page(root / folder, 1)
-    _date_page(root / folder, seconds_ago=20)
+    _wait_for_dates(server, folder)
     page.goto(f"{server.url}{folder}/page.html", wait_until="load")
     _assert_shows(page, 1)
     page.reload(wait_until="load")
     _assert_shows(page, 1)
     _assert_answered(server, folder, 200, 304)
     _write_page(root / folder, 2)
-    _date_page(root / folder, seconds_ago=10)
+    _wait_for_dates(server, folder)
     page.reload(wait_until="load")
     _assert_shows(page, 2)
     _assert_answered(server, folder, 200, 304, 200)

@@ -23,7 +23,7 @@ from httpmini.client.versions import strong_validators
 from httpmini.errors import BadStatus, CannotRun, Corrupt
 from httpmini.protocol.message import Headers
 from tests.conftest import StartServer
-from tests.support.processes import ServerProcess
+from tests.support.processes import ServerProcess, eventually
 from tests.support.progress import EndAfter
 
 SIZE = 3_000_000
@@ -156,9 +156,15 @@ def test_notes_that_are_not_true_are_not_believed(
     assert target.read_bytes() == CONTENT
 
 
+def told_tag(client: Client, url: str) -> str:
+    with client.fetch(url, method="HEAD") as response:
+        return strong_validators(response.headers)[0]
+
+
 def test_a_part_of_all_of_it_is_finished(server: ServerProcess, client: Client, target: Path) -> None:
     """Killed between the last byte and the rename: nothing is left to request, and the download succeeds."""
     url = server.url + "film.bin"
+    eventually(lambda: told_tag(client, url) != "", "the tag tells versions apart")
     cut(client, url, target, SIZE)
     done = download(client, url, target)
     assert (done.resumed_from, target.read_bytes()) == (SIZE, CONTENT)

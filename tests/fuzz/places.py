@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,8 +18,10 @@ from httpmini.errors import ConfigError, Problem, ProtocolError
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader
 from httpmini.server.core.connection import Interest
 from httpmini.server.http.generation import HttpGeneration
+from httpmini.server.http.heads import HeadReader
 from httpmini.server.http.response_cache import ResponseCache
 from httpmini.server.http.service import HttpService
+from httpmini.server.http.virtual_hosts import VirtualHosts
 from httpmini.site.users import Users, problems
 from tests.fuzz.protocol import WALL, Check, arrivals
 from tests.support.sans_io import PEER, Conversation
@@ -50,7 +53,11 @@ def conversations(folder: Path) -> Check:
         (root / "big.bin").write_bytes(bytes(3000))
     first = Conversation(root)
     wall = lambda: WALL  # noqa: E731
-    warm = replace(first.service.generation, wall=wall)
+    generation = first.service.generation
+    site = replace(first.site, wall=lambda: time.time() + 60.0)  # to which all files are old
+    hosts = VirtualHosts(replace(generation.hosts.default, site=site))
+    heads = HeadReader(generation.head_limits, hosts)
+    warm = replace(generation, wall=wall, hosts=hosts, heads=heads, cache=ResponseCache(2**20, wall))
     cold = replace(warm, cache=ResponseCache(0, wall))
 
     def answers(pieces: list[bytes], generation: HttpGeneration) -> tuple[bytes, list[str]]:

@@ -35,9 +35,9 @@ class Reloaded:
         self.file.write_text(f"{server}{more}\n")
 
     def reload(self, listen: list[str], more: str = "", expected: str = "(?<!not) reloaded: ") -> str:
+        seen = sum("reloaded: " in line for line in self.server.lines)
         self._write(listen, more)
         self.server.process.send_signal(signal.SIGHUP)
-        seen = sum("reloaded: " in line for line in self.server.lines)
         self.server.wait_for_line("reloaded: ", seen + 1)
         return self.server.wait_for_line(expected)
 

@@ -226,11 +226,11 @@ def test_totals_outlive_a_reload(root: Path, tmp_path: Path) -> None:
 def test_an_impossible_status_listener(root: Path, tmp_path: Path, start: StartServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         file = tmp_path / "httpmini.toml"
-        file.write_text("")
-        server = ServerProcess([str(root), "-c", str(file), "--port", "0"])
+        file.write_text(f'site.root = "{root}"\n')
+        server = ServerProcess(["-c", str(file), "--port", "0"])
         try:
             port = taken.getsockname()[1]
-            file.write_text(f'[status]\nlisten = ["127.0.0.1:{port}"]\n')
+            file.write_text(f'site.root = "{root}"\n[status]\nlisten = ["127.0.0.1:{port}"]\n')
             server.process.send_signal(signal.SIGHUP)
             server.wait_for_line(f"error: not reloaded: cannot listen on 127.0.0.1:{port}")
             assert get(server.port, "/ten.txt")[0] == 200

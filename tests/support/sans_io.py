@@ -33,8 +33,8 @@ class Conversation:
     def __init__(self, root: Path, now: float = 0.0) -> None:
         self.log: list[str] = []
         self.errors: list[str] = []
-        settings, site = _load(root)
-        generation = build_http(settings, [site], lambda _place: self.log.append, log_into(self.errors))
+        settings, self.site = _load(root)
+        generation = build_http(settings, [self.site], lambda _place: self.log.append, log_into(self.errors))
         self.service = HttpService(generation)
         self.limits = settings.limits
         self.connection: Connection = self.service.connect(PEER, now)
