@@ -18,9 +18,9 @@ from httpmini.client.client import Client
 from httpmini.client.download.download import Downloaded, download
 from httpmini.client.download.plan import Plan
 from httpmini.client.download.source import is_version
-from httpmini.client.options import Retries, Timeouts
+from httpmini.client.options import Limits, Retries, Timeouts
 from httpmini.client.versions import strong_validators
-from httpmini.errors import BadStatus, CannotRun, Corrupt
+from httpmini.errors import BadStatus, CannotRun, Corrupt, TooLarge
 from httpmini.protocol.message import Headers
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, eventually
@@ -159,6 +159,16 @@ def test_notes_that_are_not_true_are_not_believed(
 def told_tag(client: Client, url: str) -> str:
     with client.fetch(url, method="HEAD") as response:
         return strong_validators(response.headers)[0]
+
+
+@pytest.mark.parametrize(("digest", "most"), [("0" * 64, None), (None, 10)])
+def test_an_error_does_not_show_the_password(
+    server: ServerProcess, target: Path, digest: str | None, most: int | None
+) -> None:
+    url = server.url.replace("://", "://ada:secret@") + "film.bin"
+    with Client(limits=Limits(body_bytes=most)) as client, pytest.raises((Corrupt, TooLarge)) as error:
+        download(client, url, target, sha256=digest)
+    assert "secret" not in str(error.value)
 
 
 def test_a_part_of_all_of_it_is_finished(server: ServerProcess, client: Client, target: Path) -> None:

@@ -27,7 +27,6 @@ from httpmini.client.download.segments import Progress, SegmentFetcher
 from httpmini.client.download.source import Changed, Source, Unusable
 from httpmini.client.download.target import Target, is_direct, open_direct
 from httpmini.client.response import Response
-from httpmini.client.url import parse_url
 from httpmini.client.versions import strong_validators
 from httpmini.errors import CannotRun, Corrupt
 from httpmini.files import write_all
@@ -156,7 +155,7 @@ class _Download:
         for attempt in range(_MAX_VERSIONS):
             self._whole_only = self._whole_only or attempt == _MAX_VERSIONS - 1
             try:
-                return self._try(kept if kept and kept[1].url == parse_url(self._source.url).text else None)
+                return self._try(kept if kept and kept[1].url == self._source.shown else None)
             except Changed:
                 self._workers = 1  # it may come from several servers, each with tags of its own
             except Unusable as unusable:
@@ -205,7 +204,7 @@ class _Download:
         return draft, plan, response
 
     def _new_plan(self, response: Response) -> Plan:
-        url, length = parse_url(self._source.url).text, response.content_length
+        url, length = self._source.shown, response.content_length
         if self._whole_only or length is None:
             return Plan(url, "", "", -1 if length is None else length, cut(-1 if length is None else length, 1))
         plan = Plan(url, *strong_validators(response.headers), length)
@@ -296,7 +295,7 @@ def _check_digest(source: Source, requested: str | None, found: str | None) -> N
     """
     for wanted, origin in ((requested, "requested"), (source.digest, "announced by the server")):
         if wanted and found != wanted.lower():
-            raise Corrupt(f"{source.url}: its SHA-256 is {found}, not {wanted.lower()} as {origin}")
+            raise Corrupt(f"{source.shown}: its SHA-256 is {found}, not {wanted.lower()} as {origin}")
 
 
 def _downloaded(source: Source, path: str, size: int, sha256: str | None, resumed_from: int) -> Downloaded:
@@ -306,7 +305,7 @@ def _downloaded(source: Source, path: str, size: int, sha256: str | None, resume
         size=size,
         sha256=sha256,
         resumed_from=resumed_from,
-        url=last.url if last else source.url,
+        url=last.url if last else source.shown,
         status=last.status if last else 0,
         headers=last.headers if last else Headers(),
     )

@@ -221,7 +221,7 @@ class SegmentFetcher:
         if segment.end < 0:  # it had no length, and its connection ended properly
             self._plan.length = segment.end = segment.done
         elif not segment.complete:
-            raise Truncated(f"{self._source.url}: the response ended {segment.end - segment.done} bytes too early")
+            raise Truncated(f"{self._source.shown}: the response ended {segment.end - segment.done} bytes too early")
 
     def _write_on(self, worker: _Worker, piece: Data) -> bool:
         """Write a piece into one segment and those that follow; return False when another worker has the next."""
@@ -257,7 +257,7 @@ class SegmentFetcher:
                         return
         except BrokenResponse as error:
             raise Unusable(error) from error
-        raise Truncated(f"{self._source.url}: the response ended {end - segment.done} bytes too early")
+        raise Truncated(f"{self._source.shown}: the response ended {end - segment.done} bytes too early")
 
     def _compare(self, segment: Segment, position: int, data: memoryview) -> None:
         """Compare bytes of the server with those that are there; the ones before the segment are not of it."""

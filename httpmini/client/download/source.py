@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from httpmini.client.client import Client
 from httpmini.client.download.plan import Plan, Segment
 from httpmini.client.response import Response
+from httpmini.client.url import parse_url
 from httpmini.client.versions import strong_validators
 from httpmini.errors import BadStatus, BrokenResponse, FetchError, NotConnected, TimedOut, TooLarge
 from httpmini.protocol.message import Headers
@@ -68,6 +69,7 @@ class Source:
 
     Attributes:
         url: as given.
+        shown: the URL as it may be shown, without a password.
         last: the last response; None before the first.
         digest: the SHA-256 that the server has announced, in hexadecimal; empty if it has not.
         used: how many responses have had a part in the file.
@@ -76,6 +78,7 @@ class Source:
 
     def __init__(self, client: Client, url: str, headers: tuple[tuple[str, str], ...]) -> None:
         self.url = url
+        self.shown = parse_url(url).text
         self.last: Response | None = None
         self.digest = ""
         self.used = 0
@@ -95,7 +98,7 @@ class Source:
         """
         most = self._client.limits.body_bytes
         if most is not None and size > most:
-            raise TooLarge(f"{self.url}: the file has more than {most} bytes")
+            raise TooLarge(f"{self.shown}: the file has more than {most} bytes")
 
     def request_all(self, *, exact: bool = False) -> Response:
         """Request the whole file.
