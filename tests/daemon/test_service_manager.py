@@ -86,7 +86,8 @@ def test_the_watchdog_is_fed(start: StartServer, root: Path, mode: str, manager:
     """Both while nothing happens and during a long transfer."""
     wrapper = ("env", f"NOTIFY_SOCKET={manager.getsockname()}", "WATCHDOG_USEC=400000")
     server = start(root, "--mode", mode, wrapper=wrapper)
-    assert heard(manager)["READY"] == "1"
+    while "READY" not in heard(manager):  # the workers may take longer to start than the first message
+        pass
     for _ in range(3):
         assert heard(manager) == {"WATCHDOG": "1"}
     with connect(server.port) as client:
@@ -122,7 +123,7 @@ def activate(names: list[str], *arguments: str, host: str = "127.0.0.1:") -> tup
     Returns:
         The server, its ports, and what the client received whose connection started it.
     """
-    ports = [free_port() for _ in names]
+    ports = [free_port(host.rstrip(":")) for _ in names]
     listen = [word for port in ports for word in ("-l", f"{host}{port}")]
     environment = ("-E", "PYTHONPATH", "-E", "PYTHONDONTWRITEBYTECODE")
     wrapper = (tool("systemd-socket-activate", "systemd"), *listen, f"--fdname={':'.join(names)}", *environment)

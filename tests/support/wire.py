@@ -19,10 +19,11 @@ def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
     return sock
 
 
-def free_port() -> int:
-    """Return a TCP port on which no process listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a TCP port that is free on ``host``; "" means every address, of both families."""
+    with socket.create_server(
+        (host, 0), family=socket.AF_INET if host else socket.AF_INET6, dualstack_ipv6=not host
+    ) as sock:
         return int(sock.getsockname()[1])
 
 
