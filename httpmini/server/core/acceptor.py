@@ -118,6 +118,7 @@ class Acceptor:
         self._reactor.turn(max(0.0, min(moments) - now) if moments else None)
         self._look_again()
         self._look_at_occupants()
+        self._refuse_late()
         return self._admitted
 
     def last_call(self) -> list[Client]:
@@ -255,6 +256,12 @@ class Acceptor:
                 break
             self._lobby.remove(one)
         self._batch_was_full = len(self._admitted) >= self._batch
+
+    def _refuse_late(self) -> None:
+        """Turn away those who have waited long enough, with overflow = "refuse".
+
+        At the end of a turn: if we are late ourselves, a slot that was given back meanwhile may be known by now.
+        """
         if self._admission.overflow == "refuse":
             latest = time.monotonic() - SECOND_LOOK_S
             for one in [one for one in self._lobby if one.since <= latest]:
