@@ -312,7 +312,7 @@ def test_an_environment_that_lies(root: Path, lie: str) -> None:
 )
 def test_names_that_systemd_allows(root: Path, environment: dict[str, str], listen: str | None) -> None:
     file = root.parent / "named.toml"
-    file.write_text(f'[server]\nlisten = ["{listen}"]\n' if listen else "")
+    file.write_text(f'[server]\nlisten = ["{listen}"]\n' if listen else "[limits]\nidle_s = 20.0\n")
     server = ServerProcess([], program=give(["listener"], environment, str(root), "-c", str(file)))
     try:
         assert get(server.port, "/small.txt")[2] == b"small"
