@@ -17,7 +17,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Generic, Protocol, TypeVar
 
@@ -37,6 +37,7 @@ from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
 from httpmini.server.core.status_listener import StatusListener
 from httpmini.server.core.transfer import Client
 from httpmini.server.limits.admission import Admission
+from httpmini.server.limits.crowd import Occupant
 from httpmini.server.listeners.activation import InheritedListener
 from httpmini.server.logs.error import Level, Log, describe
 from httpmini.server.modes import MODES
@@ -208,6 +209,11 @@ class Lifecycle(Generic[P]):
         others = [client for running in self._running for client in running.mode.clients]
         return [*others, *self._reactor.clients]
 
+    def _occupants(self, now: float) -> Iterator[Occupant]:
+        """Yield the clients outside of the poll set that do nothing: those of retired modes have slots, too."""
+        for running in self._running:
+            yield from running.mode.occupants(now)
+
     def _start_mode(self, plan: P) -> None:
         """Start the plan's mode; from then on it is the one that serves."""
         mode_class = MODES[plan.mode]
@@ -226,6 +232,7 @@ class Lifecycle(Generic[P]):
                 plan.workers,
                 self._reopen_logs,
                 self._lobby,
+                self._occupants,
             )
         )
         try:
@@ -261,6 +268,7 @@ class Lifecycle(Generic[P]):
         self._status_listener.open(())
         for listener in _all_listeners(self._plan):  # clients that connect from now on are told so by the kernel
             _close(listener)
+        self._reactor.drain()
         self._reactor.finish(lambda: self._running[-1].shutdown.deadline)
         for running in self._running:
             self._faults.contain("at the end", running.mode.finish)

@@ -20,6 +20,7 @@ from httpmini.server.modes import MODES
 from tests.conftest import StartServer
 from tests.support import crowd
 from tests.support.crowd import CROWD, OTHER, ask, connect_from
+from tests.support.processes import ServerProcess, eventually
 from tests.support.site_tree import BIG
 from tests.support.wire import WAIT_S, read_all, read_answer
 
@@ -157,17 +158,74 @@ def test_a_new_address_is_served_before_the_crowd_that_waits(start: StartServer,
     assert sum(line.startswith(CROWD) for line in lines) == 20
 
 
-# The workers of prefork mode refuse those that wait when they are replaced.
-@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "prefork"])
-def test_those_who_wait_go_on_waiting_over_a_reload(start: StartServer, site: Path, tmp_path: Path, mode: str) -> None:
-    server = start(site, config=settings(mode, 1, "workers = 1").replace("workers = 2\n", ""))
-    with stay(server.port, "127.0.0.1") as inside, connect_from(server.port, "127.0.0.1") as waiting:
-        waiting.sendall(b"GET /ten.txt HTTP/1.0\r\n\r\n")
-        os.kill(server.pid, signal.SIGUSR1)
-        os.kill(server.pid, signal.SIGHUP)
-        server.wait_for_line("(?<!not) reloaded: ")
-        inside.close()
-        assert read_all(waiting).endswith(b"\r\n\r\n0123456789")
+CHANGES = [*((mode, mode) for mode in MODES), ("select", "prefork"), ("prefork", "select"), ("forking", "prefork")]
+
+
+def _change(server: ServerProcess, file: Path, mode: str, clients: int) -> None:
+    file.write_text(settings(mode, clients))
+    os.kill(server.pid, signal.SIGHUP)
+    server.wait_for_line("(?<!not) reloaded: ")
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES)
+def test_those_who_wait_go_on_waiting_over_a_reload(
+    start: StartServer, site: Path, tmp_path: Path, old: str, new: str
+) -> None:
+    """More than the lobby has room for; they ask after the reload. Meanwhile one transfer has the only slot."""
+    file = tmp_path / "httpmini.toml"
+    file.write_text(settings(old, 1))
+    server = start(site, "-c", str(file))
+    with ExitStack() as stack:
+        reader = stack.enter_context(connect_from(server.port, CROWD, 65_536))
+        reader.sendall(b"GET /big.bin HTTP/1.0\r\n\r\n")
+        begun = reader.recv(1000)
+        waiting = [stack.enter_context(connect_from(server.port, f"127.0.1.{number + 1}")) for number in range(40)]
+        for sock in waiting[::2]:
+            sock.sendall(b"GET ")
+        eventually(lambda: _accepted(server) >= 33, "the lobby is full")
+        _change(server, file, new, 1)
+        for number, sock in enumerate(waiting):
+            sock.sendall(b"GET /ten.txt HTTP/1.0\r\n\r\n"[4 * (number % 2 == 0) :])
+        assert (begun + read_all(reader)).endswith(BIG)
+        for sock in waiting:
+            assert read_all(sock).endswith(b"\r\n\r\n0123456789")
+
+
+def _accepted(server: ServerProcess) -> int:
+    """Return how many connections the processes of a server have."""
+    server_end = f"0100007F:{server.port:04X}"
+    rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(row[1] == server_end and row[3] == "01" and row[9] != "0" for row in rows)
+
+
+@pytest.mark.parametrize(("old", "new"), CHANGES)
+def test_clients_of_before_a_reload_make_room_too(
+    start: StartServer, site: Path, tmp_path: Path, old: str, new: str
+) -> None:
+    """Readers that take almost nothing have all the slots; they belong to the mode that has retired."""
+    file = tmp_path / "httpmini.toml"
+    file.write_text(settings(old, 8))
+    server = start(site, "-c", str(file))
+    with crowd.Crowd(server.port, "slow-reader", 8):
+        server.wait_for_line("max_clients reached: 8 clients")
+        _change(server, file, new, 8)
+        answer, took_s = ask(server.port)
+        assert answer.endswith(b"\r\n\r\n0123456789")
+        assert took_s < SOON_S
+
+
+def test_silent_threads_of_before_a_reload_make_room_too(start: StartServer, site: Path, tmp_path: Path) -> None:
+    """In threading mode idle connections stay over a reload; also if processes serve from then on."""
+    file = tmp_path / "httpmini.toml"
+    file.write_text(settings("threading", 8))
+    server = start(site, "-c", str(file))
+    with crowd.Crowd(server.port, "idle", 8):
+        server.wait_for_line("max_clients reached: 8 clients")
+        for mode in ("threading", "prefork"):
+            _change(server, file, mode, 8)
+            answer, took_s = ask(server.port)
+            assert answer.endswith(b"\r\n\r\n0123456789")
+            assert took_s < SOON_S
 
 
 # Who leaves, without sockets.

@@ -183,6 +183,27 @@ def test_draining_ends_an_idle_connection(site: Path) -> None:
     assert conversation.connection.interest is Interest.CLOSED
 
 
+@pytest.mark.parametrize("heard", [b"", REQUEST[:10]])
+def test_retiring_lets_a_client_ask_that_has_not(site: Path, heard: bytes) -> None:
+    """It was let in by a process that another one replaces, and has nothing that it could ask again."""
+    conversation = Conversation(site)
+    if heard:
+        conversation.hear(heard)
+    conversation.connection.retire(1.0)
+    assert conversation.connection.interest is Interest.READ
+    conversation.hear(REQUEST[len(heard) :])
+    assert b"Connection: close" in conversation.said
+    assert conversation.said.endswith(b"0123456789")
+    assert conversation.connection.is_ending
+
+
+def test_retiring_ends_a_connection_between_two_requests(site: Path) -> None:
+    conversation = Conversation(site)
+    conversation.hear(REQUEST)
+    conversation.connection.retire(1.0)
+    assert conversation.connection.interest is Interest.CLOSED
+
+
 def test_draining_finishes_a_request_that_has_begun(site: Path) -> None:
     conversation = Conversation(site)
     conversation.hear(REQUEST[:10])

@@ -233,6 +233,24 @@ def test_slots_when_there_are_more_addresses_than_rows() -> None:
     assert slots.take("192.0.2.1", 3) is None, "its slots are its own"
 
 
+def test_the_row_that_goes_is_not_that_of_one_who_has_just_come() -> None:
+    slots = AddressSlots()
+    for host in _addresses(2 * ROWS):
+        slots.take(host, 1)
+    assert slots.take("192.0.2.1", 1) is not None
+    for host in _addresses(2 * ROWS + 1000)[2 * ROWS :]:
+        slots.take(host, 1)
+    assert slots.take("192.0.2.1", 1) is None
+
+
+def test_the_row_that_goes_is_not_that_of_one_who_has_spent_all() -> None:
+    rates, bucket = AddressRates(lambda: 5.0), TokenBucket(0.01, 300.0)
+    assert [rates.take("192.0.2.1", bucket) > 0 for _ in range(4)] == [False] * 3 + [True]
+    for host in _addresses(2 * ROWS):
+        rates.take(host, bucket)
+    assert rates.take("192.0.2.1", bucket) > 0
+
+
 def test_rates_when_there_are_more_addresses_than_rows() -> None:
     moment = [5.0]
     rates, bucket = AddressRates(lambda: moment[0]), TokenBucket(0.01, 300.0)

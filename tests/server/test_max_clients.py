@@ -81,7 +81,8 @@ def test_one_slot_is_enough_for_successive_clients(
 ) -> None:
     """A client that has read its whole response may connect again, although a thread or a child still has its slot.
 
-    The server waits for the slot for SECOND_LOOK_S; on a busy machine a few of the clients may wait in vain.
+    Within one process nobody is refused for a slot that was given back. In the other modes another process or thread
+    has to run within SECOND_LOOK_S; on a busy machine a few of the clients may wait in vain.
     """
     server = start(site, "--mode", mode, "--max-clients", "1", "--overflow", overflow)
     refused = 0
@@ -93,7 +94,8 @@ def test_one_slot_is_enough_for_successive_clients(
             refused += 1
         else:
             assert answer.endswith(b"0123456789")
-    assert refused <= 5 * (overflow == "refuse")
+    one_process = mode in ("iterative", "select")
+    assert refused <= (0 if one_process or overflow == "queue" else 5)
 
 
 def test_all_queued_clients_are_served(start: StartServer, site: Path, mode: str) -> None:

@@ -23,7 +23,8 @@ from httpmini.daemon.build_http import build_http
 from httpmini.daemon.build_site import build_site
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.dates import format_date
-from httpmini.protocol.message import Headers, Response
+from httpmini.protocol.message import Headers, Request, Response
+from httpmini.protocol.reader import HeadLimits, RequestReader
 from httpmini.server.core.connection import Interest
 from httpmini.server.core.turn import NO_TURN, next_turn
 from httpmini.server.http import heads as heads_module
@@ -199,6 +200,18 @@ def test_heads_are_bounded_and_remembered_the_second_time(tmp_path: Path, monkey
     for _ in range(3):
         reader.remember(long, read(long))
     assert read(long) is not read(long)
+
+
+def test_long_validators_are_no_key(tmp_path: Path) -> None:
+    """A client chooses them, and the cache would keep them."""
+    reader: HeadReader = told(write_tree(tmp_path / "root", {"a.txt": b""})).service.generation.heads
+    for length, has_key in ((heads_module.MAX_VALIDATORS - 4, True), (heads_module.MAX_VALIDATORS, False)):
+        careful = RequestReader(HeadLimits(16_384, 8192, 100))
+        careful.feed(b'GET /a.txt HTTP/1.0\r\nIf-None-Match: "' + b"x" * length + b'"\r\n\r\n')
+        request = careful.next()
+        assert isinstance(request, Request)
+        assert (reader.make(request).key is not None) == has_key
+    assert heads_module.MAX_VALIDATORS <= heads_module.MAX_HEAD_BYTES
 
 
 # Cached and uncached responses are the same octets.

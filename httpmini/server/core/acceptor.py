@@ -12,7 +12,7 @@ from __future__ import annotations
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from itertools import chain
@@ -22,7 +22,7 @@ from httpmini.server.core.refusals import MAX_REFUSED, Refusals
 from httpmini.server.core.room import occupants_of
 from httpmini.server.core.transfer import Client, welcome
 from httpmini.server.limits.admission import Refusal, Slot
-from httpmini.server.limits.crowd import Occupant, choose, overdue
+from httpmini.server.limits.crowd import choose, overdue
 from httpmini.server.listeners.tcp import accept
 from httpmini.server.logs.error import Level
 
@@ -49,7 +49,7 @@ class Gate(Enum):
     | OPEN   | yes               |
     | FULL   | no: it opens when there is room in the lobby |
     | PAUSED | no: it opens after ``PAUSE_S`` |
-    | SHUT   | no: before the first turn, and at the end |
+    | SHUT   | no: before the first turn, and from the beginning of a drain on |
     """
 
     OPEN = "clients may connect"
@@ -63,7 +63,6 @@ class Acceptor:
 
     Args:
         context: its listeners are watched, never closed; clients that are being refused are kept in its reactor.
-        occupants: returns the clients that do nothing and are not in the poll set.
         batch: how many clients are admitted in one turn. A mode that needs long for each takes few at a time, so that
             those that come meanwhile may be served before those that came in a crowd.
     """
@@ -71,7 +70,6 @@ class Acceptor:
     def __init__(
         self,
         context: Context,
-        occupants: Callable[[float], Iterable[Occupant]] = lambda _now: (),
         batch: int = ACCEPTS_PER_TURN,
     ) -> None:
         self._context = context
@@ -81,7 +79,6 @@ class Acceptor:
         self._log = context.log
         self._reactor = context.reactor
         self._counters = context.board.counters
-        self._others = occupants
         self._batch = batch
         self._refusals = Refusals(context.service, context.admission, context.reactor)
         self._handlers = {listener: partial(self._accept_from, listener) for listener in context.listeners}
@@ -94,12 +91,25 @@ class Acceptor:
         self._batch_was_full = False
         self._lobby = context.lobby
 
-    def wait(self) -> list[Client]:
-        """Wait for something to happen; return the clients that were admitted meanwhile, often none."""
+    @property
+    def has_lobby(self) -> bool:
+        """Whether somebody waits for a slot."""
+        return bool(self._lobby)
+
+    def wait(self, until: float | None = None) -> list[Client]:
+        """Wait for something to happen; return the clients that were admitted meanwhile, often none.
+
+        Once draining has begun, nobody comes any more, and those who wait still get their slots.
+
+        Args:
+            until: when to return even if nothing happens.
+        """
         now = time.monotonic()
         self._turn_gate(self._gate_at(now))
         self._watch_slots(bool(self._lobby) and self._slots.is_shared)
-        moments = [self._paused_until] if self._paused_until > now else []
+        moments = [] if until is None else [until]
+        if self._paused_until > now:
+            moments.append(self._paused_until)
         if self._lobby and self._batch_was_full:
             moments.append(now)
         elif self._lobby or self._is_filling_up:
@@ -108,12 +118,14 @@ class Acceptor:
         self._reactor.turn(max(0.0, min(moments) - now) if moments else None)
         self._look_again()
         self._look_at_occupants()
+        self._refuse_late()
         return self._admitted
 
     def last_call(self) -> list[Client]:
         """Give the listeners back; return the clients that had connected already, as far as there are slots.
 
         Clients without a slot go on waiting for the next call of ``wait``, by whichever mode; unless the server stops.
+        In a worker that is replaced they wait for its own.
         """
         self._admitted = []
         for accept_from in self._handlers.values():
@@ -122,12 +134,13 @@ class Acceptor:
         self._turn_gate(Gate.SHUT)
         self._watch_slots(False)
         self._look_again(len(self._admitted) + len(self._lobby))
-        if self._context.shutdown.draining:
+        if self._context.shutdown.draining and not self._context.shutdown.replaced:
             self.empty_lobby()
         return self._admitted
 
     def empty_lobby(self) -> None:
         """Turn away those who wait."""
+        self._watch_slots(False)
         while self._lobby:
             one = self._lobby.pop(0)
             self._refusals.turn_away(one.fd, one.peer, Refusal.BUSY)
@@ -152,6 +165,8 @@ class Acceptor:
         """Return the state that the listeners should be in."""
         if self._lobby_is_full and not self._may_thin_out(now):
             return Gate.FULL
+        if self._context.shutdown.draining:
+            return Gate.SHUT
         return Gate.PAUSED if self._paused_until > now else Gate.OPEN
 
     def _turn_gate(self, gate: Gate) -> None:
@@ -241,6 +256,12 @@ class Acceptor:
                 break
             self._lobby.remove(one)
         self._batch_was_full = len(self._admitted) >= self._batch
+
+    def _refuse_late(self) -> None:
+        """Turn away those who have waited long enough, with overflow = "refuse".
+
+        At the end of a turn: if we are late ourselves, a slot that was given back meanwhile may be known by now.
+        """
         if self._admission.overflow == "refuse":
             latest = time.monotonic() - SECOND_LOOK_S
             for one in [one for one in self._lobby if one.since <= latest]:
@@ -289,7 +310,7 @@ class Acceptor:
         if now < self._next_look or not (self._lobby or self._is_filling_up):
             return
         self._last_look = now
-        occupants = list(chain(occupants_of(self._reactor, slots, now), self._others(now)))
+        occupants = list(chain(occupants_of(self._reactor, slots, now), self._context.occupants(now)))
         gone = overdue(occupants, slots.active, slots.limit, now)
         waiting = [self._key(one) for one in sorted(self._lobby, key=self._weigh())]
         if slots.active >= slots.limit:

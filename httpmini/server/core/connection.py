@@ -282,6 +282,11 @@ class Connection(ABC):
         if not self.is_ending:
             self.end(now, expects_more=True)
 
+    def retire(self, now: float) -> None:
+        """Begin nothing new but what the peer came for: another process serves from now on."""
+        if self.sent_bytes:
+            self.drain(now)
+
 
 class Service(Protocol):
     """The protocol that a server speaks; the modes know no more of it than this."""

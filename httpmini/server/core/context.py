@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -13,6 +13,7 @@ from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.core.shutdown import Follower, Shutdown
 from httpmini.server.limits.admission import Admission
+from httpmini.server.limits.crowd import Occupant
 from httpmini.server.listeners.peer import Peer
 from httpmini.server.logs.error import Log
 
@@ -46,6 +47,7 @@ class Context(msgspec.Struct, frozen=True):
         workers: how many processes serve, in modes that have workers.
         reopen_logs: reopens the logs of this process.
         lobby: clients that wait for a slot; those of an earlier mode may be in it.
+        occupants: returns the clients of this process that are not in the poll set and do nothing, of all modes.
     """
 
     listeners: Sequence[socket.socket]
@@ -59,6 +61,7 @@ class Context(msgspec.Struct, frozen=True):
     workers: int = 1
     reopen_logs: Callable[[], None] = lambda: None
     lobby: list[Waiting] = msgspec.field(default_factory=list)
+    occupants: Callable[[float], Iterable[Occupant]] = lambda _now: ()
 
     @property
     def main_shutdown(self) -> Shutdown:

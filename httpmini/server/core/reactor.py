@@ -144,10 +144,13 @@ class Reactor:
             self._next_sweep = now + SWEEP_S
             self._faults.contain("in a tick", self._tick)
 
-    def finish(self, deadline: Callable[[], float]) -> None:
-        """Let every client come to its end; those that have not by ``deadline()`` are cut off."""
+    def drain(self, step: Step = drain) -> None:
+        """Have every client come to its end: in ``finish``, or in the turns before it."""
         for client in list(self.clients):
-            self._attend(client, drain, time.monotonic(), next_turn())
+            self._attend(client, step, time.monotonic(), next_turn())
+
+    def finish(self, deadline: Callable[[], float]) -> None:
+        """Serve the clients until all have left; those that have not by ``deadline()`` are cut off."""
         while self._clients and time.monotonic() < deadline():
             self.turn(max(0.0, deadline() - time.monotonic()))
         for client in list(self.clients):

@@ -5,8 +5,9 @@ Three pipes carry this, because a pipe can be polled together with sockets:
 - The wake-up pipe (``WakeUpPipe``) belongs to the main loop and lives as long as the process. Signals write into it
   (``signal.set_wakeup_fd``), so a signal that arrives just before a poll is not slept through. Threads write into it
   when they free a slot.
-- The drain pipe belongs to one running mode and is never written. Draining begins when its write end is closed: every
-  thread and child process that polls the read end sees that at once.
+- The drain pipe belongs to one running mode. Draining begins when its write end is closed: every thread and child
+  process that polls the read end sees that at once. A byte in it, which nobody takes out, says that another mode takes
+  over.
 - The hurry pipe belongs to one running mode, too. A byte in it, which nobody takes out, says to give up now. If it ends
   without one, the process that held its write end has died: the kernel closes it, however that process came to its end,
   so nobody has to ask whether the parent still lives.
@@ -33,6 +34,11 @@ class StopSignal(Protocol):
     @property
     def draining(self) -> bool:
         """Whether to finish what has begun and begin nothing new."""
+        ...
+
+    @property
+    def replaced(self) -> bool:
+        """Whether it is draining because another mode takes over; then nobody who has come may be turned away."""
         ...
 
     @property
@@ -120,6 +126,11 @@ class Shutdown:
         return self._draining
 
     @property
+    def replaced(self) -> bool:
+        """Whether it is draining because another mode takes over."""
+        return self._draining and self.deadline == inf
+
+    @property
     def serving(self) -> bool:
         """Whether to go on accepting clients: neither draining nor interrupted by a signal."""
         return not self._draining and not self._wake_up.interrupted
@@ -143,6 +154,8 @@ class Shutdown:
 
     def retire(self) -> None:
         """Begin to drain without a deadline: another mode serves the clients that connect from now on."""
+        if not self._draining:
+            os.write(self._drain_write, b"!")
         self._finish_by(inf)
 
     def _finish_by(self, deadline: float) -> None:
@@ -190,6 +203,7 @@ class Follower:
 
     Attributes:
         draining: whether to finish what has begun and begin nothing new.
+        replaced: whether that is because another mode takes over.
         deadline: when to give up whatever is unfinished, in monotonic seconds; ``inf`` until there is a hurry.
         is_orphan: whether the process at the other end has died.
     """
@@ -199,6 +213,7 @@ class Follower:
         self._hurry_fd = hurry_fd
         self._drain_s = drain_s
         self.draining = False
+        self.replaced = False
         self.deadline = inf
         self.is_orphan = False
 
@@ -224,12 +239,18 @@ class Follower:
         """Take note that ``fileno()`` was readable: draining has begun, or there is a hurry."""
         if not self.draining:
             self.draining = True
+            self.replaced = bool(_events(self._drain_fd) & select.POLLIN)
             return
-        poll = select.poll()
-        poll.register(self._hurry_fd, select.POLLIN)
-        events = dict(poll.poll(0)).get(self._hurry_fd, 0)
+        events = _events(self._hurry_fd)
         if events & select.POLLIN:
             self.deadline = 0.0
         elif events:  # it has ended, and nothing is in it
             self.is_orphan = True
             self.deadline = now + self._drain_s
+
+
+def _events(pipe: int) -> int:
+    """Return what poll says of a pipe: POLLIN if a byte is in it."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    return dict(poll.poll(0)).get(pipe, 0)

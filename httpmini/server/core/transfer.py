@@ -324,6 +324,14 @@ def drain(client: Client, now: float, turn: int) -> bool:
     return False
 
 
+def retire(client: Client, now: float, turn: int) -> bool:
+    """Take what has arrived already, then let the connection answer at most the request that it was made for."""
+    _advance_if_open(client, now, turn)
+    client.connection.retire(now)
+    _advance_if_open(client, now, turn)
+    return False
+
+
 def make_way(client: Client, now: float, turn: int) -> bool:
     """End the connection at once for the sake of others: say what there is to say, and wait for nothing."""
     connection = client.connection
@@ -363,7 +371,8 @@ def pump(
             make_way(client, now, next_turn())
         elif signal.draining and not drained:
             drained = True
-            drain(client, now, next_turn())
+            end = retire if signal.replaced else drain
+            end(client, now, next_turn())
         elif connection.work is not None:
             connection.work.run()
             go_on(client, time.monotonic(), next_turn())

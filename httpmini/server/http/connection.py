@@ -167,6 +167,12 @@ class HttpConnection(Connection):
         if self.interest is Interest.READ and not self._has_begun:
             self.abandon()
 
+    def retire(self, now: float) -> None:
+        """Answer one request, if that has not been done: who has only just come has nothing to ask again."""
+        self._draining = True
+        if self.sent_bytes:
+            self.drain(now)
+
     # Responding.
 
     def _respond(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import ClassVar
 
 from httpmini.server.core.context import Context
 from httpmini.server.core.transfer import Client
+from httpmini.server.limits.crowd import Occupant
 
 
 class Mode(ABC):
@@ -40,6 +41,10 @@ class Mode(ABC):
     @property
     def clients(self) -> Collection[Client]:
         """The clients in this process that are not in the poll set."""
+        return ()
+
+    def occupants(self, now: float) -> Iterable[Occupant]:  # noqa: ARG002
+        """Return the clients of this process that are not in the poll set and do nothing; also after ``retire``."""
         return ()
 
     def start(self) -> None:  # noqa: B027  (most modes need nothing)

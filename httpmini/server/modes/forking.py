@@ -67,7 +67,7 @@ class Forking(Mode):
         super().__init__(context)
         self._shutdown = context.main_shutdown
         self._children = context.children
-        self._acceptor = Acceptor(context, self._occupants, FORKS_PER_TURN)
+        self._acceptor = Acceptor(context, FORKS_PER_TURN)
         self._served: dict[int, _Served] = {}  # by the process number of the child
 
     def start(self) -> None:
@@ -96,7 +96,7 @@ class Forking(Mode):
         """Whether all children have ended."""
         return not self._children.of(self._shutdown)
 
-    def _occupants(self, now: float) -> Iterator[Occupant]:
+    def occupants(self, now: float) -> Iterator[Occupant]:
         """Yield the clients that do nothing, by what their children have published."""
         for pid, one in self._served.items():
             quiet = one.segment.read_quiet()

@@ -33,13 +33,14 @@ class Iterative(Mode):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self._shutdown = context.main_shutdown
         self._waiting_room = context.reactor
         self._acceptor = Acceptor(context)
         self._slice_ends = 0.0  # 0 until somebody is served in this turn
 
     def serve(self) -> None:
         """Accept clients into the poll set; serve each to its end as soon as it has sent a request."""
-        while self._context.shutdown.serving:
+        while self._shutdown.serving:
             self._take(self._acceptor.wait())
             self._slice_ends = 0.0
         self._take(self._acceptor.last_call())
@@ -65,14 +66,20 @@ class Iterative(Mode):
         self._slice_ends = self._slice_ends or now + SLICE_S
         look = partial(self._look, client)
         if client.connection.interest in _ANSWERING and not look():
-            pump(client, self._context.shutdown, _ANSWERING, look, SLICE_S)
+            pump(client, self._shutdown, _ANSWERING, look, SLICE_S)
+            self._shutdown.wake()  # the pump may have taken out what the main loop has to hear
         return False
 
     def _look(self, client: Client) -> bool:
         """Do what has to be done now and then; return whether it is the turn of others.
 
         There is one slice in each turn of the reactor, not one for each client: if many have asked for something large,
-        one of them is served, and then those that have come meanwhile are heard.
+        one of them is served, and then those that have come meanwhile are heard. A signal does not wait for the end of
+        the slice, nor for others.
         """
         self._waiting_room.look()
-        return time.monotonic() >= self._slice_ends and self._waiting_room.is_needed_by_others(client)
+        if not self._shutdown.serving and not self._shutdown.draining:
+            return True
+        if time.monotonic() < self._slice_ends:
+            return False
+        return self._acceptor.has_lobby or self._waiting_room.is_needed_by_others(client)

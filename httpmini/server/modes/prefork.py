@@ -77,6 +77,7 @@ class Prefork(Mode):
         self._addresses = context.admission.addresses
         self._children = context.children
         self._board = context.board
+        self._acceptor = Acceptor(replace(context, listeners=()))  # nobody comes here; clients of earlier modes may go
         self._workers: dict[int, _Worker] = {}  # by their place, from 0
         self._pauses: dict[int, float] = {}  # how long the worker in that place was waited with
         self._due: dict[int, float] = {}  # when to start those that have died
@@ -88,13 +89,13 @@ class Prefork(Mode):
             CannotRun: one of them cannot start, and why; then none is left.
         """
         self._slots.share()
-        Acceptor(self._context).empty_lobby()  # the master serves nobody
         self._board.reserve(self._context.workers, CROWD)
         self._context.service.tick()  # loads what each worker would load for itself
         self._children.prepare()
         try:
             for place in range(self._context.workers):
                 self._start_worker(place)
+            _close_lobby(self._context)  # the last worker has taken it: from here on nothing can fail
         except BaseException:
             self._shutdown.drain(time.monotonic())
             self.finish()
@@ -104,7 +105,7 @@ class Prefork(Mode):
         """Watch the workers, which accept and serve; replace those that die."""
         while self._shutdown.serving:
             moment = min(self._due.values(), default=None)
-            self._context.reactor.turn(None if moment is None else max(0.0, moment - time.monotonic()))
+            self._acceptor.wait(moment)
             for place in [place for place, moment in self._due.items() if moment <= time.monotonic()]:
                 self._restart_worker(place)
         if self._shutdown.draining:
@@ -233,7 +234,9 @@ class Prefork(Mode):
         try:
             os.close(worker.accepting)  # the master's end
             reactor = self._become_worker(worker, follower)
-            server = Select(replace(self._context, shutdown=follower, reactor=reactor))
+            server = Select(replace(self._context, shutdown=follower, reactor=reactor, occupants=lambda _now: ()))
+            if len(self._workers) < self._context.workers:  # the last one takes those who wait already
+                _close_lobby(self._context)
         except Exception as fault:
             os.write(say, describe(fault).encode()[:4096])
             return
@@ -242,7 +245,7 @@ class Prefork(Mode):
         for listener in self._context.listeners:  # if the master has died, nobody else will free the port
             listener.close()
         os.close(say)
-        reactor.finish(lambda: follower.deadline)
+        server.leave()
 
     def _become_worker(self, worker: _Worker, follower: Follower) -> Reactor:
         """Give up what is the master's, and return a poll set of our own."""
@@ -279,3 +282,10 @@ def _hear(follower: Follower, reactor: Reactor, log: Log) -> None:
         reactor.watch(follower, partial(_hear, follower, reactor, log))
     if follower.is_orphan:
         log(f"the main process has died; process {os.getpid()} finishes what it has begun", Level.ERROR)
+
+
+def _close_lobby(context: Context) -> None:
+    """Close this process's copies of those who wait: another process serves them."""
+    for one in context.lobby:
+        os.close(one.fd)
+    context.lobby.clear()

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
 from httpmini.server.core.context import Context
-from httpmini.server.core.transfer import Client
+from httpmini.server.core.transfer import Client, drain, retire
 from httpmini.server.core.turn import next_turn
 from httpmini.server.modes.base import Mode
 
@@ -32,6 +32,21 @@ class Select(Mode):
         while self._context.shutdown.serving:
             self._take(self._acceptor.wait())
         self._take(self._acceptor.last_call())
+
+    def leave(self) -> None:
+        """Bring all clients to their end in a worker, which has nothing else to do then.
+
+        When the worker is replaced, those who wait are served, as slots come free, and those who do nothing make room.
+        """
+        context, shutdown = self._context, self._context.shutdown
+        context.reactor.drain(retire if shutdown.replaced else drain)
+        while (context.reactor.clients or self._acceptor.has_lobby) and time.monotonic() < shutdown.deadline:
+            clients = self._acceptor.wait()
+            for client in clients:
+                client.connection.retire(time.monotonic())
+            self._take(clients)
+        self._acceptor.empty_lobby()
+        context.reactor.finish(lambda: shutdown.deadline)
 
     def _take(self, clients: list[Client]) -> None:
         now, turn = time.monotonic(), next_turn()

@@ -46,7 +46,7 @@ class Threading(Mode):
         self._threads: dict[threading.Thread, tuple[Client, Follower]] = {}
         self._ended: deque[threading.Thread] = deque()
         self._faults = Faults(context.log)
-        self._acceptor = Acceptor(context, self._occupants)
+        self._acceptor = Acceptor(context)
         self._closing = threading.Lock()  # held to close a socket, and to shut down that of another thread's client
 
     @property
@@ -78,7 +78,7 @@ class Threading(Mode):
         self._join_ended()
         return not self._threads
 
-    def _occupants(self, now: float) -> Iterator[Occupant]:
+    def occupants(self, now: float) -> Iterator[Occupant]:
         """Yield the clients that do nothing."""
         for client, follower in list(self._threads.values()):
             slot, interest, quiet_since = client.slot, client.connection.interest, client.quiet_since(now)
