@@ -13,6 +13,8 @@ import h11
 from msgspec.structs import replace
 
 from httpmini import config
+from httpmini.daemon.build_http import build_http
+from httpmini.daemon.build_site import build_site
 from httpmini.errors import ConfigError, Problem, ProtocolError
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader
 from httpmini.server.core.connection import Interest
@@ -20,7 +22,8 @@ from httpmini.server.http.generation import HttpGeneration
 from httpmini.server.http.response_cache import ResponseCache
 from httpmini.server.http.service import HttpService
 from httpmini.site.users import Users, problems
-from tests.fuzz.protocol import WALL, Check, arrivals
+from tests.fuzz.protocol import Check, arrivals
+from tests.support.logs import log_into
 from tests.support.sans_io import PEER, Conversation
 from tests.support.site_tree import SECRET, make_site
 
@@ -42,20 +45,33 @@ class _Talk(Conversation):
         self.connection = self.service.connect(PEER, 0.0)
 
 
+def _wall() -> float:
+    """Return a time that stands still, at which all files are old: else a tag would be weak at first only."""
+    return 4_000_000_000.0
+
+
+def _serve(root: Path, log: list[str], errors: list[str]) -> HttpGeneration:
+    settings = config.load(None, config.Flags(root=str(root)))
+    site = replace(build_site(settings), wall=_wall)
+    generation = build_http(settings, [site], lambda _place: log.append, log_into(errors))
+    cache = ResponseCache(settings.limits.response_cache_bytes, _wall)
+    return replace(generation, wall=_wall, cache=cache)
+
+
 def conversations(folder: Path) -> Check:
     """Answers are whole messages from inside the root, however the requests arrive and whatever is cached."""
     root = folder / "www"
     if not root.exists():
         make_site(folder)
         (root / "big.bin").write_bytes(bytes(3000))
-    first = Conversation(root)
-    wall = lambda: WALL  # noqa: E731
-    warm = replace(first.service.generation, wall=wall)
-    cold = replace(warm, cache=ResponseCache(0, wall))
+    log: list[str] = []
+    errors: list[str] = []
+    warm = _serve(root, log, errors)
+    cold = replace(warm, cache=ResponseCache(0, _wall))
 
     def answers(pieces: list[bytes], generation: HttpGeneration) -> tuple[bytes, list[str]]:
-        first.log.clear()
-        talk = _Talk(generation, first.log, first.errors)
+        log.clear()
+        talk = _Talk(generation, log, errors)
         for piece in pieces:
             talk.hear(piece)
         talk.hear(b"")
