@@ -47,8 +47,13 @@ class _Zlib:
         self.done = False
         self._kind = kind
         self._inflate: Any = None
+        self._first = b""  # of deflate, until the second octet says whether it is a wrapper
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        if self._kind == "deflate" and self._inflate is None and not self.done:
+            self._first = data = self._first + data
+            if len(data) < 2:
+                return
         full = False  # zlib may hold more output although it has consumed all input
         while data or full:
             if self._inflate is None:
@@ -66,7 +71,7 @@ class _Zlib:
     def _window(self, data: bytes) -> int:
         if self._kind == "gzip":
             return 31
-        wrapped = data[0] & 0x0F == 8 and (len(data) < 2 or (data[0] << 8 | data[1]) % 31 == 0)
+        wrapped = data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
         return 15 if wrapped else -15
 
 

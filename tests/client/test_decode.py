@@ -130,6 +130,13 @@ def test_every_level_of_deflate_without_wrapper(level: int) -> None:
     assert undo(octets(raw_deflate(body, level)), "deflate") == body
 
 
+@pytest.mark.parametrize("step", [1, 2, 100])
+def test_deflate_without_wrapper_that_begins_like_one(step: int) -> None:
+    """Its first octet, a stored block's with odd padding, is the usual one of zlib's wrapper; the second one tells."""
+    packed = b"\x78\x05\x00\xfa\xffhello\x03\x00"
+    assert undo((packed[at : at + step] for at in range(0, len(packed), step)), "deflate") == b"hello"
+
+
 @pytest.mark.parametrize("codings", list(itertools.product(PACKERS, PACKERS)), ids="+".join)
 def test_two_codings(codings: tuple[str, str]) -> None:
     body = b"hello, world " * 100
