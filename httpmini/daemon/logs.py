@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from httpmini.config import LogSettings
-from httpmini.errors import visible
 from httpmini.server.logs.error import Level, error_log
 from httpmini.server.logs.file import LogFile, LogWriter
 
@@ -69,7 +68,7 @@ class Logs:
         """Say once which logs cannot be opened again, and why."""
         trouble = {writer.trouble for writer in (*self.accesses.values(), self._errors) if writer.trouble}
         for text in sorted(trouble - self._reported):
-            self.log(visible(text), Level.ERROR)
+            self.log(text, Level.ERROR)
         self._reported = trouble
 
     def stop_batching(self) -> None:
