@@ -82,6 +82,14 @@ def test_users_that_another_site_serves(folder: Path) -> None:
     assert found == [f"{folder / 'users'} is inside the folder that [[site]] no. 3 serves; move it elsewhere"]
 
 
+def test_users_that_another_site_serves_by_another_name(folder: Path) -> None:
+    """It is where the file is that counts, not where a link to it is."""
+    (folder / "users").rename(folder / "b" / "list")
+    (folder / "users").symlink_to("b/list")
+    found = dangers(folder, site("a", "/private/") + site("b", hosts=OTHER))
+    assert found == [f"{folder / 'users'} is inside the folder that [[site]] no. 2 serves; move it elsewhere"]
+
+
 @pytest.mark.parametrize("mode", [0o666, 0o602, 0o646])
 @pytest.mark.parametrize("name", ["users", "httpmini.toml"])
 def test_a_file_that_everybody_can_change(folder: Path, name: str, mode: int) -> None:

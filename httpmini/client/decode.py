@@ -19,6 +19,8 @@ from httpmini.protocol.message import Headers
 _PIECE = 256 * 1024
 _FREE_BYTES = 1024**2  # below this size no ratio is suspicious: a page of blanks compresses very well
 _MAX_CODINGS = 4
+_BLOCK = 4096
+_MAX_EXCESS = 8 * 1024**2  # no block of gzip or deflate decodes to more, but one of br or zstd may
 # zstd cannot be told to stop after so many bytes of output. But a block of 128 KiB takes at least 4 bytes of input, so
 # that each of these small steps decodes to 8 MiB at most.
 _ZSTD_STEP = 256
@@ -45,8 +47,13 @@ class _Zlib:
         self.done = False
         self._kind = kind
         self._inflate: Any = None
+        self._first = b""  # of deflate, until the second octet says whether it is a wrapper
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        if self._kind == "deflate" and self._inflate is None and not self.done:
+            self._first = data = self._first + data
+            if len(data) < 2:
+                return
         full = False  # zlib may hold more output although it has consumed all input
         while data or full:
             if self._inflate is None:
@@ -64,7 +71,7 @@ class _Zlib:
     def _window(self, data: bytes) -> int:
         if self._kind == "gzip":
             return 31
-        wrapped = data[0] & 0x0F == 8 and (len(data) < 2 or (data[0] << 8 | data[1]) % 31 == 0)
+        wrapped = data[0] & 0x0F == 8 and (data[0] << 8 | data[1]) % 31 == 0
         return 15 if wrapped else -15
 
 
@@ -152,40 +159,72 @@ def decode(pieces: Iterator[Data], codings: list[str], limits: Limits) -> Iterat
         Truncated: the coded data ends early.
         TooLarge: the decoded body exceeds a limit.
     """
-    raw = _Counter(pieces)
-    stream: Iterator[bytes] = raw
+    raw = _Blocks(pieces)
+    stream: Iterator[bytes] = iter(raw)
     for coding in reversed(codings):
         stream = _bounded(_undo(stream, coding), raw, limits)
     return stream
 
 
-def _bounded(pieces: Iterator[bytes], raw: _Counter, limits: Limits) -> Iterator[bytes]:
-    """Apply the limits to the output of one coding. Between two codings the data may be huge even if the end is not."""
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if limits.decoded_bytes is not None and size > limits.decoded_bytes:
-            raise TooLarge(f"the body decodes to more than {limits.decoded_bytes} bytes")
-        if size > _FREE_BYTES and size > limits.ratio * raw.size:
-            raise TooLarge(f"{raw.size} bytes decode to at least {size}, over {limits.ratio} times as much")
-        if piece:
-            yield piece
+class _Blocks:
+    """The bytes of the wire, cut at the ends of blocks, which lie at the same places however the bytes arrived.
 
+    How much a library has decoded before it notices an error depends on how the data was cut. So what is wrong in the
+    same block as an excess is told instead of it; else the error would be a matter of chance.
 
-class _Counter:
-    """Counts the bytes of pieces as they pass."""
+    Attributes:
+        size: how many bytes there were up to now.
+        excess: what is raised at the end of the current block.
+    """
 
     def __init__(self, pieces: Iterator[Data]) -> None:
         self._pieces = pieces
         self.size = 0
+        self.excess: TooLarge | None = None
+
+    @property
+    def end(self) -> int:
+        """Where the current block ends."""
+        return -(-self.size // _BLOCK) * _BLOCK
 
     def __iter__(self) -> Iterator[bytes]:
-        return self
+        for piece in self._pieces:
+            data, at = bytes(piece), 0
+            while at < len(data):
+                step = data[at : at + _BLOCK - self.size % _BLOCK]
+                at += len(step)
+                self.size += len(step)
+                yield step
+                if self.size == self.end:
+                    self._judge()
+        self._judge()
 
-    def __next__(self) -> bytes:
-        piece = bytes(next(self._pieces))
-        self.size += len(piece)
-        return piece
+    def _judge(self) -> None:
+        if self.excess is not None:
+            raise self.excess
+
+
+def _bounded(pieces: Iterator[bytes], raw: _Blocks, limits: Limits) -> Iterator[bytes]:
+    """Apply the limits to the output of one coding. Between two codings the data may be huge even if the end is not."""
+    size = 0
+    for piece in pieces:
+        allowed = max(_FREE_BYTES, limits.ratio * raw.end)
+        if limits.decoded_bytes is not None:
+            allowed = min(allowed, limits.decoded_bytes)
+        within = piece[: max(0, allowed - size)]
+        size += len(piece)
+        if size > allowed:
+            raw.excess = raw.excess or _too_large(size, raw, limits)
+        if size > allowed + _MAX_EXCESS:
+            raise _too_large(size, raw, limits)
+        if within:
+            yield within
+
+
+def _too_large(size: int, raw: _Blocks, limits: Limits) -> TooLarge:
+    if limits.decoded_bytes is not None and size > limits.decoded_bytes:
+        return TooLarge(f"the body decodes to more than {limits.decoded_bytes} bytes")
+    return TooLarge(f"{raw.size} bytes decode to at least {size}, over {limits.ratio} times as much")
 
 
 def _undo(pieces: Iterator[bytes], coding: str) -> Iterator[bytes]:

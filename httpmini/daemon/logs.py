@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 
 from httpmini.config import LogSettings
-from httpmini.errors import visible
 from httpmini.server.logs.error import Level, error_log
 from httpmini.server.logs.file import LogFile, LogWriter
 
@@ -73,7 +72,7 @@ class Logs:
             return
         trouble = {writer.trouble for writer in (*self.accesses.values(), self._errors) if writer.trouble}
         for text in sorted(trouble - self._reported):
-            self.log(visible(text), Level.ERROR)
+            self.log(text, Level.ERROR)
         self._reported = trouble
 
     def stop_batching(self) -> None:

@@ -314,11 +314,11 @@ def read_response_head(buffer: bytes | bytearray, limits: HeadLimits) -> Respons
     Raises:
         ProtocolError: this is not an acceptable HTTP response.
     """
+    if not buffer.startswith(b"HTTP/"[: len(buffer)]):
+        raise ProtocolError(REASONS["not-http"], 0)
     end = grammar.HEAD_END.search(buffer)
     if (end.end() if end else len(buffer)) > limits.head_bytes:
         raise ProtocolError(REASONS["head-long"], limits.head_bytes)
-    if not buffer.startswith(b"HTTP/"[: len(buffer)]):
-        raise ProtocolError(REASONS["not-http"], 0)
     if end is None:
         return NEED_DATA
     line_end = buffer.index(b"\n")

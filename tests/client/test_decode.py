@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import itertools
 import os
 import random
@@ -127,6 +128,13 @@ def test_fields_in_a_gzip_head() -> None:
 def test_every_level_of_deflate_without_wrapper(level: int) -> None:
     body = random.Random(level).randbytes(1000) + b"a" * 1000
     assert undo(octets(raw_deflate(body, level)), "deflate") == body
+
+
+@pytest.mark.parametrize("step", [1, 2, 100])
+def test_deflate_without_wrapper_that_begins_like_one(step: int) -> None:
+    """Its first octet, a stored block's with odd padding, is the usual one of zlib's wrapper; the second one tells."""
+    packed = b"\x78\x05\x00\xfa\xffhello\x03\x00"
+    assert undo((packed[at : at + step] for at in range(0, len(packed), step)), "deflate") == b"hello"
 
 
 @pytest.mark.parametrize("codings", list(itertools.product(PACKERS, PACKERS)), ids="+".join)
@@ -428,6 +436,47 @@ def test_exactly_as_much_as_is_allowed(coding: str, pack: Callable[[bytes], byte
     assert undo([packed], coding, limits=Limits(decoded_bytes=5000)) == b"hello" * 1000
     with pytest.raises(TooLarge):
         undo([packed], coding, limits=Limits(decoded_bytes=4999))
+
+
+NOISE = random.Random(5).randbytes(150_000)
+SPOILT: dict[str, tuple[Callable[[bytes], bytes], Limits]] = {
+    "cut": (lambda packed: packed[:-1], Limits(decoded_bytes=MIB)),
+    "its end is wrong": (lambda packed: packed[:-1] + b"\xfe", Limits(decoded_bytes=MIB)),
+    "something follows": (lambda packed: packed + b"\xfe" * 3, Limits(decoded_bytes=MIB)),
+    "a wrong byte": (lambda packed: packed[:9] + bytes([packed[9] ^ 0x55]) + packed[10:], Limits(decoded_bytes=MIB)),
+    "a wrong byte, and the ratio": (lambda packed: packed[:9] + b"\xfe\xfe" + packed[11:], Limits(ratio=20)),
+    "whole": (lambda packed: packed, Limits(decoded_bytes=MIB)),
+    "exactly as much": (lambda packed: packed, Limits(decoded_bytes=2 * MIB + len(NOISE), ratio=10**9)),
+    "the ratio at first only": (lambda packed: packed, Limits(ratio=20)),
+}
+
+
+def outcome(pieces: Iterable[bytes], coding: str, limits: Limits) -> str:
+    try:
+        return hashlib.sha256(undo(pieces, coding, limits=limits)).hexdigest()
+    except (BrokenResponse, TooLarge, Truncated) as error:
+        return type(error).__name__
+
+
+@each_coding
+@pytest.mark.parametrize(("spoil", "limits"), SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize("tail", [b"", NOISE], ids=["a bomb", "a bomb and more"])
+def test_how_it_ends_does_not_depend_on_how_it_was_cut(
+    coding: str, pack: Callable[[bytes], bytes], tail: bytes, spoil: Callable[[bytes], bytes], limits: Limits
+) -> None:
+    packed = spoil(pack(bytes(2 * MIB) + tail))
+    whole = outcome([packed], coding, limits)
+    for step in (1, 7, 1000, 5000):
+        pieces = (packed[at : at + step] for at in range(0, len(packed), step))
+        assert outcome(pieces, coding, limits) == whole, step
+
+
+def test_what_is_wrong_in_the_same_block_is_told_instead_of_the_excess() -> None:
+    """One block has all of it; with more blocks before the error, nobody reads that far."""
+    small = gzip.compress(bytes(2 * MIB))[:-1] + b"\xfe"
+    assert outcome([small], "gzip", Limits(decoded_bytes=MIB)) == "BrokenResponse"
+    large = gzip.compress(bytes(64 * MIB))[:-1] + b"\xfe"
+    assert outcome([large], "gzip", Limits(decoded_bytes=MIB)) == "TooLarge"
 
 
 def test_errors_on_the_way_stay_what_they_are() -> None:

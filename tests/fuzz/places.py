@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,16 +13,17 @@ import h11
 from msgspec.structs import replace
 
 from httpmini import config
+from httpmini.daemon.build_http import build_http
+from httpmini.daemon.build_site import build_site
 from httpmini.errors import ConfigError, Problem, ProtocolError
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader
 from httpmini.server.core.connection import Interest
 from httpmini.server.http.generation import HttpGeneration
-from httpmini.server.http.heads import HeadReader
 from httpmini.server.http.response_cache import ResponseCache
 from httpmini.server.http.service import HttpService
-from httpmini.server.http.virtual_hosts import VirtualHosts
 from httpmini.site.users import Users, problems
-from tests.fuzz.protocol import WALL, Check, arrivals
+from tests.fuzz.protocol import Check, arrivals
+from tests.support.logs import log_into
 from tests.support.sans_io import PEER, Conversation
 from tests.support.site_tree import SECRET, make_site
 
@@ -45,24 +45,33 @@ class _Talk(Conversation):
         self.connection = self.service.connect(PEER, 0.0)
 
 
+def _wall() -> float:
+    """Return a time that stands still, at which all files are old: else a tag would be weak at first only."""
+    return 4_000_000_000.0
+
+
+def _serve(root: Path, log: list[str], errors: list[str]) -> HttpGeneration:
+    settings = config.load(None, config.Flags(root=str(root)))
+    site = replace(build_site(settings), wall=_wall)
+    generation = build_http(settings, [site], lambda _place: log.append, log_into(errors))
+    cache = ResponseCache(settings.limits.response_cache_bytes, _wall)
+    return replace(generation, wall=_wall, cache=cache)
+
+
 def conversations(folder: Path) -> Check:
     """Answers are whole messages from inside the root, however the requests arrive and whatever is cached."""
     root = folder / "www"
     if not root.exists():
         make_site(folder)
         (root / "big.bin").write_bytes(bytes(3000))
-    first = Conversation(root)
-    wall = lambda: WALL  # noqa: E731
-    generation = first.service.generation
-    site = replace(first.site, wall=lambda: time.time() + 60.0)  # to which all files are old
-    hosts = VirtualHosts(replace(generation.hosts.default, site=site))
-    heads = HeadReader(generation.head_limits, hosts)
-    warm = replace(generation, wall=wall, hosts=hosts, heads=heads, cache=ResponseCache(2**20, wall))
-    cold = replace(warm, cache=ResponseCache(0, wall))
+    log: list[str] = []
+    errors: list[str] = []
+    warm = _serve(root, log, errors)
+    cold = replace(warm, cache=ResponseCache(0, _wall))
 
     def answers(pieces: list[bytes], generation: HttpGeneration) -> tuple[bytes, list[str]]:
-        first.log.clear()
-        talk = _Talk(generation, first.log, first.errors)
+        log.clear()
+        talk = _Talk(generation, log, errors)
         for piece in pieces:
             talk.hear(piece)
         talk.hear(b"")

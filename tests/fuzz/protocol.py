@@ -102,7 +102,7 @@ def _unframe(pieces: list[bytes], headers: Headers) -> tuple[bytes, object]:
         for piece in pieces:
             body += framing.receive(piece)
     except ProtocolError as error:
-        return b"", error.reason.token
+        return b"", (error.reason.token, error.offset)
     return body, (framing.done, framing.surplus, framing.end())
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from httpmini.site.freshness import SETTLED_S
 from tests.support.processes import WAIT_S, ServerProcess, eventually
 from tests.support.tools import tool
-from tests.support.wire import accepts, free_port, read_answer
+from tests.support.wire import accepts, free_port, read_all, read_answer
 
 VCL = Path(__file__).parents[2] / "conf" / "varnish" / "default.vcl"
 FILES, ROUNDS = 10, 10
@@ -111,3 +115,79 @@ def test_who_is_denied_gets_nothing_that_is_cached(cache: int) -> None:
     assert ask(cache, "/0.txt")[0] == 200
     assert ask(cache, "/0.txt")[1]["x-cache"] == "hit"
     assert ask(cache, "/0.txt", client=DENIED)[0] == 403
+
+
+# What a client sends that is not in the key of the cache; and, of the same meaning, other spellings of what is.
+UNKEYED: dict[str, str] = {
+    "another host": "X-Forwarded-Host: evil.example",
+    "another server": "X-Host: evil.example\r\nX-Forwarded-Server: evil.example",
+    "another scheme": "X-Forwarded-Proto: https\r\nX-Forwarded-Port: 1",
+    "a prefix": "X-Forwarded-Prefix: /evil",
+    "another target": "X-Original-URL: /evil\r\nX-Rewrite-URL: /evil",
+    "another method": "X-HTTP-Method-Override: HEAD\r\nX-HTTP-Method: DELETE",
+    "another client": 'X-Forwarded-For: 198.51.100.1\r\nForwarded: for=198.51.100.1;host="evil.example"',
+    "an address that cannot be read": 'X-Forwarded-For: "x\r\nForwarded: for="x',
+    "JSON": "Accept: application/json",
+    "nothing acceptable": "Accept: nothing/nothing",
+    "gzip": "Accept-Encoding: gzip",
+    "another coding": "Accept-Encoding: br, zstd",
+    "no coding": "Accept-Encoding: identity;q=0, *;q=0",
+    "a language": "Accept-Language: tlh\r\nAccept-Charset: x",
+    "a part": "Range: bytes=0-0",
+    "no part": "Range: bytes=999999-",
+    "a part of a version": 'Range: bytes=0-0\r\nIf-Range: "x"',
+    "any version": "If-None-Match: *",
+    "no such version": 'If-Match: "x"',
+    "changed since": "If-Modified-Since: Fri, 31 Dec 2100 23:59:59 GMT",
+    "not changed since": "If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT",
+    "a user": "Authorization: Basic eDp5",
+    "a cookie": "Cookie: a=b",
+    "hop by hop": "Connection: Host, X-Forwarded-For",
+    "a body": "Content-Length: 0",
+    "an expectation": "Expect: 100-continue",
+    "an upgrade": "Upgrade: h2c",
+    "a long field": "X: " + "x" * 7000,
+    "what is not allowed in a field": "X: a\x7f\xff",
+}
+_OF_THE_MOMENT = {"date", "age", "x-varnish", "x-cache"}
+
+
+def answer_to(port: int, target: str, fields: str = "") -> tuple[int, dict[str, str], bytes]:
+    """Return a response without what differs from one to the next."""
+    status, named, body = ask(port, target, fields)
+    query = target.partition("?")[2]
+    kept = {name: value.replace(query, "N") for name, value in named.items() if name not in _OF_THE_MOMENT}
+    return status, kept, body.replace(query.encode(), b"N")
+
+
+def wait_until_old(path: Path) -> None:
+    """Wait until tags stay as they are."""
+    young = path.stat().st_ctime
+    eventually(lambda: time.time() > young + SETTLED_S, "the file is old")
+
+
+@pytest.mark.parametrize("target", ["/0.txt", "/packed.txt", "/", "/folder", "/missing"])
+def test_nobody_else_gets_what_was_made_for_a_strange_request(server: ServerProcess, cache: int, target: str) -> None:
+    root = root_of(server)
+    (root / "folder").mkdir()
+    (root / "packed.txt").write_bytes(b"packed" * 1000)
+    (root / "packed.txt.gz").write_bytes(gzip.compress(b"packed" * 1000))
+    wait_until_old(root / "packed.txt.gz")
+    expected = answer_to(cache, f"{target}?n=1000")
+    for number, fields in enumerate(UNKEYED.values(), 1001):
+        asked = f"{target}?n={number}"
+        for _ in range(2):
+            with suppress(AssertionError):  # Varnish itself refuses some and closes
+                ask(cache, asked, fields + "\r\n")
+        assert answer_to(cache, asked) == expected, fields
+
+
+@pytest.mark.parametrize("host", ["H", "h.", "h:80", "evil.example", "h\r\nHost: evil.example", "h, evil.example", ""])
+def test_a_host_is_part_of_no_answer(server: ServerProcess, cache: int, host: str) -> None:
+    """However it is spelled, the one who spells it usually gets what is made for it."""
+    wait_until_old(root_of(server) / f"{FILES - 1}.txt")
+    expected = answer_to(cache, "/0.txt?n=0")
+    with socket.create_connection(("127.0.0.1", cache), WAIT_S, source_address=(CLIENT, 0)) as sock:
+        sock.sendall(f"GET http://other/0.txt?n=9 HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert b"evil" not in read_all(sock)
+    assert answer_to(cache, "/0.txt?n=9") == expected

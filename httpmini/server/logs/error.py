@@ -11,6 +11,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
+from httpmini.errors import visible
+
 
 class Level(IntEnum):
     """The severity of a line, numbered as in syslog (RFC 5424 §6.2.1)."""
@@ -40,7 +42,7 @@ def describe(fault: BaseException) -> str:
 def error_log(
     write: Callable[[str, Level], None], least: Level, wall: Callable[[], float] = time.time, *, dated: bool = True
 ) -> Log:
-    """Return a log that passes each line to ``write``.
+    """Return a log that passes each line to ``write``; whatever is in it, it is one line, and only text.
 
     Args:
         write: takes a line and its level.
@@ -53,6 +55,7 @@ def error_log(
         if level > least:
             return
         date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall()))
+        text = visible(text)
         write(f"{date} {level.name.lower()}: {text}" if dated else text, level)
 
     return log
