@@ -161,7 +161,7 @@ def _fetch_from(routing: Routing, url: str) -> Report:
 
 def _sources(config: Config) -> Iterator[tuple[Routing, str]]:
     """Yield the URLs where the report may be, with the route to each; the status listener comes first."""
-    for entry in (*config.status.listen, *(config.server.listen if config.status.enabled else ())):
+    for entry in (*config.status.listen, *(config.server.listen if config.status.on_site else ())):
         endpoint = parse_endpoint(entry)
         if endpoint.host == UNIX:
             yield Routing(unix_socket=endpoint.port), "http://localhost/-/status.json"
