@@ -364,8 +364,9 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     pid_file: Annotated[
         str,
-        _says("""A file for the process ID, locked as long as the process lives; httpmini ctl finds the server by it. A
-        relative path is relative to this file. "" means none."""),
+        _says("""A file for the process ID, locked as long as the process lives; httpmini ctl finds the server by it,
+        and talks to it by a unix socket beside it, named like it with .ctl appended, which is open for the server's
+        user and root alone. A relative path is relative to this file. "" means none."""),
     ] = ""
     user: Annotated[
         str,
