@@ -21,7 +21,7 @@ backend default {
     .port = "8080";
     .connect_timeout = 2s;
     .probe = {
-        .url = "/-/health";
+        .url = "/";
         .interval = 2s;
         .threshold = 1;
         .initial = 1;
@@ -32,10 +32,6 @@ backend default {
 sub vcl_recv {
     if (client.ip ~ denied) {
         return (synth(403));
-    }
-    # These pages are for this machine only, and never go through a cache.
-    if (req.url ~ "^/-/") {
-        return (synth(404));
     }
 }
 

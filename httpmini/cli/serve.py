@@ -51,6 +51,9 @@ def _setting(flag: str, key: str, **more: Any) -> Callable[[_Command], _Command]
 )
 @_setting("--max-clients", "server.max_clients", type=int, metavar="N")
 @_setting("--overflow", "server.overflow")
+@click.option(
+    "--status", is_flag=True, help="Show /-/status on a free port of this machine, which the first line names."
+)
 @click.option("--daemon", is_flag=True, help="Move to the background as soon as clients can connect.")
 @click.option(
     "--chroot",
@@ -65,6 +68,7 @@ def serve(
     port: int | None,
     max_clients: int | None,
     overflow: str | None,
+    status: bool,
     daemon: bool,
     chroot: str | None,
 ) -> None:
@@ -75,7 +79,7 @@ def serve(
     from httpmini.daemon import server  # --help need not wait for this import
     from httpmini.daemon.chroot import change_root
 
-    flags = config.Flags(root, mode, addresses, port, max_clients, overflow)
+    flags = config.Flags(root, mode, addresses, port, max_clients, overflow, status)
     _keep_standard_descriptors()
     null = os.open(os.devnull, os.O_RDWR) if daemon else None  # the new root may have no /dev/null
     if chroot is not None:

@@ -20,6 +20,7 @@ class Flags(msgspec.Struct, frozen=True):
     port: int | None = None
     max_clients: int | None = None
     overflow: str | None = None
+    status: bool = False
 
 
 def apply_flags(draft: Draft, flags: Flags) -> None:
@@ -31,6 +32,8 @@ def apply_flags(draft: Draft, flags: Flags) -> None:
             draft.put(f"server.{name}", value, "--" + name.replace("_", "-"))
     if flags.addresses or flags.port is not None:
         _apply_addresses(draft, flags)
+    if flags.status and not draft.values["status.listen"]:
+        draft.put("status.listen", ["127.0.0.1:0"], "--status")
 
 
 def _apply_addresses(draft: Draft, flags: Flags) -> None:

@@ -323,15 +323,16 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 class StatusSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The server's own pages: /-/status, /-/status.json, /-/metrics (Prometheus) and /-/health."""
 
-    enabled: Annotated[
+    on_site: Annotated[
         bool,
-        _says("Whether the site's own listeners serve these pages."),
-    ] = True
+        _says("""Whether the site's own listeners serve these pages, too. Behind a relay of plain TCP, or a proxy that
+        adds no fields, every client looks like one on this machine: leave it off there, and use status.listen."""),
+    ] = False
     allow: Annotated[
         list[str],
         Meta(min_length=1),
-        _says("""Addresses and networks that may see them; for all others, these paths lead to the site's own files.
-        Requests through a proxy never see them, except on the listeners of status.listen."""),
+        _says("""Addresses and networks that may see them with status.on_site; for all others, these paths lead to the
+        site's own files. A request with a field that proxies add never sees them there."""),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1"])
     listen: Annotated[
         list[str],
@@ -363,8 +364,9 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     pid_file: Annotated[
         str,
-        _says("""A file for the process ID, locked as long as the process lives; httpmini ctl finds the server by it. A
-        relative path is relative to this file. "" means none."""),
+        _says("""A file for the process ID, locked as long as the process lives; httpmini ctl finds the server by it,
+        and talks to it by a unix socket beside it, named like it with .ctl appended, which is open for the server's
+        user and root alone. A relative path is relative to this file. "" means none."""),
     ] = ""
     user: Annotated[
         str,
@@ -409,6 +411,7 @@ LISTS: dict[str, type[msgspec.Struct]] = {
 RENAMED = {
     "limits.recall_bytes": "limits.response_cache_bytes",
     "proxies.protocol": "proxies.client_from",
+    "status.enabled": "status.on_site",
 }
 """Settings of earlier versions, by their old dotted name, with the new one. The old name still works."""
 

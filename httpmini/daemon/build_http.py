@@ -92,7 +92,7 @@ def _access_log(config: Config, site: Config, open_log: OpenLog) -> AccessLog:
 
 def add_status_pages(config: Config, sites: Sequence[Respond], board: Scoreboard, facts: Facts) -> list[Respond]:
     """Lay the status pages over ``sites``, for the clients that may see them."""
-    if not config.status.enabled:
+    if not config.status.on_site:
         return list(sites)
     allowed = AddressRules([ip_network(entry) for entry in config.status.allow])
     return [StatusPages(site, board, facts, allowed) for site in sites]

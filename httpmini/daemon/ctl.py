@@ -1,6 +1,7 @@
 """``httpmini ctl``: control a running server from the same machine.
 
-Signals go only to the process that has locked the pid file. The state of the server comes from /-/status.json.
+Signals go only to the process that has locked the pid file. The state of the server comes from /-/status.json on a unix
+socket beside the pid file, which only root and the server's user can open: it is there whoever opened the listeners.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from httpmini.client.client import Client
 from httpmini.client.options import Timeouts
 from httpmini.client.transport.routing import Routing
 from httpmini.config import Config
+from httpmini.daemon.listeners import ctl_path
 from httpmini.daemon.pid_file import find_owner, is_published
 from httpmini.daemon.status import Report
 from httpmini.errors import CannotRun, FetchError
@@ -23,10 +25,11 @@ from httpmini.server.listeners.endpoint import UNIX, Endpoint, parse_endpoint
 
 _POLL_S = 0.05
 _MARGIN_S = 10.0  # beyond drain_s, for the steps of a shutdown that drain_s does not cover
-_RELOAD_S = 10.0
+_RELOAD_S = 30.0
 _START_S = 10.0
 _SHOWN = 20  # clients at most
 _MAX_REPORT_BYTES = 16 * 1024 * 1024
+_AT_SOCKET = "http://localhost/-/status.json"
 _LOOPBACK = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (all addresses include this one)
 
 
@@ -97,31 +100,39 @@ def reload(config: Config) -> str:
     """Make the server reload its settings, and wait until it has.
 
     Returns:
-        What happened, as far as the status pages show it.
+        What happened, for the terminal.
 
     Raises:
-        CannotRun: no server runs, it may not be signalled, or it keeps its old settings.
+        CannotRun: no server runs, it may not be signalled, it keeps its old settings, or it cannot say whether it does.
     """
     process = _ready_process_of(config)
-    asked = f"asked process {process} to reload; its error log has the result"
     try:
         before = fetch_report(config)
-    except CannotRun:
+    except CannotRun as error:
         _signal(process, signal.SIGHUP)
-        return asked
+        raise CannotRun(f"asked process {process} to reload, but it cannot say whether it has: {error}") from error
     _signal(process, signal.SIGHUP)
     end = time.monotonic() + _RELOAD_S
     while time.monotonic() < end:
-        try:
-            after = fetch_report(config)
-        except CannotRun:  # the reload has moved the status pages
-            return asked
-        if after.failed_reloads > before.failed_reloads:
-            raise CannotRun("not reloaded: the old settings stay; the error log says why")
-        if after.reloads > before.reloads:
+        if _has_reloaded(config, before):
             return f"process {process} has reloaded"
         time.sleep(_POLL_S)
     raise CannotRun(f"process {process} has not reloaded within {_RELOAD_S:g} s; its error log may say why")
+
+
+def _has_reloaded(config: Config, before: Report) -> bool:
+    """Return whether the server has reloaded since it gave the report ``before``.
+
+    Raises:
+        CannotRun: it has refused to.
+    """
+    try:
+        after = fetch_report(config)
+    except CannotRun:  # busy, or its status listener is being moved
+        return False
+    if after.failed_reloads > before.failed_reloads:
+        raise CannotRun(f"not reloaded, the old settings stay: {after.reload_problem or 'the error log says why'}")
+    return after.reloads > before.reloads
 
 
 def _signal(process: int, number: signal.Signals) -> None:
@@ -143,7 +154,7 @@ def fetch_report(config: Config) -> Report:
             return _fetch_from(routing, url)
         except (FetchError, CannotRun) as error:
             problems.append(str(error))
-    said = "; ".join(problems) or "no listener of this server has a fixed port or a path"
+    said = "; ".join(problems) or "set daemon.pid_file or status.listen, and restart the server"
     raise CannotRun(f"no status available: {said}")
 
 
@@ -160,11 +171,13 @@ def _fetch_from(routing: Routing, url: str) -> Report:
 
 
 def _sources(config: Config) -> Iterator[tuple[Routing, str]]:
-    """Yield the URLs where the report may be, with the route to each; the status listener comes first."""
-    for entry in (*config.status.listen, *(config.server.listen if config.status.enabled else ())):
+    """Yield the URLs where the report may be, with the route to each; the socket beside the pid file comes first."""
+    if path := ctl_path(config):
+        yield Routing(unix_socket=path), _AT_SOCKET
+    for entry in (*config.status.listen, *(config.server.listen if config.status.on_site else ())):
         endpoint = parse_endpoint(entry)
         if endpoint.host == UNIX:
-            yield Routing(unix_socket=endpoint.port), "http://localhost/-/status.json"
+            yield Routing(unix_socket=endpoint.port), _AT_SOCKET
         elif endpoint.port.isdecimal() and endpoint.port != "0":
             host = _LOOPBACK.get(endpoint.host, endpoint.host)
             yield Routing(), f"http://{Endpoint(host, endpoint.port)}/-/status.json"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 
 from httpmini.config import Config
-from httpmini.daemon.listeners import Listeners, listeners_of
+from httpmini.daemon.listeners import CTL, Listeners, listeners_of
 from httpmini.daemon.logs import Logs
 from httpmini.daemon.pid_file import PidFile
 from httpmini.errors import visible
@@ -58,8 +58,8 @@ class Generation(HttpGeneration, frozen=True, eq=False, kw_only=True):
 
     @property
     def status_listeners(self) -> list[socket.socket]:
-        """The listeners for the status pages."""
-        return listeners_of(self.listeners, "status.listen")
+        """The listeners for the status pages, and for ``httpmini ctl``."""
+        return listeners_of(self.listeners, "status.listen") + listeners_of(self.listeners, CTL)
 
     @property
     def title(self) -> str:

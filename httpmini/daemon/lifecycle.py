@@ -317,6 +317,7 @@ class Lifecycle(Generic[P]):
         self._plan, self._next = plan, None
         self._leave(source, before, plan)
         self._log(f"reloaded: {source.news(before, plan)}")
+        self._board.reload_problem = ""
         self._board.counters.reloads += 1
         self._board.publish()
         self._manager.ready(plan.title)
@@ -329,6 +330,7 @@ class Lifecycle(Generic[P]):
             text = error.strerror or str(error)
         for line in text.splitlines():
             self._log(f"not reloaded: {line}", Level.ERROR)
+        self._board.reload_problem = text
         self._board.counters.failed_reloads += 1
         self._board.publish()
         self._manager.ready(self._plan.title)

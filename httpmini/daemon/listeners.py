@@ -17,6 +17,16 @@ Listeners = dict[tuple[str, str], list[socket.socket]]
 """Listening sockets by the setting that asks for them and the entry in it."""
 
 
+CTL = "ctl"
+"""What asks for the socket of ``httpmini ctl``, in place of a setting."""
+_CTL_MODE = 0o600
+
+
+def ctl_path(config: Config) -> str:
+    """Return where ``httpmini ctl`` talks to the server: beside the pid file; "" without one."""
+    return f"{config.daemon.pid_file}.ctl" if config.daemon.pid_file else ""
+
+
 def url_of(listener: socket.socket) -> str:
     """Return where a client finds a listener."""
     endpoint = endpoint_of(listener)
@@ -45,11 +55,10 @@ def open_all(config: Config, already_open: Listeners, inherited: InheritedSocket
     """
     given = [f"{INHERITED}:{name}" for name in inherited.names]
     public = given if given and config.origins["server.listen"] == DEFAULT else config.server.listen
-    settings = {"server.listen": public, "status.listen": config.status.listen}
+    settings = {"server.listen": public, "status.listen": config.status.listen, CTL: _ctl_entries(config)}
     entries = [(setting, where) for setting, places in settings.items() for where in places]
     left = list(chain(*already_open.values()))
-    mode = int(config.server.socket_mode, 8)
-    claimed = {entry: _claim(entry, already_open, left, mode) for entry in entries}
+    claimed = {entry: _claim(entry, already_open, left, _mode_of(entry, config.server)) for entry in entries}
     found: Listeners = {}
     try:
         for entry in entries:
@@ -58,6 +67,15 @@ def open_all(config: Config, already_open: Listeners, inherited: InheritedSocket
         close_all(set(chain(*found.values())) - set(chain(*already_open.values())))
         raise
     return found
+
+
+def _ctl_entries(config: Config) -> list[str]:
+    return [f"{UNIX}:{path}"] if (path := ctl_path(config)) else []
+
+
+def _mode_of(entry: tuple[str, str], server: ServerSettings) -> int:
+    """Return the permissions of a unix socket; that of ``httpmini ctl`` is for our user and root alone."""
+    return _CTL_MODE if entry[0] == CTL else int(server.socket_mode, 8)
 
 
 def _claim(
@@ -100,8 +118,10 @@ def _complete(
     A listener at one address stays when all addresses of its port are asked for now: no client in its queue is lost.
     """
     endpoint = parse_endpoint(entry[1])
+    if entry[0] == CTL:
+        return claimed or _open_ctl(endpoint.port, left, server)
     if endpoint.host == UNIX:
-        return claimed or [_open_unix(endpoint.port, left, int(server.socket_mode, 8), server.backlog)]
+        return claimed or [_open_unix(endpoint.port, left, _mode_of(entry, server), server.backlog)]
     if endpoint.host == INHERITED:
         return claimed or inherited.open(endpoint.port)
     if endpoint.port == "0" and claimed:
@@ -112,6 +132,14 @@ def _complete(
     for one in kept:
         left.remove(one)
     return [*found, *kept]
+
+
+def _open_ctl(path: str, left: list[socket.socket], server: ServerSettings) -> list[socket.socket]:
+    """Listen for ``httpmini ctl``. Where a socket cannot be, a server serves all the same; ctl says what it misses."""
+    try:
+        return [_open_unix(path, left, _CTL_MODE, server.backlog)]
+    except CannotRun:
+        return []
 
 
 def _open_unix(path: str, left: list[socket.socket], mode: int, backlog: int) -> UnixListener:

@@ -35,7 +35,7 @@ def written_openings(config: Config) -> Iterator[Opening]:
         if Path(target).is_absolute():
             yield from _for_log(Path(target))
     if config.daemon.pid_file:
-        yield Opening(str(Path(config.daemon.pid_file).parent), KEEP)
+        yield Opening(str(Path(config.daemon.pid_file).parent), KEEP)  # and the socket of httpmini ctl
     for entry in (*config.server.listen, *config.status.listen):
         if entry.startswith(LOCAL):
             yield Opening(str(Path(entry.removeprefix(LOCAL)).absolute().parent), MAKE_SOCKETS)

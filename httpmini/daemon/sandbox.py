@@ -34,8 +34,8 @@ READ_FILES = _READ_FILE
 """To read files whose names are known."""
 APPEND = _WRITE_FILE | _MAKE_REG
 """For logs: to create files and write to them, but not to read, empty or remove any."""
-KEEP = _WRITE_FILE | _MAKE_REG | _TRUNCATE | _REMOVE_FILE
-"""For a pid file: to create, write, empty and remove files, but not to read any."""
+KEEP = _WRITE_FILE | _MAKE_REG | _TRUNCATE | _REMOVE_FILE | _MAKE_SOCK
+"""For a pid file and the socket beside it: to create, write, empty and remove files, but not to read any."""
 MAKE_SOCKETS = _MAKE_SOCK | _REMOVE_FILE
 """For unix sockets: to create them, and to remove and rename files."""
 

@@ -14,7 +14,7 @@ from httpmini.daemon.confinement import Confinement
 from httpmini.daemon.generation import Generation
 from httpmini.daemon.lifecycle import Lifecycle
 from httpmini.daemon.limits import Tables
-from httpmini.daemon.listeners import close_all, open_all, set_backlog, url_of
+from httpmini.daemon.listeners import close_all, listeners_of, open_all, set_backlog, url_of
 from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import switch_user
 from httpmini.daemon.running_config import RunningConfig
@@ -206,9 +206,11 @@ class Server:
         generation = self._service.generation
         urls = ", ".join(url_of(one) for one in generation.public_listeners)
         confined_by = self._confinement.shown if self._confinement else ""
+        status = ", ".join(f"{url_of(one)}-/status" for one in listeners_of(generation.listeners, "status.listen"))
         workers = f", {generation.workers} workers" if MODES[generation.mode].uses_workers else ""
         return (
             f"httpmini serving {generation.site_names} at {urls} "
             f"(mode {generation.mode}{workers}, at most {generation.config.server.max_clients} clients"
-            f"{self._user and f', user {self._user}'}{confined_by and f', {confined_by}'})"
+            f"{self._user and f', user {self._user}'}{confined_by and f', {confined_by}'}"
+            f"{status and f', status at {status}'})"
         )

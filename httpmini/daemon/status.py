@@ -69,6 +69,7 @@ class Report(msgspec.Struct, frozen=True):
         refusals: how many responses had each status of 400 and above, by status.
         reloads: how many reloads have succeeded.
         failed_reloads: how many reloads have failed.
+        reload_problem: why the last reload was refused; "" if it was not, and on the site's own listeners.
         processes: one row for each process that serves.
         connections: one row for each client that is shown.
     """
@@ -86,6 +87,7 @@ class Report(msgspec.Struct, frozen=True):
     refusals: dict[str, int]
     reloads: int
     failed_reloads: int
+    reload_problem: str
     processes: list[ProcessRow]
     connections: list[ClientRow]
 
@@ -156,6 +158,7 @@ class StatusPages(msgspec.Struct, frozen=True):
             refusals={str(status): count for status, count in sorted(_add_up(seen).items())},
             reloads=sum(row.reloads for row in seen.processes),
             failed_reloads=sum(row.failed_reloads for row in seen.processes),
+            reload_problem=self.board.reload_problem if self.allowed is None else "",
             processes=sorted(seen.processes, key=lambda row: row.process),
             connections=seen.clients,
         )

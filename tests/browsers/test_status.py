@@ -13,6 +13,7 @@ from tests.support.wire import connect, get, read_answer
 
 pytestmark = pytest.mark.browser_test
 KEEP = b"GET /ten.txt HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
+ON_SITE = "[status]\non_site = true\n"
 
 
 @pytest.mark.parametrize("mode", ["select", "prefork"])
@@ -20,7 +21,7 @@ def test_it_keeps_itself_up_to_date(page: Page, start: StartServer, site: Path, 
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    server = start(site, "--mode", mode)
+    server = start(site, "--mode", mode, config=ON_SITE)
     page.goto(f"{server.url}-/status")
     expect(page.locator("h1")).to_contain_text(mode)
     requests = int(page.locator("#requests").inner_text())
@@ -39,7 +40,7 @@ def test_it_keeps_itself_up_to_date(page: Page, start: StartServer, site: Path, 
 
 
 def test_it_says_when_the_server_is_gone(page: Page, start: StartServer, site: Path) -> None:
-    server = start(site)
+    server = start(site, config=ON_SITE)
     page.goto(f"{server.url}-/status")
     expect(page.locator("#stale")).to_be_hidden()
     assert server.stop() == 0
@@ -48,7 +49,7 @@ def test_it_says_when_the_server_is_gone(page: Page, start: StartServer, site: P
 
 @pytest.mark.only_browser("chromium")  # Firefox, driven over BiDi, cannot be told to run no scripts
 def test_without_scripts_it_reloads_itself(page: Page, start: StartServer, site: Path) -> None:
-    server = start(site)
+    server = start(site, config=ON_SITE)
     browser = page.context.browser
     assert browser is not None
     context = browser.new_context(java_script_enabled=False)

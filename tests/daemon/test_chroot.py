@@ -46,7 +46,7 @@ def jail() -> Iterator[Path]:
 def settings(mode: str, port: int, more: str = "") -> str:
     return (
         f'[server]\nmode = "{mode}"\nworkers = 2\nlisten = ["127.0.0.1:{port}", "[::1]:0"]\n'
-        f'[daemon]\n{IDENTITY}pid_file = "/run/pid"\n{more}'
+        f'[status]\non_site = true\n[daemon]\n{IDENTITY}pid_file = "/run/pid"\n{more}'
         '[log]\naccess = "/log/access.log"\nformat = "json"\n[site]\nroot = "/www"\n'
         '[[realms]]\npath = "/private/"\nusers = "/etc/users"\n'
     )

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -254,13 +255,56 @@ def test_a_reload_that_fails_is_reported(place: Place) -> None:
         taken = f'"127.0.0.1:{other.getsockname()[1]}"'
         place.file.write_text(place.file.read_text().replace("listen = [", f"listen = [{taken}, "))
         status, _, errors = place.run("ctl", "reload")
-    assert (status, errors) == (1, "httpmini: not reloaded: the old settings stay; the error log says why\n")
+    assert status == 1
+    assert errors.startswith("httpmini: not reloaded, the old settings stay: cannot listen on 127.0.0.1:"), errors
+    assert "another program has this port" in errors
     assert "another program has this port" in place.errors.read_text()
     place.write()
     assert place.run("ctl", "reload")[0] == 0
     status, said, _ = place.run("ctl", "status")
     assert re.search(r"^reloads    1, 1 failed$", said, re.MULTILINE), said
     assert place.run("ctl", "stop") == (0, f"process {process} has ended\n", "")
+
+
+def test_ctl_has_a_way_of_its_own(make_place: Callable[[str], Place], mode: str) -> None:
+    """Through a socket that no client of the site can open, even if no listener of the site is known to ctl."""
+    place = make_place(mode)
+    process = place.begin()
+    path = place.folder / "httpmini.pid.ctl"
+    status = path.lstat()
+    assert (stat.S_ISSOCK(status.st_mode), stat.S_IMODE(status.st_mode)) == (True, 0o600)
+    place.write()
+    place.file.write_text(place.file.read_text().replace(f"127.0.0.1:{place.port}", "systemd:web"))
+    code, said, errors = place.run("ctl", "status")
+    assert (code, errors, f", process {process}, " in said) == (0, "", True), said
+    code, _, errors = place.run("ctl", "reload")  # no such socket was given to it
+    assert (code, errors.startswith("httpmini: not reloaded, the old settings stay: ")) == (1, True), errors
+    assert get(place.port, "/-/status.json")[0] == 404
+    place.write()
+    assert place.run("ctl", "reload") == (0, f"process {process} has reloaded\n", "")
+    assert path.lstat().st_ino == status.st_ino
+    assert place.run("ctl", "stop")[0] == 0
+    assert not path.exists()
+
+
+def test_the_socket_of_a_killed_server_is_replaced(place: Place) -> None:
+    os.kill(place.begin(), signal.SIGKILL)
+    eventually(lambda: place.run("ctl", "stop")[0] == 1, "ctl sees that it is gone")
+    assert (place.folder / "httpmini.pid.ctl").exists()
+    process = place.begin()
+    assert f", process {process}, " in place.run("ctl", "status")[1]
+    assert place.run("ctl", "stop")[0] == 0
+
+
+def test_the_socket_moves_with_the_pid_file(place: Place) -> None:
+    process = place.begin()
+    moved = place.file.read_text().replace("httpmini.pid", "moved.pid")
+    place.file.write_text(moved)
+    os.kill(process, signal.SIGHUP)
+    eventually((place.folder / "moved.pid.ctl").exists, "the socket has moved")
+    eventually(lambda: not (place.folder / "httpmini.pid.ctl").exists(), "the old one is gone")
+    assert place.run("ctl", "reload") == (0, f"process {process} has reloaded\n", "")
+    assert place.run("ctl", "stop")[0] == 0
 
 
 def test_what_a_reload_would_change(make_place: Callable[[str], Place], mode: str) -> None:

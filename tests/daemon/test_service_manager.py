@@ -339,3 +339,14 @@ def test_given_sockets_and_daemon(root: Path) -> None:
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert "sockets were given to this process (LISTEN_FDS), and --daemon goes on in another" in ended.stderr
+
+
+def test_ctl_finds_a_server_whose_sockets_were_given(activated: list[ServerProcess], root: Path, mode: str) -> None:
+    file = root.parent / "given.toml"
+    file.write_text(f'[server]\nmode = "{mode}"\n[daemon]\npid_file = "given.pid"\n')
+    server, (web,), _ = activate(["web"], str(root), "-c", str(file))
+    activated.append(server)
+    assert get(web, "/small.txt")[0] == 200
+    command = [sys.executable, "-m", "httpmini", "ctl", "status", "-c", str(file)]
+    asked = subprocess.run(command, capture_output=True, timeout=WAIT_S, check=False)
+    assert (asked.returncode, b", process " in asked.stdout) == (0, True), asked.stderr

@@ -83,7 +83,7 @@ def test_no_system_call_is_missing(start: StartServer, tmp_path: Path, mode: str
         file.truncate(3_000_000)
     counts = tmp_path / "counts"
     limits = "[limits]\naddress_clients = 9\naddress_requests_per_s = 99.0\ntotal_bytes_per_s = 9000000\n"
-    text = f'[server]\nmode = "{mode}"\nworkers = 2\n{limits}[log]\naccess = "access.log"\n'
+    text = f'[server]\nmode = "{mode}"\nworkers = 2\n{limits}[status]\non_site = true\n[log]\naccess = "access.log"\n'
     server = start(root, config=text, wrapper=(tool("strace", "strace"), "-f", "-c", "-o", str(counts)))
     (process,) = server.children()
     for target in ("/", "/large.bin", "/large.bin", "/nowhere", "/-/status.json"):

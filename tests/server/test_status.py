@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -161,20 +162,19 @@ def test_prometheus_reads_it(server: ServerProcess, mode: str) -> None:
         ("", ("Via: 1.1 proxy",), 404),
         ("", ("X-Real-IP: 127.0.0.1",), 404),
         ('allow = ["192.0.2.0/24"]', (), 404),
-        ("enabled = false", (), 404),
     ],
 )
 def test_closed_to_strangers(
     start: StartServer, root: Path, page: str, allow: str, said: tuple[str, ...], expected: int
 ) -> None:
-    server = start(root, config=f"[status]\n{allow}\n")
+    server = start(root, config=f"[status]\non_site = true\n{allow}\n")
     assert get(server.port, f"/-/{page}", *said)[0] == expected
 
 
 def test_other_clients_get_the_sites_own_files_at_that_path(start: StartServer, root: Path) -> None:
     (root / "-").mkdir()
     (root / "-" / "status").write_bytes(b"theirs")
-    server = start(root)
+    server = start(root, config="[status]\non_site = true\n")
     assert b"Processes" in get(server.port, "/-/status")[2]
     assert get(server.port, "/-/status", "Host: h.example")[2] == b"theirs"
     assert get(server.port, "/-/else")[0] == 404
@@ -237,3 +237,44 @@ def test_an_impossible_status_listener(root: Path, tmp_path: Path, start: StartS
             server.assert_clean_end()
         finally:
             server.kill()
+
+
+def relay(target: int) -> tuple[socket.socket, threading.Thread]:
+    """Return a listener that passes one connection on to ``target``, as any relay of plain TCP does."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def run() -> None:
+        client, _ = listener.accept()
+        with client, socket.create_connection(("127.0.0.1", target)) as server:
+            server.sendall(client.recv(65536))
+            while data := server.recv(65536):
+                client.sendall(data)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return listener, thread
+
+
+@pytest.mark.parametrize("page", ["status", "status.json", "metrics", "health"])
+def test_the_site_does_not_show_them(server: ServerProcess, page: str) -> None:
+    """Neither to this machine nor to strangers through a relay of plain TCP; the status listener does."""
+    assert get(server.port, f"/-/{page}", "Host: localhost")[0] == 404
+    listener, thread = relay(server.port)
+    with listener:
+        assert get(listener.getsockname()[1], f"/-/{page}", "Host: localhost")[0] == 404
+        thread.join()
+    assert get(status_port(server), f"/-/{page}")[0] == 200
+
+
+def test_a_port_of_its_own_when_asked(start: StartServer, root: Path) -> None:
+    server = start(root, "--status")
+    assert f"status at http://127.0.0.1:{status_port(server)}/-/status)" in server.banner
+    assert report(server)["main_process"] == server.pid
+    assert get(server.port, "/-/status")[0] == 404
+
+
+@pytest.mark.parametrize(("value", "expected"), [("true", 200), ("false", 404)])
+def test_the_old_name_of_the_switch(start: StartServer, root: Path, value: str, expected: int) -> None:
+    server = start(root, config=f"[status]\nenabled = {value}\n")
+    server.wait_for_line("status.enabled is now status.on_site; the old name still works")
+    assert get(server.port, "/-/health")[0] == expected

@@ -81,8 +81,8 @@ def test_the_same_bytes(begin: Begin, root: Path, path: Path, mode: str) -> None
                 sock.sendall(b"GET /small.txt?kept HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
                 assert read_answer(sock)[2] == b"small"
         server.wait_for_line(r'^unix: - .*"GET /small\.txt\?kept HTTP/1\.0" 200 5', 3)
-        curl = [tool("curl", "curl"), "-s", "--unix-socket", str(path), "http://localhost/-/health"]
-        assert subprocess.run(curl, capture_output=True, timeout=WAIT_S, check=True).stdout == b"ok\n"
+        curl = [tool("curl", "curl"), "-s", "--unix-socket", str(path), "http://localhost/small.txt"]
+        assert subprocess.run(curl, capture_output=True, timeout=WAIT_S, check=True).stdout == b"small"
         server.assert_clean_end()
     finally:
         server.kill()

@@ -163,10 +163,12 @@ class Scoreboard:
 
     Attributes:
         counters: the counts of this process.
+        reload_problem: in the main process, why the last reload was refused; "" if it was not.
     """
 
     def __init__(self, counters: Counters) -> None:
         self.counters = counters
+        self.reload_problem = ""
         self._segments: list[Segment] = []
         self._free: dict[int, list[Segment]] = {SOLO: [], CROWD: []}
         self._clients: Callable[[], Iterable[Client]] = tuple
