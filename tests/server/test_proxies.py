@@ -408,3 +408,9 @@ def test_an_ipv4_client_of_an_ipv6_socket_has_its_ipv4_address() -> None:
     assert accepted_host("::ffff:192.0.2.7") == "192.0.2.7"
     assert accepted_host("fe80::1%eth0") == "fe80::1%eth0"
     assert accepted_host("2001:db8::7") == "2001:db8::7"
+
+
+def test_a_local_connection_has_no_client_whatever_addresses_follow() -> None:
+    """§2.2: with LOCAL the real endpoints count, and family and addresses are skipped."""
+    header = V2 + b"\x20\x11\x00\x0c" + bytes((192, 0, 2, 7, 192, 0, 2, 1)) + struct.pack("!HH", 4711, 80)
+    assert read_proxy_header(header) == ProxyHeader(len(header), None)
