@@ -27,6 +27,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "a/index.html").write_text("a")
     os.symlink("a", tmp_path / "link")
     set_password(str(tmp_path / "users"), "ada", "x", 4)
+    (tmp_path / "users").chmod(0o640)
     return tmp_path
 
 
@@ -97,6 +98,14 @@ def test_a_file_that_everybody_can_change(folder: Path, name: str, mode: int) ->
     assert dangers(folder, text) == []
     (folder / name).chmod(mode)
     assert dangers(folder, text) == [f"{folder / name} can be changed by every user of this machine; chmod o-w"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file that others cannot read and it can")
+@pytest.mark.parametrize(("mode", "is_said"), [(0o600, True), (0o400, True), (0o640, False), (0o644, False)])
+def test_users_that_only_root_can_read(folder: Path, mode: int, is_said: bool) -> None:
+    (folder / "users").chmod(mode)
+    found = dangers(folder, '[site]\nroot = "a"\n[[realms]]\npath = "/private/"\nusers = "users"\n')
+    assert [line.startswith(f"only root can read {folder / 'users'}, ") for line in found] == [True] * is_said
 
 
 def test_root_without_a_user(folder: Path) -> None:

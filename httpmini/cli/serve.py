@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
@@ -15,6 +15,9 @@ from httpmini import config
 from httpmini.cli.options import config_option
 from httpmini.errors import CannotRun, UsageError
 from httpmini.files import current_folder
+
+if TYPE_CHECKING:
+    from httpmini.server.logs.error import Log
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -127,7 +130,8 @@ def _serve_detached(file: str | None, flags: config.Flags, null: int, *, chroote
     file = file and str(current_folder() / file)
     ready = detach(null)
 
-    def announce(banner: str) -> None:
+    def announce(banner: str, log: Log) -> None:
+        log(banner)  # who looks into the log later has not seen the terminal
         ready(f"{banner}, in the background as process {os.getpid()}")
 
     server.serve(_beginning_with(first, _reader(file, flags, chrooted=chrooted)), announce, file)
@@ -147,7 +151,7 @@ def _warn_of_lost_logs(log: config.LogSettings) -> None:
         click.echo(f"httpmini: {what}", err=True)
 
 
-def _announce(banner: str) -> None:
+def _announce(banner: str, _log: Log) -> None:
     try:
         click.echo(banner)
     except OSError as error:

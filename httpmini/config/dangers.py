@@ -18,7 +18,13 @@ def find_dangers(config: Config, file: str | None) -> list[str]:
         config: the settings.
         file: where they come from, or None.
     """
-    found = [*_keeps_root(config, file), *_writable(config, file), *_ways_round_realms(config), *_served_users(config)]
+    found = [
+        *_keeps_root(config, file),
+        *_writable(config, file),
+        *_unreadable(config),
+        *_ways_round_realms(config),
+        *_served_users(config),
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -34,6 +40,19 @@ def _writable(config: Config, file: str | None) -> Iterator[str]:
         mode = _mode(path)
         if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
             yield f"{path} can be changed by every user of this machine; chmod o-w"
+
+
+def _unreadable(config: Config) -> Iterator[str]:
+    """Find users files that root made for itself; the server mostly runs as somebody else."""
+    for path in (realm.users for one in config.all_sites for realm in one.realms):
+        mode = _mode(path)
+        if os.geteuid() == 0 and stat.S_ISREG(mode) and not mode & (stat.S_IRGRP | stat.S_IROTH) and _is_of_root(path):
+            who = config.daemon.user or "a user other than root, as under a unit with DynamicUser="
+            yield f"only root can read {path}, and a server that runs as {who} cannot; chgrp and chmod g+r"
+
+
+def _is_of_root(path: str) -> bool:
+    return Path(path).stat().st_uid == 0
 
 
 def _mode(path: str) -> int:

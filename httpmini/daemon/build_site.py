@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,10 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
         error_pages=ErrorPages(
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),
-        realms=tuple(Realm(_names(realm.path), realm.name, _open_users(realm.users)) for realm in config.realms),
+        realms=tuple(
+            Realm(_names(realm.path), realm.name, _open_users(realm.users, config.daemon.user))
+            for realm in config.realms
+        ),
         redirects=tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
         rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
         wall=time.time,
@@ -68,10 +72,12 @@ def _names(path: str) -> tuple[bytes, ...]:
     return tuple(os.fsencode(name) for name in path.split("/") if name)
 
 
-def _open_users(path: str) -> Users:
+def _open_users(path: str, user: str) -> Users:
     from httpmini.site.users import Users  # and with it bcrypt, only where there is a realm
 
     try:
         return Users(path)
     except OSError as error:
-        raise CannotRun(f"cannot read {path}: {why_not(error, path)}") from error
+        # Not looked up: in a chroot that would load libraries from inside.
+        who = f"; this process runs as {user or f'user number {os.geteuid()}'}" if error.errno == EACCES else ""
+        raise CannotRun(f"cannot read {path}: {why_not(error, path)}{who}") from error

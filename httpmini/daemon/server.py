@@ -25,16 +25,16 @@ from httpmini.server.core.counters import Counters
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.http.service import HttpService, StatusService
 from httpmini.server.listeners.activation import InheritedSockets
-from httpmini.server.logs.error import Level, describe
+from httpmini.server.logs.error import Level, Log, describe
 from httpmini.server.modes import MODES
 
 
-def serve(read: Callable[[], Config], announce: Callable[[str], None], file: str | None = None) -> None:
+def serve(read: Callable[[], Config], announce: Callable[[str, Log], None], file: str | None = None) -> None:
     """Serve as the settings say until told to stop.
 
     Args:
         read: reads the settings; a reload reads them again.
-        announce: takes the one line that says where, as soon as clients can connect.
+        announce: takes the one line that says where, as soon as clients can connect, and the log.
         file: what SIGHUP reads again; without one, SIGHUP ends the server.
 
     Raises:
@@ -94,7 +94,7 @@ class Server:
             undo.pop_all()
             return generation
 
-    def run(self, announce: Callable[[str], None]) -> None:
+    def run(self, announce: Callable[[str, Log], None]) -> None:
         """Serve until a signal says stop.
 
         Raises:
@@ -116,10 +116,10 @@ class Server:
         )
         life.run(lambda: self._begin(announce))
 
-    def _begin(self, announce: Callable[[str], None]) -> None:
+    def _begin(self, announce: Callable[[str, Log], None]) -> None:
         """Say that clients can connect and signals are understood, and then what the operator should think about."""
         self._service.generation.pid_file.publish()
-        announce(self._banner())
+        announce(self._banner(), self.log)
         self._log_dangers(self._service.generation)
 
     def log(self, text: str, level: Level = Level.NOTICE, /) -> None:

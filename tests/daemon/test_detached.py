@@ -110,6 +110,7 @@ def test_a_life(make_place: Callable[[str], Place], mode: str) -> None:
     """It is started, inspected, reloaded and stopped, and leaves nothing behind."""
     place = make_place(mode)
     process = place.begin()
+    assert f"httpmini serving {place.folder / 'www'} at http://127.0.0.1:{place.port}/" in place.errors.read_text()
     # Clients can connect as soon as the command has ended, and the process belongs to no terminal.
     assert get(place.port, "/small.txt")[2] == b"small"
     assert place.pid_file.read_text() == f"{process}\n"

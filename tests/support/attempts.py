@@ -10,10 +10,10 @@ import fcntl
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from errno import EPERM
 from pathlib import Path
 
@@ -139,7 +139,9 @@ def _make_link(path: str) -> None:
 
 
 def _run(_text: str) -> None:
-    subprocess.run([sys.executable, "-c", ""], check=True)
+    process = os.posix_spawn(sys.executable, [sys.executable, "-c", ""], os.environ)
+    with suppress(ChildProcessError):  # the main loop may have reaped it
+        os.waitpid(process, 0)
 
 
 def _fork(_text: str) -> None:
