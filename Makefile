@@ -7,6 +7,7 @@
 #   make bench     set up other servers and measure ours beside them (BENCH_ARGS=--quick: under two minutes)
 #   make fuzz      fuzz with coverage guidance where atheris installs, for FUZZ_MINUTES=10 (FUZZ_TARGETS='urls dates')
 #   make soak      one server under load, reloads, rotations and kills for ten minutes (SOAK_ARGS='--minutes 2')
+#   make deploy-test  boot a Debian 12 in a container and follow docs/deploy.md in it (root, debootstrap, systemd-container)
 # Also: make check (ruff, mypy and codespell), make conf (write conf/httpmini.toml from the settings),
 # make docs (write docs/reasons.md), make clean.
 #
@@ -38,7 +39,7 @@ QUICK = tests/protocol tests/site tests/test_architecture.py tests/test_config.p
 	tests/server/test_http_connection.py tests/server/test_listener.py tests/server/test_reactor.py \
 	tests/server/test_response_cache.py
 
-.PHONY: serve quick test matrix coverage bench soak fuzz check conf docs tools clean
+.PHONY: serve quick test deploy-test matrix coverage bench soak fuzz check conf docs tools clean
 
 serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
@@ -48,6 +49,9 @@ quick: check
 
 test: check tools
 	$(PYTEST) $(PYTEST_ARGS)
+
+deploy-test:
+	tests/deploy/boot
 
 matrix:
 	tests/matrix '$(MATRIX_PYTHONS)' $(MATRIX_ARGS)
