@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import chain
 
 from httpmini.config import DEFAULT, Config, ServerSettings
@@ -70,7 +71,11 @@ def open_all(config: Config, already_open: Listeners, inherited: InheritedSocket
 
 
 def _ctl_entries(config: Config) -> list[str]:
-    return [f"{UNIX}:{path}"] if (path := ctl_path(config)) else []
+    """Return the endpoint of ctl; nothing if the path is too long for a socket, which only ctl would miss."""
+    entries = [f"{UNIX}:{path}"] if (path := ctl_path(config)) else []
+    with suppress(ValueError):
+        return [entry for entry in entries if parse_endpoint(entry)]
+    return []
 
 
 def _mode_of(entry: tuple[str, str], server: ServerSettings) -> int:

@@ -58,8 +58,14 @@ def settled(path: Path, content: bytes, age_s: int = 100) -> None:
     os.replace(new, path)
 
 
+def told_tag(client: Client, url: str) -> str:
+    with client.fetch(url, method="HEAD") as response:
+        return strong_validators(response.headers)[0]
+
+
 def cut(client: Client, url: str, target: Path, count: int, segments: int = 1) -> None:
-    """Start a download, and interrupt it after about ``count`` bytes."""
+    """Start a download, and interrupt it after about ``count`` bytes; of a file that can be resumed."""
+    eventually(lambda: told_tag(client, url) != "", "the tag tells versions apart")
     with pytest.raises(KeyboardInterrupt):
         download(client, url, target, segments=segments, progress=EndAfter(count, KeyboardInterrupt()))
     assert not target.exists()
@@ -156,11 +162,6 @@ def test_notes_that_are_not_true_are_not_believed(
     assert target.read_bytes() == CONTENT
 
 
-def told_tag(client: Client, url: str) -> str:
-    with client.fetch(url, method="HEAD") as response:
-        return strong_validators(response.headers)[0]
-
-
 @pytest.mark.parametrize(("digest", "most"), [("0" * 64, None), (None, 10)])
 def test_an_error_does_not_show_the_password(
     server: ServerProcess, target: Path, digest: str | None, most: int | None
@@ -174,7 +175,6 @@ def test_an_error_does_not_show_the_password(
 def test_a_part_of_all_of_it_is_finished(server: ServerProcess, client: Client, target: Path) -> None:
     """Killed between the last byte and the rename: nothing is left to request, and the download succeeds."""
     url = server.url + "film.bin"
-    eventually(lambda: told_tag(client, url) != "", "the tag tells versions apart")
     cut(client, url, target, SIZE)
     done = download(client, url, target)
     assert (done.resumed_from, target.read_bytes()) == (SIZE, CONTENT)
