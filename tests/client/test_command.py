@@ -1097,7 +1097,7 @@ def mirror(*arguments: str) -> tuple[int, str, str]:
 
 def identifies_a_version(url: str) -> bool:
     with fetch(url, method="HEAD") as response:
-        return validators(response.headers) != ("", "")
+        return validators(response.headers)[1] != ""
 
 
 def test_mirror(tmp_path: Path, start: StartServer, here: Path) -> None:

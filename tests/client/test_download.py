@@ -58,14 +58,14 @@ def settled(path: Path, content: bytes, age_s: int = 100) -> None:
     os.replace(new, path)
 
 
-def told_tag(client: Client, url: str) -> str:
+def is_dated(client: Client, url: str) -> bool:
     with client.fetch(url, method="HEAD") as response:
-        return strong_validators(response.headers)[0]
+        return strong_validators(response.headers)[1] != ""
 
 
 def cut(client: Client, url: str, target: Path, count: int, segments: int = 1) -> None:
     """Start a download, and interrupt it after about ``count`` bytes; of a file that can be resumed."""
-    eventually(lambda: told_tag(client, url) != "", "the tag tells versions apart")
+    eventually(lambda: is_dated(client, url), "its date tells versions apart")
     with pytest.raises(KeyboardInterrupt):
         download(client, url, target, segments=segments, progress=EndAfter(count, KeyboardInterrupt()))
     assert not target.exists()
