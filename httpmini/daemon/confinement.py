@@ -1,8 +1,8 @@
 """The confinement of a running server: Landlock, a filter of system calls, and no power of root that it does not need.
 
 Two processes differ. The main process reloads the settings, so it may open listeners, and remove its pid file and its
-sockets. Its children, the workers of prefork mode and the children of forking mode, only serve: each closes the rest
-behind it as soon as it is forked. In the other modes the main process serves too; without a config file there is
+sockets. Its children, the workers of prefork mode and the children of forking mode, only serve: each gives up the rest
+as soon as it is forked. In the other modes the main process serves too; without a config file there is
 nothing to reload, and it is confined like a child.
 """
 

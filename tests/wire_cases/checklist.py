@@ -521,7 +521,7 @@ SMUGGLING = (
         "named by Connection", "Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked", "transfer-encoding"
     ),
     _smuggled("behind a bare LF", "X: a\nTransfer-Encoding: chunked", "transfer-encoding"),
-    _smuggled("behind a bare CR", "X: a\rTransfer-Encoding: chunked\r\nContent-Length: 4", "field-value"),
+    _smuggled("after a bare CR", "X: a\rTransfer-Encoding: chunked\r\nContent-Length: 4", "field-value"),
     _smuggled("control in the coding", "Transfer-Encoding: chunked\x0b", "field-value"),
     _smuggled("NUL in the coding", "Transfer-Encoding: chun\0ked", "field-value"),
     _smuggled("folded coding", "Transfer-Encoding:\r\n chunked", "field-folded"),
@@ -530,7 +530,7 @@ SMUGGLING = (
     _smuggled("tab before the colon of the coding", "Transfer-Encoding\t: chunked", "field-name-space"),
     _smuggled("NUL in the name of the coding", "Transfer-Encoding\0: chunked", "field-name"),
     _smuggled("blank before the colon of the length", "Content-Length : 4", "field-name-space"),
-    _smuggled("length behind a bare CR", "Content-Length: 0\rContent-Length: 22", "field-value"),
+    _smuggled("length after a bare CR", "Content-Length: 0\rContent-Length: 22", "field-value"),
     _smuggled(
         "chunk size with a sign", "Transfer-Encoding: chunked", "transfer-encoding", body=f"+0\r\n\r\n{SECRET_REQUEST}"
     ),

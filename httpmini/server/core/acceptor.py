@@ -35,7 +35,7 @@ PAUSE_S = 0.2
 SECOND_LOOK_S = 0.25
 LOBBY = MAX_REFUSED  # descriptors, like those of clients that are being refused
 # When the lobby is full of clients of one address, this long after the first of them came, one has to go for each that
-# comes: behind them in the backlog there may be others.
+# comes: clients of other addresses may wait in the backlog.
 CROWDED_LOBBY_S = 0.5
 # While somebody waits, and while the second half of the slots fills up, occupants are looked at this often.
 LOOK_S, SLOW_LOOK_S = 0.1, 0.25

@@ -75,7 +75,7 @@ class Admission(msgspec.Struct, frozen=True, eq=False):
         return slot
 
     def key_of(self, host: str) -> int:
-        """Return for whom ``host`` counts when the server is full; 0 where many people may stand behind one address."""
+        """Return for whom ``host`` counts when the server is full; 0 where many people may share one address."""
         return 0 if host == LOCAL or self.rules.is_proxy(host) else address_key(host)
 
     def retry_s(self, host: str, refusal: Refusal) -> float:
@@ -93,7 +93,7 @@ class Slot:
         key: for whom the client counts (``Admission.key_of``).
 
     Attributes:
-        key: the same.
+        key: the address that the client counts for.
     """
 
     __slots__ = ("_slots", "key")

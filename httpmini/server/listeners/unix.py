@@ -162,7 +162,7 @@ def _refuse_what_is_there(path: str) -> None:
         try:
             probe.connect(path)
         except PermissionError as error:
-            remedy = "this server may not find out whether it is in use; remove it, or start the server anew"
+            remedy = "this server may not find out whether it is in use; remove it, or restart the server"
             raise CannotRun(f"cannot listen on {LOCAL}{path}: there is a socket already, and {remedy}") from error
         except OSError as error:
             if error.errno == ECONNREFUSED:  # a server that was killed has left it
