@@ -20,20 +20,18 @@ import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from httpmini import errors
-from httpmini.client.client import fetch
-from httpmini.client.versions import validators
 from tests.conformance.scripted import serving, wait_for_end
 from tests.conftest import StartServer
 from tests.support.processes import WAIT_S, eventually
 from tests.support.site_tree import BIG
 from tests.support.tools import tool
+from tests.support.versions import wait_for_date
 
 HOME = Path(__file__).parent.parent.parent
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini", "get"]
@@ -1095,11 +1093,6 @@ def mirror(*arguments: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-def identifies_a_version(url: str) -> bool:
-    with fetch(url, method="HEAD") as response:
-        return validators(response.headers)[1] != ""
-
-
 def test_mirror(tmp_path: Path, start: StartServer, here: Path) -> None:
     root = tmp_path / "root"
     (root / "sub").mkdir(parents=True)
@@ -1107,7 +1100,7 @@ def test_mirror(tmp_path: Path, start: StartServer, here: Path) -> None:
     (root / "sub" / "b.txt").write_text("bb")
     server = start(root)
     for name in ("a.txt", "sub/b.txt"):  # a file written just now could change again within the same second
-        eventually(partial(identifies_a_version, server.url + name), "its date tells versions apart")
+        wait_for_date(server.url + name)
     url = f"localhost:{server.port}"
     would = "would fetch a.txt (1 bytes)\nwould fetch sub/b.txt (2 bytes)\n"
     done = "2 fetched (3 bytes), 0 unchanged, 0 deleted, 0 skipped\n"

@@ -23,8 +23,9 @@ from httpmini.client.versions import strong_validators
 from httpmini.errors import BadStatus, CannotRun, Corrupt, TooLarge
 from httpmini.protocol.message import Headers
 from tests.conftest import StartServer
-from tests.support.processes import ServerProcess, eventually
+from tests.support.processes import ServerProcess
 from tests.support.progress import EndAfter
+from tests.support.versions import wait_for_date
 
 SIZE = 3_000_000
 CONTENT = random.Random(1).randbytes(SIZE)
@@ -58,14 +59,9 @@ def settled(path: Path, content: bytes, age_s: int = 100) -> None:
     os.replace(new, path)
 
 
-def is_dated(client: Client, url: str) -> bool:
-    with client.fetch(url, method="HEAD") as response:
-        return strong_validators(response.headers)[1] != ""
-
-
 def cut(client: Client, url: str, target: Path, count: int, segments: int = 1) -> None:
     """Start a download, and interrupt it after about ``count`` bytes; of a file that can be resumed."""
-    eventually(lambda: is_dated(client, url), "its date tells versions apart")
+    wait_for_date(url)
     with pytest.raises(KeyboardInterrupt):
         download(client, url, target, segments=segments, progress=EndAfter(count, KeyboardInterrupt()))
     assert not target.exists()
