@@ -107,8 +107,19 @@ class ServerProcess:
         return [line for line in self.lines if re.match(r"^\S+ - ", line)]
 
     def wait(self) -> int:
-        """Wait for the process and its readers to end; return the exit status."""
-        status = self.process.wait(WAIT_S)
+        """Wait for the process and its readers to end; return the exit status.
+
+        Raises:
+            AssertionError: it has not ended within WAIT_S; says where it was.
+        """
+        try:
+            status = self.process.wait(WAIT_S)
+        except subprocess.TimeoutExpired:
+            os.kill(self.pid, signal.SIGABRT)  # -X dev: then it writes the stack of each thread to standard error
+            self.process.wait(WAIT_S)
+            self._readers[-1].join(WAIT_S)
+            log = "\n".join(self.lines[-20:])
+            raise AssertionError(f"it has not ended after:\n{log}\nIt was at:\n{self.errors}") from None
         for reader in self._readers:
             reader.join(WAIT_S)
         assert self.process.stdout is not None
