@@ -345,9 +345,11 @@ class Lifecycle(Generic[P]):
 
     def _forget_modes_that_are_done(self) -> None:
         for running in [running for running in self._running[:-1] if running.mode.is_done]:
-            running.mode.finish()
-            running.shutdown.close()
-            self._running.remove(running)
+            self._running.remove(running)  # first: a signal that comes meanwhile drains all that are in the list
+            try:
+                running.mode.finish()
+            finally:
+                running.shutdown.close()
 
     def _drain(self) -> None:
         """Stop; asked again: now."""

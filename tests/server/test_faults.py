@@ -141,6 +141,43 @@ def test_the_last_word_of_a_dying_server_is_in_its_log(site: Path, tmp_path: Pat
     assert said[-1].endswith("error: the server ends: the main loop fails again and again; the log says where")
 
 
+STOPPED_MEANWHILE = """
+import os
+import signal
+from httpmini.server.core.shutdown import Shutdown
+from httpmini.__main__ import main
+
+close = Shutdown.close
+rest = [signal.SIGTERM]
+
+def close_and_be_told(self):
+    {before}
+    if rest:
+        os.kill(os.getpid(), rest.pop())
+    {after}
+
+Shutdown.close = close_and_be_told
+main()
+"""
+
+
+@pytest.mark.parametrize(("before", "after"), [("close(self)", "pass"), ("pass", "close(self)")])
+def test_a_stop_while_a_retired_mode_is_forgotten(
+    site: Path, tmp_path: Path, mode: str, before: str, after: str
+) -> None:
+    """Whether its pipes are closed yet or not, the mode that serves is told to stop."""
+    program, config = tmp_path / "stopped.py", tmp_path / "httpmini.toml"
+    program.write_text(STOPPED_MEANWHILE.format(before=before, after=after))
+    config.write_text(f'[server]\nmode = "{mode}"\nworkers = 1\n[site]\nroot = "{site}"\n')
+    server = ServerProcess(["serve", "-c", str(config), "-p", "0"], program=(str(program),))
+    try:
+        server.process.send_signal(signal.SIGHUP)
+        assert (server.wait(), server.errors) == (0, "")
+        assert not any(" error: " in line for line in server.lines), server.lines
+    finally:
+        server.kill()
+
+
 def no_more_descriptors(server: ServerProcess) -> tuple[int, int]:
     """Allow the main process as many descriptors as it has; return what it was allowed."""
     before = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)

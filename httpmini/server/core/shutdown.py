@@ -181,11 +181,11 @@ class Shutdown:
         return self.follow()
 
     def close(self) -> None:
-        """Close both pipes."""
+        """Close both pipes. To drain after that does nothing: a signal may ask for it at any moment."""
         self._wake_up.shutdowns.remove(self)
-        os.close(self._drain_read)
-        os.close(self._hurry_read)
-        self._close_write_ends()
+        self._finish_by(self.deadline)
+        for fd in (self._drain_read, self._hurry_read, self._hurry_write):
+            os.close(fd)
 
     def _close_write_ends(self) -> None:
         os.close(self._hurry_write)
