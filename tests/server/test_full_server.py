@@ -10,16 +10,21 @@ import os
 import select
 import signal
 import socket
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from httpmini.server.limits.crowd import CROWDED_S, SILENT_S, STALLED_S, Crowd, Occupant, choose, overdue
+from httpmini.server.limits.address_rules import address_key
+from httpmini.server.limits.admission import Admission, Slot
+from httpmini.server.limits.crowd import CROWDED_S, SILENT_S, STALLED_S, Occupant, choose, overdue, share_of
+from httpmini.server.limits.slots import Slots
 from httpmini.server.modes import MODES
 from tests.conftest import StartServer
 from tests.support import crowd
 from tests.support.crowd import CROWD, OTHER, ask, connect_from
+from tests.support.logs import log_into
 from tests.support.processes import ServerProcess, eventually
 from tests.support.site_tree import BIG
 from tests.support.wire import WAIT_S, read_all, read_answer
@@ -239,10 +244,8 @@ def _occupant(key: int, quiet_s: float, *, is_sent_to: bool = False, is_leaving:
 
 
 def _quiet_of(occupants: list[Occupant], waiting: list[int], limit: int = 8) -> list[float]:
-    counted = Crowd()
-    for one in occupants:
-        counted.join(one.key)
-    return [round(NOW - one.quiet_since, 3) for one in choose(occupants, waiting, counted, limit, NOW)]
+    clients = Counter(one.key for one in occupants)
+    return [round(NOW - one.quiet_since, 3) for one in choose(occupants, waiting, clients, limit, NOW)]
 
 
 MUCH, LITTLE = SILENT_S + 1.0, CROWDED_S + 0.1
@@ -279,13 +282,19 @@ def test_times_shrink_as_the_server_fills(active: int, longest_s: float) -> None
     assert overdue([early, late, sent_to], active, 256, NOW) == [late]
 
 
-def test_a_crowd_that_has_left_is_forgotten() -> None:
-    counted = Crowd()
-    for key in range(1, 1000):
-        counted.join(key)
-        counted.join(key)
-    assert counted.count(5) == 2
-    for key in range(1, 1000):
-        counted.leave(key)
-        counted.leave(key)
-    assert len(counted) == 0
+def test_clients_count_while_they_have_their_slots() -> None:
+    admission = Admission(Slots(100, log_into([])))
+    slots = [admission.admit(host) for host in ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "192.0.2.2"]]
+    keys = {host: address_key(host) for host in ["192.0.2.1", "192.0.2.2", "2001:db8::"]}
+    counts = admission.slots.crowd.counts()
+    assert counts == {keys["192.0.2.1"]: 1, keys["192.0.2.2"]: 2, keys["2001:db8::"]: 2}
+    for slot in slots:
+        assert isinstance(slot, Slot)
+        slot.release()
+        slot.release()
+    assert not admission.slots.crowd.counts()
+
+
+@pytest.mark.parametrize(("key", "share"), [(0, 1), (7, 2), (8, 0)])
+def test_behind_some_addresses_are_many_people(key: int, share: int) -> None:
+    assert share_of(key, {0: 5, 7: 2}) == share

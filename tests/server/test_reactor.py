@@ -13,7 +13,7 @@ from httpmini.server.core.connection import Connection, Interest, Timeouts
 from httpmini.server.core.reactor import SWEEP_S, Reactor
 from httpmini.server.core.transfer import Client, advance, expire
 from httpmini.server.core.turn import next_turn
-from httpmini.server.limits.admission import Slot
+from httpmini.server.limits.admission import Admission, Slot
 from httpmini.server.limits.slots import Slots
 from httpmini.server.listeners.peer import Peer
 from tests.support.logs import log_into
@@ -106,7 +106,7 @@ def test_a_tick_that_fails_is_said_once_and_called_again() -> None:
 
 class _BrokenSlot(Slot):
     def __init__(self) -> None:
-        super().__init__(Slots(1, log_into([])), 0)
+        super().__init__(Admission(Slots(1, log_into([]))), "127.0.0.1")
 
     def release(self) -> None:
         raise RuntimeError("a mistake")

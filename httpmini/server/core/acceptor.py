@@ -22,7 +22,7 @@ from httpmini.server.core.refusals import MAX_REFUSED, Refusals
 from httpmini.server.core.room import occupants_of
 from httpmini.server.core.transfer import Client, welcome
 from httpmini.server.limits.admission import Refusal, Slot
-from httpmini.server.limits.crowd import choose, overdue
+from httpmini.server.limits.crowd import choose, overdue, share_of
 from httpmini.server.listeners.tcp import accept
 from httpmini.server.logs.error import Level
 
@@ -250,7 +250,7 @@ class Acceptor:
 
     def _look_again(self, at_least: int = 0) -> None:
         """Give free slots to those who wait: the address with the fewest first, then in the order of their coming."""
-        while self._lobby and len(self._admitted) < max(self._batch, at_least):
+        while self._lobby and self._admission.accepting and len(self._admitted) < max(self._batch, at_least):
             one = min(self._lobby, key=self._weigh())
             if not self._try(one):
                 break
@@ -270,7 +270,8 @@ class Acceptor:
     def _weigh(self) -> Callable[[Waiting], int]:
         """Return what says how many clients the address of one has, inside and in the lobby."""
         waiting = Counter(map(self._key, self._lobby))
-        return lambda one: self._slots.crowd.count(self._key(one)) + (waiting[self._key(one)] if self._key(one) else 1)
+        counts = self._slots.crowd.counts()
+        return lambda one: share_of(self._key(one), counts) + share_of(self._key(one), waiting)
 
     def _may_thin_out(self, now: float) -> bool:
         """Whether another client may be accepted although the lobby is full."""
@@ -315,7 +316,7 @@ class Acceptor:
         waiting = [self._key(one) for one in sorted(self._lobby, key=self._weigh())]
         if slots.active >= slots.limit:
             rest = [one for one in occupants if one not in gone]
-            gone += choose(rest, [*waiting, *slots.asked()][len(gone) :], slots.crowd, slots.limit, now)
+            gone += choose(rest, [*waiting, *slots.asked()][len(gone) :], slots.crowd.counts(), slots.limit, now)
         slots.ask(waiting[0] if waiting and not gone else 0)
         for one in gone:
             one.leave()

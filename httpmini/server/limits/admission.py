@@ -68,9 +68,9 @@ class Admission(msgspec.Struct, frozen=True, eq=False):
             if place is None:
                 slots.give()
                 return Refusal.CROWDED
-            slot: Slot = AddressSlot(slots, self.key_of(host), self.addresses, place)
+            slot: Slot = AddressSlot(self, host, self.addresses, place)
         else:
-            slot = Slot(slots, self.key_of(host))
+            slot = Slot(self, host)
         slots.note_admitted(self.overflow)
         return slot
 
@@ -89,19 +89,22 @@ class Slot:
     """One client's slot; given back once, however often ``release`` is called.
 
     Args:
-        slots: what it is one of.
-        key: for whom the client counts (``Admission.key_of``).
-
-    Attributes:
-        key: the address that the client counts for.
+        admission: what gave it.
+        host: whose it is.
     """
 
-    __slots__ = ("_slots", "key")
+    __slots__ = ("_admission", "_host", "_slots")
 
-    def __init__(self, slots: Slots, key: int) -> None:
-        self._slots: Slots | None = slots
-        self.key = key
-        slots.crowd.join(key)
+    def __init__(self, admission: Admission, host: str) -> None:
+        self._admission = admission
+        self._host = host
+        self._slots: Slots | None = admission.slots
+        admission.slots.crowd.join(self)
+
+    @property
+    def key(self) -> int:
+        """For whom the client counts."""
+        return self._admission.key_of(self._host)
 
     def is_one_of(self, slots: Slots) -> bool:
         """Whether it is one of these, and has not been given back."""
@@ -111,7 +114,7 @@ class Slot:
         """Give the slot back."""
         slots, self._slots = self._slots, None
         if slots is not None:
-            slots.crowd.leave(self.key)
+            slots.crowd.leave(self)
             slots.release()
 
 
@@ -120,8 +123,8 @@ class AddressSlot(Slot):
 
     __slots__ = ("_addresses", "_begun", "_place")
 
-    def __init__(self, slots: Slots, key: int, addresses: AddressSlots, place: Place) -> None:
-        super().__init__(slots, key)
+    def __init__(self, admission: Admission, host: str, addresses: AddressSlots, place: Place) -> None:
+        super().__init__(admission, host)
         self._addresses = addresses
         self._place = place
         self._begun = time.monotonic()

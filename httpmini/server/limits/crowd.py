@@ -13,8 +13,9 @@ A client that takes its response is never in the list. Knows neither sockets nor
 
 from __future__ import annotations
 
-from _thread import allocate_lock
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -30,38 +31,38 @@ LARGE_SHARE = 8  # an eighth
 SHORTEST = 0.25
 
 
+class Member(Protocol):
+    """A slot that is taken."""
+
+    @property
+    def key(self) -> int:
+        """For whom it counts (``Admission.key_of``); 0 stands for many people, who have one each."""
+
+
 class Crowd:
-    """How many clients of each address this process serves. Threads may change it."""
+    """The slots that this process has given to clients. Threads may change it.
+
+    Clients come all the time and seldom wait for a slot. So they are not counted by address when they come and go, but
+    when one waits.
+    """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         """Forget everybody; in a new child, whose clients are others."""
-        self._lock = allocate_lock()
-        self._counts: dict[int, int] = {}
+        self._members: set[Member] = set()
+        self.join = self._members.add  # atomic, and so is what counts() does: no lock
+        self.leave = self._members.discard
 
-    def __len__(self) -> int:
-        return len(self._counts)
+    def counts(self) -> Counter[int]:
+        """Return how many clients each address has."""
+        return Counter(member.key for member in self._members.copy())
 
-    def join(self, key: int) -> None:
-        """Count a client of an address."""
-        if key:
-            with self._lock:
-                self._counts[key] = self._counts.get(key, 0) + 1
 
-    def leave(self, key: int) -> None:
-        """Count a client no more."""
-        with self._lock:
-            count = self._counts.get(key, 0)
-            if count > 1:
-                self._counts[key] = count - 1
-            elif count:
-                del self._counts[key]
-
-    def count(self, key: int) -> int:
-        """Return how many clients an address has. Behind key 0 are many people, who have one each."""
-        return self._counts.get(key, 0) if key else 1
+def share_of(key: int, counts: Mapping[int, int]) -> int:
+    """Return how many clients an address has."""
+    return counts.get(key, 0) if key else 1
 
 
 class Occupant(msgspec.Struct, frozen=True, eq=False):
@@ -85,19 +86,19 @@ class Occupant(msgspec.Struct, frozen=True, eq=False):
 
 
 def choose(
-    occupants: Iterable[Occupant], waiting: Sequence[int], crowd: Crowd, limit: int, now: float
+    occupants: Iterable[Occupant], waiting: Sequence[int], clients: Mapping[int, int], limit: int, now: float
 ) -> list[Occupant]:
     """Return who makes room for clients that wait: at most one for each.
 
     Args:
         occupants: those that do nothing.
         waiting: for whom they wait; who comes first is served first.
-        crowd: how many clients each address has.
+        clients: how many each address has.
         limit: how many slots there are.
         now: the time.
     """
     occupants = list(occupants)
-    counts = {one.key: crowd.count(one.key) for one in occupants}
+    counts = {one.key: share_of(one.key, clients) for one in occupants}
     rest = sorted(
         (one for one in occupants if not one.is_leaving),
         key=lambda one: (-counts[one.key], one.is_sent_to, one.quiet_since),
@@ -105,7 +106,7 @@ def choose(
     leaving = sum(one.is_leaving for one in occupants)  # for the first of those who wait
     chosen = []
     for key in waiting[leaving:]:
-        theirs = crowd.count(key) if key else 0
+        theirs = clients.get(key, 0)
         one = next((one for one in rest if _may_go(one, counts[one.key], theirs, limit, now)), None)
         if one is not None:
             rest.remove(one)
