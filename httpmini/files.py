@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -378,4 +377,4 @@ def _rename_to_free_name(source: str | bytes, path: str | bytes, dir_fd: int | N
 
 def _temporary_name(path: str | bytes) -> bytes:
     folder, slash, name = os.fsencode(path).rpartition(b"/")
-    return b"%b%b.%b.%b.part" % (folder, slash, name[:_KEPT_NAME_BYTES], secrets.token_hex(4).encode())
+    return b"%b%b.%b.%b.part" % (folder, slash, name[:_KEPT_NAME_BYTES], os.urandom(4).hex().encode())

@@ -18,7 +18,6 @@ import contextlib
 import hmac
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from errno import EINVAL
@@ -78,7 +77,7 @@ class Users:
     def __init__(self, path: str) -> None:
         self.guesses = Guesses()
         self._path = path
-        self._key = secrets.token_bytes(32)
+        self._key = os.urandom(32)
         self._table = self._read()
 
     def check(self, name: bytes, password: bytes) -> bool | Work[bool]:

@@ -58,6 +58,11 @@ class Counters:
         with self._lock:
             self.requests += count
 
+    def count_sent(self, count: int) -> None:
+        """Count bytes that were sent to a client that has left."""
+        with self._lock:
+            self.sent_bytes += count
+
     def count_outcome(self, outcome: int) -> None:
         """Count one exceptional outcome."""
         with self._lock:

@@ -63,6 +63,10 @@ class ChildProcesses:
         self._leave = leave
         self._living: dict[int, _Child] = {}
 
+    def __len__(self) -> int:
+        """Return how many are alive, as far as we know."""
+        return len(self._living)
+
     def of(self, shutdown: Shutdown) -> list[int]:
         """Return the process numbers of the children that follow ``shutdown``."""
         return [pid for pid, child in self._living.items() if child.shutdown is shutdown]

@@ -1,8 +1,8 @@
 """Threading mode: accept, then a thread for each client.
 
 Like forking, but in one process: cheaper to begin, nothing isolated, and in CPython only one thread computes at a time;
-while one waits for its client, the others go on. ``max_clients`` bounds the number of threads, and a thread is
-forgotten when it ends.
+while one waits for its client, the others go on. ``max_clients`` bounds the number of threads. A thread whose client
+has left waits a second for another one, because starting a thread costs more than a small response.
 
 Good at: clients that mostly wait. Bad at: thousands of them.
 """
@@ -13,9 +13,9 @@ import contextlib
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
@@ -31,6 +31,7 @@ from httpmini.server.modes.base import Mode
 
 # The threads know the deadline too: for this long after it they may cut their clients off by themselves.
 GRACE_S = 0.5
+IDLE_S = 1.0  # how long a thread waits for another client
 
 
 class Threading(Mode):
@@ -43,8 +44,9 @@ class Threading(Mode):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._shutdown = context.main_shutdown
-        self._threads: dict[threading.Thread, tuple[Client, Follower]] = {}
-        self._ended: deque[threading.Thread] = deque()
+        # Entries of these two come and go as a whole, so no lock is needed.
+        self._busy: dict[_Thread, tuple[Client, Follower]] = {}
+        self._idle: list[_Thread] = []
         self._faults = Faults(context.log)
         self._acceptor = Acceptor(context)
         self._closing = threading.Lock()  # held to close a socket, and to shut down that of another thread's client
@@ -52,35 +54,40 @@ class Threading(Mode):
     @property
     def clients(self) -> list[Client]:
         """The clients of all threads."""
-        return [client for client, _ in list(self._threads.values())]
+        return [client for client, _ in list(self._busy.values())]
 
     def serve(self) -> None:
-        """Accept, and start a thread for each client."""
+        """Accept, and give each client a thread."""
         while self._shutdown.serving:
             self._take(self._acceptor.wait())
-            self._join_ended()
         self._take(self._acceptor.last_call())
 
     def finish(self) -> None:
         """Wait for the threads, which have seen that draining began; cut off those that are not done in time."""
+        self.retire()
         self._wait(lambda: self._shutdown.deadline)
         self._shutdown.give_up()
         end = time.monotonic() + GRACE_S
         self._wait(lambda: end)
-        for thread, (client, _) in self._threads.items():
+        for client in self.clients:
             with contextlib.suppress(OSError):  # it has just ended by itself
                 client.sock.shutdown(socket.SHUT_RDWR)
+        for thread in [*self._busy, *self._idle]:
             thread.join(GRACE_S)  # one that hangs in the kernel (a dead disk) is left behind
+
+    def retire(self) -> None:
+        """Have the threads that have no client end; the others will see that draining has begun."""
+        for thread in list(self._idle):
+            thread.clients.put(None)
 
     @property
     def is_done(self) -> bool:
-        """Whether all threads have ended; after ``retire`` they go on until their clients leave."""
-        self._join_ended()
-        return not self._threads
+        """Whether all clients have left; after ``retire`` their threads go on until then."""
+        return not self._busy
 
     def occupants(self, now: float) -> Iterator[Occupant]:
         """Yield the clients that do nothing."""
-        for client, follower in list(self._threads.values()):
+        for client, follower in list(self._busy.values()):
             slot, interest, quiet_since = client.slot, client.connection.interest, client.quiet_since(now)
             if slot is not None and quiet_since <= now and slot.is_one_of(self._context.admission.slots):
                 leave = partial(self._wake_to_leave, client, follower)
@@ -96,42 +103,68 @@ class Threading(Mode):
 
     def _take(self, clients: list[Client]) -> None:
         for client in clients:
-            self._start(client)
+            try:
+                thread = self._idle.pop()
+            except IndexError:
+                thread = _Thread(self._serve_clients)
+            self._busy[thread] = client, self._shutdown.follow()
+            thread.clients.put(client)
+            if not thread.is_alive():
+                self._start(thread, client)
 
-    def _start(self, client: Client) -> None:
-        follower = self._shutdown.follow()
-        thread = threading.Thread(target=self._serve_client, args=(client, follower), name="client", daemon=True)
-        self._threads[thread] = client, follower
+    def _start(self, thread: _Thread, client: Client) -> None:
         try:
             thread.start()
         except RuntimeError as error:
-            del self._threads[thread]
+            del self._busy[thread]
             self._context.log(f"cannot start a thread: {error}; a client was refused", Level.ERROR)
             self._acceptor.refuse(client, Refusal.RESOURCES)
 
-    def _serve_client(self, client: Client, follower: Follower) -> None:
+    def _serve_clients(self, thread: _Thread) -> None:
+        while (client := self._next_client(thread)) is not None:
+            _, follower = self._busy[thread]
+            try:
+                contained(client, self._context.log, partial(pump, signal=follower))
+            finally:
+                self._faults.contain("while closing a client", partial(self._close, client))
+                self._context.board.counters.count_sent(client.connection.sent_bytes)
+                del self._busy[thread]
+                self._idle.append(thread)
+                if self._acceptor.has_lobby or self._shutdown.draining:
+                    self._shutdown.wake()  # a slot is free, or the last client has left
+
+    def _next_client(self, thread: _Thread) -> Client | None:
+        """Wait for a client; return None when the thread should end."""
         try:
-            contained(client, self._context.log, lambda client: pump(client, follower))
-        finally:
-            self._faults.contain("while closing a client", partial(self._close, client))
-            self._ended.append(threading.current_thread())
-            self._shutdown.wake()  # a slot is free, or the last thread has ended
+            return thread.clients.get(timeout=0 if self._shutdown.draining else IDLE_S)
+        except Empty:
+            try:
+                self._idle.remove(thread)
+            except ValueError:  # the main thread has just taken it, and will give it a client
+                return thread.clients.get()
+            return None
 
     def _close(self, client: Client) -> None:
         with self._closing:
-            if not client.connection.aborted:
+            if self._context.children and not client.connection.aborted:
                 client.hang_up()  # a child that was forked meanwhile may have a copy
             client.close()
 
     def _wait(self, until: Callable[[], float]) -> None:
-        self._join_ended()
-        while self._threads and time.monotonic() < until():
+        while self._busy and time.monotonic() < until():
             self._context.reactor.turn(max(0.0, until() - time.monotonic()))
-            self._join_ended()
 
-    def _join_ended(self) -> None:
-        while self._ended:
-            thread = self._ended.popleft()
-            thread.join()
-            client, _ = self._threads.pop(thread)
-            self._context.board.counters.sent_bytes += client.connection.sent_bytes
+
+class _Thread(threading.Thread):
+    """A thread that serves one client after the other.
+
+    Args:
+        run: serves them, with the thread as its argument.
+
+    Attributes:
+        clients: takes the next one, or None to end.
+    """
+
+    def __init__(self, run: Callable[[_Thread], None]) -> None:
+        super().__init__(target=run, args=(self,), name="client", daemon=True)
+        self.clients: SimpleQueue[Client | None] = SimpleQueue()
