@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ from tests.support.processes import ServerProcess, eventually, fork_server
 from tests.support.site_tree import changed, shared_site
 
 StartServer = Callable[..., ServerProcess]
+
+# A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # An example does not fail because the machine is busy.
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -313,6 +313,7 @@ class Client:
         return None
 
     def _exchange(self, connection: Connection, request: _Request, timings: Timings) -> Response:
+        connection.timeouts = self.timeouts  # which may have changed since it connected
         connection.deadline = None if self.timeouts.total_s is None else request.started + self.timeouts.total_s
         try:
             head = _encode(request, connection.proxy_fields, via_proxy=True) if connection.via_proxy else request.head

@@ -1223,7 +1223,7 @@ def test_a_kept_connection_that_is_of_no_use(said: list[Piece], method: str) -> 
         serving(lambda asked: said if asked.connection < 2 and asked.nth else right) as server,
     ):
         client.fetch(server.url, method=method).read()
-        client.timeouts = SHORT["first byte"]
+        client.timeouts = SHORT["silence" if said == STALE["half a head"] else "first byte"]
         response = client.fetch(server.url, method=method)
         assert (response.status, response.headers.get("X")) == (200, "right")
         assert [(asked.connection, asked.nth) for asked in server.asked] == [(0, 0), (0, 1), (1, 0)]
