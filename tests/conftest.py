@@ -19,8 +19,9 @@ from tests.support.site_tree import changed, shared_site
 
 StartServer = Callable[..., ServerProcess]
 
-# A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
+# A shell starts what it runs in the background with SIGINT ignored, nohup(1) with SIGHUP, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # An example does not fail because the machine is busy.
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
