@@ -222,7 +222,7 @@ class Reactor:
             self._clients.pop(client.fd, None)
             self._leave_alone(client)
             client.close()
-            self._counters.sent_bytes += client.connection.sent_bytes
+            self._counters.count_sent(client.connection.sent_bytes)
             return
         if interest is WORK:
             self._have_work_done(client)
