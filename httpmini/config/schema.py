@@ -100,6 +100,10 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
         _says("""The folder to serve. A relative path is relative to this file; on the command line, to the current
         folder."""),
     ] = "."
+    title: Annotated[
+        str,
+        _says("""What listings call the root folder; "" means by its name on the disk."""),
+    ] = ""
     index: Annotated[
         list[str],
         _says("Files to send for a request for their folder, in order of preference."),

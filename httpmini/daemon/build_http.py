@@ -25,7 +25,7 @@ from httpmini.server.limits.client_limits import ClientLimits
 from httpmini.server.listeners.peer import LOCAL
 from httpmini.server.logs.access import AccessLog, TextLog
 from httpmini.server.logs.error import Log
-from httpmini.site import listing
+from httpmini.site.listing import listings
 
 OpenLog = Callable[[str], Callable[[str], None]]
 """Returns what takes lines of the access log, by the place that a setting names."""
@@ -134,6 +134,6 @@ def _make_tick(config: Config, flush_logs: Callable[[], None], log: Log) -> Call
         flush_logs()
         for root in roots:
             root.look()
-        listing.prepare()
+        listings.prepare()
 
     return tick

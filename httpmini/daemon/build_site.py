@@ -15,7 +15,9 @@ from httpmini.files import why_not
 from httpmini.site.authorise import Realm
 from httpmini.site.copies import Copies
 from httpmini.site.freshness import PathStamps
-from httpmini.site.listing import Listings
+from httpmini.site.listing.entries import printable
+from httpmini.site.listing.kinds import Kinds
+from httpmini.site.listing.listings import Listings
 from httpmini.site.media_types import MediaTypes
 from httpmini.site.notices import Notices
 from httpmini.site.refusals import ErrorPages
@@ -51,7 +53,9 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
         stamps=PathStamps(root),
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
-        listings=Listings(resolver, config.limits.response_cache_bytes),
+        listings=Listings(
+            resolver, config.limits.response_cache_bytes, Kinds(media_types), site.title or _name_of(root)
+        ),
         media_types=media_types,
         codings=tuple(site.precompressed),
         variants=Variants(resolver, Copies(site.precompressed), Notices(notify)),
@@ -66,6 +70,11 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
         rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
         wall=time.time,
     )
+
+
+def _name_of(root: bytes) -> str:
+    """Return the name of the root folder, as its listing shows it."""
+    return printable(os.fsencode(Path(os.fsdecode(root)).name)) or "/"
 
 
 def _names(path: str) -> tuple[bytes, ...]:

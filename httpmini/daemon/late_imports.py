@@ -10,7 +10,7 @@ import contextlib
 import socket
 from importlib import import_module
 
-from httpmini.site import pages
+from httpmini.site.listing import listings
 
 _LATE = (
     *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tomllib", "traceback", "unicodedata"),
@@ -29,4 +29,4 @@ def load_late_imports() -> None:
         import_module(name)
     with contextlib.suppress(OSError):
         socket.getaddrinfo("localhost", None)  # makes the C library load its resolver modules
-    pages.prepare()
+    listings.prepare()

@@ -19,7 +19,7 @@ from httpmini.site.users import set_password
 from tests.support.processes import WAIT_S, ServerProcess, eventually
 from tests.support.wire import free_port, get
 
-PACKAGES = ("bcrypt", "click", "jinja2", "markupsafe", "msgspec")
+PACKAGES = ("bcrypt", "click", "jinja2", "markdown_it", "markupsafe", "mdurl", "msgspec")
 BASE = str(getattr(sys, "_base_executable", sys.executable))  # knows nothing of the packages of this environment
 RIGHT, WRONG = "Authorization: Basic YWRhOnB3", "Authorization: Basic YWRhOnA="
 

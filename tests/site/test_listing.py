@@ -16,7 +16,7 @@ from httpmini import config
 from httpmini.daemon.build_site import build_site
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
-from httpmini.site.listing import FORMS, JSON, PAGE
+from httpmini.site.listing.listings import FORMS, JSON, PAGE
 from httpmini.site.negotiate import preferred
 from httpmini.site.respond import Site
 from httpmini.work import Pending, finish
