@@ -75,8 +75,10 @@ def draw_page(contents: Contents, kinds: Kinds) -> Drawn:
     view = contents.view
     rows = [_row(entry, view, kinds) for entry in contents.shown]
     name, text = contents.readme
+    is_grid = view.view == "grid"
     return pages.draw(
-        "grid.html" if view.view == "grid" else "listing.html",
+        "grid.html" if is_grid else "listing.html",
+        styles=(*((pages.GRID,) if is_grid else ()), *((pages.README,) if text else ())),
         kinds=tuple(sorted({row.kind for row in rows})),
         contents=contents,
         title=_title(contents),
@@ -86,7 +88,7 @@ def draw_page(contents: Contents, kinds: Kinds) -> Drawn:
         rows=rows,
         sorts=[_sort_link(view, sort, label) for sort, label in _SORTS],
         has_times=contents.total is not None,
-        has_pictures=view.view == "grid" or any(map(kinds.is_picture, contents.shown)),
+        has_pictures=is_grid or any(map(kinds.is_picture, contents.shown)),
         readme_name=name,
         readme=draw_readme(name, text) if text else "",
     )

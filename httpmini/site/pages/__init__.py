@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _NO_REFERRER = ("Referrer-Policy", "no-referrer")
 
-# What each template has beside the base style: files that go into the page.
+# The style and the script of each template, and what some of its pages have beside them.
 _PARTS = {
-    "message.html": (("message.css",), ""),
-    "listing.html": (("listing.css",), "listing.js"),
-    "grid.html": (("listing.css", "grid.css"), "listing.js"),
-    "status.html": (("status.css",), "status.js"),
+    "message.html": ("message.css", ""),
+    "listing.html": ("listing.css", "listing.js"),
+    "grid.html": ("listing.css", "listing.js"),
+    "status.html": ("status.css", "status.js"),
 }
+GRID, README = "grid.css", "readme.css"
+_BASE = "page.css"
 
 
 class Drawn(NamedTuple):
@@ -41,26 +43,29 @@ class Drawn(NamedTuple):
     fields: tuple[tuple[str, str], ...]
 
 
-def draw(template: str, *, kinds: tuple[str, ...] = (), **values: object) -> Drawn:
+def draw(template: str, *, styles: tuple[str, ...] = (), kinds: tuple[str, ...] = (), **values: object) -> Drawn:
     """Draw a page.
 
     Args:
         template: its file name.
+        styles: more styles than those of the template: ``GRID``, ``README``.
         kinds: the kinds of files whose glyphs it shows.
         values: the variables of the template.
     """
-    style, script, fields = _surroundings(template, kinds)
+    style, script, fields = _surroundings(template, styles, kinds)
     page = _template(template).render(values, style=style, script=script)
     return Drawn(page.encode("utf-8", "replace"), fields)
 
 
 @cache
-def _surroundings(template: str, kinds: tuple[str, ...]) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+def _surroundings(
+    template: str, styles: tuple[str, ...], kinds: tuple[str, ...]
+) -> tuple[str, str, tuple[tuple[str, str], ...]]:
     """Return style and script of a template, and the fields of a page that has them. (There are 128 sets of kinds.)"""
     from markupsafe import Markup  # with jinja2
 
-    style_files, script_file = _PARTS[template]
-    style = "".join(map(_read, ("page.css", *style_files))) + glyph_styles(kinds)
+    style_file, script_file = _PARTS[template]
+    style = "".join(map(_read, (_BASE, style_file, *styles))) + glyph_styles(kinds)
     script = _read(script_file) if script_file else ""
     return Markup(style), Markup(script), (NOSNIFF, _NO_REFERRER, _policy(style, script))  # noqa: S704
 
@@ -69,7 +74,9 @@ def _policy(style: str, script: str) -> tuple[str, str]:
     """Return the Content-Security-Policy of a page."""
     rules = ["default-src 'none'", f"style-src {_source(style)}", "img-src 'self' data:"]
     if script:
-        rules += [f"script-src {_source(script)}", "connect-src 'self'"]
+        rules.append(f"script-src {_source(script)}")
+    if "fetch(" in script:
+        rules.append("connect-src 'self'")
     rules += ["form-action 'self'", "base-uri 'none'", "frame-ancestors 'self'"]
     return "Content-Security-Policy", "; ".join(rules)
 
@@ -115,4 +122,6 @@ def prepare() -> None:
     _template("page.html")
     for name in _PARTS:
         _template(name)
-        _surroundings(name, ())
+        _surroundings(name, (), ())
+    for style in (GRID, README):
+        _read(style)
