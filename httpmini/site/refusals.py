@@ -21,6 +21,9 @@ HTML = ("Content-Type", "text/html; charset=utf-8")
 # would hide it from everybody; a 403 may be meant for one client only.
 _NO_STORE = ("Cache-Control", "no-store")
 
+# The same for every path, so that it says nothing about any.
+_UNAUTHORISED = 401
+
 # After these the connection is closed, so that guessing passwords takes a new connection for each guess.
 _LAST = {"credentials-wrong", "too-many-guesses"}
 
@@ -71,7 +74,7 @@ def _draw_built_in(error: ProtocolError, target: str) -> Response:
         section=error.reason.section,
         offset=error.offset,
         location="",
-        above=_above(target),
+        above="" if status == _UNAUTHORISED else _above(target),
     )
     headers = Headers((HTML, _NO_STORE, *fields, *error.fields))
     return Response(status, headers, (page,), error=error, is_last=_is_last(error))

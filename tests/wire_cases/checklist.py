@@ -882,7 +882,7 @@ SUB_AS_JSON = (
 )
 JSON_FIELDS: dict[str, str | None] = {
     "content-type": "application/json",
-    "vary": "Accept",
+    "vary": "Accept, Accept-Encoding",
     "cache-control": "no-cache",
     "content-length": str(len(SUB_AS_JSON)),
     "last-modified": None,

@@ -70,10 +70,11 @@ def view_of(query: str) -> View:
     if len(query) < 2:
         return PLAIN
     try:
-        pairs = parse_qsl(query[1:].encode("iso-8859-1"), max_num_fields=_MAX_FIELDS)
+        text = query[1:].encode("iso-8859-1").decode("utf-8", "replace")
+        pairs = parse_qsl(text, errors="replace", max_num_fields=_MAX_FIELDS)
     except ValueError:  # more fields than that
         return PLAIN
-    values = {name.decode("utf-8", "replace"): value.decode("utf-8", "replace") for name, value in reversed(pairs)}
+    values = dict(reversed(pairs))  # the first one counts
     chosen = {name: values[name] for name, known in _CHOICES.items() if values.get(name) in known}
     return View(**chosen, q=values.get("q", "").strip()[:_MAX_TEXT], page=_page(values.get("page", "")))
 

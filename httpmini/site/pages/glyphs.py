@@ -28,6 +28,6 @@ def glyph_styles(kinds: tuple[str, ...]) -> str:
 def glyph_file(kind: str) -> bytes:
     """Return the glyph of a kind as an SVG file, for light and dark pages."""
     return (
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-20 -12 64 48' fill='none' stroke='#808890' stroke-width='1.6'"
-        f"{_ROUND}><path d='{_PATHS[kind]}'/></svg>"
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='-20 -12 64 48' fill='none' stroke='#808890'"
+        f" stroke-width='1.6'{_ROUND}><path d='{_PATHS[kind]}'/></svg>"
     ).encode()
