@@ -138,7 +138,8 @@ def test_sound_can_be_sought(page: Page, server: ServerProcess) -> None:
 def test_downloads(page: Page, server: ServerProcess) -> None:
     """Names with blanks, quotes, #, ?, % and other alphabets: each link of the listing fetches its file."""
     page.goto(server.url + "downloads/", wait_until="load")
-    links = [link for link in _links(page) if link.startswith(page.url) and link != page.url]
+    links = [link for link in _links(page) if link.startswith(page.url) and link != page.url and "?" not in link]
+    page.goto(server.url, wait_until="load")  # a listing's own policy lets it fetch nothing
     contents = {page.evaluate("url => fetch(url).then(answer => answer.text())", link) for link in links}
     assert contents == {path.read_text("utf-8") for path in (WWW / "downloads").iterdir()}
     assert len(contents) >= 5
