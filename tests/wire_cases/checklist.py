@@ -880,6 +880,7 @@ SUB_AS_JSON = (
     b'{"name": "link-up.txt", "href": "./link-up.txt", "type": "file", "size": 10, "modified": "1994-11-06T08:49:37Z"}'
     b"]}"
 )
+SUB_AS_TEXT = b"7\t1994-11-06T08:49:37Z\tfile.txt\n10\t1994-11-06T08:49:37Z\tlink-up.txt\n"
 JSON_FIELDS: dict[str, str | None] = {
     "content-type": "application/json",
     "vary": "Accept, Accept-Encoding",
@@ -905,6 +906,27 @@ LISTINGS = (
         "GET /sub/ HTTP/1.0\r\nAccept: application/json, */*\r\n\r\n",
         Expected(200, fields=PAGE_FIELDS),
     ),
+    case(
+        "a folder as text",
+        "GET /sub/ HTTP/1.0\r\nAccept: text/plain\r\n\r\n",
+        Expected(200, SUB_AS_TEXT, fields={**PAGE_FIELDS, "content-type": "text/plain; charset=utf-8"}),
+    ),
+    case(
+        "a folder, filtered and sorted",
+        "GET /sub/?sort=size&order=desc&q=TXT&page=1&view=x HTTP/1.0\r\nAccept: text/plain\r\n\r\n",
+        Expected(200, b"".join(reversed(SUB_AS_TEXT.splitlines(keepends=True)))),
+    ),
+    case(
+        "a folder, compressed only if that is asked for",
+        "GET /sub/ HTTP/1.0\r\nAccept: text/plain\r\nAccept-Encoding: gzip;q=0\r\n\r\n",
+        Expected(200, SUB_AS_TEXT, fields={"content-encoding": None}),
+    ),
+    case(
+        "HEAD of a folder in gzip",
+        "HEAD /sub/ HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n",
+        Expected(200, head_only=True, fields={"content-encoding": "gzip", "vary": "Accept, Accept-Encoding"}),
+    ),
+    case("a thumbnail of what is no picture", "GET /ten.txt?thumb HTTP/1.0\r\n\r\n", Expected(200, b"0123456789")),
     case(
         "an index, whatever is preferred",
         "GET /indexed/ HTTP/1.0\r\nAccept: application/json\r\n\r\n",
