@@ -29,6 +29,9 @@ REQUESTS = [
     ("/small.txt", "Range: bytes=0-1,3-4", 206),
     ("/", "X: y", 200),
     ("/", "Accept: application/json", 200),
+    ("/?view=grid&sort=size&q=S", "Accept-Encoding: gzip", 200),
+    ("/read/", "X: y", 200),
+    ("/large.jpg?thumb", "X: y", 200),
     ("/nowhere", "X: y", 404),
     ("/private/", RIGHT, 200),
     ("/private/", WRONG, 401),
@@ -43,6 +46,9 @@ def home() -> Iterator[Path]:
         folder.chmod(0o755)
         (folder / "www" / "private").mkdir(parents=True)
         (folder / "www" / "small.txt").write_text("small")
+        (folder / "www" / "read").mkdir()
+        (folder / "www" / "read" / "README.md").write_text("# Some *Markdown*\n\n| a |\n|---|\n")
+        (folder / "www" / "large.jpg").write_bytes(bytes(600_000))
         (folder / "etc").mkdir()
         set_password(str(folder / "etc" / "users"), "ada", "pw", 4)
         (folder / "etc" / "users").chmod(0o644)
