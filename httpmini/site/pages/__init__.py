@@ -78,7 +78,7 @@ def _policy(style: str, script: str) -> tuple[str, str]:
     if "fetch(" in script:
         rules.append("connect-src 'self'")
     rules += ["form-action 'self'", "base-uri 'none'", "frame-ancestors 'self'"]
-    return "Content-Security-Policy", "; ".join(rules)
+    return "Content-Security-Policy", ";".join(rules)
 
 
 def _source(text: str) -> str:

@@ -1,4 +1,3 @@
-"use strict";
 const find = selector => [...document.querySelectorAll(selector)];
 const field = find("[name=q]")[0];
 field.oninput = () => {
