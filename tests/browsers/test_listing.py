@@ -137,6 +137,23 @@ def test_times_are_local(browser: Browser, server: ServerProcess) -> None:
         context.close()
 
 
+@pytest.mark.only_browser("chromium")  # Firefox cannot be told to have a touch screen
+def test_all_that_can_be_touched_is_large(browser: Browser, server: ServerProcess) -> None:
+    context = browser.new_context(has_touch=True, is_mobile=True, viewport={"width": 320, "height": 640})
+    try:
+        page = context.new_page()
+        for target in ("", "?view=grid", "sub/many/"):
+            page.goto(server.url + target)
+            small = page.evaluate(
+                """() => [...document.querySelectorAll("#list a, nav a, .sort a, input[type=search], button")]
+                    .filter(element => element.getBoundingClientRect().height < 44)
+                    .map(element => element.outerHTML)"""
+            )
+            assert small == []
+    finally:
+        context.close()
+
+
 def test_the_grid_shows_pictures(page: Page, server: ServerProcess) -> None:
     page.goto(server.url + "?view=grid")
     small = page.locator("#list img[src*=small]")

@@ -15,10 +15,14 @@ from urllib.parse import quote, urljoin
 
 import pytest
 
-from httpmini.site.listing.listings import JSON, TEXT
+from httpmini.site.listing.kinds import Kinds
+from httpmini.site.listing.listings import JSON, TEXT, Listings, Wanted
 from httpmini.site.listing.page import human_size
 from httpmini.site.listing.view import PLAIN, View, reference, view_of
+from httpmini.site.media_types import MediaTypes
+from httpmini.site.resolve import Directory
 from httpmini.site.respond import Site
+from httpmini.work import begin, finish
 from tests.support.site_tree import MTIME
 from tests.support.small_site import Answer, ask, load_site, write_tree
 
@@ -282,6 +286,20 @@ def test_titles_and_crumbs(tmp_path: Path) -> None:
     assert "<h1>Pic &amp; &lt;b&gt;</h1>" in ask(load_site(root, ""), "/").body.decode()
     assert "<h1>Holidays</h1>" in ask(load_site(root, '[site]\ntitle = "Holidays"\n'), "/").body.decode()
     assert "1 file, 1 folder, 0 B" in ask(load_site(root, ""), "/").body.decode()
+
+
+def test_the_way_to_all_files_at_once(tmp_path: Path) -> None:
+    """Shown where a folder can be fetched as one file, and only there."""
+    root = write_tree(tmp_path / "www", {"a.txt": b""})
+    resolver = load_site(root, "").resolver
+    for archives in (True, False):
+        listings = Listings(resolver, 0, Kinds(MediaTypes("utf-8", {})), archives=archives)
+        folder = resolver.resolve(())
+        assert isinstance(folder, Directory)
+        listing = finish(begin(listings.find(folder, Wanted(()))))
+        os.close(folder.fd)
+        links = Page(listing.text).values("a", "href")
+        assert ("?zip" in links, "?tar" in links) == (archives, archives)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def is_picture(media_type: str) -> bool:
 
 
 class Kinds:
-    """The kinds of files, remembered by the ends of their names.
+    """The kinds of files, by the ends of their names.
 
     Args:
         media_types: the types of files.
