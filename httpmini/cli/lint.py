@@ -42,7 +42,7 @@ class _Flags:
     points: Path | None
     max_clients: int | None
     timeout: float
-    known_root: bool
+    root: Path | None
     verbose: bool
     json_file: str | None
     junit_file: str | None
@@ -68,7 +68,7 @@ class _Flags:
     help="Seconds to wait for an answer.",
 )
 @click.option("--make-root", metavar="FOLDER", type=Path, help="Create the folder that URL's server has to serve; end.")
-@click.option("--known-root", is_flag=True, help="The server at URL serves a folder of --make-root.")
+@click.option("--root", metavar="FOLDER", type=Path, help="The server at URL serves FOLDER, made by --make-root.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the bytes that were sent and received.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the findings as JSON; - is standard output.")
 @click.option("--junit", "junit_file", metavar="FILE", help="Write them as JUnit XML.")
@@ -84,7 +84,8 @@ def lint(targets: tuple[str, ...], listed: bool, make_root: Path | None, merge: 
     if listed:
         _list(_chosen(flags))
     elif make_root is not None:
-        click.echo(f"Serve {_make(make_root)}, then: httpmini lint --known-root http://127.0.0.1:PORT/")
+        root = _make(make_root)
+        click.echo(f"Serve {root}, then: httpmini lint --root {root} http://127.0.0.1:PORT/")
     elif merge:
         _merge(targets, flags)
     else:
@@ -179,20 +180,18 @@ def _server(targets: tuple[str, ...], flags: _Flags) -> Iterator[Lab]:
     most = flags.max_clients or 0
     if flags.spawn is None:
         host, port, target = _address(targets[0], flags)
-        yield Lab(host, port, flags.timeout, target, flags.known_root, max_clients=most)
+        yield Lab(host, port, flags.timeout, target, flags.root, max_clients=most)
         return
     with tempfile.TemporaryDirectory(prefix="httpmini-lint-") as folder:
         server = Spawned(flags.spawn, make_site(Path(folder)))
         try:
-            server.start()
-        except UsageError:
-            raise
-        except HttpminiError as error:
-            _give_up(error)
-        try:
-            yield Lab("127.0.0.1", server.port, flags.timeout, _KNOWN_FILE, True, server, most)
+            try:
+                server.start()
+            except HttpminiError as error:
+                _give_up(error)
+            yield Lab("127.0.0.1", server.port, flags.timeout, _KNOWN_FILE, server.root, server, most)
         finally:
-            server.end()
+            server.close()
 
 
 def _address(url: str, flags: _Flags) -> tuple[str, int, str]:
@@ -214,8 +213,11 @@ def _address(url: str, flags: _Flags) -> tuple[str, int, str]:
         _give_up(UsageError(f"{visible(host)}: {error.strerror or error}"))
     if not ipaddress.ip_address(address).is_loopback and not flags.owned:
         raise UsageError(f"{visible(host)} is another machine, and would get broken requests: --i-own-this-server")
-    target = _KNOWN_FILE if flags.known_root else parts.path or "/"
-    return address, port, target
+    if flags.root is None:
+        return address, port, parts.path or "/"
+    if not (flags.root / _KNOWN_FILE[1:]).is_file():
+        raise UsageError(f"--root: {flags.root} is not a folder made by --make-root")
+    return address, port, _KNOWN_FILE
 
 
 def _give_up(error: HttpminiError) -> NoReturn:

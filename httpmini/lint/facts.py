@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from httpmini.lint.check import NotApplicable, fail
+from httpmini.lint.check import fail
+from httpmini.lint.lab import Session
 
 if TYPE_CHECKING:
     from httpmini.lint.lab import Lab
@@ -36,14 +36,9 @@ class Facts:
 
     def add_listed_file(self, name: str) -> None:
         """Make sure that a folder of the site has a file of this name."""
-        path = self._root() / name
+        path = Session(self._lab).needs_site() / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-
-    def _root(self) -> Path:
-        if self._lab.spawned is None:
-            raise NotApplicable("needs --spawn")
-        return self._lab.spawned.root
 
     @cached_property
     def crowd(self) -> Crowd:
@@ -52,8 +47,6 @@ class Facts:
         Raises:
             Failed: one of them was not served.
         """
-        from httpmini.lint.lab import Session
-
         spawned = Session(self._lab).process
         Session(self._lab).get()  # what a server opens for its first client stays open
         processes_before, descriptors_before = len(spawned.processes()), spawned.descriptors()

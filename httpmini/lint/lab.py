@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from httpmini.errors import CannotRun
@@ -43,7 +44,7 @@ class Lab:
         port: its port.
         wait_s: how long a check waits for an answer, in seconds.
         target: a file that it serves, as a request target.
-        has_site: it serves the folder of the cases (``cases/site_tree.py``), so that every file is known.
+        root: its folder, if that is the one of the cases (``cases/site_tree.py``), so that every file is known.
         spawned: its process, if lint has started it.
         max_clients: how many clients it is said to serve at the same time; 0: not said.
     """
@@ -52,7 +53,7 @@ class Lab:
     port: int
     wait_s: float
     target: str
-    has_site: bool
+    root: Path | None
     spawned: Spawned | None = None
     max_clients: int = 0
     connections: int = 0
@@ -230,14 +231,15 @@ class Session:
         """Return the request of a wire case that asks for no other file than the known one."""
         return _BY_NAME[name].data
 
-    def needs_site(self) -> None:
-        """Require that the files of the server are known.
+    def needs_site(self) -> Path:
+        """Require that the files of the server are known; return the folder.
 
         Raises:
             NotApplicable: they are not.
         """
-        if not self.lab.has_site:
-            raise NotApplicable("needs the files of --make-root, or --spawn")
+        if self.lab.root is None:
+            raise NotApplicable("needs --spawn, or --root")
+        return self.lab.root
 
     @property
     def process(self) -> Spawned:

@@ -17,6 +17,7 @@ from httpmini.version import __version__
 AT_ONCE = 8
 MOST_S = 60.0
 MOST_TIMEOUTS = 3
+_DYING_S = 0.1  # a server that its last client has killed needs a moment to end
 
 
 class Runner:
@@ -52,7 +53,14 @@ class Runner:
         for check in checks:
             if check.alone:
                 found[check.id] = self._make(check)
+                self._revive()
         return Report(server, profile, __version__, [found[check.id] for check in checks])
+
+    def _revive(self) -> None:
+        """Start a server that a check has ended, so that the next one is about its own matter."""
+        spawned = self._lab.spawned
+        if spawned is not None and spawned.wait(_DYING_S):
+            self._lab.port = spawned.start_elsewhere()
 
     def _make(self, check: Check) -> Finding:
         session = Session(self._lab)

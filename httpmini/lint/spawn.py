@@ -107,6 +107,13 @@ class Spawned:
             return False
         return True
 
+    def start_elsewhere(self) -> int:
+        """End the server and start it at another port, which is returned: one that no earlier client keeps busy."""
+        self.end()
+        self.port = _free_port()
+        self.start()
+        return self.port
+
     def restart(self, seconds: float) -> bool:
         """Stop the server by SIGTERM, start it again on the same port; return whether it ended by itself."""
         self.signal(signal.SIGTERM)
@@ -122,6 +129,11 @@ class Spawned:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+    def close(self) -> None:
+        """End the server for good."""
+        self.end()
+        self._output.close()
 
     def processes(self) -> list[Process]:
         """Return the processes of the group, zombies included."""

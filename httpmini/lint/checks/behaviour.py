@@ -103,8 +103,7 @@ def _after(session: Session, times: int, act: Callable[[socket.socket], None], w
     for _ in range(times):
         with session.connection() as sock:
             act(sock)
-    if session.lab.spawned is not None and session.lab.spawned.wait(0):
-        session.lab.spawned.start()
+    if session.lab.spawned is not None and session.lab.spawned.wait(0.2):
         fail(f"the server has ended after {whom}")
     _another_is_served(session, whom)
 

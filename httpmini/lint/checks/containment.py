@@ -18,10 +18,6 @@ def _hides(*targets: str) -> Run:
 def _passwd(session: Session) -> None:
     """Also without the folder of the cases: every Unix has this file."""
     for target in (
-        "/" + "../" * 12 + "etc/passwd",
-        "/" + "%2e%2e/" * 12 + "etc/passwd",
-        "/" + "..%2f" * 12 + "etc/passwd",
-        "/" + "..\\" * 12 + "etc/passwd",
         "//etc/passwd",
         "/%2fetc/passwd",
     ):

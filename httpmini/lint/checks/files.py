@@ -85,16 +85,14 @@ def _query(session: Session) -> None:
 
 def _changed_file(session: Session) -> None:
     """Replace a file between two requests."""
-    session.needs_site()
-    path = session.process.root / "changing.txt"
+    path = session.needs_site() / f"changing-{session.lab.port}.txt"
     for body in (b"first\n", b"second\n", b"third, longer than the others\n"):
         path.write_bytes(body)
-        session.expect_body(session.get("/changing.txt"), body, "after a change")
+        session.expect_body(session.get(f"/{path.name}"), body, "after a change")
 
 
 def _unreadable_file(session: Session) -> None:
-    session.needs_site()
-    path = session.process.root / "unreadable.txt"
+    path = session.needs_site() / "unreadable.txt"
     path.write_bytes(b"x")
     path.chmod(0)
     if os.access(path, os.R_OK):

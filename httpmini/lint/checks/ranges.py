@@ -59,7 +59,7 @@ def _suffix(session: Session) -> None:
 def _beyond_the_end(session: Session) -> None:
     size = _needs_ranges(session)
     _expect_part(session, f"2-{size + 100}", 2, size)
-    _expect_part(session, "0-18446744073709551615", 0, size)
+    _expect_part(session, "0-999999999999", 0, size)
 
 
 def _unsatisfiable(session: Session) -> None:
@@ -110,7 +110,7 @@ def _if_range(session: Session) -> None:
 def _of_head(session: Session) -> None:
     _needs_ranges(session)
     answer = session.get("", "Range: bytes=0-1", method="HEAD")
-    if answer.status not in (200, 206):
+    if answer.status != 200:
         fail(f"{answer}, not 200")
 
 

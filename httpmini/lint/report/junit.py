@@ -24,7 +24,8 @@ def to_junit(report: Report) -> bytes:
             ElementTree.SubElement(case, "failure", message=visible(finding.detail)).text = finding.explain
         elif _is_skipped(finding):
             ElementTree.SubElement(case, "skipped", message=visible(f"{finding.outcome}: {finding.detail}"))
-    return ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True) + b"\n"
+    data: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return data + b"\n"
 
 
 def _is_skipped(finding: Finding) -> bool:

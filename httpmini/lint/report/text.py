@@ -18,9 +18,15 @@ def lines(report: Report, *, verbose: bool = False) -> Iterator[str]:
     yield f" {report.summary()}"
 
 
+def _mark(finding: Finding) -> str:
+    if finding.level == "decision" and not finding.points and finding.counts:
+        return " yes " if finding.outcome == "passed" else " no  "
+    return _MARKS.get(finding.outcome) or f"{finding.earned:g}/{finding.points:g}".center(5)
+
+
 def finding_lines(finding: Finding, *, verbose: bool = False) -> Iterator[str]:
     """Yield the lines about one check."""
-    mark = _MARKS.get(finding.outcome) or f"{finding.earned:g}/{finding.points:g}".center(5)
+    mark = _mark(finding)
     said = finding.title if finding.outcome == "passed" else f"{finding.title}: {visible(finding.detail)}"
     more = finding.section
     if finding.outcome == "failed":
