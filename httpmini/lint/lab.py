@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -47,6 +48,10 @@ class Lab:
         root: its folder, if that is the one of the cases (``cases/site_tree.py``), so that every file is known.
         spawned: its process, if lint has started it.
         max_clients: how many clients it is said to serve at the same time; 0: not said.
+
+    Attributes:
+        connections: how many there have been.
+        until: when the examination is over, in monotonic time: nothing is read any more.
     """
 
     host: str
@@ -57,6 +62,7 @@ class Lab:
     spawned: Spawned | None = None
     max_clients: int = 0
     connections: int = 0
+    until: float = math.inf
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def connect(self, *, receive_bytes: int = 0) -> socket.socket:
@@ -159,7 +165,7 @@ class Session:
         """Read responses from a connection, each byte within the lab's wait."""
         begin = time.monotonic()
         data, ended, first_s = b"", False, None
-        while len(data) < _MOST_BYTES:
+        while len(data) < _MOST_BYTES and time.monotonic() < self.lab.until:
             found = _split(data, head_only, ended)
             if ended or (len(found) >= answers and found[answers - 1].is_complete and not to_end):
                 break

@@ -35,7 +35,7 @@ class Runner:
         self._told = told
         self._timeouts: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._until = time.monotonic() + MOST_S
+        lab.until = time.monotonic() + MOST_S
 
     def run(self, checks: list[Check], server: str, profile: str) -> Report:
         """Make all checks: first those that do not disturb each other, then the others one by one.
@@ -83,7 +83,7 @@ class Runner:
         return finding
 
     def _outcome(self, check: Check, session: Session) -> tuple[Outcome, str]:
-        if time.monotonic() > self._until:
+        if time.monotonic() > self._lab.until:
             return "not run", f"the {MOST_S:g} s of an examination are over"
         if self._timeouts[check.group] >= MOST_TIMEOUTS:
             return "not run", f"{MOST_TIMEOUTS} checks of the group {check.group} have timed out"

@@ -16,7 +16,7 @@ from typing import IO
 
 from httpmini.errors import CannotRun, UsageError, visible
 
-_START_S = 15.0
+_START_S = 30.0
 _MOST_MEMORY = 64 << 30  # of address space, of which runtimes such as Go's reserve much
 _MOST_FILE_BYTES = 1 << 30
 _MOST_CPU_S = 120
