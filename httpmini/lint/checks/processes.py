@@ -19,7 +19,7 @@ def _zombies(session: Session) -> None:
     session.process  # noqa: B018  (raises if there is none)
     zombies = session.lab.facts.crowd.zombies
     if zombies:
-        fail(f"{zombies} zombies after {CLIENTS} clients")
+        fail(f"{zombies} zombies")
 
 
 def _left_processes(session: Session) -> None:
