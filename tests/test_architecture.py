@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("daemon",),
     ("config",),
-    ("server", "site", "client"),  # beside one another, and strangers: see STRANGERS
+    ("server", "site", "client", "lint"),  # beside one another, and strangers: see STRANGERS
     ("protocol",),
     ("errors",),
     ("addresses", "files", "reasons", "token_bucket", "version", "work"),

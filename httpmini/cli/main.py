@@ -22,6 +22,7 @@ _MODULES = {
     "ctl": "ctl",
     "get": "client",
     "htpasswd": "htpasswd",
+    "lint": "lint",
     "mirror": "client",
     "serve": "serve",
 }

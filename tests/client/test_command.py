@@ -26,10 +26,10 @@ from typing import Any
 import pytest
 
 from httpmini import errors
+from httpmini.lint.cases.site_tree import BIG
 from tests.conformance.scripted import serving, wait_for_end
 from tests.conftest import StartServer
 from tests.support.processes import WAIT_S, eventually
-from tests.support.site_tree import BIG
 from tests.support.tools import tool
 from tests.support.versions import wait_for_date
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.lint.cases.site_tree import changed
 from httpmini.protocol.dates import format_date
 from tests.conftest import StartServer
 from tests.support.processes import WAIT_S
-from tests.support.site_tree import changed
 
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini", "get"]
 

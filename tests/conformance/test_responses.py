@@ -19,6 +19,9 @@ import h11
 import pytest
 
 from httpmini.client.retry import SAFE_METHODS
+from httpmini.lint.cases import CASES, Case
+from httpmini.lint.cases.build import LAST_MODIFIED, TEN
+from httpmini.lint.cases.site_tree import BIG
 from httpmini.protocol.dates import parse_date
 from httpmini.server.modes import MODES
 from tests.conformance.readers import (
@@ -32,10 +35,7 @@ from tests.conformance.readers import (
 )
 from tests.support.processes import ServerProcess
 from tests.support.sans_io import answers_to
-from tests.support.site_tree import BIG
 from tests.support.wire import WAIT_S, converse
-from tests.wire_cases import CASES, Case
-from tests.wire_cases.build import LAST_MODIFIED, TEN
 
 CLOSE = ("Connection", "close")
 KEEP = ("Connection", "keep-alive")

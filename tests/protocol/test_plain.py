@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpmini.errors import ProtocolError
+from httpmini.lint.cases import CASES, Case
 from httpmini.protocol.message import Headers, Request
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader, read_plain_head
 from httpmini.server.logs.access import TextLog
 from httpmini.server.logs.json_lines import JsonLog
-from tests.wire_cases import CASES, Case
 
 LIMITS = HeadLimits(head_bytes=400, target_bytes=60, fields=5)
 WIDE = HeadLimits(head_bytes=16_384, target_bytes=8_192, fields=100)

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from httpmini.errors import ProtocolError
+from httpmini.lint.cases import CASES, Case
 from httpmini.protocol.message import Request, Response
 from httpmini.server.core.connection import Interest
 from httpmini.server.http.heads import HeadReader
@@ -16,7 +17,6 @@ from httpmini.server.limits.admission import Refusal
 from tests.support.answers import check
 from tests.support.sans_io import PEER, Conversation, answers_to, deliver
 from tests.support.wire import mask_date
-from tests.wire_cases import CASES, Case
 
 # Splitting a megabyte at every byte shows nothing that splitting its first kilobytes does not.
 MOST_SPLITS = 2_000

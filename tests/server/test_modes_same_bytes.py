@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.lint.cases import CASES, Case
 from httpmini.server.modes import MODES
 from tests.support.answers import check
 from tests.support.processes import ServerProcess
 from tests.support.sans_io import answers_to
 from tests.support.wire import converse, mask_date
-from tests.wire_cases import CASES, Case
 
 # Each connection costs a fork in forking mode; the sans-I/O tests split every case at every byte.
 BYTE_BY_BYTE_LIMIT = 400

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from httpmini import config
 from httpmini.daemon.build_http import build_http
 from httpmini.daemon.build_site import build_site
+from httpmini.lint.cases import CASES, Case
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.dates import format_date
 from httpmini.protocol.message import Headers, Request, Response
@@ -38,7 +39,6 @@ from tests.support.processes import eventually
 from tests.support.sans_io import PEER, answers_to, deliver, do_work
 from tests.support.small_site import write_tree
 from tests.support.wire import mask_date
-from tests.wire_cases import CASES, Case
 
 PLAIN = b"GET /a.txt HTTP/1.1\r\nHost: h\r\n\r\n"
 HEAD = b"HTTP/1.0 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.lint.cases import CASES, Case
 from httpmini.server.modes import MODES
 from tests.support.processes import ServerProcess
 from tests.support.wire import connect, converse, fields, mask_date, read_answer, read_head
-from tests.wire_cases import CASES, Case
 
 KEEP = "Host: h\r\nConnection: keep-alive\r\n"
 # Sent on one connection, since in forking mode a cache lives no longer.

@@ -14,13 +14,13 @@ import pytest
 
 from httpmini import config
 from httpmini.daemon.build_site import build_site
+from httpmini.lint.cases.site_tree import MTIME
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.site.listing.listings import FORMS, JSON, PAGE
 from httpmini.site.negotiate import preferred
 from httpmini.site.respond import Site
 from httpmini.work import Pending, finish
-from tests.support.site_tree import MTIME
 from tests.support.small_site import ask, load_site, read_out, write_tree
 
 ODD_NAMES = [

@@ -3,9 +3,9 @@
 Each case is the whole of what a client sends before it ends its side.
 """
 
-from tests.wire_cases.basics import BASICS
-from tests.wire_cases.build import Case, Expected
-from tests.wire_cases.checklist import CHECKLIST
+from httpmini.lint.cases.basics import BASICS
+from httpmini.lint.cases.build import Case, Expected
+from httpmini.lint.cases.checklist import CHECKLIST
 
 CASES: tuple[Case, ...] = (*BASICS, *CHECKLIST)
 

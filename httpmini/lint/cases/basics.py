@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.site_tree import BIG
-from tests.wire_cases.build import (
+from httpmini.lint.cases.build import (
     AS_ASCTIME,
     AS_RFC_850,
     CLOSED,
@@ -30,6 +29,7 @@ from tests.wire_cases.build import (
     part_of_ten,
     refused,
 )
+from httpmini.lint.cases.site_tree import BIG
 
 FILES = (
     get("ten", "/ten.txt", TEN, **{"content-type": "text/plain; charset=utf-8", "last-modified": LAST_MODIFIED}),

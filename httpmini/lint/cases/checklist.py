@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.site_tree import BIG
-from tests.wire_cases.build import (
+from httpmini.lint.cases.build import (
     AS_RFC_850,
     CLOSED,
     HEAD,
@@ -24,8 +23,9 @@ from tests.wire_cases.build import (
     part_of_ten,
     refused,
 )
+from httpmini.lint.cases.site_tree import BIG
 
-SECRET_REQUEST = "GET /sub/ HTTP/1.0\r\n\r\n"
+HIDDEN_REQUEST = "GET /sub/ HTTP/1.0\r\n\r\n"
 """What is hidden in bodies, and behind framing that can be read in two ways: it must never be answered."""
 
 ARABIC_ONE, ARABIC_ZERO, ARABIC_FIVE = (f"{digit}".encode().decode("iso-8859-1") for digit in "\u0661\u0660\u0665")
@@ -423,7 +423,7 @@ HOSTS = (
 def _length(text: str) -> str:
     """A request with a Content-Length, and a body that is a request."""
     keep = "Host: x\r\nConnection: keep-alive\r\n"
-    return f"POST /ten.txt HTTP/1.1\r\n{keep}Content-Length: {text}\r\n\r\n{SECRET_REQUEST}"
+    return f"POST /ten.txt HTTP/1.1\r\n{keep}Content-Length: {text}\r\n\r\n{HIDDEN_REQUEST}"
 
 
 # A20, B18: a length is one decimal number.
@@ -466,7 +466,7 @@ LENGTHS = (
     *(
         case(
             f"length zero: {text!r}",
-            f"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: {text}\r\n\r\n{SECRET_REQUEST}",
+            f"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: {text}\r\n\r\n{HIDDEN_REQUEST}",
             KEPT,
             Expected(200),
         )
@@ -477,7 +477,7 @@ LENGTHS = (
 _KEEP_1_0 = "POST /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n"
 _KEEP_1_1 = "POST /ten.txt HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n"
 _GET_1_1 = "GET /ten.txt HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n"
-_CHUNKS = f"0\r\n\r\n{SECRET_REQUEST}"
+_CHUNKS = f"0\r\n\r\n{HIDDEN_REQUEST}"
 
 
 def _smuggled(name: str, fields: str, reason: str, start: str = _KEEP_1_1, body: str = _CHUNKS) -> Case:
@@ -532,7 +532,7 @@ SMUGGLING = (
     _smuggled("blank before the colon of the length", "Content-Length : 4", "field-name-space"),
     _smuggled("length after a bare CR", "Content-Length: 0\rContent-Length: 22", "field-value"),
     _smuggled(
-        "chunk size with a sign", "Transfer-Encoding: chunked", "transfer-encoding", body=f"+0\r\n\r\n{SECRET_REQUEST}"
+        "chunk size with a sign", "Transfer-Encoding: chunked", "transfer-encoding", body=f"+0\r\n\r\n{HIDDEN_REQUEST}"
     ),
     _smuggled("chunk extensions", "Transfer-Encoding: chunked", "transfer-encoding", body=f"0;{'a' * 5000}\r\n\r\n"),
     case(
@@ -546,9 +546,9 @@ SMUGGLING = (
 def _hidden(name: str, start: str, expected: Expected, more: str = "") -> Case:
     """A request in the body of another, with keep-alive: one response, then the connection closes."""
     head = (
-        f"{start} HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n{more}Content-Length: {len(SECRET_REQUEST)}\r\n\r\n"
+        f"{start} HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n{more}Content-Length: {len(HIDDEN_REQUEST)}\r\n\r\n"
     )
-    return case(f"request in the body of {name}", head + SECRET_REQUEST, expected)
+    return case(f"request in the body of {name}", head + HIDDEN_REQUEST, expected)
 
 
 def _last(status: int, reason: str = "", *, head_only: bool = False) -> Expected:
@@ -580,7 +580,7 @@ HIDDEN_REQUESTS = (
     _hidden("POST with Expect", "POST /ten.txt", _last(405, "method-not-allowed"), "Expect: 100-continue\r\n"),
     case(
         "request in a body that is shorter than announced",
-        f"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 1000\r\n\r\n{SECRET_REQUEST}",
+        f"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 1000\r\n\r\n{HIDDEN_REQUEST}",
         CLOSED,
     ),
 )
