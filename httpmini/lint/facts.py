@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from httpmini.lint.check import fail
-from httpmini.lint.lab import Session
-
-if TYPE_CHECKING:
-    from httpmini.lint.lab import Lab
+from httpmini.lint.lab import Lab, Session
 
 CLIENTS = 200
 _SETTLE_S = 3.0  # servers that collect their children now and then get this long
@@ -28,36 +24,34 @@ class Crowd:
     descriptors: int
 
 
-class Facts:
-    """Measurements of one lab, each made when it is first asked for."""
+_MEASURED: WeakKeyDictionary[Lab, Crowd] = WeakKeyDictionary()
 
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
 
-    def add_listed_file(self, name: str) -> None:
-        """Make sure that a folder of the site has a file of this name."""
-        path = Session(self._lab).needs_site() / name
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
+def crowd_of(session: Session) -> Crowd:
+    """Serve ``CLIENTS`` clients one after another, unless that has been done, and look at the process table.
 
-    @cached_property
-    def crowd(self) -> Crowd:
-        """Serve ``CLIENTS`` clients one after another, and look at the process table.
+    Raises:
+        Failed: one of them was not served.
+        NotApplicable: lint has not started the server.
+    """
+    session.process  # noqa: B018  (raises if there is none)
+    if session.lab not in _MEASURED:
+        _MEASURED[session.lab] = _measure(session)
+    return _MEASURED[session.lab]
 
-        Raises:
-            Failed: one of them was not served.
-        """
-        spawned = Session(self._lab).process
-        Session(self._lab).get()  # what a server opens for its first client stays open
-        processes_before, descriptors_before = len(spawned.processes()), spawned.descriptors()
-        for number in range(CLIENTS):
-            if Session(self._lab).get().status != 200:
-                fail(f"client {number + 1} of {CLIENTS} was not served")
-        until = time.monotonic() + _SETTLE_S
-        while True:
-            table = spawned.processes()
-            zombies = sum(process.is_zombie for process in table)
-            settled = not zombies and len(table) <= processes_before and spawned.descriptors() <= descriptors_before
-            if settled or time.monotonic() > until:
-                return Crowd(processes_before, len(table) - zombies, zombies, descriptors_before, spawned.descriptors())
-            time.sleep(0.05)
+
+def _measure(session: Session) -> Crowd:
+    server = session.process
+    session.get()  # what a server opens for its first client stays open
+    processes_before, descriptors_before = len(server.processes()), server.descriptors()
+    for number in range(CLIENTS):
+        if Session(session.lab).get().status != 200:
+            fail(f"client {number + 1} of {CLIENTS} was not served")
+    until = time.monotonic() + _SETTLE_S
+    while True:
+        table = server.processes()
+        zombies = sum(process.is_zombie for process in table)
+        settled = not zombies and len(table) <= processes_before and server.descriptors() <= descriptors_before
+        if settled or time.monotonic() > until:
+            return Crowd(processes_before, len(table) - zombies, zombies, descriptors_before, server.descriptors())
+        time.sleep(0.05)

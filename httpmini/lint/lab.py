@@ -19,7 +19,6 @@ from httpmini.lint.cases import CASES, Case
 from httpmini.lint.check import NotApplicable, fail
 
 if TYPE_CHECKING:
-    from httpmini.lint.facts import Facts
     from httpmini.lint.spawn import Spawned
 
 MOST_CONNECTIONS = 400
@@ -36,7 +35,7 @@ class OutOfConnections(Exception):
     """The examination has used all of its connections."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Lab:
     """One server, and what all checks share.
 
@@ -95,13 +94,6 @@ class Lab:
         if answer.status != 200 or not answer.is_complete:
             raise CannotRun(f"GET {self.target} got {answer}; name a file that the server has")
         return answer.body
-
-    @cached_property
-    def facts(self) -> Facts:
-        """What is measured once, and judged by several checks."""
-        from httpmini.lint.facts import Facts
-
-        return Facts(self)
 
 
 @dataclass

@@ -7,7 +7,7 @@ import socket
 
 from httpmini.errors import CannotRun
 from httpmini.lint.check import MUST, SHOULD, Group, fail
-from httpmini.lint.facts import CLIENTS
+from httpmini.lint.facts import CLIENTS, crowd_of
 from httpmini.lint.lab import Session
 
 _group = Group("processes", ("course",), alone=True)
@@ -16,22 +16,19 @@ _MORE_DESCRIPTORS = 10  # a few may be opened on the way: logs, pipes, caches
 
 
 def _zombies(session: Session) -> None:
-    session.process  # noqa: B018  (raises if there is none)
-    zombies = session.lab.facts.crowd.zombies
+    zombies = crowd_of(session).zombies
     if zombies:
         fail(f"{zombies} zombies")
 
 
 def _left_processes(session: Session) -> None:
-    session.process  # noqa: B018
-    crowd = session.lab.facts.crowd
+    crowd = crowd_of(session)
     if crowd.processes > crowd.processes_before:
         fail(f"{crowd.processes} processes after {CLIENTS} clients, {crowd.processes_before} before")
 
 
 def _descriptors(session: Session) -> None:
-    session.process  # noqa: B018
-    crowd = session.lab.facts.crowd
+    crowd = crowd_of(session)
     if crowd.descriptors > crowd.descriptors_before + _MORE_DESCRIPTORS:
         fail(f"{crowd.descriptors} open descriptors after {CLIENTS} clients, {crowd.descriptors_before} before")
 
