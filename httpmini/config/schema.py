@@ -100,6 +100,11 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
         _says("""The folder to serve. A relative path is relative to this file; on the command line, to the current
         folder."""),
     ] = "."
+    only: Annotated[
+        str,
+        _says("""The name of the only file in the root to serve: "/" leads to it, and all else is a 404. "" serves
+        everything. `serve FILE` sets this and the root."""),
+    ] = ""
     index: Annotated[
         list[str],
         _says("Files to send for a request for their folder, in order of preference."),
