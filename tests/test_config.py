@@ -670,7 +670,7 @@ def test_a_log_is_relative_to_the_file(folder: Path, name: str) -> None:
 def test_a_root_on_the_command_line_is_relative_to_the_present_directory(folder: Path) -> None:
     settings = config.load(write(folder, NOTHING_SET), Flags(root="www"))
     assert settings.site.root == str(folder.parent / "elsewhere/www")
-    assert settings.origins["site.root"] == "ROOT"
+    assert settings.origins["site.root"] == "PATH"
 
 
 # Flags.
@@ -744,8 +744,8 @@ def test_flags_do_not_make_a_wrong_address_of_the_file_right(folder: Path, flags
         (Flags(port=65536), "--port", "server.listen", '"127.0.0.1:65536"', "at most 65535"),
         (Flags(addresses=("a b",)), "--bind", "server.listen", '"a b:8080"', "white space"),
         (Flags(addresses=("::1", "::1")), "--bind", "server.listen", '"[::1]:8080"', "twice"),
-        (Flags(root="nowhere"), "ROOT", "site.root", "nowhere", "does not exist"),
-        (Flags(root="../here/file"), "ROOT", "site.root", "file", "is not a folder"),
+        (Flags(root="nowhere"), "PATH", "site.root", "nowhere", "does not exist"),
+        (Flags(root="../here/file"), "PATH", "site.root", "file", "is not a folder"),
     ],
 )
 def test_a_wrong_flag(flags: Flags, source: str, key: str, value: str, fragment: str) -> None:

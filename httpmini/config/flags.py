@@ -66,7 +66,7 @@ def _as_served(path: Path) -> Path:
 def _mode_of(path: Path) -> int:
     """Return the type of what is there; 0 if nothing is, or it cannot be said."""
     try:
-        return os.stat(path).st_mode
+        return path.stat().st_mode
     except (OSError, ValueError):
         return 0
 

@@ -62,9 +62,10 @@ class Extras(msgspec.Struct, frozen=True):
     shows_progress: bool = False
 
 
-def serve(
-    read: Callable[[], Config], announce: Announce, file: str | None = None, extras: Extras = Extras()
-) -> None:
+_NONE = Extras()
+
+
+def serve(read: Callable[[], Config], announce: Announce, file: str | None = None, extras: Extras = _NONE) -> None:
     """Serve as the settings say until told to stop.
 
     Args:
@@ -104,15 +105,13 @@ class Server:
         CannotRun: they cannot be followed on this machine, now.
     """
 
-    def __init__(self, read: Callable[[], Config], file: str | None, extras: Extras = Extras()) -> None:
+    def __init__(self, read: Callable[[], Config], file: str | None, extras: Extras = _NONE) -> None:
         self._read = read
         self._file = file
         self._confinement: Confinement | None = None
         inherited = InheritedSockets(os.environ)
         board = Scoreboard(Counters())
-        self._lasting = Lasting(
-            board, Tables(self.log), inherited, time.time(), read_quota(), extras.password
-        )
+        self._lasting = Lasting(board, Tables(self.log), inherited, time.time(), read_quota(), extras.password)
         self._running_config = RunningConfig()
         generation = self._first_generation(read())
         counters = self._lasting.board.counters

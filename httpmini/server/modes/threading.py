@@ -134,8 +134,7 @@ class Threading(Mode):
                     self._shutdown.wake()  # a slot is free, or the last client has left
 
     def _look_of(self, client: Client) -> Callable[[], object]:
-        """Return what a thread does after each wait: the poll set, whose tick tells of clients, does not know this one.
-        """
+        """Return what a thread does after each wait: the tick of the poll set does not tell of its client."""
         tell = self._context.board.tell
         return (lambda: None) if tell is None else partial(tell, client)
 

@@ -1,0 +1,122 @@
+"""The first lines on a terminal: what is shared, where it can be opened, and by whom."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from httpmini.cli.terminal.look import Look
+from httpmini.errors import visible
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  (compared with, not bound to)
+_WIDE = 70
+
+
+class Share(msgspec.Struct, frozen=True):
+    """What is known before the server is.
+
+    Attributes:
+        path: of the folder or file that is shared, absolute.
+        addresses: of this machine, for the URLs of a server that listens on all of them.
+        password: the password that was made up; "" for none.
+        user: the user it is for; "" for any.
+        has_password: whether a password is asked for.
+        qr: whether to show a QR code; None for "if there is something to open on the network".
+        look: what the terminal can show.
+    """
+
+    path: str
+    addresses: tuple[str, ...] = ()
+    password: str = ""
+    user: str = ""
+    has_password: bool = False
+    qr: bool | None = False
+    look: Look = Look()
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a server can be opened.
+
+    Attributes:
+        local: URLs for this machine.
+        network: URLs for others.
+        is_everywhere: whether it listens on all addresses.
+    """
+
+    local: tuple[str, ...]
+    network: tuple[str, ...]
+    is_everywhere: bool
+
+
+def place_of(urls: Sequence[str], addresses: Sequence[str]) -> Place:
+    """Sort the URLs of a server by who can open them; what listens on all addresses is opened at each."""
+    local: dict[str, None] = {}
+    network: dict[str, None] = {}
+    everywhere = False
+    for url in urls:
+        host, port = urlsplit(url).hostname or "", urlsplit(url).port
+        if host in _LOOPBACK or host in _EVERYWHERE:
+            local[f"http://localhost:{port}/" if host != "::1" else url] = None
+        if host in _EVERYWHERE:
+            everywhere = True
+            fitting = [one for one in addresses if (":" in one) == (":" in host)]
+            network.update(
+                (f"http://[{one}]:{port}/" if ":" in one else f"http://{one}:{port}/", None) for one in fitting
+            )
+        elif host not in _LOOPBACK:
+            network[url] = None
+    return Place(tuple(local), tuple(network), everywhere)
+
+
+def shown_path(path: str, home: str) -> str:
+    """Return a path as people write it: ~/Pictures."""
+    inside = home not in ("", "/") and (path == home or path.startswith(home + os.sep))
+    return visible("~" + path[len(home) :] if inside else path)
+
+
+def headline(share: Share, count: str) -> str:
+    """Return the first line; ``count`` says what is in the folder, if that is known already."""
+    path = shown_path(share.path, os.path.expanduser("~"))  # noqa: PTH111  (of a string)
+    return f"Sharing {path}{count and f': {count}'}. Ctrl-C stops."
+
+
+def places(share: Share, place: Place, width: int) -> list[str]:
+    """Return the lines that say where it can be opened, and by whom."""
+    lines = [_entry("on this machine", url) for url in place.local]
+    who = _who(share)
+    for number, url in enumerate(place.network):
+        line = _entry("on your network", url)
+        if number:
+            lines.append(line)
+        elif len(line) + 6 + len(who) < width:
+            lines.append(f"{line}      {who}")
+        else:
+            lines += [line, f"    {who}"]
+    if not place.network and any(url.startswith("http") for url in place.local):
+        lines.append(_entry("on your network", "nobody; --lan lets them"))
+    return [*lines, *_warnings(share, place)]
+
+
+def _entry(label: str, value: str) -> str:
+    return f"  {label:<17} {value}"
+
+
+def _who(share: Share) -> str:
+    what = "folder" if os.path.isdir(share.path) else "file"  # noqa: PTH112
+    return f"who has the password can read this {what}" if share.has_password else f"anybody on it can read this {what}"
+
+
+def _warnings(share: Share, place: Place) -> list[str]:
+    lines = []
+    if share.password:
+        user = f"for {share.user}" if share.user else "with any user name"
+        lines.append(_entry("password", f"{share.password}      {user}"))
+    if place.is_everywhere:
+        lines.append("  Every address of this machine is open: other networks than yours may reach it.")
+    if share.has_password and place.network:
+        lines.append("  HTTP is not encrypted: others on the network can overhear the password and the files.")
+    return lines
