@@ -16,7 +16,7 @@ from httpmini.cli.terminal.transfers import Kind, Line, Running
 
 _GAP = 2
 _LEAST_NAME = 12  # columns; what else is in the row leaves first
-_BAR = 20
+_BAR = 16
 _UNBOUNDED = 10_000  # rows are cut here, not by rich
 _STYLES = {Kind.DONE: "", Kind.CUT: "yellow", Kind.REFUSED: "red", Kind.MESSAGE: "dim"}
 _LEVELS = {"error": "bold red", "warning": "yellow"}
@@ -47,10 +47,9 @@ class Rows:
     def running(self, one: Running, width: int) -> str:
         """Return the row of a transfer under way."""
         when = time.strftime("%H:%M", time.localtime(one.wall))
-        rate = f"{decimal(int(one.rate))}/s" if one.rate else ""
+        rate = f"{decimal(int(one.rate), precision=0)}/s" if one.rate else ""
         left = "" if one.left_s is None else _clock(one.left_s)
-        percent = 100 * one.sent // one.total
-        figures = f"{percent:3} %  {rate:>10}  {left:>7}" if width >= 60 else f"{percent:3} %  {rate:>10}"
+        figures = f"{100 * one.sent // one.total:3} %  {rate:>8}  {left:>5}"
         right = Text(figures)
         if width >= 70:
             right = Text.assemble(self._bar(one), "  ", figures)
