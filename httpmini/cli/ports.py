@@ -10,6 +10,7 @@ from httpmini.server.listeners.endpoint import Endpoint
 from httpmini.server.listeners.tcp import open_listeners
 
 FIRST, LAST = 8080, 8099
+_TRIES = 20
 
 
 def free_port(hosts: Sequence[str]) -> int:
@@ -22,6 +23,18 @@ def free_port(hosts: Sequence[str]) -> int:
         if all(_is_free(Endpoint("" if host == "*" else host, str(port))) for host in hosts):
             return port
     raise CannotRun(f"the ports from {FIRST} to {LAST} are all taken; choose another, or --port 0 for any free one")
+
+
+def any_port(hosts: Sequence[str]) -> int:
+    """Return a port that is free at all of ``hosts``: each for itself would get another one."""
+    port = 0
+    for _ in range(_TRIES):
+        (listener,) = open_listeners([Endpoint(hosts[0], "0")], 1)
+        port = int(listener.getsockname()[1])
+        listener.close()
+        if all(_is_free(Endpoint(host, str(port))) for host in hosts):
+            break
+    return port
 
 
 def _is_free(endpoint: Endpoint) -> bool:

@@ -141,6 +141,10 @@ class Sharing:
 
     def _choose_port(self) -> None:
         """Choose a port where nobody has: no flag, no config file, no service manager."""
+        if self._wishes.lan and self.flags.port == 0:
+            from httpmini.cli.ports import any_port
+
+            self.flags = msgspec.structs.replace(self.flags, port=any_port(self.flags.addresses))
         if self.flags.port is not None or self._file is not None or "LISTEN_FDS" in os.environ:
             return
         from httpmini.cli.ports import FIRST, free_port

@@ -34,7 +34,7 @@ def apart(interfaces: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
     ip = tool("ip", "iproute2")
     steps = [f"{ip} link set lo up"]
     for name, addresses in interfaces.items():
-        steps.append(f"{ip} link add {name} type dummy && {ip} link set {name} up")
+        steps.append(f"{ip} link add {name} type bridge && {ip} link set {name} up")
         for address in addresses:
             steps.append(f"{ip} address add {address} dev {name} {'nodad' if ':' in address else ''}")
     script = " && ".join(steps) + ' && exec "$@"'

@@ -12,20 +12,38 @@ from tests.terminal.conftest import StartTerminal
 
 GOLDEN = {
     40: """\
-Sharing ~/Pictures: 2 files, 64.0 MB. Ctrl-C stops.
+Sharing ~/Pictures: 2 files, 64.0 MB.
+    Ctrl-C stops.
+  on this machine
+    http://localhost:PORT/
+  on your network   nobody; --lan lets
+    them
+127.0.0.1       notes.txt       3 bytes
+127.0.0.1       a b.txt   404 Not Found
+Stopped.
 """,
     80: """\
 Sharing ~/Pictures: 2 files, 64.0 MB. Ctrl-C stops.
+  on this machine   http://localhost:PORT/
+  on your network   nobody; --lan lets them
+HH:MM  127.0.0.1       notes.txt                                        3 bytes
+HH:MM  127.0.0.1       a b.txt                                    404 Not Found
+Stopped.
 """,
-    130: """\
+    130: f"""\
 Sharing ~/Pictures: 2 files, 64.0 MB. Ctrl-C stops.
+  on this machine   http://localhost:PORT/
+  on your network   nobody; --lan lets them
+HH:MM  127.0.0.1       notes.txt{" " * 90}3 bytes
+HH:MM  127.0.0.1       a b.txt{" " * 86}404 Not Found
+Stopped.
 """,
 }
 
 
 def use(terminal: Terminal) -> None:
     """Fetch a file, fetch one that is not there, and begin to fetch a long one."""
-    terminal.wait_for("--lan lets them")
+    terminal.wait_for(r"--lan lets\s+them")
     assert get(terminal.port, "/notes.txt")[0] == 200
     assert get(terminal.port, "/a%20b.txt")[0] == 404
     terminal.wait_for("404")
@@ -53,13 +71,13 @@ def test_a_terminal_that_can_do_less(share: StartTerminal, environment: dict[str
     terminal.wait_for(r"film\.mp4 +64\.0 MB")
     assert terminal.end() == 0
     assert (b"\x1b[" in terminal.received) == ("TERM" not in environment)
-    assert b"\x1b[3" not in terminal.received
+    assert (b"\x1b[2m" in terminal.received) == ("LC_ALL" in environment)
     assert terminal.received.isascii() == ("LC_ALL" in environment or "TERM" in environment)
 
 
 def test_progress_in_every_mode(share: StartTerminal, mode: str) -> None:
     terminal = share("--mode", mode)
-    terminal.wait_for("--lan lets them")
+    terminal.wait_for(r"--lan lets\s+them")
     with connect(terminal.port) as sock:
         sock.sendall(b"GET /old/film.mp4 HTTP/1.0\r\n\r\n")
         terminal.wait_for(r"127\.0\.0\.1 +old/film\.mp4 .* \d+ %")
@@ -75,7 +93,7 @@ def test_progress_in_every_mode(share: StartTerminal, mode: str) -> None:
 
 
 def test_a_log_was_asked_for(share: StartTerminal) -> None:
-    terminal = share("--log", "combined")
+    terminal = share("--log", "combined", columns=200)
     terminal.wait_for(r"httpmini serving \S+ at ")
     assert get(terminal.port, "/notes.txt")[0] == 200
     terminal.wait_for('"GET /notes.txt HTTP/1.0" 200 3 ')

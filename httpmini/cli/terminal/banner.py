@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -13,7 +14,6 @@ from httpmini.errors import visible
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  (compared with, not bound to)
-_WIDE = 70
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -99,6 +99,13 @@ def places(share: Share, place: Place, width: int) -> list[str]:
     if not place.network and any(url.startswith("http") for url in place.local):
         lines.append(_entry("on your network", "nobody; --lan lets them"))
     return [*lines, *_warnings(share, place)]
+
+
+def fit(line: str, width: int) -> list[str]:
+    """Return a line as one or more, none of which is wider than the terminal if it has blanks to be broken at."""
+    if len(line) < width:
+        return [line]
+    return textwrap.wrap(line, width - 1, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def _entry(label: str, value: str) -> str:

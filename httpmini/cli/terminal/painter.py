@@ -13,7 +13,7 @@ import time
 from collections import deque
 from typing import Any
 
-from httpmini.cli.terminal.banner import Place, Share, headline, place_of, places
+from httpmini.cli.terminal.banner import Place, Share, fit, headline, place_of, places
 from httpmini.cli.terminal.count import Count
 from httpmini.cli.terminal.qr import qr_lines
 from httpmini.cli.terminal.rows import Rows
@@ -117,12 +117,11 @@ class Painter:
     def _first_lines(self, ready: dict[str, Any], width: int) -> list[str]:
         place = place_of(ready["urls"], self._share.addresses)
         self._has_counted = self._count.done.wait(_COUNT_S)
-        lines = [
-            headline(self._share, str(self._count) if self._has_counted else ""),
-            *places(self._share, place, width),
-        ]
+        known = str(self._count) if self._has_counted else ""
+        lines = [headline(self._share, known), *places(self._share, place, width)]
         lines += [f"  {text}" for text in ready["notes"]]
         lines += [f"  {'status':<17} {url}" for url in ready["status"]]
+        lines = [part for line in lines for part in fit(line, width)]
         return [*lines, *self._qr(place, width)]
 
     def _qr(self, place: Place, width: int) -> list[str]:
