@@ -676,6 +676,23 @@ def test_a_root_on_the_command_line_is_relative_to_the_present_directory(folder:
 # Flags.
 
 
+def test_a_file_on_the_command_line_is_the_only_one(folder: Path) -> None:
+    """A symlink stands for itself in its own folder, and for what it leads to in another one."""
+    elsewhere = folder.parent / "elsewhere"
+    (elsewhere / "outside").symlink_to(folder / "file")
+    (elsewhere / "real").touch()
+    (elsewhere / "inside").symlink_to("real")
+    for said, root, only in (
+        ("../here/file", folder, "file"),
+        ("outside", folder, "file"),
+        ("inside", elsewhere, "inside"),
+        (".", elsewhere, ""),
+    ):
+        settings = config.load(None, Flags(root=said))
+        assert (settings.site.root, settings.site.only) == (str(root), only)
+        assert settings.origins["site.only"] == "PATH"
+
+
 @pytest.mark.parametrize(
     ("flags", "key", "value", "origin"),
     [
@@ -745,7 +762,8 @@ def test_flags_do_not_make_a_wrong_address_of_the_file_right(folder: Path, flags
         (Flags(addresses=("a b",)), "--bind", "server.listen", '"a b:8080"', "white space"),
         (Flags(addresses=("::1", "::1")), "--bind", "server.listen", '"[::1]:8080"', "twice"),
         (Flags(root="nowhere"), "PATH", "site.root", "nowhere", "does not exist"),
-        (Flags(root="../here/file"), "PATH", "site.root", "file", "is not a folder"),
+        (Flags(root="/dev/null"), "PATH", "", "/dev/null", "is a device; it must be the folder or the file to serve"),
+        (Flags(root="../here/link.toml"), "PATH", "site.root", "link.toml", "does not exist"),
     ],
 )
 def test_a_wrong_flag(flags: Flags, source: str, key: str, value: str, fragment: str) -> None:

@@ -119,7 +119,7 @@ class Server:
         self._status_service = StatusService(lambda: self._service.generation.status, counters)
         self._running_config.show(generation.config)
         if extras.shows_progress:
-            from httpmini.server.logs.progress import ProgressLog  # few need it
+            from httpmini.server.http.progress import ProgressLog  # few need it
 
             board.tell = ProgressLog(generation.logs.tell).tell
 
