@@ -1,6 +1,7 @@
 """What people see of the lines that a server writes: transfers under way, those that have ended, refusals, messages.
 
-The server writes JSON (``server/logs/json_lines.py``, ``server/http/progress.py``) and dated messages (``server/logs/error.py``) into a pipe.
+The server writes into a pipe: JSON (``server/logs/json_lines.py``, ``server/http/progress.py``) and dated messages
+(``server/logs/error.py``).
 """
 
 from __future__ import annotations
