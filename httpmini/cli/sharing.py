@@ -129,10 +129,10 @@ class Sharing:
 
     def _choose_password(self) -> str:
         """Have the password asked for, or made up; return it in the second case."""
-        from httpmini.cli.passwords import make_password, read_password
-
         if self._wishes.user is None:
             return ""
+        from httpmini.cli.passwords import make_password, read_password
+
         if self._wishes.user:
             self._password = read_password()
             return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import sys
@@ -11,6 +12,7 @@ import msgspec
 
 from httpmini.cli.terminal.banner import Share
 
+_PIPE_BYTES = 1024 * 1024  # as much as Linux lets everybody have
 _END_S = 1.0  # a terminal that takes longer than this for the last words does not get them
 
 
@@ -26,7 +28,7 @@ class Display:
 
     def __init__(self, share: Share) -> None:
         sys.stdout.flush()
-        source, pipe = os.pipe()
+        source, pipe = _make_wide_pipe()
         ended, self._lives = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
@@ -56,6 +58,15 @@ class Display:
         os.close(self._ended)
         with suppress(ChildProcessError):  # the server may have collected it with its own children
             os.waitpid(self._pid, os.WNOHANG)
+
+
+def _make_wide_pipe() -> tuple[int, int]:
+    """Return a pipe that holds the lines of a few thousand responses: the reader may have to wait for a processor."""
+    source, pipe = os.pipe()
+    if hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux
+        with suppress(OSError):  # a user may have so much of this only
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return source, pipe
 
 
 def _draw(source: int, share: Share) -> None:
