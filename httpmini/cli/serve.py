@@ -108,17 +108,16 @@ def serve(
     null = os.open(os.devnull, os.O_RDWR) if daemon else None  # the new root may have no /dev/null
     flags = config.Flags(root=root, **settings)
     with Sharing(Wishes(lan, user, qr, opens, daemon, chroot is not None), flags, file) as sharing:
-        if chroot is not None:
-            from httpmini.daemon.chroot import change_root
+        from httpmini.daemon import server  # --help need not wait for this import
+        from httpmini.daemon.chroot import change_root
 
+        if chroot is not None:
             change_root(chroot)
         if null is not None:
             _serve_detached(file, sharing, null, chrooted=chroot is not None)
         else:
-            from httpmini.daemon import server  # --help need not wait for this import
-
             read = _reader(file, sharing.flags, chrooted=chroot is not None)
-            server.serve(read, sharing.announce, file, sharing.extras())
+            server.serve(read, sharing.announce, file, sharing.extras)
 
 
 def _reader(file: str | None, flags: config.Flags, *, chrooted: bool) -> Callable[[], config.Config]:
@@ -164,7 +163,7 @@ def _serve_detached(file: str | None, sharing: Sharing, null: int, *, chrooted: 
         ready("\n".join((f"{banner.line}, in the background as process {os.getpid()}", *sharing.notes)))
 
     read = _beginning_with(first, _reader(file, flags, chrooted=chrooted))
-    server.serve(read, announce, file, sharing.extras())
+    server.serve(read, announce, file, sharing.extras)
 
 
 def _beginning_with(first: config.Config, read: Callable[[], config.Config]) -> Callable[[], config.Config]:

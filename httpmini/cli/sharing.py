@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from httpmini.cli.places import place_of
 from httpmini.config import Flags
 from httpmini.errors import CannotRun, UsageError, visible
 from httpmini.files import current_folder
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from httpmini.cli.terminal.display import Display
     from httpmini.daemon.server import Banner, Extras
     from httpmini.server.logs.error import Log
+    from httpmini.site.one_user import OneUser
 
 _LOOPBACK = "127.0.0.1"
 _ALL = ("*", "", "0.0.0.0", "::", "[::]")  # noqa: S104  (compared with, not bound to)
@@ -57,6 +59,7 @@ class Sharing:
     Attributes:
         flags: the same, with addresses and port.
         notes: what else people have to be told, in lines.
+        extras: what the server has to know of this, once the context is entered.
     """
 
     def __init__(self, wishes: Wishes, flags: Flags, file: str | None) -> None:
@@ -64,9 +67,11 @@ class Sharing:
         self._file = file
         self.flags = flags
         self.notes: list[str] = []
+        self.extras: Extras
         self._password = ""
         self._display: Display | None = None
         self._browser: Browser | None = None
+        self._addresses: list[str] = []  # of this machine, where they are needed
 
     def __enter__(self) -> Sharing:
         """Check what was asked for, ask for the password, choose addresses and port, and begin to draw.
@@ -85,8 +90,9 @@ class Sharing:
         self._choose_port()
         if self._is_for_people:
             self._begin_to_draw(made_up)
-        elif made_up:
-            self.notes.append(f"the password, with any user name: {made_up}")
+        else:
+            self._prepare_lines(made_up)
+        self.extras = self._make_extras()
         if wishes.opens:
             from httpmini.cli.browser import Browser
 
@@ -100,15 +106,6 @@ class Sharing:
         if self._display is not None:
             self._display.end()
 
-    def extras(self) -> Extras:
-        """Return what the server has to know of this."""
-        from httpmini.daemon.server import Extras
-        from httpmini.site.one_user import OneUser
-
-        user = self._wishes.user
-        gate = None if user is None else OneUser(user, self._password)
-        return Extras(gate, shows_progress=self._display is not None)
-
     def announce(self, banner: Banner, _log: Log) -> None:
         """Say that clients can connect, and open a browser if that was asked for."""
         if self._display is not None:
@@ -116,8 +113,6 @@ class Sharing:
         else:
             _say("\n".join((banner.line, *self.notes, *self._qr_lines(banner))))
         if self._browser is not None:
-            from httpmini.cli.terminal.banner import place_of
-
             place = place_of(banner.urls, ())
             self._browser.open(next(iter((*place.local, *place.network)), ""))
 
@@ -126,6 +121,17 @@ class Sharing:
         """Whether a person watches, and has not asked for a log."""
         is_plain = self._file is None and self.flags.log is None
         return is_plain and not self._wishes.is_daemon and not self._wishes.is_chrooted and sys.stdout.isatty()
+
+    def _make_extras(self) -> Extras:
+        """Return what the server has to know of this."""
+        from httpmini.daemon.server import Extras
+
+        gate: OneUser | None = None
+        if self._wishes.user is not None:
+            from httpmini.site.one_user import OneUser
+
+            gate = OneUser(self._wishes.user, self._password)
+        return Extras(gate, shows_progress=self._display is not None)
 
     def _choose_password(self) -> str:
         """Have the password asked for, or made up; return it in the second case."""
@@ -159,15 +165,14 @@ class Sharing:
         from httpmini.cli.terminal.display import Display
         from httpmini.cli.terminal.look import look_of
 
-        addresses: list[str] = []
         if any(address in _ALL for address in self.flags.addresses):
             from httpmini.cli.lan import open_addresses
 
-            addresses = open_addresses()
+            self._addresses = open_addresses()
         wishes = self._wishes
         share = Share(
             path=os.path.normpath(current_folder() / (self.flags.root or ".")),
-            addresses=tuple(addresses),
+            addresses=tuple(self._addresses),
             password=made_up,
             user=wishes.user or "",
             has_password=wishes.user is not None,
@@ -177,17 +182,26 @@ class Sharing:
         self.flags = msgspec.structs.replace(self.flags, log="json")
         self._display = Display(share)
 
+    def _prepare_lines(self, made_up: str) -> None:
+        """Collect what has to be said without a display, while it can be found out: later the sandbox is closed."""
+        if made_up:
+            self.notes.append(f"the password, with any user name: {made_up}")
+        if self._wishes.qr:
+            from httpmini.cli.lan import open_addresses
+            from httpmini.cli.terminal import qr
+
+            qr.load()
+            self._addresses = open_addresses()
+
     def _qr_lines(self, banner: Banner) -> list[str]:
-        """Return the QR code for who has asked for one without a terminal."""
+        """Return the QR code where one was asked for without a display."""
         if not self._wishes.qr:
             return []
-        from httpmini.cli.lan import open_addresses
-        from httpmini.cli.terminal.banner import place_of
         from httpmini.cli.terminal.look import Look
         from httpmini.cli.terminal.qr import qr_lines
 
-        network = place_of(banner.urls, open_addresses()).network
-        return qr_lines(network[0], Look(False, False, True), _QR_COLUMNS) if network else []
+        network = place_of(banner.urls, self._addresses).network
+        return qr_lines(network[0], Look(moves=False, colour=False), _QR_COLUMNS) if network else []
 
 
 def _refuse_contradictions(wishes: Wishes, flags: Flags) -> None:

@@ -66,7 +66,7 @@ def build_site(
         realms=_realms(config, password),
         redirects=(
             *(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
-            *([Redirect(Glob("/"), "/" + quote(only, safe=""), 302)] if only else ()),
+            *([Redirect(Glob("/"), "./" + quote(only, safe=""), 302)] if only else ()),
         ),
         rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
         wall=time.time,

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -52,6 +53,7 @@ class Terminal:
         self._news = threading.Condition()
         self.received = b""
         self._master, slave = pty.openpty()
+        self._woken, self._wake = os.pipe()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
         variables = {**os.environ, "PYTHONPATH": str(HOME), "HOME": str(folder.parent), "TERM": "xterm", "NO_COLOR": ""}
         self.process = subprocess.Popen(
@@ -109,9 +111,9 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Close our end, as a window does."""
-        self.process.send_signal(0)
-        os.close(self._master)
-        self._master = -1
+        os.write(self._wake, b"!")  # a descriptor that is being read is not closed
+        self._reader.join(WAIT_S)
+        self._close()
 
     def end(self, keys: bytes = CTRL_C) -> int:
         """Press Ctrl-C, and return the exit status."""
@@ -130,11 +132,15 @@ class Terminal:
             self.process.wait(WAIT_S)
         if self._master >= 0:
             self._reader.join(WAIT_S)
-            os.close(self._master)
-            self._master = -1
+            self._close()
+
+    def _close(self) -> None:
+        for fd in (self._master, self._wake, self._woken):
+            os.close(fd)
+        self._master = -1
 
     def _read(self) -> None:
-        while True:
+        while self._woken not in select.select([self._master, self._woken], [], [])[0]:
             try:
                 data = os.read(self._master, 65536)
             except OSError:  # all of the other end is closed

@@ -155,9 +155,9 @@ def test_a_password_that_is_made_up(share: StartTerminal) -> None:
 
 def test_a_password_that_is_asked_for(share: StartTerminal) -> None:
     terminal = share("--password", "ada")
-    terminal.wait_for("Password: ")
+    terminal.wait_for("Password:")
     terminal.press(b"two words\n")
-    terminal.wait_for("Repeat for confirmation: ")
+    terminal.wait_for("Repeat for confirmation:")
     terminal.press(b"two words\n")
     terminal.wait_for(READY)
     for user, status in (("ada", 200), ("bob", 401)):
@@ -205,7 +205,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "a colon in a user": (["--password", "a:b"], "--password a:b: a user name has no colon .*"),
     "--lan and --bind": (["--lan", "-b", "::1"], "--lan chooses .*"),
     "--open and --daemon": (["--open", "--daemon"], "--open and --qr are for .*"),
-    "a mode": (["--mode", "fork"], r"(?s).*--mode.*did you mean forking\?"),
+    "a mode": (["--mode", "fork"], r"Usage: (?s:.*)--mode(?s:.*)did you mean forking\?"),
 }
 
 

@@ -85,9 +85,9 @@ def _draw(source: int, share: Share) -> None:
 
 def _confine(share: Share) -> None:
     """Give up all that drawing does not need."""
-    import segno  # noqa: F401  (before the files of packages are out of reach)
-
+    from httpmini.cli.terminal import qr
     from httpmini.daemon import sandbox, seccomp
 
+    qr.load()
     if sandbox.enter([sandbox.Opening(share.path, sandbox.READ)]):
         seccomp.install(seccomp.make_filter(seccomp.Permits()))

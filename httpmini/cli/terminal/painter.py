@@ -13,7 +13,8 @@ import time
 from collections import deque
 from typing import Any
 
-from httpmini.cli.terminal.banner import Place, Share, fit, headline, place_of, places
+from httpmini.cli.places import Place, place_of
+from httpmini.cli.terminal.banner import Share, fit, headline, places
 from httpmini.cli.terminal.count import Count
 from httpmini.cli.terminal.qr import qr_lines
 from httpmini.cli.terminal.rows import Rows

@@ -13,7 +13,7 @@ _HALVES = {(True, True): "█", (True, False): "▀", (False, True): "▄", (Fal
 
 def qr_lines(text: str, look: Look, width: int) -> list[str]:
     """Return the QR code of ``text``; an empty list if it is wider than ``width`` columns."""
-    import segno  # in the process that draws only
+    import segno
 
     rows = [[bool(dark) for dark in row] for row in segno.make_qr(text, error="l").matrix_iter(border=_BORDER)]
     columns = len(rows[0]) * (1 if look.unicode else 2)
@@ -26,6 +26,11 @@ def qr_lines(text: str, look: Look, width: int) -> list[str]:
     if look.colour:
         return [_BLACK_ON_WHITE + _halves(upper, lower) + _END for upper, lower in pairs]
     return [_halves([not dark for dark in upper], [not dark for dark in lower]) for upper, lower in pairs]
+
+
+def load() -> None:
+    """Load what is needed later, when the process may not be able to."""
+    qr_lines("http://192.0.2.1/", Look(), 0)
 
 
 def _halves(upper: list[bool], lower: list[bool]) -> str:
