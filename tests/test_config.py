@@ -277,6 +277,12 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     ),
     # The site.
     "root: missing": ('[site]\nroot = "nowhere"', "site.root", '"nowhere"', "does not exist ({folder}/nowhere)"),
+    "only: a path": (
+        '[site]\nroot = "www"\nonly = "a/b"',
+        "site.only",
+        '"a/b"',
+        "must be the name of a file in the root, without slashes",
+    ),
     "root: a file": ('[site]\nroot = "file"', "site.root", '"file"', "is not a folder ({folder}/file)"),
     "root: below a file": ('[site]\nroot = "file/x"', "site.root", '"file/x"', "does not exist"),
     "root: NUL": ('[site]\nroot = "a\\u0000"', "site.root", '"a\\u0000"', "without NUL characters"),
