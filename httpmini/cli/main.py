@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-from httpmini.cli.options import nearest
 from httpmini.errors import CannotRun, FetchError, HttpminiError, UsageError, visible
 from httpmini.version import __version__
 
@@ -69,6 +68,8 @@ def _meant(word: str) -> str:
         return f"{word} is no command; did you mean: httpmini serve {shlex.quote(word)}"
     if "://" in word or word.startswith(":"):
         return f"{word} is no command; did you mean: httpmini get {shlex.quote(word)}"
+    from httpmini.config.hints import nearest  # only for mistakes
+
     known = sorted(_MODULES)
     near = nearest(word, known)
     return f"{word} is no command; {f'did you mean {near}?' if near else 'the commands are: ' + ', '.join(known)}"

@@ -21,13 +21,8 @@ class Choice(click.Choice[str]):
         try:
             return str(super().convert(value, param, ctx))
         except click.BadParameter as error:
-            near = nearest(str(value), [str(choice) for choice in self.choices])
+            from httpmini.config.hints import nearest  # only for mistakes
+
+            near = nearest(str(value).lower(), [str(choice) for choice in self.choices])
             hint = near and f"; did you mean {near}?"
             raise click.BadParameter(f"{error.message.rstrip('.')}{hint}", ctx, param) from None
-
-
-def nearest(text: str, known: list[str]) -> str:
-    """Return the one of ``known`` that is most like ``text``, or an empty string."""
-    import difflib  # only for mistakes
-
-    return next(iter(difflib.get_close_matches(text.lower(), known, n=1)), "")
