@@ -43,7 +43,7 @@ class Painter:
     def __init__(self, source: int, terminal: int, share: Share) -> None:
         self._source = source
         self._share = share
-        self._screen = Screen(terminal, moves=share.look.moves)
+        self._screen = Screen(terminal, share.look)
         self._rows = Rows(share.look)
         self._transfers = Transfers()
         self._count = Count(share.path)

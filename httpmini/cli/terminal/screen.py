@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from httpmini.cli.terminal.look import Look
+
 _WIDTH, _HEIGHT = 80, 24  # of what does not know
 
 
@@ -13,12 +15,13 @@ class Screen:
 
     Args:
         fd: its descriptor.
-        moves: whether the cursor moves up; if not, no rows are drawn.
+        look: what it can show; where the cursor does not move up, no rows are drawn.
     """
 
-    def __init__(self, fd: int, *, moves: bool) -> None:
+    def __init__(self, fd: int, look: Look) -> None:
         self._fd = fd
-        self._moves = moves
+        self._moves = look.moves
+        self._encoding = "utf-8" if look.unicode else "ascii"
         self._rows: list[str] = []
         self._is_gone = False
 
@@ -45,7 +48,7 @@ class Screen:
         self._rows = []
 
     def _write(self, text: str) -> None:
-        data = memoryview(text.encode("utf-8", "backslashreplace"))
+        data = memoryview(text.encode(self._encoding, "backslashreplace"))
         while data and not self._is_gone:
             try:
                 data = data[os.write(self._fd, data) :]
