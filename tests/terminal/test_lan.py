@@ -94,5 +94,5 @@ def test_nobody_to_let_in(pictures: Path, interfaces: Any) -> None:
 
 def test_a_code_that_does_not_fit(share: StartTerminal) -> None:
     terminal = share("--lan", "--qr", columns=24, wrapper=apart({"eth0": (f"{LAN}/24",)}))
-    terminal.wait_for("too narrow")
+    terminal.wait_for(r"too\s+narrow")
     assert terminal.end() == 0

@@ -138,7 +138,9 @@ def test_a_single_file(share: StartTerminal, pictures: Path) -> None:
     (pictures / "new").write_text("another\n")
     (pictures / "new").rename(pictures / "notes.txt")
     assert get(port, "/notes.txt")[::2] == (200, b"another\n")
+    terminal.wait_for("8 bytes")
     assert terminal.end() == 0
+    assert not re.search("root|sandbox", terminal.text)
 
 
 def test_a_password_that_is_made_up(share: StartTerminal) -> None:

@@ -84,7 +84,17 @@ def test_what_stays(said: str, text: str | None) -> None:
         assert line is None
     else:
         assert line is not None
-        assert Rows(PLAIN).line(line, 80).split() == text.split()
+        (row,) = Rows(PLAIN).line(line, 80)
+        assert row.split() == text.split()
+
+
+def test_a_long_message_is_broken_at_blanks() -> None:
+    line = Transfers().read("2026-11-29T11:03:00Z error: " + "word " * 20, 0.0, NOON)
+    assert line is not None
+    rows = Rows(PLAIN).line(line, 40)
+    assert len(rows) == 3
+    assert all(len(row) < 40 for row in rows)
+    assert " ".join(rows).split() == ["12:03", *["word"] * 20]
 
 
 def test_a_transfer_that_was_cut_off_or_lost() -> None:

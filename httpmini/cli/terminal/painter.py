@@ -105,7 +105,7 @@ class Painter:
         while self._arrived:
             line = self._transfers.read(self._arrived.popleft(), now, wall)
             if line is not None:
-                lines.append(self._rows.line(line, width))
+                lines += self._rows.line(line, width)
         return lines
 
     def _running_rows(self, width: int, height: int) -> list[str]:
@@ -122,19 +122,18 @@ class Painter:
         lines = [headline(self._share, known), *places(self._share, place, width)]
         lines += [f"  {text}" for text in ready["notes"]]
         lines += [f"  {'status':<17} {url}" for url in ready["status"]]
-        lines = [part for line in lines for part in fit(line, width)]
-        return [*lines, *self._qr(place, width)]
+        code, excuse = self._qr(place, width)
+        return [*(part for line in (*lines, *excuse) for part in fit(line, width)), *code]
 
-    def _qr(self, place: Place, width: int) -> list[str]:
+    def _qr(self, place: Place, width: int) -> tuple[list[str], list[str]]:
+        """Return the QR code, if one is wanted; and if there is none, why not."""
         wanted = self._share.qr
         if wanted is False or (wanted is None and not place.network):
-            return []
+            return [], []
         if not place.network:
-            return ["  no QR code: nobody on your network could open it; --lan lets them"]
+            return [], ["  no QR code: nobody on your network could open it; --lan lets them"]
         code = [f"  {line}" for line in qr_lines(place.network[0], self._share.look, width - 3)]
-        if not code and wanted:
-            return ["  no QR code: the terminal is too narrow for it"]
-        return code
+        return code, [] if code or wanted is None else ["  no QR code: the terminal is too narrow for it"]
 
 
 def _ignore_signals(screen: Screen) -> None:

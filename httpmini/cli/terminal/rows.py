@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from httpmini.cli.terminal.banner import fit
 from httpmini.cli.terminal.look import Look
 from httpmini.cli.terminal.transfers import Kind, Line, Running
 
@@ -36,13 +37,14 @@ class Rows:
             color_system=colours, force_terminal=look.colour, no_color=not look.colour, width=_UNBOUNDED
         )
 
-    def line(self, line: Line, width: int) -> str:
-        """Return the row of a line that stays."""
+    def line(self, line: Line, width: int) -> list[str]:
+        """Return the rows of a line that stays: one, or more for a long message."""
         when = time.strftime("%H:%M", time.localtime(line.wall))
         if line.kind is Kind.MESSAGE:
-            return self._spell(Text(f"{when}  {line.name}", _LEVELS.get(line.note, "dim")))
+            style = _LEVELS.get(line.note, "dim")
+            return [self._spell(Text(part, style)) for part in fit(f"{when}  {line.name}", width)]
         left, right = [when, f"{line.client:<14}"], Text(_result(line), _STYLES[line.kind])
-        return self._row(left, line.name, right, width)
+        return [self._row(left, line.name, right, width)]
 
     def running(self, one: Running, width: int) -> str:
         """Return the row of a transfer under way."""
