@@ -20,7 +20,7 @@ def free_port(hosts: Sequence[str]) -> int:
         CannotRun: there is none.
     """
     for port in range(FIRST, LAST + 1):
-        if all(_is_free(Endpoint("" if host == "*" else host, str(port))) for host in hosts):
+        if all(_is_free(Endpoint("" if host == "*" else host.strip("[]"), str(port))) for host in hosts):
             return port
     raise CannotRun(f"the ports from {FIRST} to {LAST} are all taken; choose another, or --port 0 for any free one")
 
