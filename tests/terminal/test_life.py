@@ -39,12 +39,12 @@ def serve(*arguments: str, folder: Path, stdin: bytes = b"") -> tuple[int, str, 
 
 
 def test_a_stopped_terminal_slows_nobody(share: StartTerminal) -> None:
-    """More is written than the pipe and the terminal hold together, and nothing of it is lost."""
+    """More is written than a terminal and a plain pipe hold together, and nothing of it is lost."""
     terminal = share()
     terminal.wait_for(READY)
     terminal.press(CTRL_S)
     for number in range(300):
-        assert get(terminal.port, f"/{number}/" + "x" * 900)[0] == 404
+        assert get(terminal.port, f"/{number}/" + "x" * 300)[0] == 404
     terminal.press(CTRL_Q)
     terminal.wait_until(lambda: terminal.received.count(b"404 Not Found") == 300)
     assert terminal.end() == 0
