@@ -54,10 +54,10 @@ class Display:
         os.close(self._terminal)
         poll = select.poll()
         poll.register(self._ended, select.POLLIN)
-        poll.poll(_END_S * 1000)
+        is_ending = bool(poll.poll(_END_S * 1000))
         os.close(self._ended)
         with suppress(ChildProcessError):  # the server may have collected it with its own children
-            os.waitpid(self._pid, os.WNOHANG)
+            os.waitpid(self._pid, 0 if is_ending else os.WNOHANG)
 
 
 def _make_wide_pipe() -> tuple[int, int]:
