@@ -46,7 +46,7 @@ def use(terminal: Terminal) -> None:
     terminal.wait_for(r"--lan lets\s+them")
     assert get(terminal.port, "/notes.txt")[0] == 200
     assert get(terminal.port, "/a%20b.txt")[0] == 404
-    terminal.wait_for("404")
+    terminal.wait_for("404 Not Found")
 
 
 @pytest.mark.parametrize("columns", GOLDEN)

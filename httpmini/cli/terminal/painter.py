@@ -65,7 +65,7 @@ class Painter:
             self._ended.wait(_PACE_S)
         self._paint()
         if self._has_begun:
-            self._screen.paint(["\rStopped."], [])  # in the place of ^C
+            self._screen.paint(["Stopped."], [])
 
     @property
     def _patience_s(self) -> float | None:

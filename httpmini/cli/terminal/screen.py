@@ -39,8 +39,9 @@ class Screen:
         rows = list(rows) if self._moves else []
         if not lines and rows == self._rows:
             return
-        erase = f"\r\x1b[{len(self._rows)}A\x1b[J" if self._rows else ""
-        self._write(erase + "".join(f"{line}\n" for line in (*lines, *rows)))
+        # In the place of ^C, which the terminal writes when that is pressed.
+        erase = f"\x1b[{len(self._rows)}A\x1b[J" if self._rows else ""
+        self._write("\r" + erase + "".join(f"{line}\n" for line in (*lines, *rows)))
         self._rows = rows
 
     def forget(self) -> None:
