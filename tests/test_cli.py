@@ -83,9 +83,9 @@ WRONG: dict[str, tuple[list[str], list[str]]] = {
     "port negative": (["serve", "-p", "-1"], ["--port", "-1", "65535"]),
     "port text": (["serve", "-p", "http!"], ["--port", "http!"]),
     "address": (["serve", "-b", "a b"], ["--bind", "server.listen", "a b:8080", "white space"]),
-    "no root": (["serve", "nowhere"], ["ROOT", "site.root", "nowhere", "does not exist"]),
-    "root is a file": (["serve", "file"], ["ROOT", "site.root", "file", "is not a folder"]),
-    "root too long": (["serve", "a" * 300], ["ROOT", "site.root", "aaa"]),
+    "no root": (["serve", "nowhere"], ["PATH", "site.root", "nowhere", "does not exist"]),
+    "root is a device": (["serve", "/dev/null"], ["PATH", "/dev/null", "is a device", "folder or the file"]),
+    "root too long": (["serve", "a" * 300], ["PATH", "site.root", "aaa"]),
     "no file": (["serve", "-c", "missing.toml"], ["missing.toml", "No such file"]),
     "file is a folder": (["serve", "-c", "www"], ["www", "Is a directory"]),
     "file is no TOML": (["serve", "-c", "broken.toml"], ["broken.toml", "is not TOML", "line 1"]),
@@ -244,7 +244,7 @@ def test_a_folder_whose_name_is_not_utf_8_can_be_shown(folder: Path, monkeypatch
 # Help.
 
 FLAGS = {
-    "serve": "[ROOT] -c --config FILE --mode -b --bind ADDRESS -p --port PORT --max-clients N --overflow",
+    "serve": "[PATH] -c --config FILE --mode -b --bind ADDRESS -p --port PORT --max-clients N --overflow",
     "get": "URL -o FILE -I -i -H 'Name: value' -v",
     "config check": "-c FILE",
     "config show": "-c FILE",

@@ -6,6 +6,8 @@ one for each cause of an error, and 130 for Ctrl-C.
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from importlib import import_module
 from typing import Any
@@ -41,6 +43,13 @@ class _Group(click.Group):
         command: click.Command = getattr(import_module(f"httpmini.cli.{_MODULES[cmd_name]}"), cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _MODULES and not args[0].startswith("-"):
+            raise UsageError(_meant(args[0]))
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -52,6 +61,19 @@ class _Group(click.Group):
             _fail(error, 2)
         except HttpminiError as error:
             _fail(error, 1)
+
+
+def _meant(word: str) -> str:
+    """Say that ``word`` is no command, and which one was probably meant."""
+    if os.path.exists(word):  # noqa: PTH110  (takes any string)
+        return f"{word} is no command; did you mean: httpmini serve {shlex.quote(word)}"
+    if "://" in word or word.startswith(":"):
+        return f"{word} is no command; did you mean: httpmini get {shlex.quote(word)}"
+    from httpmini.config.hints import nearest  # only for mistakes
+
+    known = sorted(_MODULES)
+    near = nearest(word, known)
+    return f"{word} is no command; {f'did you mean {near}?' if near else 'the commands are: ' + ', '.join(known)}"
 
 
 def _fail(error: Exception, status: int) -> None:

@@ -104,6 +104,11 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _says("""What listings call the root folder; "" means by its name on the disk."""),
     ] = ""
+    only: Annotated[
+        str,
+        _says("""The name of the only file in the root to serve: "/" leads to it, and all else is a 404. "" serves
+        everything. `serve FILE` sets this and the root."""),
+    ] = ""
     index: Annotated[
         list[str],
         _says("Files to send for a request for their folder, in order of preference."),

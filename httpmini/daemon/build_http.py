@@ -128,7 +128,8 @@ def _build_proxies(config: Config) -> TrustedProxies | None:
 
 
 def _make_tick(config: Config, flush_logs: Callable[[], None], log: Log) -> Callable[[], None]:
-    roots = [RootWatch(root, log) for root in sorted({one.site.root for one in config.all_sites})]
+    folders = {one.site.root for one in config.all_sites if not one.site.only}  # one file is looked up each time
+    roots = [RootWatch(root, log) for root in sorted(folders)]
 
     def tick() -> None:
         flush_logs()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from httpmini.config import Config
 from httpmini.errors import CannotRun
@@ -28,22 +29,26 @@ from httpmini.site.variants import Variants
 from httpmini.site.versions import Versions
 
 if TYPE_CHECKING:
-    from httpmini.site.users import Users
+    from httpmini.site.authorise import Users
 
 
-def build_site(config: Config, notify: Callable[[str], None] = lambda _text: None) -> Site:
+def build_site(
+    config: Config, notify: Callable[[str], None] = lambda _text: None, password: Users | None = None
+) -> Site:
     """Return the site that ``config`` describes.
 
     Args:
         config: the settings.
         notify: takes what the operator should know about the files of the site.
+        password: who may see any of it; None for everybody.
 
     Raises:
         CannotRun: a users file cannot be read.
     """
     site = config.site
     root = os.fsencode(Path(site.root).absolute())
-    resolver = Resolver(root, site.hidden, site.symlinks == "inside")
+    only = os.fsencode(site.only)
+    resolver = Resolver(root, site.hidden or bool(only), site.symlinks == "inside", only)
     media_types = MediaTypes(site.default_charset, site.media_types)
     # Pages for refusals may be hidden from everybody who asks for them by name.
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
@@ -62,11 +67,11 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
         error_pages=ErrorPages(
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),
-        realms=tuple(
-            Realm(_names(realm.path), realm.name, _open_users(realm.users, config.daemon.user))
-            for realm in config.realms
+        realms=_realms(config, password),
+        redirects=(
+            *(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
+            *([Redirect(Glob("/"), "./" + quote(only, safe=""), 302)] if only else ()),
         ),
-        redirects=tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
         rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
         wall=time.time,
     )
@@ -75,6 +80,17 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
 def _name_of(root: bytes) -> str:
     """Return the name of the root folder, as its listing shows it."""
     return printable(os.fsencode(Path(os.fsdecode(root)).name)) or "/"
+
+
+def _realms(config: Config, password: Users | None) -> tuple[Realm, ...]:
+    """Return the realms of the settings, and one around all of them if there is a password for the whole site."""
+    around = () if password is None else (Realm((), "httpmini", password),)
+    inside = (
+        Realm(_names(one.path), one.name, _open_users(one.users, config.daemon.user))
+        for one in config.realms
+        if one.path.strip("/") or password is None  # one for the whole site would be as near
+    )
+    return (*around, *inside)
 
 
 def _names(path: str) -> tuple[bytes, ...]:

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from httpmini.lint.cases.site_tree import MTIME
 from tests.conftest import StartServer
 from tests.support.photos import exif, photo, tiff
-from tests.support.site_tree import MTIME
 from tests.support.small_site import write_tree
 from tests.support.wire import WAIT_S, connect, read_answer
 

@@ -15,6 +15,7 @@ from urllib.parse import quote, urljoin
 
 import pytest
 
+from httpmini.lint.cases.site_tree import MTIME
 from httpmini.site.listing.kinds import Kinds
 from httpmini.site.listing.listings import JSON, TEXT, Listings, Wanted
 from httpmini.site.listing.page import human_size
@@ -23,7 +24,6 @@ from httpmini.site.media_types import MediaTypes
 from httpmini.site.resolve import Directory
 from httpmini.site.respond import Site
 from httpmini.work import begin, finish
-from tests.support.site_tree import MTIME
 from tests.support.small_site import Answer, ask, load_site, write_tree
 
 NOBODY = 65_534

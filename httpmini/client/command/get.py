@@ -26,6 +26,7 @@ from httpmini.client.download.download import download
 from httpmini.client.download.names import name_from
 from httpmini.client.download.rate import Rate
 from httpmini.client.download.target import is_direct
+from httpmini.client.download.unchanged import is_unchanged
 from httpmini.client.response import Response
 from httpmini.client.url import Url, parse_url, without_userinfo
 from httpmini.errors import BrokenResponse, CannotRun, Corrupt, FetchError, visible
@@ -80,6 +81,7 @@ class _Get:
         shown = options.as_json or options.to_file or sys.stdout is None or not sys.stdout.isatty()
         self._progress = progress_on_terminal(wanted=shown and not options.quiet)
         self._data = read_data(options.data)
+        self._named_by = Headers()  # the response that has named the file
         self._rate = Rate(options.rate) if options.rate else None
         trace = trace_to(self._progress.say) if options.verbose else None
         self._client = make_client(
@@ -133,6 +135,9 @@ class _Get:
             transfer.path = name_from(url, Headers())  # until the server has named it
         path = transfer.path = self._name(url) if options.file is None else options.file
         if options.remote_name:
+            if not options.force and is_unchanged(path, self._named_by, options.sha256):
+                self._progress.say(f"httpmini: {visible(path)} is here already, and has not changed")
+                return
             check_target(path, overwrite=False, force=options.force)
         done = transfer.downloaded = download(
             self._client,
@@ -158,7 +163,8 @@ class _Get:
         try:
             # On a connection of its own: some servers send the body even so, and late.
             with self._client.fetch(url, method="HEAD", headers=(("Connection", "close"),)) as response:
-                return name_from(url, response.headers if response.ok else Headers())
+                self._named_by = response.headers if response.ok else Headers()
+                return name_from(url, self._named_by)
         except FetchError:  # some servers respond to HEAD with a body, with nonsense or not at all; GET may go better
             return name_from(url, Headers())
         finally:

@@ -53,6 +53,20 @@ class Timeouts(msgspec.Struct, frozen=True):
     linger_bytes: int
 
 
+class Sending(msgspec.Struct, frozen=True):
+    """A long response on its way.
+
+    Attributes:
+        what: what was asked for, as the client wrote it.
+        total: the length of its body in bytes.
+        sent: how many of these the kernel has taken.
+    """
+
+    what: str
+    total: int
+    sent: int
+
+
 class Connection(ABC):
     """One client's conversation, without I/O. Times are seconds of one monotonic clock.
 
@@ -117,6 +131,11 @@ class Connection(ABC):
     def is_ending(self) -> bool:
         """Whether nothing more will be sent than what is queued."""
         return self.next_interest is LINGER or self.next_interest is CLOSED
+
+    @property
+    def sending(self) -> Sending | None:
+        """The long response that is being sent, for people who watch; None if there is none."""
+        return None
 
     @property
     def quiet_since(self) -> float:

@@ -20,7 +20,7 @@ from httpmini.protocol.message import Response
 from httpmini.protocol.reader import NEED_DATA, RequestReader
 from httpmini.protocol.writer import response_head
 from httpmini.reasons import REASONS
-from httpmini.server.core.connection import READ, Connection, Interest
+from httpmini.server.core.connection import READ, Connection, Interest, Sending
 from httpmini.server.core.turn import NO_TURN
 from httpmini.server.http.generation import Generations, HttpGeneration
 from httpmini.server.http.heads import Head, Reply
@@ -31,6 +31,8 @@ from httpmini.server.listeners.peer import Peer
 from httpmini.work import Pending
 
 MAX_JOINED_BYTES = 64 * 1024
+# People who watch see the progress of responses that are at least this long.
+LONG_BYTES = 1024 * 1024
 
 
 class HttpConnection(Connection):
@@ -143,6 +145,18 @@ class HttpConnection(Connection):
         if self._head_deadline is None or self.next_interest is not READ:
             return super().quiet_since
         return self._head_deadline - (self._generation or self._service.generation).head_s
+
+    @property
+    def sending(self) -> Sending | None:
+        """The long response that is being sent; no cached response is one."""
+        reply = self._reply
+        if reply is None or reply.response is None or reply.request is None:
+            return None
+        total = body_length(_body(reply.request.method, reply.response))
+        if total < LONG_BYTES:
+            return None
+        sent = self.sent_bytes - self._reply_starts - reply.head_bytes
+        return Sending(reply.request.target, total, min(max(sent, 0), total))
 
     def on_end(self, now: float) -> None:
         """End between two requests; refuse a request that is not complete."""

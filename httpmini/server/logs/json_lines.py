@@ -61,15 +61,15 @@ class JsonLog(AccessLog):
     ) -> str:
         """Return the members after the user."""
         after = _fields(request) + _explain(error)
-        return f'"request":{_quote(line)},{_parts(request)}"status":{status},"bytes":{body_bytes}{after}}}'
+        return f'"request":{quote(line)},{_parts(request)}"status":{status},"bytes":{body_bytes}{after}}}'
 
     def write(self, peer: Peer, user: str, description: str, begun: float) -> None:
         """Write the object on a line."""
-        named_user = f'"user":{_quote(user, _MAX_USER)},' if user else ""
+        named_user = f'"user":{quote(user, _MAX_USER)},' if user else ""
         second, millisecond = divmod(int(self._wall() * 1000), 1000)
         self._write(
             f'{{"time":"{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))}.{millisecond:03}Z",'
-            f'"client":{_quote(peer.host)},"port":{peer.port},"connection":{peer.number},"process":{os.getpid()},'
+            f'"client":{quote(peer.host)},"port":{peer.port},"connection":{peer.number},"process":{os.getpid()},'
             f'"mode":"{self._mode}","duration":{max(0.0, self._now() - begun):.6f},{named_user}{description}'
         )
 
@@ -80,14 +80,14 @@ def _parts(request: Request | None) -> str:
         return ""
     major, minor = request.version
     protocol = f'"protocol":"HTTP/{major}.{minor}",' if major else ""  # a Simple-Request has none
-    return f'"method":{_quote(request.method)},"target":{_quote(request.target)},{protocol}'
+    return f'"method":{quote(request.method)},"target":{quote(request.target)},{protocol}'
 
 
 def _fields(request: Request | None) -> str:
     if request is None:
         return ""
     values = {"referer": request.headers.get("Referer"), "user_agent": request.headers.get("User-Agent")}
-    return "".join(f',"{name}":{_quote(value, _MAX_FIELD)}' for name, value in values.items() if value)
+    return "".join(f',"{name}":{quote(value, _MAX_FIELD)}' for name, value in values.items() if value)
 
 
 def _explain(error: ProtocolError | None) -> str:
@@ -98,7 +98,7 @@ def _explain(error: ProtocolError | None) -> str:
     return f',"reason":"{error.reason.token}","section":"{section}"{where}'
 
 
-def _quote(text: str, limit: int = _MAX_LINE) -> str:
+def quote(text: str, limit: int = _MAX_LINE) -> str:
     """Return a JSON string of at most ``limit`` bytes. Characters are octets; others than ASCII mean ISO-8859-1."""
     if "@" in text:
         text = without_userinfo(text)

@@ -124,7 +124,7 @@ class Threading(Mode):
         while (client := self._next_client(thread)) is not None:
             _, follower = self._busy[thread]
             try:
-                contained(client, self._context.log, partial(pump, signal=follower))
+                contained(client, self._context.log, partial(pump, signal=follower, look=self._look_of(client)))
             finally:
                 self._faults.contain("while closing a client", partial(self._close, client))
                 self._context.board.counters.count_sent(client.connection.sent_bytes)
@@ -132,6 +132,11 @@ class Threading(Mode):
                 self._idle.append(thread)
                 if self._acceptor.has_lobby or self._shutdown.draining:
                     self._shutdown.wake()  # a slot is free, or the last client has left
+
+    def _look_of(self, client: Client) -> Callable[[], object]:
+        """Return what a thread does after each wait: the tick of the poll set does not tell of its client."""
+        tell = self._context.board.tell
+        return (lambda: None) if tell is None else partial(tell, client)
 
     def _next_client(self, thread: _Thread) -> Client | None:
         """Wait for a client; return None when the thread should end."""
