@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from httpmini import config
+from httpmini.cli.imports import uncollected
 from httpmini.cli.options import config_option
 from httpmini.errors import CannotRun, UsageError
 from httpmini.files import current_folder
@@ -79,8 +80,9 @@ def serve(
 
     Flags override the config file, and the config file overrides the defaults.
     """
-    from httpmini.daemon import server  # --help need not wait for this import
-    from httpmini.daemon.chroot import change_root
+    with uncollected():
+        from httpmini.daemon import server  # --help need not wait for this import
+        from httpmini.daemon.chroot import change_root
 
     flags = config.Flags(root, mode, addresses, port, max_clients, overflow, status)
     _keep_standard_descriptors()
