@@ -103,6 +103,7 @@ BARS = (
         1.0,
     ),
     Bar("12: client, rate / requests.Session", ("12", "nginx-cache", "times_rate"), None, 5, 8, at_least=True),
+    Bar("12: client, processor time of requests.Session / ours", ("12", "nginx-cache", "times_cpu"), None, 5, 8, True),
     Bar("7: 9,000 idle, throughput / workload 1", ("7", "select", "kept_share"), None, 0.9, at_least=True),
     Bar("7: 9,000 idle, more memory (MB)", ("7", "select", "more_mb"), None, 30),
     Bar("8: 500 slow readers, throughput / workload 1", ("8", "select", "kept_share"), None, 0.8, at_least=True),

@@ -82,12 +82,13 @@ def serve(
     """
     with uncollected():
         from httpmini.daemon import server  # --help need not wait for this import
-        from httpmini.daemon.chroot import change_root
 
     flags = config.Flags(root, mode, addresses, port, max_clients, overflow, status)
     _keep_standard_descriptors()
     null = os.open(os.devnull, os.O_RDWR) if daemon else None  # the new root may have no /dev/null
     if chroot is not None:
+        from httpmini.daemon.chroot import change_root
+
         change_root(chroot)
     if null is not None:
         _serve_detached(file, flags, null, chrooted=chroot is not None)
