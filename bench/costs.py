@@ -3,14 +3,17 @@
     python -m bench.costs                                    # this checkout
     python -m bench.costs before=../old/.venv/bin/python     # beside another one, in whose environment it is installed
 
-Prints one table as Markdown. Needs wrk and strace. These are counts, not times: other load on the machine hardly
-changes them.
+Prints one table as Markdown. Needs strace. Requests come one after another, so nothing is done for several at once:
+under load, select and prefork mode need fewer calls for each. These are counts, not times: other load on the machine
+hardly changes them.
 """
 
 from __future__ import annotations
 
+import itertools
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +23,12 @@ from bench.compare.running import Running, started
 from bench.compare.servers import BY_NAME, OURS, Place, Server
 
 CONNECTIONS = 300
-TITLES = {"1": "1 KiB kept", "2": "1 KiB new", "3": "all heads differ", "4": "100 KiB kept"}
-_PAGE = b"GET %b HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: %b\r\n\r\n"
+WARM_S = 2.0
+_REQUEST = b"GET %b HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: %b\r\n%b\r\n"
+_NUMBERS = itertools.count()
 
 Figures = dict[str, float]
+Load = Callable[[Running, int], None]
 
 
 def installed_in(python: str, server: Server) -> Server:
@@ -35,9 +40,9 @@ def installed_in(python: str, server: Server) -> Server:
     return replace(server, command=command)
 
 
-def exchange(sock: socket.socket, path: str, connection: bytes) -> None:
+def exchange(sock: socket.socket, path: str, connection: bytes, more: bytes = b"") -> None:
     """Send a request and read the response."""
-    sock.sendall(_PAGE % (path.encode(), connection))
+    sock.sendall(_REQUEST % (path.encode(), connection, more))
     data = bytearray()
     while b"\r\n\r\n" not in data:
         data += _received(sock)
@@ -55,12 +60,54 @@ def _received(sock: socket.socket) -> bytes:
 
 
 def system_calls(place: Path, root: Path, server: Server) -> Iterator[tuple[str, float]]:
-    """Yield system calls per request of one mode under some workloads."""
-    for key, title in TITLES.items():
-        folder = place / f"calls-{server.name}-{key}"
+    """Yield system calls per request of one mode, for requests one after another."""
+    for title, (count, load) in LOADS.items():
+        folder = place / f"calls-{server.name}-{title.replace(' ', '-')}"
         with started(server, folder, root) as running:
-            counted = calls.of(running, key, folder / "strace")
-        yield f"system calls, {server.name}, {title}", counted["total"]
+            _warm_up(running, load, count)
+            out = folder / "strace"
+            with calls.counting(running, out):
+                load(running, count)
+        yield f"system calls, {server.name}, {title}", sum(calls.parsed(out.read_text()).values()) / count
+
+
+def _warm_up(running: Running, load: Load, count: int) -> None:
+    """Request everything that will be counted, until the server has imported what it imports in its first second."""
+    end = time.monotonic() + WARM_S
+    load(running, count)
+    while time.monotonic() < end:
+        load(running, 10)
+
+
+def _kept(path: str) -> Load:
+    def load(running: Running, count: int) -> None:
+        with socket.create_connection(("127.0.0.1", running.port), 30) as sock:
+            for _ in range(count):
+                exchange(sock, path, b"keep-alive")
+
+    return load
+
+
+def _connect_often(running: Running, count: int) -> None:
+    for _ in range(count):
+        with socket.create_connection(("127.0.0.1", running.port), 30) as sock:
+            exchange(sock, site.SMALL, b"close")
+            while sock.recv(1024):
+                pass
+
+
+def _many_heads(running: Running, count: int) -> None:
+    with socket.create_connection(("127.0.0.1", running.port), 30) as sock:
+        for number in range(count):
+            exchange(sock, f"/many/{number:05}.html", b"keep-alive", b"Cookie: %d\r\n" % next(_NUMBERS))
+
+
+LOADS: dict[str, tuple[int, Load]] = {
+    "1 KiB kept": (1000, _kept(site.SMALL)),
+    "1 KiB new": (CONNECTIONS, _connect_often),
+    "all heads differ": (1000, _many_heads),
+    "100 KiB kept": (CONNECTIONS, _kept(site.MEDIUM)),
+}
 
 
 def page_faults(place: Path, root: Path, server: Server) -> Iterator[tuple[str, float]]:
@@ -72,14 +119,6 @@ def page_faults(place: Path, root: Path, server: Server) -> Iterator[tuple[str, 
         after = _faults(running)
     for who, one, other in zip(("parent", "child"), before, after, strict=True):
         yield f"page faults, {server.name}, {who}", (other - one) / CONNECTIONS
-
-
-def _connect_often(running: Running, times: int) -> None:
-    for _ in range(times):
-        with socket.create_connection(("127.0.0.1", running.port), 30) as sock:
-            exchange(sock, site.SMALL, b"close")
-            while sock.recv(1024):
-                pass
 
 
 def _faults(running: Running) -> tuple[int, int]:

@@ -84,7 +84,7 @@ class Client:
         self.decode = decode
         self._headers = _pairs(headers)
         self._encoder = Encoder(self._headers)
-        self._auth = auth
+        self._auth = None if auth is None else (auth[0], auth[1])
         self._use_netrc = use_netrc
         self._follow = follow
         self._downgrade = downgrade
