@@ -22,7 +22,7 @@ from bench.compare import calls, processes, site
 from bench.compare.running import Running, started
 from bench.compare.servers import BY_NAME, OURS, Place, Server
 
-CONNECTIONS = 300
+CONNECTIONS = 300  # and requests
 WARM_S = 2.0
 _REQUEST = b"GET %b HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: %b\r\n%b\r\n"
 _NUMBERS = itertools.count()
@@ -103,9 +103,9 @@ def _many_heads(running: Running, count: int) -> None:
 
 
 LOADS: dict[str, tuple[int, Load]] = {
-    "1 KiB kept": (1000, _kept(site.SMALL)),
+    "1 KiB kept": (CONNECTIONS, _kept(site.SMALL)),
     "1 KiB new": (CONNECTIONS, _connect_often),
-    "all heads differ": (1000, _many_heads),
+    "all heads differ": (CONNECTIONS, _many_heads),
     "100 KiB kept": (CONNECTIONS, _kept(site.MEDIUM)),
 }
 
@@ -152,7 +152,9 @@ def costs(python: str, place: Path, root: Path) -> Figures:
     ]
     for measure, names in plan:
         for name in names:
-            found.update(measure(place, root, modes[name]))
+            for row, figure in measure(place, root, modes[name]):
+                found[row] = figure
+                print(f"  {row}: {figure:.4g}", file=sys.stderr, flush=True)
     return found
 
 

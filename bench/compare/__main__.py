@@ -160,8 +160,8 @@ def main() -> None:
     else:
         prepare()
         results = measure(options)
-    print(report.terminal(results))
     write(results, options.output)
+    print(report.terminal(results))
 
 
 if __name__ == "__main__":
