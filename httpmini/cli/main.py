@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from httpmini.cli.imports import uncollected
 from httpmini.errors import CannotRun, FetchError, HttpminiError, UsageError, visible
 from httpmini.version import __version__
 
@@ -40,7 +41,9 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _MODULES:
             return None
-        command: click.Command = getattr(import_module(f"httpmini.cli.{_MODULES[cmd_name]}"), cmd_name)
+        with uncollected():
+            module = import_module(f"httpmini.cli.{_MODULES[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
         return command
 
     def resolve_command(

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from httpmini import config
+from httpmini.cli.imports import uncollected
 from httpmini.cli.options import Choice, config_option
 from httpmini.cli.sharing import Sharing, Wishes
 from httpmini.errors import UsageError
@@ -108,10 +109,12 @@ def serve(
     null = os.open(os.devnull, os.O_RDWR) if daemon else None  # the new root may have no /dev/null
     flags = config.Flags(root=root, **settings)
     with Sharing(Wishes(lan, user, qr, opens, daemon, chroot is not None), flags, file) as sharing:
-        from httpmini.daemon import server  # --help need not wait for this import
-        from httpmini.daemon.chroot import change_root
+        with uncollected():
+            from httpmini.daemon import server  # --help need not wait for this import
 
         if chroot is not None:
+            from httpmini.daemon.chroot import change_root
+
             change_root(chroot)
         if null is not None:
             _serve_detached(file, sharing, null, chrooted=chroot is not None)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from httpmini.client.client import Client
 from httpmini.client.command.arguments import make_client, read_data
@@ -22,7 +22,6 @@ from httpmini.client.command.output import (
 )
 from httpmini.client.command.progress import progress_on_terminal
 from httpmini.client.command.report import Transfer
-from httpmini.client.download.download import download
 from httpmini.client.download.names import name_from
 from httpmini.client.download.rate import Rate
 from httpmini.client.download.target import is_direct
@@ -32,6 +31,9 @@ from httpmini.client.url import Url, parse_url, without_userinfo
 from httpmini.errors import BrokenResponse, CannotRun, Corrupt, FetchError, visible
 from httpmini.protocol.framing import Data
 from httpmini.protocol.message import Headers
+
+if TYPE_CHECKING:
+    import hashlib
 
 
 def get(urls: tuple[str, ...], options: GetOptions) -> int:
@@ -129,7 +131,9 @@ class _Get:
             self._request(url, transfer)
 
     def _download(self, url: Url, transfer: Transfer) -> None:
-        """Fetch a file with ``download``, which resumes."""
+        """Fetch a file with ``download``, which resumes. (Other requests need not wait for its import.)"""
+        from httpmini.client.download.download import download
+
         options = self._options
         if options.file is None:
             transfer.path = name_from(url, Headers())  # until the server has named it
@@ -184,7 +188,7 @@ class _Get:
     def _receive(self, url: Url, response: Response, transfer: Transfer) -> None:
         """Write the body to its destination; a file gets its name once the body is complete and verified."""
         options = self._options
-        digest = hashlib.sha256() if options.sha256 or options.as_json else None
+        digest = _new_digest() if options.sha256 or options.as_json else None
         count = 0
         with self._destination(url, response, transfer) as write, self._shown(url, response):
             if options.head or options.include:
@@ -242,7 +246,15 @@ class _Get:
             out.finish()
 
 
+def _new_digest() -> hashlib._Hash:
+    import hashlib  # loads OpenSSL, which other requests need not wait for
+
+    return hashlib.sha256()
+
+
 def _sha256(path: str) -> str:
+    import hashlib
+
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
