@@ -74,7 +74,8 @@ def build_generation(config: Config, lasting: Lasting, opened: Opened) -> Genera
     """
     board, logs = lasting.board, opened.logs
     facts = Facts(config.server.mode, config.server.max_clients, os.getpid(), lasting.started)
-    sites = [build_site(one, lambda text: logs.log(text, Level.WARNING)) for one in config.all_sites]
+    places = lasting.tables.archives()
+    sites = [build_site(one, lambda text: logs.log(text, Level.WARNING), places) for one in config.all_sites]
     limits = lasting.tables.client_limits(config)
     http = build_http(
         config,

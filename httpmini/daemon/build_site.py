@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from httpmini.config import Config
 from httpmini.errors import CannotRun
 from httpmini.files import why_not
+from httpmini.site.archive.archiver import Archiver, Places
+from httpmini.site.archive.walk import Bounds
 from httpmini.site.authorise import Realm
 from httpmini.site.copies import Copies
 from httpmini.site.freshness import PathStamps
@@ -29,12 +31,15 @@ if TYPE_CHECKING:
     from httpmini.site.users import Users
 
 
-def build_site(config: Config, notify: Callable[[str], None] = lambda _text: None) -> Site:
+def build_site(
+    config: Config, notify: Callable[[str], None] = lambda _text: None, places: Places | None = None
+) -> Site:
     """Return the site that ``config`` describes.
 
     Args:
         config: the settings.
         notify: takes what the operator should know about the files of the site.
+        places: bounds how many archives an address gets at a time; None for any number.
 
     Raises:
         CannotRun: a users file cannot be read.
@@ -45,6 +50,10 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
     media_types = MediaTypes(site.default_charset, site.media_types)
     # Pages for refusals may be hidden from everybody who asks for them by name.
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
+    realms = tuple(
+        Realm(_names(realm.path), realm.name, _open_users(realm.users, config.daemon.user)) for realm in config.realms
+    )
+    bounds = Bounds(config.limits.archive_files, config.limits.archive_bytes)
     return Site(
         resolver=resolver,
         versions=Versions(),
@@ -52,16 +61,15 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
         listings=Listings(resolver, config.limits.response_cache_bytes),
+        archives=site.archives and site.listing,
+        archiver=Archiver(resolver, realms, bounds, places, notify),
         media_types=media_types,
         codings=tuple(site.precompressed),
         variants=Variants(resolver, Copies(site.precompressed), Notices(notify)),
         error_pages=ErrorPages(
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),
-        realms=tuple(
-            Realm(_names(realm.path), realm.name, _open_users(realm.users, config.daemon.user))
-            for realm in config.realms
-        ),
+        realms=realms,
         redirects=tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
         rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
         wall=time.time,

@@ -13,7 +13,7 @@ from importlib import import_module
 from httpmini.site import pages
 
 _LATE = (
-    *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tomllib", "traceback", "unicodedata"),
+    *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tarfile", "tomllib", "traceback", "unicodedata"),
     *(
         "httpmini.daemon.daemonize",
         "httpmini.server.logs.json_lines",

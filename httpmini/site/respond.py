@@ -9,7 +9,7 @@ The steps of ``Site.respond``, in the order in which they run. Each may end with
 5. resolve       open the file or directory that the names lead to, and
                  authorise for what was opened                               404, 403, 500, 503, 401
 6. directory     add a slash; or send its index, or its listing as a page
-                 or as JSON                                             301, 403, 304, 200
+                 or as JSON; or all of it as one file (archive/)        301, 403, 429, 503, 304, 200
 7. variant       the file, or a compressed variant of it
 8. represent     conditions and ranges; the body is a slice of the file      412, 304, 416, 206, 200
 
@@ -23,13 +23,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import msgspec
 from msgspec.structs import replace
 
 from httpmini.errors import ProtocolError
+from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
+from httpmini.site.archive.archiver import Archiver, asks_for_archive
 from httpmini.site.authorise import Realm, authorise, check_credentials, realm_of, realm_opened
 from httpmini.site.conditional import Validators, Verdict, judge
 from httpmini.site.freshness import PathStamps
@@ -79,6 +82,8 @@ class Site(msgspec.Struct, frozen=True):
         index: names of index files, in order of preference.
         listing: whether to list a directory without an index.
         listings: draws these listings.
+        archives: whether a folder can be had as one file.
+        archiver: makes these files.
         media_types: the Content-Type of files.
         codings: content codings of precompressed variants, in order of preference.
         variants: finds them.
@@ -95,6 +100,8 @@ class Site(msgspec.Struct, frozen=True):
     index: tuple[bytes, ...]
     listing: bool
     listings: Listings
+    archives: bool
+    archiver: Archiver
     media_types: MediaTypes
     codings: tuple[str, ...]
     variants: Variants
@@ -139,7 +146,7 @@ class Site(msgspec.Struct, frozen=True):
             return self._with_rules(redirection(*moved, "This has moved."), path)
         found = self.resolver.resolve(path.names)
         user = yield from self._authorise_opened(request, path, found, host)
-        response = yield from self._respond_with_found(request, path, found)
+        response = yield from self._respond_with_found(request, path, found, host)
         return response if user is None else _protected(response, user)
 
     def _authorise_opened(
@@ -161,10 +168,12 @@ class Site(msgspec.Struct, frozen=True):
             os.close(found.fd)
             raise
 
-    def _respond_with_found(self, request: Request, path: Path, found: File | Directory | Fact) -> Steps[Response]:
+    def _respond_with_found(
+        self, request: Request, path: Path, found: File | Directory | Fact, host: str
+    ) -> Steps[Response]:
         if isinstance(found, Directory):
             try:
-                return (yield from self._respond_with_directory(request, path, found))
+                return (yield from self._respond_with_directory(request, path, found, host))
             finally:
                 os.close(found.fd)
         if isinstance(found, File) and path.is_directory_form:
@@ -174,10 +183,13 @@ class Site(msgspec.Struct, frozen=True):
             raise ProtocolError(REASONS[_FACT_REASONS[found]])
         return self._respond_with_file(request, path, path.names, found)
 
-    def _respond_with_directory(self, request: Request, path: Path, directory: Directory) -> Steps[Response]:
+    def _respond_with_directory(self, request: Request, path: Path, directory: Directory, host: str) -> Steps[Response]:
         if not path.is_directory_form:
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path)
+        if self.archives and asks_for_archive(path):
+            archive = yield from self.archiver.respond(request, directory, path, host, self.wall)
+            return self._with_rules(archive, path)
         found = self._respond_with_index(request, path, directory)
         return found or (yield from self._respond_with_listing(request, path, directory))
 
@@ -234,7 +246,7 @@ class Site(msgspec.Struct, frozen=True):
             if self.codings and not coding:
                 chosen, coding = self.variants.find(names, file, acceptable(request.headers, self.codings))
             ours = self._validators(chosen)
-            response = Representation(chosen, media_type, coding, bool(self.codings), ours).respond(
+            response = _representation(chosen, media_type, coding, bool(self.codings), ours).respond(
                 request, self.wall()
             )
             keep = response.owned_fds
@@ -273,6 +285,11 @@ class Site(msgspec.Struct, frozen=True):
             return {}
         requested = spell(path.names, directory=path.is_directory_form)
         return fields_for(self.rules, (requested, None if names == path.names else spell(names)))
+
+
+def _representation(file: File, media_type: str, coding: str, negotiated: bool, ours: Validators) -> Representation:
+    cut = partial(FileSlice, file.fd)
+    return Representation(file.status.st_size, cut, (file.fd,), media_type, coding, negotiated, ours)
 
 
 def _protected(response: Response, user: str) -> Response:

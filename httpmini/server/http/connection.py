@@ -263,7 +263,7 @@ class HttpConnection(Connection):
         spelled = response_head(response, keep_alive=head.keep_alive, server=generation.server_name, wall=wall)
         cached = generation.cache.add(key, response, spelled, _body(head.request.method, response), wall)
         if cached is not None:
-            _close(response.owned_fds)
+            _close(response)
         return cached
 
     def refuse(self, error: ProtocolError, now: float) -> None:
@@ -346,7 +346,7 @@ class HttpConnection(Connection):
 
     def _close_response(self, response: Response) -> None:
         """Close what a response needed, and count it if it is a refusal."""
-        _close(response.owned_fds)
+        _close(response)
         if response.status >= 400:
             self._service.counters.count_outcome(response.status)
 
@@ -382,6 +382,8 @@ def _join(head: bytes, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
     return (head, *pieces)
 
 
-def _close(fds: tuple[int, ...]) -> None:
-    for fd in fds:
+def _close(response: Response) -> None:
+    for fd in response.owned_fds:
         os.close(fd)
+    if response.release is not None:
+        response.release()
