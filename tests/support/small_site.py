@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +35,11 @@ def write_tree(root: Path, files: dict[str, bytes]) -> Path:
     return root
 
 
-def load_site(root: Path, toml: str) -> Site:
+def load_site(root: Path, toml: str, notify: Callable[[str], None] = lambda _text: None) -> Site:
     """Return the site that the settings ``toml`` describe; their file is written beside ``root``."""
     file = root.parent / "httpmini.toml"
     file.write_text(toml)
-    return build_site(config.load(str(file), config.Flags(root=str(root))))
+    return build_site(config.load(str(file), config.Flags(root=str(root))), notify)
 
 
 def ask(site: Site, target: str, *fields: tuple[str, str], method: str = "GET", host: str = "") -> Answer:
