@@ -124,7 +124,7 @@ class Archiver:
             layout.media_type,
             "",
             False,
-            validators_at(archive.entity_tag, layout.plan.changed_ns, now),
+            validators_at(archive.entity_tag, layout.plan.changed_ns, now, coarse=layout.plan.is_coarse),
             (disposition(layout.plan.title, layout.form),),
         ).respond(request, now)
         if response.body:

@@ -54,6 +54,11 @@ class Plan(msgspec.Struct, frozen=True):
     left_out: tuple[str, ...]
     changed_ns: int
 
+    @property
+    def is_coarse(self) -> bool:
+        """Whether the file system seems to keep times to whole seconds."""
+        return self.changed_ns % 1_000_000_000 == 0
+
     def path_of(self, member: Member) -> bytes:
         """Return the path of a member in the archive; that of a folder ends with a slash."""
         path = self.title + b"/" + member.path
