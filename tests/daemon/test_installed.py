@@ -29,6 +29,8 @@ REQUESTS = [
     ("/small.txt", "Range: bytes=0-1,3-4", 206),
     ("/", "X: y", 200),
     ("/", "Accept: application/json", 200),
+    ("/?zip", "X: y", 200),
+    ("/?tar", "X: y", 200),
     ("/nowhere", "X: y", 404),
     ("/private/", RIGHT, 200),
     ("/private/", WRONG, 401),
@@ -78,7 +80,7 @@ def interpreter(paths: str, *environment: str) -> tuple[str, ...]:
 
 def settings(home: Path, mode: str, more: str = "") -> str:
     (home / "etc" / "httpmini.toml").write_text(
-        f'[server]\nmode = "{mode}"\nworkers = 2\n[site]\nroot = "../www"\n[daemon]\n{more}'
+        f'[server]\nmode = "{mode}"\nworkers = 2\n[site]\nroot = "../www"\narchives = true\n[daemon]\n{more}'
         '[[realms]]\npath = "/private/"\nusers = "users"\n'
     )
     return str(home / "etc" / "httpmini.toml")

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import tarfile
 import threading
 import zipfile
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.test_get import get as httpmini_get
+from tests.client.test_get import PROGRAM
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, eventually
 from tests.support.small_site import write_tree
@@ -68,8 +69,6 @@ def test_it_comes_whole(start: StartServer, root: Path, mode: str, form: str) ->
 
 def test_one_at_a_time_for_each_address(start: StartServer, root: Path, mode: str) -> None:
     server = start(root, "--mode", mode)
-    if mode == "iterative":  # it serves one client at a time anyway, but those that wait are looked at
-        pass
     with ask_slowly(server.port, "/photos/?zip") as sock:
         head, _ = read_head(sock)
         assert b" 200 OK" in head
@@ -140,7 +139,7 @@ def test_twenty_gigabytes_need_no_memory(start: StartServer, tmp_path: Path) -> 
         head = converse(server.port, [f"HEAD /?{form} HTTP/1.0\r\n\r\n".encode()])
         size = int(fields(head)["content-length"])
         assert size > 20 * 1024**3
-        middle = get(server.port, f"/?{form}", f"Range: bytes={size // 2}-{size // 2 + 50_000_000}")
+        middle = get(server.port, f"/?{form}", f"Range: bytes={size // 3}-{size // 3 + 50_000_000}")
         assert middle[0] == 206
         assert not any(middle[2])
     end = get(server.port, "/?tar", f"Range: bytes={size - 3000}-")[2]
@@ -229,16 +228,18 @@ def contents(body: bytes, form: str) -> list[bytes]:
         return [file.read() for file in map(tar.extractfile, tar) if file is not None]
 
 
-def test_our_client_names_it_and_resumes(start: StartServer, root: Path, tmp_path: Path) -> None:
-    server = start(root)
-    expected = get(server.port, "/photos/?zip")[2]
+@pytest.mark.parametrize("form", ["zip", "tar"])
+def test_our_client_names_it_and_resumes(start: StartServer, root: Path, tmp_path: Path, form: str) -> None:
+    server = start(root, config="[site]\narchives = true\n[limits]\nclient_bytes_per_s = 8_000_000\n")
     folder = tmp_path / "downloads"
     folder.mkdir()
-    here = os.getcwd()
-    os.chdir(folder)
-    try:
-        assert httpmini_get("-O", server.url + "photos/?zip")[0] == 0
-        assert os.listdir(folder) == ["photos.zip"]
-        assert (folder / "photos.zip").read_bytes() == expected
-    finally:
-        os.chdir(here)
+    target = f"{server.url}photos/?{form}"
+    with subprocess.Popen([*PROGRAM, "-O", target], cwd=folder, stderr=subprocess.DEVNULL) as first:
+        eventually(lambda: any(path.stat().st_size > 2_000_000 for path in folder.glob("*.part")), "a part is here")
+        first.kill()
+    eventually(lambda: status_of(server.port) == 200, "the server has noticed")
+    second = subprocess.run([*PROGRAM, "-O", target], cwd=folder, stderr=subprocess.PIPE, timeout=WAIT_S, check=False)
+    assert second.returncode == 0, second.stderr
+    assert os.listdir(folder) == [f"photos.{form}"]
+    assert (folder / f"photos.{form}").read_bytes() == get(server.port, f"/photos/?{form}")[2]
+    server.wait_for_line(rf'GET /photos/\?{form} HTTP/1.0" 206 ')

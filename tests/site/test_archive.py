@@ -207,8 +207,8 @@ def test_a_hostile_name_in_the_head(name: bytes) -> None:
 
 READERS = {
     "unzip": ("unzip", ["unzip", "-t"], "zip"),
-    "7z zip": ("7zip", ["7z", "t"], "zip"),
-    "7z tar": ("7zip", ["7z", "t"], "tar"),
+    "7z zip": ("p7zip-full", ["7z", "t"], "zip"),
+    "7z tar": ("p7zip-full", ["7z", "t"], "tar"),
     "bsdtar zip": ("libarchive-tools", ["bsdtar", "-xOf"], "zip"),
     "bsdtar tar": ("libarchive-tools", ["bsdtar", "-xOf"], "tar"),
     "tar": ("tar", ["tar", "-xOf"], "tar"),
