@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from httpmini.config import Config
 from httpmini.errors import CannotRun
 from httpmini.files import why_not
-from httpmini.site.archive.archiver import Archiver, Places
-from httpmini.site.archive.walk import Bounds
 from httpmini.site.authorise import Realm
 from httpmini.site.copies import Copies
 from httpmini.site.freshness import PathStamps
@@ -28,6 +26,7 @@ from httpmini.site.variants import Variants
 from httpmini.site.versions import Versions
 
 if TYPE_CHECKING:
+    from httpmini.site.archive.archiver import Archiver, Places
     from httpmini.site.users import Users
 
 
@@ -53,7 +52,6 @@ def build_site(
     realms = tuple(
         Realm(_names(realm.path), realm.name, _open_users(realm.users, config.daemon.user)) for realm in config.realms
     )
-    bounds = Bounds(config.limits.archive_files, config.limits.archive_bytes)
     return Site(
         resolver=resolver,
         versions=Versions(),
@@ -61,8 +59,7 @@ def build_site(
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
         listings=Listings(resolver, config.limits.response_cache_bytes),
-        archives=site.archives and site.listing,
-        archiver=Archiver(resolver, realms, bounds, places, notify),
+        archiver=_build_archiver(config, resolver, realms, notify, places),
         media_types=media_types,
         codings=tuple(site.precompressed),
         variants=Variants(resolver, Copies(site.precompressed), Notices(notify)),
@@ -74,6 +71,23 @@ def build_site(
         rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
         wall=time.time,
     )
+
+
+def _build_archiver(
+    config: Config,
+    resolver: Resolver,
+    realms: Sequence[Realm],
+    notify: Callable[[str], None],
+    places: Places | None,
+) -> Archiver | None:
+    """Return what makes archives; None where there are none, since they show what listings show."""
+    if not (config.site.archives and config.site.listing):
+        return None
+    from httpmini.site.archive.archiver import Archiver  # 5 ms, for which most servers need not wait
+    from httpmini.site.archive.walk import Bounds
+
+    bounds = Bounds(config.limits.archive_files, config.limits.archive_bytes)
+    return Archiver(resolver, realms, bounds, places, notify)
 
 
 def _names(path: str) -> tuple[bytes, ...]:

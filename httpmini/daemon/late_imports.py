@@ -18,6 +18,7 @@ _LATE = (
         "httpmini.daemon.daemonize",
         "httpmini.server.logs.json_lines",
         "httpmini.server.logs.syslog",
+        "httpmini.site.archive.archiver",
         "httpmini.site.users",
     ),
 )

@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -32,7 +33,6 @@ from httpmini.errors import ProtocolError
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
-from httpmini.site.archive.archiver import Archiver, asks_for_archive
 from httpmini.site.authorise import Realm, authorise, check_credentials, realm_of, realm_opened
 from httpmini.site.conditional import Validators, Verdict, judge
 from httpmini.site.freshness import PathStamps
@@ -47,6 +47,9 @@ from httpmini.site.target import Path, link_to, parse_target
 from httpmini.site.variants import Variants, acceptable
 from httpmini.site.versions import Versions
 from httpmini.work import Pending, Steps, begin
+
+if TYPE_CHECKING:
+    from httpmini.site.archive.archiver import Archiver
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
@@ -82,8 +85,7 @@ class Site(msgspec.Struct, frozen=True):
         index: names of index files, in order of preference.
         listing: whether to list a directory without an index.
         listings: draws these listings.
-        archives: whether a folder can be had as one file.
-        archiver: makes these files.
+        archiver: makes one file of a folder; None where that is not to be had.
         media_types: the Content-Type of files.
         codings: content codings of precompressed variants, in order of preference.
         variants: finds them.
@@ -100,8 +102,7 @@ class Site(msgspec.Struct, frozen=True):
     index: tuple[bytes, ...]
     listing: bool
     listings: Listings
-    archives: bool
-    archiver: Archiver
+    archiver: Archiver | None
     media_types: MediaTypes
     codings: tuple[str, ...]
     variants: Variants
@@ -110,6 +111,11 @@ class Site(msgspec.Struct, frozen=True):
     redirects: tuple[Redirect, ...]
     rules: tuple[FieldRule, ...]
     wall: Callable[[], float]
+
+    @property
+    def archives(self) -> bool:
+        """Whether a folder can be had as one file."""
+        return self.archiver is not None
 
     def respond(self, request: Request, host: str = "", /) -> Response | Pending[Response]:
         """Return the response to ``request``, or what has to be done first; ``host`` is the address of the client.
@@ -187,7 +193,7 @@ class Site(msgspec.Struct, frozen=True):
         if not path.is_directory_form:
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path)
-        if self.archives and asks_for_archive(path):
+        if self.archiver is not None and self.archiver.is_asked_by(path):
             archive = yield from self.archiver.respond(request, directory, path, host, self.wall)
             return self._with_rules(archive, path)
         found = self._respond_with_index(request, path, directory)

@@ -83,6 +83,10 @@ class Archiver:
         self._sums = Sums()
         self._archives = WeakValueDictionary[str, Archive]()  # those that are being sent: many may want the same one
 
+    def is_asked_by(self, path: Path) -> bool:
+        """Whether the query of a path asks for an archive of its folder, and says nothing else."""
+        return path.sent_query in _FORMS
+
     def respond(
         self, request: Request, directory: Directory, path: Path, host: str, wall: Callable[[], float]
     ) -> Steps[Response]:
@@ -91,7 +95,7 @@ class Archiver:
         Args:
             request: has the conditions and ranges.
             directory: the open folder.
-            path: the requested path; ``asks_for_archive`` is true of it.
+            path: the requested path; ``is_asked_by`` is true of it.
             host: the address of the client.
             wall: returns the time of day, in seconds since the epoch.
 
@@ -155,11 +159,6 @@ class Archiver:
     def _release(self, host: str) -> None:
         if self._places is not None:
             self._places.give(host)
-
-
-def asks_for_archive(path: Path) -> bool:
-    """Whether the query of a path, and nothing else in it, asks for an archive of its folder."""
-    return path.sent_query in _FORMS
 
 
 def prepare() -> None:
