@@ -476,6 +476,7 @@ def test_the_redirect_to_the_folder_keeps_the_query(root: Path) -> None:
 
 
 def test_a_walk_that_takes_too_long(root: Path) -> None:
+    write_tree(root, {f"many/{number}": b"" for number in range(300)})
     resolver = Resolver(os.fsencode(root), hidden=False, symlinks=True)
     walk = Walk(resolver, Bounds(1000, 10**9, walk_s=0.0), lambda _names, _folder: False)
     with pytest.raises(ProtocolError) as caught:
