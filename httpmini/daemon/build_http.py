@@ -26,6 +26,7 @@ from httpmini.server.listeners.peer import LOCAL
 from httpmini.server.logs.access import AccessLog, TextLog
 from httpmini.server.logs.error import Log
 from httpmini.site import listing
+from httpmini.site.archive import QUERIES
 
 OpenLog = Callable[[str], Callable[[str], None]]
 """Returns what takes lines of the access log, by the place that a setting names."""
@@ -71,7 +72,12 @@ def build_http(
 def build_hosts(config: Config, sites: Sequence[Respond], open_log: OpenLog) -> VirtualHosts:
     """Return the sites, each with its name and access log, by the hosts that ask for them."""
     default, *others = [
-        VirtualHost(bare_host(one.site.hosts[0]) if one is not config else "", site, _access_log(config, one, open_log))
+        VirtualHost(
+            bare_host(one.site.hosts[0]) if one is not config else "",
+            site,
+            _access_log(config, one, open_log),
+            QUERIES if one.site.archives else frozenset(),
+        )
         for one, site in zip(config.all_sites, sites, strict=True)
     ]
     by_host = {

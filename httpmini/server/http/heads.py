@@ -122,7 +122,10 @@ class HeadReader:
         if request.version < (1, 0) or request.content_length:
             return Head(request, host, False, None)
         keep_alive = request.persistence.wants_keep_alive
-        key = key_of(host.name, request.method, request.target.partition("?")[0], keep_alive)
+        path, _, query = request.target.partition("?")
+        if query and query in host.queries:
+            return Head(request, host, keep_alive, None)
+        key = key_of(host.name, request.method, path, keep_alive)
         if request.is_conditional:
             validators = _validators_of(request.headers)
             return Head(request, host, keep_alive, key + validators if validators is not None else None)
