@@ -331,6 +331,7 @@ class HttpConnection(Connection):
 
     def on_lost(self, now: float) -> None:
         """Log what was cut off: a response, or a head that was never complete (as 400, as others do)."""
+        self._pending = None  # gives back what the site holds for it
         reply, self._reply = self._reply, None
         if reply is not None:
             if reply.response is not None:
