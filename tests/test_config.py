@@ -104,7 +104,7 @@ def test_the_default_root_is_the_present_directory() -> None:
 
 
 def test_every_setting_has_an_origin() -> None:
-    assert config.load().origins == dict.fromkeys(ROWS, "default")
+    assert config.load().origins == dict.fromkeys(ROWS, "default") | {"site.archives": "no config file"}
 
 
 def test_the_modes_are_those_that_there_are() -> None:
@@ -133,7 +133,10 @@ def test_the_files_of_conf_can_be_used(name: str) -> None:
     if name != "httpmini.toml":
         assert f"{settings.server.mode}.toml" == name
     else:
-        assert effective(settings) == effective(config.load()) | {"site.root": settings.site.root}
+        assert effective(settings) == effective(config.load()) | {
+            "site.root": settings.site.root,
+            "site.archives": False,
+        }
 
 
 def test_there_is_a_file_for_each_mode() -> None:
@@ -146,7 +149,7 @@ def test_the_annotated_file_says_every_setting_and_loads(folder: Path) -> None:
     assert [f"{section}.{name}" for section, table in tables.items() for name in table] == list(ROWS)
     file = write(folder, text)
     settings = config.load(file)
-    assert effective(settings) == effective(config.load()) | {"site.root": str(folder / "www")}
+    assert effective(settings) == effective(config.load()) | {"site.root": str(folder / "www"), "site.archives": False}
     assert settings.origins == dict.fromkeys(ROWS, file)
 
 
@@ -222,6 +225,9 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "target_bytes: low": ("[limits]\ntarget_bytes = 63", "limits.target_bytes", "63", "from 64 to 1000000"),
     "fields: 0": ("[limits]\nfields = 0", "limits.fields", "0", "from 1 to 10000"),
     "fields: top": ("[limits]\nfields = 10001", "limits.fields", "10001", "from 1 to 10000"),
+    "archives: number": ("[site]\narchives = 1", "site.archives", "1", "must be true or false"),
+    "archive_files: 0": ("[limits]\narchive_files = 0", "limits.archive_files", "0", "from 1 to 10000000"),
+    "archive_bytes: 0": ("[limits]\narchive_bytes = 0", "limits.archive_bytes", "0", "from 1 to 1125899906842624"),
     "linger_bytes: -1": ("[limits]\nlinger_bytes = -1", "limits.linger_bytes", "-1", "from 0 to 1073741824"),
     **{
         f"{name}: {value}": (f"[limits]\n{name} = {value}", f"limits.{name}", value, "from 0.05 to 86400")

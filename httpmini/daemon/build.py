@@ -77,7 +77,12 @@ def build_generation(config: Config, lasting: Lasting, opened: Opened) -> Genera
     """
     board, logs = lasting.board, opened.logs
     facts = Facts(config.server.mode, config.server.max_clients, os.getpid(), lasting.started)
-    sites = [build_site(one, lambda text: logs.log(text, Level.WARNING), lasting.password) for one in config.all_sites]
+    places = lasting.tables.archives()
+
+    def notify(text: str) -> None:
+        logs.log(text, Level.WARNING)
+
+    sites = [build_site(one, notify, lasting.password, places) for one in config.all_sites]
     limits = lasting.tables.client_limits(config)
     http = build_http(
         config,

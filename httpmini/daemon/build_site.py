@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,11 +29,15 @@ from httpmini.site.variants import Variants
 from httpmini.site.versions import Versions
 
 if TYPE_CHECKING:
+    from httpmini.site.archive.archiver import Archiver, Places
     from httpmini.site.authorise import Users
 
 
 def build_site(
-    config: Config, notify: Callable[[str], None] = lambda _text: None, password: Users | None = None
+    config: Config,
+    notify: Callable[[str], None] = lambda _text: None,
+    password: Users | None = None,
+    places: Places | None = None,
 ) -> Site:
     """Return the site that ``config`` describes.
 
@@ -41,6 +45,7 @@ def build_site(
         config: the settings.
         notify: takes what the operator should know about the files of the site.
         password: who may see any of it; None for everybody.
+        places: bounds how many archives an address gets at a time; None for any number.
 
     Raises:
         CannotRun: a users file cannot be read.
@@ -52,6 +57,8 @@ def build_site(
     media_types = MediaTypes(site.default_charset, site.media_types)
     # Pages for refusals may be hidden from everybody who asks for them by name.
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
+    realms = _realms(config, password)
+    archiver = _build_archiver(config, resolver, realms, notify, places)
     return Site(
         resolver=resolver,
         versions=Versions(),
@@ -59,15 +66,20 @@ def build_site(
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
         listings=Listings(
-            resolver, config.limits.response_cache_bytes, Kinds(media_types), site.title or _name_of(root)
+            resolver,
+            config.limits.response_cache_bytes,
+            Kinds(media_types),
+            site.title or _name_of(root),
+            archives=archiver is not None,
         ),
+        archiver=archiver,
         media_types=media_types,
         codings=tuple(site.precompressed),
         variants=Variants(resolver, Copies(site.precompressed), Notices(notify)),
         error_pages=ErrorPages(
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),
-        realms=_realms(config, password),
+        realms=realms,
         redirects=(
             *(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
             *([Redirect(Glob("/"), "./" + quote(only, safe=""), 302)] if only else ()),
@@ -91,6 +103,29 @@ def _realms(config: Config, password: Users | None) -> tuple[Realm, ...]:
         if one.path.strip("/") or password is None  # one for the whole site would be as near
     )
     return (*around, *inside)
+
+
+def _build_archiver(
+    config: Config,
+    resolver: Resolver,
+    realms: Sequence[Realm],
+    notify: Callable[[str], None],
+    places: Places | None,
+) -> Archiver | None:
+    """Return what makes archives; None where there are none, since they show what listings show."""
+    if not has_archives(config):
+        return None
+    from httpmini.site.archive.archiver import Archiver  # 5 ms, for which most servers need not wait
+    from httpmini.site.archive.walk import Bounds
+
+    bounds = Bounds(config.limits.archive_files, config.limits.archive_bytes)
+    return Archiver(resolver, realms, bounds, places, notify)
+
+
+def has_archives(config: Config) -> bool:
+    """Whether folders are sent as archives: where they are listed, and more than one file is served."""
+    site = config.site
+    return site.archives and site.listing and not site.only
 
 
 def _names(path: str) -> tuple[bytes, ...]:

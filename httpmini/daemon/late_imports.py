@@ -13,11 +13,12 @@ from importlib import import_module
 from httpmini.site.listing import listings
 
 _LATE = (
-    *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tomllib", "traceback", "unicodedata"),
+    *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tarfile", "tomllib", "traceback", "unicodedata"),
     *(
         "httpmini.daemon.daemonize",
         "httpmini.server.logs.json_lines",
         "httpmini.server.logs.syslog",
+        "httpmini.site.archive.archiver",
         "httpmini.site.users",
     ),
 )

@@ -239,6 +239,7 @@ class Response(msgspec.Struct):
         headers: the fields that belong to this response; the writer adds those of the connection.
         body: what GET is to receive. The length announced is this body's, whether it is sent or not (HEAD).
         owned_fds: descriptors to close when the response has been sent or given up.
+        release: called at that moment too, to give back whatever else the response needed; None if that is nothing.
         error: what a refusal says; None for any other response.
         is_last: whether the connection ends after it, whatever the client asked.
         user: the name of the authenticated user, its octets as characters; empty for anybody.
@@ -254,6 +255,7 @@ class Response(msgspec.Struct):
     is_last: bool = False
     user: str = ""
     is_current: Callable[[int], bool] | None = None
+    release: Callable[[], None] | None = None
 
     @property
     def content_length(self) -> int | None:

@@ -79,11 +79,24 @@ def validators(status: os.stat_result, wall: float, fingerprint: str = "", reach
     """
     weak = "W/" if is_young(status, wall) else ""
     tag = f'{weak}"{status.st_size:x}-{fingerprint or f"{status.st_mtime_ns:x}"}"'
-    latest = max(status.st_ctime_ns, status.st_mtime_ns, reached_ns) // _SECOND_NS
-    step_ns = _COARSE_NS if is_coarse(status) else _SECOND_NS
-    is_over = latest * _SECOND_NS + step_ns + _TICK_NS <= int(wall * _SECOND_NS)
+    latest_ns = max(status.st_ctime_ns, status.st_mtime_ns, reached_ns)
+    ours = validators_at(tag, latest_ns, wall, coarse=is_coarse(status))
     says_something = status.st_mtime_ns // _SECOND_NS > _SAYS_NOTHING
-    return Validators(tag, max(0, min(latest, int(wall))), is_over and says_something)
+    return ours if says_something else Validators(tag, ours.modified, settled=False)
+
+
+def validators_at(entity_tag: str, changed_ns: int, wall: float, *, coarse: bool) -> Validators:
+    """Return the validators of what was changed last at a moment; its date counts when nothing else can get the same.
+
+    Args:
+        entity_tag: with its quotes.
+        changed_ns: that moment, in nanoseconds since the epoch.
+        wall: the time of day, in seconds since the epoch.
+        coarse: whether moments are known to two seconds only.
+    """
+    latest, step_ns = changed_ns // _SECOND_NS, _COARSE_NS if coarse else _SECOND_NS
+    is_over = latest * _SECOND_NS + step_ns + _TICK_NS <= int(wall * _SECOND_NS)
+    return Validators(entity_tag, max(0, min(latest, int(wall))), is_over)
 
 
 def is_young(status: os.stat_result, wall: float) -> bool:

@@ -9,9 +9,9 @@ The steps of ``Site.respond``, in the order in which they run. Each may end with
 5. resolve       open the file or directory that the names lead to, and
                  authorise for what was opened                               404, 403, 500, 503, 401
 6. directory     add a slash; or send its index, or its listing as a page,
-                 as JSON or as text                                     301, 403, 304, 200
+                 as JSON or as text; or all of it as one file (archive/)  301, 403, 429, 503, 304, 200
 7. variant       the file, or a compressed variant of it, or the thumbnail
-                 of a picture                                                304, 200
+                 of a picture                                            304, 200
 8. represent     conditions and ranges; the body is a slice of the file      412, 304, 416, 206, 200
 
 Steps 3 and 6 may take long. Then they yield the work (``httpmini.work``), and whoever asked has it done.
@@ -24,11 +24,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
 from httpmini.errors import ProtocolError
+from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
 from httpmini.site.authorise import Realm, authorise, check_credentials, realm_of, realm_opened
@@ -46,10 +49,13 @@ from httpmini.site.representation import REVALIDATE, Representation
 from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, redirect_of, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
-from httpmini.site.thumbnail import MOST_FILE_BYTES, START_BYTES, find_thumbnail
+from httpmini.site.thumbnail import MOST_FILE_BYTES, QUERY, START_BYTES, find_thumbnail
 from httpmini.site.variants import Variants, acceptable
 from httpmini.site.versions import Versions
 from httpmini.work import Pending, Steps, begin
+
+if TYPE_CHECKING:
+    from httpmini.site.archive.archiver import Archiver
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
@@ -85,6 +91,7 @@ class Site(msgspec.Struct, frozen=True):
         index: names of index files, in order of preference.
         listing: whether to list a directory without an index.
         listings: draws these listings.
+        archiver: makes one file of a folder; None where that is not to be had.
         media_types: the Content-Type of files.
         codings: content codings of precompressed variants, in order of preference.
         variants: finds them.
@@ -101,6 +108,7 @@ class Site(msgspec.Struct, frozen=True):
     index: tuple[bytes, ...]
     listing: bool
     listings: Listings
+    archiver: Archiver | None
     media_types: MediaTypes
     codings: tuple[str, ...]
     variants: Variants
@@ -109,6 +117,11 @@ class Site(msgspec.Struct, frozen=True):
     redirects: tuple[Redirect, ...]
     rules: tuple[FieldRule, ...]
     wall: Callable[[], float]
+
+    @property
+    def archives(self) -> bool:
+        """Whether a folder can be had as one file."""
+        return self.archiver is not None
 
     def respond(self, request: Request, host: str = "", /) -> Response | Pending[Response]:
         """Return the response to ``request``, or what has to be done first; ``host`` is the address of the client.
@@ -150,7 +163,7 @@ class Site(msgspec.Struct, frozen=True):
             return self._with_rules(redirection(*moved, "This has moved."), path)
         found = self.resolver.resolve(path.names)
         user = yield from self._authorise_opened(request, path, found, host)
-        response = yield from self._respond_with_found(request, path, found)
+        response = yield from self._respond_with_found(request, path, found, host)
         return response if user is None else _protected(response, user)
 
     def _authorise_opened(
@@ -172,10 +185,12 @@ class Site(msgspec.Struct, frozen=True):
             os.close(found.fd)
             raise
 
-    def _respond_with_found(self, request: Request, path: Path, found: File | Directory | Fact) -> Steps[Response]:
+    def _respond_with_found(
+        self, request: Request, path: Path, found: File | Directory | Fact, host: str
+    ) -> Steps[Response]:
         if isinstance(found, Directory):
             try:
-                return (yield from self._respond_with_directory(request, path, found))
+                return (yield from self._respond_with_directory(request, path, found, host))
             finally:
                 os.close(found.fd)
         if isinstance(found, File) and path.is_directory_form:
@@ -183,7 +198,7 @@ class Site(msgspec.Struct, frozen=True):
             found = Fact.MISSING  # /a.txt/ is not /a.txt: relative links in it would be wrong
         if isinstance(found, Fact):
             raise ProtocolError(REASONS[_FACT_REASONS[found]])
-        if path.sent_query == "?thumb" and self.listing and is_picture(self.media_types.of(path.names[-1])):
+        if path.sent_query == f"?{QUERY}" and self.listing and is_picture(self.media_types.of(path.names[-1])):
             return self._respond_with_thumbnail(request, path, found)
         return self._respond_with_file(request, path, path.names, found)
 
@@ -224,10 +239,13 @@ class Site(msgspec.Struct, frozen=True):
             return self._with_rules(Response(304, Headers(fields)), path)
         return self._with_rules(Response(200, Headers((*fields, *about)), (body,)), path)
 
-    def _respond_with_directory(self, request: Request, path: Path, directory: Directory) -> Steps[Response]:
+    def _respond_with_directory(self, request: Request, path: Path, directory: Directory, host: str) -> Steps[Response]:
         if not path.is_directory_form:
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path)
+        if self.archiver is not None and self.archiver.is_asked_by(path):
+            archive = yield from self.archiver.respond(request, directory, path, host, self.wall)
+            return self._with_rules(archive, path)
         found = self._respond_with_index(request, path, directory)
         return found or (yield from self._respond_with_listing(request, path, directory))
 
@@ -279,7 +297,7 @@ class Site(msgspec.Struct, frozen=True):
             if self.codings and not coding:
                 chosen, coding = self.variants.find(names, file, acceptable(request.headers, self.codings))
             ours = self._validators(chosen)
-            response = Representation(chosen, media_type, coding, bool(self.codings), ours).respond(
+            response = _representation(chosen, media_type, coding, bool(self.codings), ours).respond(
                 request, self.wall()
             )
             keep = response.owned_fds
@@ -318,6 +336,11 @@ class Site(msgspec.Struct, frozen=True):
             return {}
         requested = spell(path.names, directory=path.is_directory_form)
         return fields_for(self.rules, (requested, None if names == path.names else spell(names)))
+
+
+def _representation(file: File, media_type: str, coding: str, negotiated: bool, ours: Validators) -> Representation:
+    cut = partial(FileSlice, file.fd)
+    return Representation(file.status.st_size, cut, (file.fd,), media_type, coding, negotiated, ours)
 
 
 def _protected(response: Response, user: str) -> Response:

@@ -12,6 +12,9 @@ from __future__ import annotations
 import struct
 from struct import unpack_from
 
+QUERY = "thumb"
+"""What asks for the thumbnail of a picture."""
+
 START_BYTES = 64 * 1024
 """How much of a file is looked at; the Exif part comes first, and is not larger."""
 

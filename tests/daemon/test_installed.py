@@ -32,6 +32,8 @@ REQUESTS = [
     ("/?view=grid&sort=size&q=S", "Accept-Encoding: gzip", 200),
     ("/read/", "X: y", 200),
     ("/large.jpg?thumb", "X: y", 200),
+    ("/?zip", "X: y", 200),
+    ("/?tar", "X: y", 200),
     ("/nowhere", "X: y", 404),
     ("/private/", RIGHT, 200),
     ("/private/", WRONG, 401),
@@ -84,7 +86,7 @@ def interpreter(paths: str, *environment: str) -> tuple[str, ...]:
 
 def settings(home: Path, mode: str, more: str = "") -> str:
     (home / "etc" / "httpmini.toml").write_text(
-        f'[server]\nmode = "{mode}"\nworkers = 2\n[site]\nroot = "../www"\n[daemon]\n{more}'
+        f'[server]\nmode = "{mode}"\nworkers = 2\n[site]\nroot = "../www"\narchives = true\n[daemon]\n{more}'
         '[[realms]]\npath = "/private/"\nusers = "users"\n'
     )
     return str(home / "etc" / "httpmini.toml")

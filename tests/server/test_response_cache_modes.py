@@ -46,7 +46,7 @@ class Pair:
 @pytest.fixture(scope="module", params=sorted(MODES))
 def pair(request: pytest.FixtureRequest, old_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     config = tmp_path_factory.mktemp("config") / "httpmini.toml"
-    config.write_text("[limits]\nresponse_cache_bytes = 0\n")
+    config.write_text("[site]\narchives = true\n[limits]\nresponse_cache_bytes = 0\n")
     arguments = [str(old_site), "--port", "0", "--mode", request.param]
     servers: list[ServerProcess] = []
     try:

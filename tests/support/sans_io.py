@@ -56,9 +56,11 @@ class Conversation:
             if isinstance(piece, FileSlice):
                 data = os.pread(piece.fd, min(65536, piece.length - position), piece.offset + position)
             else:
+                assert isinstance(piece, bytes)
                 data = piece[position:]
             self.said += data
             self.connection.sent(len(data), now)
+            do_work(self.connection, now)
 
 
 def do_work(connection: Connection, now: float) -> None:

@@ -934,6 +934,67 @@ LISTINGS = (
     ),
 )
 
+# A folder as one file; its tag depends on the change times of the files.
+SUB_AS_ZIP: dict[str, str | None] = {
+    "content-type": "application/zip",
+    "content-length": "415",
+    "content-disposition": "attachment; filename=\"sub.zip\"; filename*=UTF-8''sub.zip",
+    "accept-ranges": "bytes",
+    "cache-control": "no-cache",
+    "last-modified": LAST_MODIFIED,
+}
+SUB_AS_TAR = {**SUB_AS_ZIP, "content-type": "application/x-tar", "content-length": "3584"}
+SUB_AS_TAR["content-disposition"] = "attachment; filename=\"sub.tar\"; filename*=UTF-8''sub.tar"
+ARCHIVES = (
+    case("a folder as zip", f"GET /sub/?zip {HEAD}", Expected(200, fields=SUB_AS_ZIP)),
+    case("a folder as tar", f"GET /sub/?tar {HEAD}", Expected(200, fields=SUB_AS_TAR)),
+    case("HEAD of a zip", f"HEAD /sub/?zip {HEAD}", Expected(200, head_only=True, fields=SUB_AS_ZIP)),
+    case(
+        "the beginning of a zip",
+        "GET /sub/?zip HTTP/1.0\r\nRange: bytes=0-3\r\n\r\n",
+        Expected(206, b"PK\3\4", fields={"content-range": "bytes 0-3/415", "content-type": "application/zip"}),
+    ),
+    case(
+        "the end of a zip",
+        "GET /sub/?zip HTTP/1.0\r\nRange: bytes=-22\r\n\r\n",
+        Expected(206, fields={"content-range": "bytes 393-414/415"}),
+    ),
+    case(
+        "the end of a tar",
+        f"GET /sub/?tar HTTP/1.0\r\nRange: bytes=2560-\r\nIf-Range: {LAST_MODIFIED}\r\n\r\n",
+        Expected(206, bytes(1024), fields={"content-range": "bytes 2560-3583/3584"}),
+    ),
+    case(
+        "several parts of a zip",
+        "GET /sub/?zip HTTP/1.0\r\nRange: bytes=-4,0-3\r\n\r\n",
+        Expected(206, fields={"content-range": None}),
+    ),
+    case(
+        "nothing of a zip",
+        "GET /sub/?zip HTTP/1.0\r\nRange: bytes=415-\r\n\r\n",
+        Expected(416, reason="range-unsatisfiable", fields={"content-range": "bytes */415"}),
+    ),
+    case("a zip that is there", "GET /sub/?zip HTTP/1.0\r\nIf-None-Match: *\r\n\r\n", Expected(304, b"")),
+    case(
+        "a zip of that date",
+        f"GET /sub/?zip HTTP/1.0\r\nIf-Modified-Since: {LAST_MODIFIED}\r\n\r\n",
+        Expected(304, b"", fields={"last-modified": LAST_MODIFIED}),
+    ),
+    case(
+        "another zip than that",
+        'GET /sub/?zip HTTP/1.0\r\nIf-Match: "x"\r\n\r\n',
+        Expected(412, reason="precondition-failed"),
+    ),
+    case("two archives", ask("/sub/?zip", KEEP) + ask("/sub/?tar", "close"), Expected(200), Expected(200)),
+    moved("/sub?zip", "./sub/?zip"),
+    get("an archive of a file", "/ten.txt?zip", b"0123456789"),
+    get("a query that only begins so", "/indexed/?zip=1", b"an index\n"),
+    case("the archive of a folder with an index", f"GET /indexed/?zip {HEAD}", Expected(200)),
+    refused("POST of an archive", f"POST /sub/?zip {HEAD}", 405, "method-not-allowed"),
+    missing("/.git/?zip"),
+    missing("/link-out-dir/?zip"),
+)
+
 CHECKLIST: tuple[Case, ...] = (
     *VERSIONS,
     *REQUEST_LINES,
@@ -953,4 +1014,5 @@ CHECKLIST: tuple[Case, ...] = (
     *CONDITIONS,
     *RANGES,
     *LISTINGS,
+    *ARCHIVES,
 )

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from httpmini.protocol.body import Piece
+from httpmini.protocol.body import BrokenPromise, Piece, Promise
 from httpmini.server.core.turn import NO_TURN
 from httpmini.server.limits.admission import Refusal
 from httpmini.server.limits.bandwidth import Throttle
@@ -74,7 +74,7 @@ class Connection(ABC):
         timeouts: how long the peer is waited for; a subclass may exchange them.
         begun: when the connection was made.
         turn: the token of the turn in which the bytes in hand were received (``turn.py``).
-        output: the pieces to send.
+        output: the pieces to send; the first of them is no promise, unless work has to be done before it can be kept.
         position: how many bytes of the first piece have been sent.
         next_interest: what to wait for when the output has been sent.
         work: what has to be done while the interest is WORK; then call ``work_done``.
@@ -125,6 +125,8 @@ class Connection(ABC):
         """What to wait for now."""
         if not self.output:
             return self.next_interest
+        if self.work is not None:
+            return WORK
         return PAUSE if self.throttle is not None and self.throttle.is_waiting else WRITE
 
     @property
@@ -191,6 +193,8 @@ class Connection(ABC):
                 self.on_flushed(now)
                 return
         self.deadline = now + self.timeouts.send_stall_s
+        if not self.position and isinstance(self.output[0], Promise):
+            self._keep_promise(now)
 
     def sent_at_once(self, count: int, now: float) -> None:
         """Note that all ``count`` bytes that ``receive`` returned have been sent."""
@@ -218,7 +222,10 @@ class Connection(ABC):
     def work_done(self, now: float) -> None:
         """Note that the work is done; the connection may have been lost meanwhile, or need more work now."""
         self.work = None
-        if self.next_interest is WORK:
+        if self.output:
+            self.deadline = now + self.timeouts.send_stall_s
+            self._keep_promise(now)
+        elif self.next_interest is WORK:
             self.next_interest = READ
             self.on_work_done(now)
 
@@ -247,6 +254,28 @@ class Connection(ABC):
         """Queue output."""
         self.output.extend(piece for piece in pieces if len(piece))
         self.deadline = now + self.timeouts.send_stall_s
+        if self.output and isinstance(self.output[0], Promise):
+            self._keep_promise(now)
+
+    def _keep_promise(self, now: float) -> None:
+        """Have a piece that can be sent at the head of the output, where there may be a promise; or wait for work."""
+        while self.output:
+            promise = self.output[0]
+            if not isinstance(promise, Promise):
+                return
+            try:
+                made = promise.make()
+            except BrokenPromise:
+                self.lose(now)
+                return
+            if isinstance(made, Work):
+                self.work, self.deadline = made, inf
+                return
+            if made:
+                self.output[0:0] = made
+            else:
+                del self.output[0]
+        self.on_flushed(now)
 
     def wait_for(self, work: Work[Any]) -> None:
         """Wait until ``work`` has been done; there is nothing to send, and until then nothing is read."""

@@ -259,7 +259,7 @@ def _flush(client: Client, connection: Connection, now: float) -> None:
     if len(output) > 1 and not client.is_corked:
         _cork(client, True)
     writes = 0
-    while output and writes < WRITES_PER_TURN:
+    while output and writes < WRITES_PER_TURN and connection.work is None:
         most = SEND_BYTES if connection.throttle is None else connection.ask_to_send(connection.throttle, now)
         piece = output[0]
         try:
@@ -277,7 +277,7 @@ def _flush(client: Client, connection: Connection, now: float) -> None:
             break
         connection.sent(count, now)
         writes += 1
-    if client.is_corked and not output:
+    if client.is_corked and (not output or connection.work is not None):
         _cork(client, False)
     if connection.next_interest is LINGER and not output and not client.has_shut_down:
         _shut_down(client)
@@ -468,7 +468,9 @@ def _send_some(fd: int, piece: Piece, position: int, most: int) -> int:
         raise BlockingIOError
     if isinstance(piece, FileSlice):
         return _send_file(fd, piece, position, most)
-    return os.write(fd, memoryview(piece)[position : position + most])
+    if isinstance(piece, bytes):
+        return os.write(fd, memoryview(piece)[position : position + most])
+    raise TypeError("a promise is kept before it is sent")
 
 
 def _send_file(fd: int, piece: FileSlice, position: int, most: int) -> int:

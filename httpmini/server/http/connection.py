@@ -277,7 +277,7 @@ class HttpConnection(Connection):
         spelled = response_head(response, keep_alive=head.keep_alive, server=generation.server_name, wall=wall)
         cached = generation.cache.add(key, response, spelled, _body(head.request.method, response), wall)
         if cached is not None:
-            _close(response.owned_fds)
+            _close(response)
         return cached
 
     def refuse(self, error: ProtocolError, now: float) -> None:
@@ -345,6 +345,7 @@ class HttpConnection(Connection):
 
     def on_lost(self, now: float) -> None:
         """Log what was cut off: a response, or a head that was never complete (as 400, as others do)."""
+        self._pending = None  # gives back what the site holds for it
         reply, self._reply = self._reply, None
         if reply is not None:
             if reply.response is not None:
@@ -360,7 +361,7 @@ class HttpConnection(Connection):
 
     def _close_response(self, response: Response) -> None:
         """Close what a response needed, and count it if it is a refusal."""
-        _close(response.owned_fds)
+        _close(response)
         if response.status >= 400:
             self._service.counters.count_outcome(response.status)
 
@@ -396,6 +397,8 @@ def _join(head: bytes, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
     return (head, *pieces)
 
 
-def _close(fds: tuple[int, ...]) -> None:
-    for fd in fds:
+def _close(response: Response) -> None:
+    for fd in response.owned_fds:
         os.close(fd)
+    if response.release is not None:
+        response.release()

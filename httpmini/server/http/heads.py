@@ -23,10 +23,6 @@ MAX_HEAD_BYTES = 2048
 MAX_BYTES = 2 * 1024 * 1024  # of all octets together; what is made of a head takes several times as much
 MAX_VALIDATORS = 512  # characters of If-None-Match and If-Modified-Since, together
 
-# The query with which a site sends something else for a file (a thumbnail). Any other query changes nothing, and the
-# cache does not look at it.
-_OF_FILES = "thumb"
-
 # Held to remember a head. One for all readers, so that a child process can be forked while threads run.
 _lock = allocate_lock()
 os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
@@ -127,7 +123,7 @@ class HeadReader:
             return Head(request, host, False, None)
         keep_alive = request.persistence.wants_keep_alive
         path, _, query = request.target.partition("?")
-        if query == _OF_FILES:
+        if query and query in host.queries:
             return Head(request, host, keep_alive, None)
         key = key_of(host.name, request.method, path, keep_alive)
         if request.is_conditional:

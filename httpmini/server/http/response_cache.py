@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from httpmini.protocol.body import Body, FileSlice, body_length
+from httpmini.protocol.body import Body, FileSlice, Promise, body_length
 from httpmini.protocol.dates import format_date
 from httpmini.protocol.message import Response
 
@@ -171,9 +171,11 @@ class ResponseCache:
 
 
 def _read(body: Body) -> bytes | None:
-    """Return all of ``body``; None when a file has become shorter."""
+    """Return all of ``body``; None when a file has become shorter, or when it is made while it is sent."""
     pieces = [
-        os.pread(piece.fd, piece.length, piece.offset) if isinstance(piece, FileSlice) else piece for piece in body
+        os.pread(piece.fd, piece.length, piece.offset) if isinstance(piece, FileSlice) else piece
+        for piece in body
+        if not isinstance(piece, Promise)
     ]
     whole = b"".join(pieces)
     return whole if len(whole) == body_length(body) else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from httpmini.site import pages
+from httpmini.site import pages, thumbnail
 from httpmini.site.listing.entries import Entry, Names, printable
 from httpmini.site.listing.kinds import Kinds
 from httpmini.site.listing.readme import draw_readme
@@ -135,7 +135,7 @@ def _row(entry: Entry, view: View, kinds: Kinds) -> Row:
     kind = kinds.of(entry)
     if not entry.is_file:
         return Row(kind, link + ("?view=grid" if view.view == "grid" else ""), name + "/", "", "", modified, "")
-    thumb = link + "?thumb" if view.view == "grid" and kinds.is_picture(entry) else ""
+    thumb = f"{link}?{thumbnail.QUERY}" if view.view == "grid" and kinds.is_picture(entry) else ""
     if entry.size is None:
         return Row(kind, link, name, "", "", modified, thumb)
     return Row(kind, link, name, human_size(entry.size), str(entry.size), modified, thumb)
