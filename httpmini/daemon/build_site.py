@@ -57,6 +57,7 @@ def build_site(
     media_types = MediaTypes(site.default_charset, site.media_types)
     # Pages for refusals may be hidden from everybody who asks for them by name.
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
+    title = site.title or _name_of(root)
     realms = _realms(config, password)
     archiver = _build_archiver(config, resolver, realms, notify, places)
     return Site(
@@ -66,11 +67,7 @@ def build_site(
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
         listings=Listings(
-            resolver,
-            config.limits.response_cache_bytes,
-            Kinds(media_types),
-            site.title or _name_of(root),
-            archives=archiver is not None,
+            resolver, config.limits.response_cache_bytes, Kinds(media_types), title, archives=archiver is not None
         ),
         archiver=archiver,
         media_types=media_types,
@@ -80,10 +77,7 @@ def build_site(
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),
         realms=realms,
-        redirects=(
-            *(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
-            *([Redirect(Glob("/"), "./" + quote(only, safe=""), 302)] if only else ()),
-        ),
+        redirects=_redirects(config),
         rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
         wall=time.time,
     )
@@ -92,6 +86,13 @@ def build_site(
 def _name_of(root: bytes) -> str:
     """Return the name of the root folder, as its listing shows it."""
     return printable(os.fsencode(Path(os.fsdecode(root)).name)) or "/"
+
+
+def _redirects(config: Config) -> tuple[Redirect, ...]:
+    """Return the redirections of the settings, and one to the only file of a site that has no other."""
+    rows = tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects)
+    only = config.site.only
+    return (*rows, Redirect(Glob("/"), "./" + quote(os.fsencode(only), safe=""), 302)) if only else rows
 
 
 def _realms(config: Config, password: Users | None) -> tuple[Realm, ...]:
