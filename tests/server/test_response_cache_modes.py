@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 
 from httpmini.server.modes import MODES
 from tests.support.processes import ServerProcess
+from tests.support.tables import check_all, in_batches
 from tests.support.wire import connect, converse, fields, mask_date, read_answer, read_head
 from tests.wire_cases import CASES, Case
 
@@ -59,11 +60,14 @@ def pair(request: pytest.FixtureRequest, old_site: Path, tmp_path_factory: pytes
             server.kill()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
-def test_every_case_repeated(case: Case, pair: Pair) -> None:
-    expected = mask_date(converse(pair.uncached.port, [case.data]))
-    for _ in range(3):  # built and cached; found by its key; found by its octets
-        assert mask_date(converse(pair.caching.port, [case.data])) == expected
+@in_batches("cases", CASES)
+def test_every_case_repeated(cases: Sequence[Case], pair: Pair) -> None:
+    def check_one(case: Case) -> None:
+        expected = mask_date(converse(pair.uncached.port, [case.data]))
+        for _ in range(3):  # built and cached; found by its key; found by its octets
+            assert mask_date(converse(pair.caching.port, [case.data])) == expected
+
+    check_all(cases, check_one)
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -9,6 +9,7 @@ Run as a program, this module is the fork server; its argument is the descriptor
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -168,11 +169,21 @@ def _become_server(request: dict[str, object], stdout: int, stderr: int) -> list
     return arguments
 
 
+def _load() -> None:
+    """Import and compile everything that a server does before it listens, so that none does it again."""
+    import httpmini.cli.main
+    import httpmini.cli.serve
+    import httpmini.daemon.chroot
+    import httpmini.daemon.late_imports
+    import httpmini.daemon.name_services
+    import httpmini.daemon.server
+
+    httpmini.daemon.late_imports.load_late_imports()
+    gc.collect()
+    gc.freeze()  # else the first collection in each server copies all of it
+
+
 if __name__ == "__main__":
-    import jinja2  # noqa: F401  (loaded by a server after it has begun to listen)
-
-    import httpmini.cli
-    import httpmini.daemon.server  # noqa: F401
-
+    _load()
     sys.argv[1:] = _serve(socket.socket(fileno=int(sys.argv[1])))
     runpy.run_module("httpmini", run_name="__main__", alter_sys=True)
