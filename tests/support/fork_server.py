@@ -190,8 +190,13 @@ def _run(program: list[str], arguments: list[str]) -> None:
 
 def _load() -> None:
     """Import and compile everything that a server does before it listens, so that none does it again."""
+    import httpmini.cli.client
+    import httpmini.cli.config
     import httpmini.cli.main
     import httpmini.cli.serve
+    import httpmini.client.command.arguments
+    import httpmini.client.command.get
+    import httpmini.client.command.mirror
     import httpmini.daemon.chroot
     import httpmini.daemon.late_imports
     import httpmini.daemon.name_services

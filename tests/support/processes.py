@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -179,6 +180,20 @@ def _run(command: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True
     )
+
+
+def run_command(*arguments: str) -> tuple[int, bytes, bytes]:
+    """Run ``httpmini`` with nothing to read; return its exit status and what it has written to its two outputs."""
+    process = fork_server().start(arguments)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr, ThreadPoolExecutor(1) as reader:
+        errors = reader.submit(process.stderr.read)
+        output = process.stdout.read()
+        try:
+            return process.wait(WAIT_S), output, errors.result(WAIT_S)
+        finally:
+            process.kill()
 
 
 @cache
