@@ -19,7 +19,7 @@ from httpmini import config
 from httpmini.version import __version__
 from tests.conftest import StartServer
 from tests.support import wire
-from tests.support.processes import WAIT_S
+from tests.support.processes import WAIT_S, run_command
 from tests.support.tools import service_names, tool
 
 HOME = Path(__file__).parent.parent
@@ -49,6 +49,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, wrapper: tuple[str, ...] = ()) -> tuple[int, str, str]:
+    if not wrapper:
+        status, output, errors = run_command(*arguments)
+        return status, output.decode(), errors.decode()
     done = subprocess.run(
         [*wrapper, *PROGRAM, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S, check=False
     )

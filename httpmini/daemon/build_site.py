@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from errno import EACCES
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -139,6 +138,4 @@ def _open_users(path: str, user: str) -> Users:
     try:
         return Users(path)
     except OSError as error:
-        # Not looked up: in a chroot that would load libraries from inside.
-        who = f"; this process runs as {user or f'user number {os.geteuid()}'}" if error.errno == EACCES else ""
-        raise CannotRun(f"cannot read {path}: {why_not(error, path)}{who}") from error
+        raise CannotRun(f"cannot read {path}: {why_not(error, path, user)}") from error

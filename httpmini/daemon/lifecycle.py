@@ -47,7 +47,7 @@ from httpmini.server.modes.base import Mode
 PATIENCE_S = 1.0
 # Descriptors beside those of the clients: listeners, logs, pipes, refusals.
 _OTHER_DESCRIPTORS = 64
-# A mode that fails is called again; failing so often, one time after the other within a second, it is beyond help.
+# A mode that fails is called again, but not more often than this within a second.
 _MOST_FAULTS = 10
 
 
@@ -94,10 +94,10 @@ P = TypeVar("P", bound=Plan)
 
 
 class Source(Protocol[P]):
-    """Where the plans of reloads come from."""
+    """Prepares the plan of a reload."""
 
     def prepare(self) -> P:
-        """Make the plan of the present settings; nothing has changed when this raises an error."""
+        """Make a plan from the current settings; if this raises an error, nothing has changed."""
         ...
 
     def adopt(self, plan: P, /) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from httpmini.protocol.message import Headers, Request
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader, read_plain_head
 from httpmini.server.logs.access import TextLog
 from httpmini.server.logs.json_lines import JsonLog
+from tests.support.tables import check_all, in_batches
 
 LIMITS = HeadLimits(head_bytes=400, target_bytes=60, fields=5)
 WIDE = HeadLimits(head_bytes=16_384, target_bytes=8_192, fields=100)
@@ -133,9 +135,9 @@ def test_both_readers_agree(data: bytes) -> None:
     assert_agreement(data, LIMITS)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
-def test_both_readers_agree_about_the_wire_cases(case: Case) -> None:
-    assert_agreement(case.data, WIDE)
+@in_batches("cases", CASES)
+def test_both_readers_agree_about_the_wire_cases(cases: Sequence[Case]) -> None:
+    check_all(cases, lambda case: assert_agreement(case.data, WIDE))
 
 
 def test_many_wire_cases_are_plain() -> None:

@@ -11,8 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
+import bcrypt
 import pytest
 
 from httpmini.server.core.connection import Connection, Interest, Timeouts
@@ -21,7 +23,6 @@ from httpmini.server.core.transfer import Client
 from httpmini.server.core.turn import next_turn
 from httpmini.server.listeners.peer import Peer
 from httpmini.site.guesses import GUESSES
-from httpmini.site.users import set_password
 from httpmini.work import Lane, Work
 from tests.conftest import StartServer
 from tests.support.logs import log_into
@@ -241,8 +242,14 @@ AS_JSON = "Accept: application/json"
 REALM = '[[realms]]\npath = "/private"\nusers = "users"\n'
 
 
+@cache
+def hashed(cost: int) -> bytes:
+    """Return the hash of "right". One of cost 14 takes a second, so it is made once."""
+    return bcrypt.hashpw(b"right", bcrypt.gensalt(cost))
+
+
 def site_with_realm(tmp_path: Path, cost: int) -> Path:
-    set_password(str(tmp_path / "users"), "ada", "right", cost)
+    (tmp_path / "users").write_bytes(b"ada:" + hashed(cost) + b"\n")
     return write_tree(tmp_path / "www", {"small.txt": b"small", "private/secret.txt": b"secret"})
 
 

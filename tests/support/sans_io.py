@@ -51,6 +51,7 @@ class Conversation:
 
     def flush(self, now: float = 0.0) -> None:
         do_work(self.connection, now)
+        pieces = []
         while self.connection.interest is Interest.WRITE:
             piece, position = self.connection.output[0], self.connection.position
             if isinstance(piece, FileSlice):
@@ -58,9 +59,10 @@ class Conversation:
             else:
                 assert isinstance(piece, bytes)
                 data = piece[position:]
-            self.said += data
+            pieces.append(data)
             self.connection.sent(len(data), now)
             do_work(self.connection, now)
+        self.said += b"".join(pieces)
 
 
 def do_work(connection: Connection, now: float) -> None:

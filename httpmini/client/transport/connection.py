@@ -33,7 +33,7 @@ class Connection:
     Attributes:
         complete: whether the last response has been received to its end.
         reusable: whether another request may follow.
-        may_be_followed: whether the last response announced a body that must not come: to HEAD, or with 204 or 304.
+        may_be_followed: whether a body that must not come may follow the last response: to HEAD, or with 204 or 304.
         announced_bytes: the announced length of the last body; 0 if none was announced.
         piece_bytes: how much of a body is read at once.
         deadline: the end of the whole exchange, monotonic time; None for no limit.

@@ -1,4 +1,4 @@
-"""What a mode knows of a client: bytes in, pieces out, what is waited for next, and until when.
+"""A client as a mode sees it: bytes in, pieces out, what it waits for next, and until when.
 
 A Connection has no socket and no clock. The owner of the socket asks for ``interest``, moves bytes, and reports how
 many and at what time. Everything that depends on the protocol is in a subclass (``http/connection.py``; ``examples/``
@@ -38,7 +38,7 @@ READ, WRITE, PAUSE, WORK, LINGER, CLOSED = Interest
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """How long a client is waited for.
+    """How long to wait for a client.
 
     Attributes:
         idle_s: seconds without any byte while nothing is being answered.
@@ -71,7 +71,7 @@ class Connection(ABC):
     """One client's conversation, without I/O. Times are seconds of one monotonic clock.
 
     Attributes:
-        timeouts: how long the peer is waited for; a subclass may exchange them.
+        timeouts: how long to wait for the peer; a subclass may replace them.
         begun: when the connection was made.
         turn: the token of the turn in which the bytes in hand were received (``turn.py``).
         output: the pieces to send; the first of them is no promise, unless work has to be done before it can be kept.

@@ -34,9 +34,9 @@ RECEIVE_BYTES = 16 * 1024
 SEND_BYTES = 2 * 1024 * 1024  # of a file, in one sendfile: the kernel takes what fits into its buffer
 COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
 WRITER_LOOK_S = 0.25  # how often a thread or a child finds out how much its client has taken
-# A client that is sent to is patiently waited for, this long after it has last taken something. What it took buys it
-# more time, up to a bound, since a receiver with a large buffer tells us of its progress in large steps. A client that
-# needs more time than this takes almost nothing, which matters only while others wait for a slot.
+# How long a client that takes nothing counts as making progress. What it took last buys it more time, up to a bound,
+# since a receiver with a large buffer reports its progress in large steps. A client that needs longer takes almost
+# nothing, which matters only while others wait for a slot.
 PATIENCE_S, PATIENCE_BYTES_PER_S, LONGEST_PATIENCE_S = 0.75, 32 * 1024, 3.0
 WRITES_PER_TURN = 8  # so that one fast reader does not keep the reactor from the others
 
@@ -54,7 +54,7 @@ class Client:
 
     Args:
         fd: the socket's descriptor, which belongs to this client from now on; it does not block.
-        peer: whose it is.
+        peer: the other end.
         connection: the conversation on it.
         slot: its slot among max_clients, or among the clients being refused; None when another process counts it.
 

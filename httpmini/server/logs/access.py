@@ -140,7 +140,7 @@ def _quote(text: str, limit: int) -> str:
 
 def without_userinfo(text: str) -> str:
     """Return ``text`` without what stands before an @ in a URL."""
-    return _USERINFO.sub(r"\g<scheme>", text)
+    return _USERINFO.sub(r"\g<scheme>", text) if "@" in text else text
 
 
 def _explain(error: ProtocolError) -> str:

@@ -30,7 +30,7 @@ from httpmini.server.logs.error import Level, Log, describe
 from httpmini.server.modes.base import Mode
 from httpmini.server.modes.select import Select
 
-# A worker that cannot live is replaced later each time: dying as fast as it can, it would take a whole core.
+# A worker that fails is replaced after a longer pause each time: failing at full speed would take a whole core.
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 HEALTHY_S = 1.0  # a worker that has lived for this long, or has served a client, is able to
@@ -77,9 +77,11 @@ class Prefork(Mode):
         self._addresses = context.admission.addresses
         self._children = context.children
         self._board = context.board
-        self._acceptor = Acceptor(replace(context, listeners=()))  # nobody comes here; clients of earlier modes may go
+        self._acceptor = Acceptor(
+            replace(context, listeners=())
+        )  # accepts nobody, but clients of earlier modes may leave
         self._workers: dict[int, _Worker] = {}  # by their place, from 0
-        self._pauses: dict[int, float] = {}  # how long the worker in that place was waited with
+        self._pauses: dict[int, float] = {}  # the pause before the worker in that place was replaced
         self._due: dict[int, float] = {}  # when to start those that have died
 
     def start(self) -> None:
