@@ -12,7 +12,7 @@ import pytest
 
 from httpmini.lint.cases import CASES
 from httpmini.lint.cases.build import HEAD
-from httpmini.lint.cases.checklist import OUTSIDE
+from httpmini.lint.cases.outside import OUTSIDE
 from httpmini.lint.cases.site_tree import SECRET
 from httpmini.protocol.dates import parse_date
 from httpmini.server.core.connection import Interest

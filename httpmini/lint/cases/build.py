@@ -114,3 +114,12 @@ def ask(target: str, connection: str, method: str = "GET", version: str = "1.0")
 
 
 KEEP = "keep-alive"
+
+
+ARABIC_ONE, ARABIC_ZERO, ARABIC_FIVE = (f"{digit}".encode().decode("iso-8859-1") for digit in "\u0661\u0660\u0665")
+FULLWIDTH_FIVE = "\uff15".encode().decode("iso-8859-1")
+
+
+def last(status: int, reason: str = "", *, head_only: bool = False) -> Expected:
+    """The last response of a connection."""
+    return Expected(status, reason=reason, fields={"connection": "close"}, head_only=head_only)
