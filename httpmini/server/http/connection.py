@@ -301,14 +301,14 @@ class HttpConnection(Connection):
     # Afterwards.
 
     def sent_at_once(self, count: int, now: float) -> None:
-        """Log a cached response, and wait for the next request: ``on_flushed``, shorter."""
-        reply = self._reply
-        if reply is None or self.next_interest is not READ:
+        """Log a cached response, and wait for the next request or the end: ``on_flushed``, shorter."""
+        reply, timeouts = self._reply, self.timeouts
+        if reply is None:
             super().sent_at_once(count, now)
             return
         self._reply = None
         self._reply_starts = self.sent_bytes = self.sent_bytes + count
-        self.deadline = now + self.timeouts.idle_s
+        self.deadline = now + (timeouts.idle_s if self.next_interest is READ else timeouts.linger_s)
         reply.log.write(self._peer, "", reply.description, now)
 
     def on_flushed(self, now: float) -> None:
