@@ -82,6 +82,13 @@ BARS = (
         ("2", "http.server", "cpu_us"),
         0.45,
     ),
+    Bar(
+        "2: requests per second, forking / a bare fork in Python",
+        ("2", "forking", "per_second"),
+        ("2", "forks", "per_second"),
+        0.6,
+        at_least=True,
+    ),
     Bar("3: processor time, prefork / select", ("3", "prefork", "cpu_us"), ("3", "select", "cpu_us"), 1.05),
     Bar("2: processor time, iterative / select", ("2", "iterative", "cpu_us"), ("2", "select", "cpu_us"), 1.3),
     Bar(

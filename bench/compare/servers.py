@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.compare.peer_apps import IDLE_S, MANY_CLIENTS, ROOT_VARIABLE
+from bench.compare.site import SMALL
 
 HERE = Path(__file__).resolve().parents[2]
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -210,6 +211,11 @@ def _app(which: str) -> Callable[[Place], list[str]]:
     ]
 
 
+def _forks(place: Place) -> list[str]:
+    program = Path(__file__).parent / "load" / "forks.py"
+    return [sys.executable, str(program), str(place.root / SMALL[1:]), str(place.port)]
+
+
 def _granian(place: Place) -> list[str]:
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
     command += ["--port", str(place.port), "--workers", "1", "--backlog", "4096"]
@@ -261,6 +267,7 @@ SERVERS = (
     ),
     Server("caddy", "caddy", _caddy, needs=("caddy",), version=("caddy", "version"), environment={"GOMAXPROCS": "1"}),
     Server("http.server", "python -m http.server", _http_server, version=(sys.executable, "--version")),
+    Server("forks", "a bare fork in Python", _forks, logs=False, per_client=True),
     Server(
         "uvicorn",
         "uvicorn + starlette",
