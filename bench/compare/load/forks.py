@@ -22,5 +22,8 @@ while True:
         client.sendall(ANSWER)
         os._exit(0)
     client.close()
-    while os.waitpid(-1, os.WNOHANG)[0]:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:  # there is none any more
         pass
