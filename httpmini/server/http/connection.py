@@ -302,13 +302,13 @@ class HttpConnection(Connection):
 
     def sent_at_once(self, count: int, now: float) -> None:
         """Log a cached response, and wait for the next request or the end: ``on_flushed``, shorter."""
-        reply, timeouts = self._reply, self.timeouts
+        reply = self._reply
         if reply is None:
             super().sent_at_once(count, now)
             return
         self._reply = None
         self._reply_starts = self.sent_bytes = self.sent_bytes + count
-        self.deadline = now + (timeouts.idle_s if self.next_interest is READ else timeouts.linger_s)
+        self.deadline = now + (self.timeouts.idle_s if self.next_interest is READ else self.timeouts.linger_s)
         reply.log.write(self._peer, "", reply.description, now)
 
     def on_flushed(self, now: float) -> None:
