@@ -176,3 +176,8 @@ def test_size_of_things(path: Path) -> None:
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
             assert node.end_lineno - node.lineno < 50, node.name
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "server" / "modes").glob("*.py")), ids=lambda path: path.name)
+def test_a_mode_is_read_in_one_sitting(path: Path) -> None:
+    assert path.read_text().count("\n") < 120

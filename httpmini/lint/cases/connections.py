@@ -164,4 +164,5 @@ PIPELINED = tuple(
 CASES: tuple[Case, ...] = (
     *CONNECTIONS,
     *CONNECTION_LISTS,
+    *PIPELINED,
 )

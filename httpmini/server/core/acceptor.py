@@ -197,7 +197,7 @@ class Acceptor:
         self._look_again()  # those who came before
         for _ in range(ACCEPTS_PER_TURN):
             now = time.monotonic()
-            if self._gate_at(now) is Gate.FULL:
+            if self._lobby_is_full and not self._may_thin_out(now):
                 return
             try:
                 fd, peer = accept(listener)
@@ -231,8 +231,8 @@ class Acceptor:
 
     @property
     def _lobby_is_full(self) -> bool:
-        free = self._slots.limit - self._slots.active
-        return len(self._lobby) >= LOBBY + max(0, free)
+        waiting = len(self._lobby)
+        return waiting >= LOBBY and waiting >= LOBBY + self._slots.limit - self._slots.active
 
     def _try(self, one: Waiting) -> bool:
         """Give a slot to a client, or turn it away; return False if there is none at present."""

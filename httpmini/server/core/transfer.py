@@ -143,7 +143,8 @@ class Client:
     def close(self) -> None:
         """Give back the slot, then close: a client that sees the close may connect again at once."""
         try:
-            self.release()
+            if self.slot is not None:
+                self.slot.release()
             if self.connection.aborted:
                 with contextlib.suppress(OSError):  # the peer may be gone already
                     self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
@@ -426,7 +427,15 @@ def _shut_down(client: Client) -> None:
 
 def _is_settled(fd: int) -> bool:
     """Whether the kernel holds nothing for the peer, and nothing from it."""
-    return not _unacknowledged(fd) and not _ask_kernel(fd, termios.FIONREAD)
+    answer = bytearray(4)
+    for request in (termios.TIOCOUTQ, termios.FIONREAD):  # written out: ``_ask_kernel`` twice costs as much again
+        try:
+            fcntl.ioctl(fd, request, answer)
+        except OSError:
+            continue
+        if any(answer):
+            return False
+    return True
 
 
 def _unacknowledged(fd: int) -> int:

@@ -275,7 +275,7 @@ class HttpConnection(Connection):
         """Have a response cached, if that is possible; then its descriptors are closed."""
         wall = generation.wall()
         spelled = response_head(response, keep_alive=head.keep_alive, server=generation.server_name, wall=wall)
-        cached = generation.cache.add(key, response, spelled, _body(head.request.method, response), wall)
+        cached = generation.cache.add(key, response, spelled, _body(head.read.method, response), wall)
         if cached is not None:
             _close(response)
         return cached
@@ -288,7 +288,7 @@ class HttpConnection(Connection):
 
     def _send(self, generation: HttpGeneration, head: Head | None, response: Response, now: float) -> None:
         """Send a response; ``head`` is None when the request could not be read."""
-        request, reader = (head.request if head else None), self._reader
+        request, reader = (head.read if head else None), self._reader
         keep_alive = head is not None and head.keep_alive and not response.is_last and not self._draining
         method = request.method if request else reader.method if reader else ""
         line = request.line if request else reader.first_line() if reader else ""
@@ -310,19 +310,19 @@ class HttpConnection(Connection):
 
     def _expects_more(self, head: Head | None) -> bool:
         """Whether the client is likely to send more: it was refused, has a body, or may pipeline."""
-        return head is None or head.request.expects_more or self._has_begun
+        return head is None or head.expects_more or self._has_begun
 
     # Afterwards.
 
     def sent_at_once(self, count: int, now: float) -> None:
-        """Log a cached response, and wait for the next request: ``on_flushed``, shorter."""
+        """Log a cached response, and wait for the next request or the end: ``on_flushed``, shorter."""
         reply = self._reply
-        if reply is None or self.next_interest is not READ:
+        if reply is None:
             super().sent_at_once(count, now)
             return
         self._reply = None
         self._reply_starts = self.sent_bytes = self.sent_bytes + count
-        self.deadline = now + self.timeouts.idle_s
+        self.deadline = now + (self.timeouts.idle_s if self.next_interest is READ else self.timeouts.linger_s)
         reply.log.write(self._peer, "", reply.description, now)
 
     def on_flushed(self, now: float) -> None:

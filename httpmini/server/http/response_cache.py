@@ -41,9 +41,15 @@ Key = str
 """What ``key_of`` returns; for a conditional request, with its validators."""
 
 
-def key_of(site: str, method: str, path: str, keep_alive: bool) -> Key:
-    """Return the key of a request without conditions: one string, because a string remembers its hash."""
-    return f"{method} {site}{' ' if keep_alive else '/'}{path}"  # there is neither a blank nor a slash in a site
+def key_of(site: str, resource: str, keep_alive: bool) -> Key:
+    """Return the key of a request without conditions: one string, because a string remembers its hash.
+
+    Args:
+        site: the name of the site, in which there is no blank.
+        resource: the method, a blank, and the path without its query.
+        keep_alive: whether the connection stays open.
+    """
+    return f"{resource} {site}" if keep_alive else f"{resource} {site} "
 
 
 class CachedResponse(msgspec.Struct, eq=False):

@@ -22,6 +22,7 @@ import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Request
+from httpmini.protocol.plain import PlainHead
 from httpmini.server.listeners.peer import Peer
 from httpmini.server.logs.access import AccessLog, without_userinfo
 
@@ -57,7 +58,12 @@ class JsonLog(AccessLog):
         self._wall = wall
 
     def describe(
-        self, line: str, request: Request | None, status: int, body_bytes: int, error: ProtocolError | None = None
+        self,
+        line: str,
+        request: Request | PlainHead | None,
+        status: int,
+        body_bytes: int,
+        error: ProtocolError | None = None,
     ) -> str:
         """Return the members after the user."""
         after = _fields(request) + _explain(error)
@@ -74,7 +80,7 @@ class JsonLog(AccessLog):
         )
 
 
-def _parts(request: Request | None) -> str:
+def _parts(request: Request | PlainHead | None) -> str:
     """Return the three parts of the request line as they were understood: there may be several blanks between them."""
     if request is None:
         return ""
@@ -83,10 +89,10 @@ def _parts(request: Request | None) -> str:
     return f'"method":{quote(request.method)},"target":{quote(request.target)},{protocol}'
 
 
-def _fields(request: Request | None) -> str:
+def _fields(request: Request | PlainHead | None) -> str:
     if request is None:
         return ""
-    values = {"referer": request.headers.get("Referer"), "user_agent": request.headers.get("User-Agent")}
+    values = {"referer": request.referer, "user_agent": request.user_agent}
     return "".join(f',"{name}":{quote(value, _MAX_FIELD)}' for name, value in values.items() if value)
 
 
