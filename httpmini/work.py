@@ -47,6 +47,10 @@ LISTINGS = Lane(1)
 """Listings of large folders: one at a time, because each needs memory for all of its entries."""
 
 
+DIGESTS = Lane(1)
+"""Slices of files that are read for a digest: one at a time, because the disk is shared with those that are sent."""
+
+
 class Work(Generic[T]):
     """Something that takes long.
 

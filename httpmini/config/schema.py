@@ -129,6 +129,13 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
         was changed since; the error log says so once. Empty by default, because a file next to another is not always
         its copy."""),
     ] = msgspec.field(default_factory=list)
+    digests: Annotated[
+        int,
+        Meta(ge=0, le=1_125_899_906_842_624),
+        _says("""Up to which size, in bytes, files have a digest in their response for clients that ask for it
+        (Want-Repr-Digest, RFC 9530): these can tell then whether what they got is right. Only they wait while it is
+        made, once for each version of a file: some two seconds for a gigabyte. 0 means none."""),
+    ] = 268_435_456
     error_pages: Annotated[
         dict[str, str],
         _says("""Your own error pages, by status ("404") or class ("5xx"): paths below the root, such as

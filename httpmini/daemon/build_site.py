@@ -14,6 +14,7 @@ from httpmini.errors import CannotRun
 from httpmini.files import why_not
 from httpmini.site.authorise import Realm
 from httpmini.site.copies import Copies
+from httpmini.site.digests import Digests
 from httpmini.site.freshness import PathStamps
 from httpmini.site.listing import Listings
 from httpmini.site.media_types import MediaTypes
@@ -55,6 +56,7 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
         media_types=media_types,
         codings=tuple(site.precompressed),
         variants=Variants(resolver, Copies(site.precompressed), Notices(notify)),
+        digests=Digests(resolver, site.digests),
         error_pages=ErrorPages(
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),

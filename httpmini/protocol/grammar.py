@@ -98,13 +98,13 @@ PLAIN_HEAD = re.compile(
         HTTP/1\.(?P<minor> [01] )
     ) \r\n
     (?:
-        [ABD-GJ-QSV-Zabd-gj-qsv-z][!#$%&'*+\-.^_`|~0-9A-Za-z]*+:[\t -~\x80-\xff]*+ \r\n
+        [ABD-GJ-QSVX-Zabd-gj-qsvx-z][!#$%&'*+\-.^_`|~0-9A-Za-z]*+:[\t -~\x80-\xff]*+ \r\n
       | (?(5)(?!))  (?ai: Host ):[\t ]*+
         (?P<host> (?: [A-Za-z0-9._-]++ | \[[0-9A-Fa-f:.]++\] ) (?: :[0-9]*+ )? ) [\t ]*+ \r\n
       | (?(6)(?!))  (?ai: Connection ):[\t ]*+ (?P<connection> [A-Za-z0-9, -]*+ ) (?<![ ]) \r\n
       | (?(7)(?!))  (?ai: Referer ):[\t ]*+    (?P<referer>    [ !#-?A-\[\]-~]{0,700}+ ) (?<![ ]) \r\n
       | (?(8)(?!))  (?ai: User-Agent ):[\t ]*+ (?P<user_agent> [ !#-?A-\[\]-~]{0,700}+ ) (?<![ ]) \r\n
-      | (?! (?ai: Host: | Connection: | Referer: | User-Agent: | Content-Length: | Transfer- | If- | Range: ) )
+      | (?! (?ai: Host: | Connection: | Referer: | User-Agent: | Content-Length: | Transfer- | If- | Range: | Want- ) )
         [!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+ \r\n
     )*+
     \r\n

@@ -12,8 +12,9 @@ The steps of ``Site.respond``, in the order in which they run. Each may end with
                  or as JSON                                             301, 403, 304, 200
 7. variant       the file, or a compressed variant of it
 8. represent     conditions and ranges; the body is a slice of the file      412, 304, 416, 206, 200
+9. digest        of the whole file, for a client that wants to check it
 
-Steps 3 and 6 may take long. Then they yield the work (``httpmini.work``), and whoever asked has it done.
+Steps 3, 6 and 9 may take long. Then they yield the work (``httpmini.work``), and whoever asked has it done.
 
 Fields from the configured rules replace the built-in ones in every response; in refusals, all but those that would let
 them live in caches.
@@ -32,6 +33,7 @@ from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
 from httpmini.site.authorise import Realm, authorise, check_credentials, realm_of, realm_opened
 from httpmini.site.conditional import Validators, Verdict, judge
+from httpmini.site.digests import Digests
 from httpmini.site.freshness import PathStamps
 from httpmini.site.listing import FORMS, Listings
 from httpmini.site.media_types import MediaTypes
@@ -41,7 +43,7 @@ from httpmini.site.representation import REVALIDATE, Representation
 from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, redirect_of, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
-from httpmini.site.variants import Variants, acceptable
+from httpmini.site.variants import Variants, acceptable, beside
 from httpmini.site.versions import Versions
 from httpmini.work import Pending, Steps, begin
 
@@ -82,6 +84,7 @@ class Site(msgspec.Struct, frozen=True):
         media_types: the Content-Type of files.
         codings: content codings of precompressed variants, in order of preference.
         variants: finds them.
+        digests: makes digests of files.
         error_pages: the pages for refusals.
         realms: folders protected by a password.
         redirects: what has moved; the first match applies.
@@ -98,6 +101,7 @@ class Site(msgspec.Struct, frozen=True):
     media_types: MediaTypes
     codings: tuple[str, ...]
     variants: Variants
+    digests: Digests
     error_pages: ErrorPages
     realms: tuple[Realm, ...]
     redirects: tuple[Redirect, ...]
@@ -172,16 +176,16 @@ class Site(msgspec.Struct, frozen=True):
             found = Fact.MISSING  # /a.txt/ is not /a.txt: relative links in it would be wrong
         if isinstance(found, Fact):
             raise ProtocolError(REASONS[_FACT_REASONS[found]])
-        return self._respond_with_file(request, path, path.names, found)
+        return (yield from self._respond_with_file(request, path, path.names, found))
 
     def _respond_with_directory(self, request: Request, path: Path, directory: Directory) -> Steps[Response]:
         if not path.is_directory_form:
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path)
-        found = self._respond_with_index(request, path, directory)
+        found = yield from self._respond_with_index(request, path, directory)
         return found or (yield from self._respond_with_listing(request, path, directory))
 
-    def _respond_with_index(self, request: Request, path: Path, directory: Directory) -> Response | None:
+    def _respond_with_index(self, request: Request, path: Path, directory: Directory) -> Steps[Response | None]:
         """Respond with the first index file of a directory; None if it has none."""
         for position, name in enumerate(self.index):
             names = (*path.names, name)
@@ -190,7 +194,7 @@ class Site(msgspec.Struct, frozen=True):
                 if len(self.index) > 1:  # another of them may have been sent until the folder changed
                     reached_ns = max(found.reached_ns, os.fstat(directory.fd).st_ctime_ns)
                     found = replace(found, reached_ns=reached_ns)
-                return self._respond_with_file(request, path, names, found, self.index[:position])
+                return (yield from self._respond_with_file(request, path, names, found, self.index[:position]))
             if isinstance(found, Directory):
                 os.close(found.fd)
             elif found in (Fact.FORBIDDEN, Fact.RESOURCES, Fact.DISK_ERROR):
@@ -215,8 +219,8 @@ class Site(msgspec.Struct, frozen=True):
 
     def _respond_with_file(
         self, request: Request, path: Path, names: tuple[bytes, ...], file: File, missing: tuple[bytes, ...] = ()
-    ) -> Response:
-        """Run steps 7 and 8. The descriptor of the file goes into the response, or is closed here.
+    ) -> Steps[Response]:
+        """Run steps 7 to 9. The descriptor of the file goes into the response, or is closed here.
 
         Args:
             request: the request.
@@ -233,10 +237,13 @@ class Site(msgspec.Struct, frozen=True):
         try:
             if self.codings and not coding:
                 chosen, coding = self.variants.find(names, file, acceptable(request.headers, self.codings))
+            sent = names if chosen is file else beside(names, coding)
             ours = self._validators(chosen)
             response = Representation(chosen, media_type, coding, bool(self.codings), ours).respond(
                 request, self.wall()
             )
+            if request.is_conditional and response.status != 304:
+                response = yield from self._with_digest(request, response, sent, chosen)
             keep = response.owned_fds
             if not self.codings and response.status == (304 if request.is_conditional else 200):
                 response.is_current = self.stamps.stamp(names, file.status, self.wall(), missing, file.reached_ns)
@@ -246,6 +253,13 @@ class Site(msgspec.Struct, frozen=True):
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):
                 os.close(fd)
+
+    def _with_digest(
+        self, request: Request, response: Response, names: tuple[bytes, ...], file: File
+    ) -> Steps[Response]:
+        """Run step 9: also for a part of a file, it is the digest of all of it (RFC 9530 §3)."""
+        digest = yield from self.digests.field(request.headers, names, file, self.wall())
+        return _with_fields(response, {"repr-digest": ("Repr-Digest", digest)}) if digest else response
 
     def _validators(self, file: File) -> Validators:
         """Return what tells the version of a file from others."""

@@ -53,6 +53,11 @@ def _weights(headers: Headers) -> dict[str, float]:
     return weights
 
 
+def beside(names: tuple[bytes, ...], coding: str) -> tuple[bytes, ...]:
+    """Return the path of the variant of the file at ``names`` in ``coding``."""
+    return (*names[:-1], names[-1] + SUFFIXES[coding])
+
+
 class Variants(msgspec.Struct, frozen=True):
     """Finds variants of the files of a site.
 
@@ -79,11 +84,11 @@ class Variants(msgspec.Struct, frozen=True):
             ``file``.
         """
         for coding in codings:
-            beside = (*names[:-1], names[-1] + SUFFIXES[coding])
-            found = self.resolver.resolve(beside)
+            path = beside(names, coding)
+            found = self.resolver.resolve(path)
             if isinstance(found, File) and self.copies.is_copy(found, file, coding):
                 return found, coding
-            self._pass_over(beside, found)
+            self._pass_over(path, found)
         return file, ""
 
     def _pass_over(self, names: tuple[bytes, ...], found: File | Directory | Fact) -> None:
