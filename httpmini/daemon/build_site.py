@@ -44,6 +44,7 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
     root = os.fsencode(Path(site.root).absolute())
     resolver = Resolver(root, site.hidden, site.symlinks == "inside")
     media_types = MediaTypes(site.default_charset, site.media_types)
+    digests = Digests(resolver, site.digests)
     # Pages for refusals may be hidden from everybody who asks for them by name.
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
     return Site(
@@ -52,11 +53,11 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
         stamps=PathStamps(root),
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
-        listings=Listings(resolver, config.limits.response_cache_bytes),
+        listings=Listings(resolver, config.limits.response_cache_bytes, digests),
         media_types=media_types,
         codings=tuple(site.precompressed),
         variants=Variants(resolver, Copies(site.precompressed), Notices(notify)),
-        digests=Digests(resolver, site.digests),
+        digests=digests,
         error_pages=ErrorPages(
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),

@@ -16,7 +16,7 @@ import stat
 import time
 from _thread import allocate_lock
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from errno import EACCES, EIO, EMFILE, ENOENT, ENOTDIR
 from functools import cache, partial
 from heapq import merge
@@ -25,6 +25,7 @@ from itertools import islice
 import msgspec
 
 from httpmini.site import pages
+from httpmini.site.digests import Digests
 from httpmini.site.resolve import Directory, Fact, File, Resolver
 from httpmini.site.target import link_to
 from httpmini.version import __version__
@@ -68,12 +69,14 @@ class Entry(msgspec.Struct, frozen=True, order=True, gc=False):
         name: as it is on disk.
         size: in bytes; meaningless for a directory.
         modified: the time of the last change, in seconds since the epoch, clamped to the years up to 9999.
+        sha256: of the content in hexadecimal, if it is known and shown; else empty.
     """
 
     is_file: bool
     name: bytes
     size: int
     modified: int
+    sha256: str = ""
 
     @property
     def link(self) -> str:
@@ -99,10 +102,12 @@ class Listings:
     Args:
         resolver: decides which entries are visible, and follows symlinks.
         max_bytes: how much memory kept listings may take; at most a constant of this module.
+        digests: knows the digests of some files.
     """
 
-    def __init__(self, resolver: Resolver, max_bytes: int) -> None:
+    def __init__(self, resolver: Resolver, max_bytes: int, digests: Digests) -> None:
         self._resolver = resolver
+        self._digests = digests
         self._max_bytes = min(max_bytes, _MAX_KEPT_BYTES)
         self._kept: OrderedDict[tuple[Names, str], Listing] = OrderedDict()
         self._kept_bytes = 0
@@ -150,7 +155,7 @@ class Listings:
             os.close(found.fd)
 
     def _make(self, directory: Directory, names: Names, form: str) -> Listing:
-        entries = _read_entries(directory, names, self._resolver)
+        entries = _read_entries(directory, names, self._resolver, self._digest_of if form == JSON else _no_digest)
         tag = _tag(names, form, entries)
         kept = self._kept.get((names, form))
         if kept is not None and kept.entity_tag == tag:
@@ -160,6 +165,10 @@ class Listings:
         if len(entries) > _SMALL:
             self._keep((names, form), listing)
         return listing
+
+    def _digest_of(self, status: os.stat_result) -> str:
+        """Return the digest of an entry if it is known already; none is made for a listing."""
+        return (self._digests.known(status) or b"").hex()
 
     def _keep(self, key: tuple[Names, str], listing: Listing) -> None:
         """Keep a listing, within bounds; the oldest ones make room."""
@@ -207,7 +216,13 @@ def _open_to_read(directory: Directory) -> int:
     return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory.fd)
 
 
-def _read_entries(directory: Directory, names: Names, resolver: Resolver) -> list[Entry]:
+def _no_digest(_status: os.stat_result) -> str:
+    return ""
+
+
+def _read_entries(
+    directory: Directory, names: Names, resolver: Resolver, digest_of: Callable[[os.stat_result], str]
+) -> list[Entry]:
     """Return the visible entries in their order. Entries without a readable status are left out."""
     readable = _open_to_read(directory)
     try:
@@ -215,7 +230,7 @@ def _read_entries(directory: Directory, names: Names, resolver: Resolver) -> lis
             every = (os.fsencode(entry.name) for entry in found)
             shown = (name for name in every if resolver.shows(name, at_top=not names))
             rows = ((name, _status((*names, name), readable, resolver)) for name in shown)
-            entries = (_entry(name, status) for name, status in rows if status is not None)
+            entries = (_entry(name, status, digest_of) for name, status in rows if status is not None)
             return _sorted(entries)
     finally:
         os.close(readable)
@@ -264,9 +279,11 @@ def _link_status(names: tuple[bytes, ...], resolver: Resolver) -> os.stat_result
         os.close(found.fd)
 
 
-def _entry(name: bytes, status: os.stat_result) -> Entry:
+def _entry(name: bytes, status: os.stat_result, digest_of: Callable[[os.stat_result], str]) -> Entry:
     modified = int(min(max(0, status.st_mtime), _END_OF_9999))
-    return Entry(not stat.S_ISDIR(status.st_mode), name, status.st_size, modified)
+    if stat.S_ISDIR(status.st_mode):
+        return Entry(False, name, status.st_size, modified)
+    return Entry(True, name, status.st_size, modified, digest_of(status))
 
 
 def _draw_page(names: Names, entries: list[Entry]) -> bytes:
@@ -312,6 +329,8 @@ def _json_row(entry: Entry) -> dict[str, str | int]:
     }
     if entry.is_file:
         row["size"] = entry.size
+        if entry.sha256:
+            row["sha256"] = entry.sha256
     row["modified"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.modified))
     return row
 

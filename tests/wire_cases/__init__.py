@@ -6,7 +6,8 @@ Each case is the whole of what a client sends before it ends its side.
 from tests.wire_cases.basics import BASICS
 from tests.wire_cases.build import Case, Expected
 from tests.wire_cases.checklist import CHECKLIST
+from tests.wire_cases.digests import DIGESTS
 
-CASES: tuple[Case, ...] = (*BASICS, *CHECKLIST)
+CASES: tuple[Case, ...] = (*BASICS, *CHECKLIST, *DIGESTS)
 
 __all__ = ["CASES", "Case", "Expected"]
