@@ -448,6 +448,8 @@ class Config(msgspec.Struct, frozen=True):
         origins: where each setting comes from, by dotted name: "default", the path of a file, or a flag.
         others: the settings of the other sites, each a complete Config.
         notices: advice about a file that is valid, one line each: for the error log and ``httpmini config check``.
+        places: the file and line, such as "site.toml:31", of each entry of each array of tables, and of the site's own
+            ``[[site]]``; nothing for those of which it is not known.
     """
 
     server: ServerSettings
@@ -463,6 +465,11 @@ class Config(msgspec.Struct, frozen=True):
     origins: Mapping[str, str]
     others: tuple["Config", ...] = ()
     notices: tuple[str, ...] = ()
+    places: Mapping[str, tuple[str, ...]] = {}
+
+    def place(self, name: str, number: int = 0) -> str:
+        """Return the file and line of an entry of an array of tables, counted from 0; empty if it is not known."""
+        return dict(enumerate(self.places.get(name, ()))).get(number, "")
 
     @property
     def all_sites(self) -> tuple["Config", ...]:

@@ -62,11 +62,17 @@ def build_site(config: Config, notify: Callable[[str], None] = lambda _text: Non
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),
         realms=tuple(
-            Realm(_names(realm.path), realm.name, _open_users(realm.users, config.daemon.user))
-            for realm in config.realms
+            Realm(_names(one.path), one.name, _open_users(one.users, config.daemon.user), config.place("realms", n))
+            for n, one in enumerate(config.realms)
         ),
-        redirects=tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
-        rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
+        redirects=tuple(
+            Redirect(Glob(one.path), one.to, 301 if one.permanent else 302, config.place("redirects", n))
+            for n, one in enumerate(config.redirects)
+        ),
+        rules=tuple(
+            FieldRule(Glob(one.path), tuple(one.fields.items()), config.place("rules", n))
+            for n, one in enumerate(config.rules)
+        ),
         wall=time.time,
     )
 

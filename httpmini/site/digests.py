@@ -132,6 +132,11 @@ class Digests:
         """Return the digest of the file with this status if it has been made already."""
         return self._table.find(identity_of(status), algorithm) if self._table is not None else None
 
+    def wanted(self, headers: Headers, file: File, wall: float) -> str:
+        """Return the algorithm of the digest that a response about this file has; empty if it has none."""
+        algorithm = wanted_algorithm(headers) if self._max_bytes else ""
+        return "" if file.status.st_size > self._max_bytes or is_young(file.status, wall) else algorithm
+
     def field(self, headers: Headers, names: tuple[bytes, ...], file: File, wall: float) -> Steps[str]:
         """Return the value of Repr-Digest for a request; empty if there is none.
 
@@ -141,8 +146,8 @@ class Digests:
             file: the same file, open.
             wall: the time of day, in seconds since the epoch.
         """
-        algorithm = wanted_algorithm(headers) if self._max_bytes else ""
-        if not algorithm or file.status.st_size > self._max_bytes or is_young(file.status, wall):
+        algorithm = self.wanted(headers, file, wall)
+        if not algorithm:
             return ""
         digest = self.known(file.status, algorithm) or (yield from self._make(names, file.status, algorithm))
         if digest is None:

@@ -18,6 +18,7 @@ import msgspec
 
 from httpmini.site.names import begins_with_dot, may_be_short
 from httpmini.site.target import MAX_NAMES
+from httpmini.site.trail import Trail, path_of
 
 _MAX_RESTARTS = 40  # as many symlinks as Linux follows before it fails with ELOOP
 
@@ -85,6 +86,12 @@ class Directory(msgspec.Struct, frozen=True):
     folders: tuple[FolderId, ...] = ()
 
 
+def _describe(found: File | Directory | Fact) -> str:
+    if isinstance(found, Fact):
+        return found.value
+    return "a folder" if isinstance(found, Directory) else f"a file of {found.status.st_size} bytes"
+
+
 class Resolver(msgspec.Struct, frozen=True):
     """Finds files below a root.
 
@@ -99,8 +106,14 @@ class Resolver(msgspec.Struct, frozen=True):
     hidden: bool
     symlinks: bool
 
-    def resolve(self, names: tuple[bytes, ...]) -> File | Directory | Fact:
+    def resolve(self, names: tuple[bytes, ...], trail: Trail | None = None) -> File | Directory | Fact:
         """Open what ``names`` lead to. Never raises OSError, and never blocks on what it opens."""
+        found = self._resolve(names, trail)
+        if trail is not None and (isinstance(found, File | Fact) or not names):  # other folders are named by the walk
+            trail.note("walk", f"{path_of(names)}: {_describe(found)}")
+        return found
+
+    def _resolve(self, names: tuple[bytes, ...], trail: Trail | None) -> File | Directory | Fact:
         if len(names) > MAX_NAMES:
             return Fact.MISSING
         for position, name in enumerate(names):
@@ -112,7 +125,7 @@ class Resolver(msgspec.Struct, frozen=True):
                 return Fact.MISSING
             if may_be_short(name) and self._is_second_name(names[: position + 1]):
                 return Fact.HIDDEN
-        walk = _Walk(self.root, self.symlinks)
+        walk = _Walk(self.root, self.symlinks, trail)
         try:
             return walk.to(names)
         except OSError as error:
@@ -151,6 +164,7 @@ class _Walk(msgspec.Struct):
     Attributes:
         root: the path of the root.
         symlinks: whether to follow symlinks.
+        trail: hears of each symlink.
         here: a descriptor of the current directory, or None before the start and after the end.
         names: the directories that led there from the root.
         restarts: how often the walk has started again from the root.
@@ -160,6 +174,7 @@ class _Walk(msgspec.Struct):
 
     root: bytes
     symlinks: bool
+    trail: Trail | None = None
     here: int | None = None
     names: list[bytes] = msgspec.field(default_factory=list)
     restarts: int = 0
@@ -187,6 +202,8 @@ class _Walk(msgspec.Struct):
                 self._note(status)
                 self.folders.append((status.st_dev, status.st_ino))
                 here = self._enter(os.open(name, _DIRECTORY_FLAGS, dir_fd=here), name)
+                if self.trail is not None:
+                    self.trail.note("walk", f"{path_of(self.names)}: a folder")
             elif stat.S_ISLNK(mode):
                 self._note(status)
                 if not self._follow(os.readlink(name, dir_fd=here), ahead):
@@ -252,6 +269,9 @@ class _Walk(msgspec.Struct):
         Returns:
             False if the target is outside the root, or if symlinks are not followed.
         """
+        if self.trail is not None:
+            followed = "followed" if self.symlinks else "not followed (site.symlinks)"
+            self.trail.note("symlink", f"after {path_of(self.names)}, to {os.fsdecode(target)}: {followed}")
         if not self.symlinks:
             return False
         self._count_restart()
