@@ -24,6 +24,7 @@ _MODULES = {
     "htpasswd": "htpasswd",
     "mirror": "client",
     "serve": "serve",
+    "why": "why",
 }
 _CLIENT = ("get", "mirror")
 

@@ -202,11 +202,9 @@ class _Walk(msgspec.Struct):
                 self._note(status)
                 self.folders.append((status.st_dev, status.st_ino))
                 here = self._enter(os.open(name, _DIRECTORY_FLAGS, dir_fd=here), name)
-                if self.trail is not None:
-                    self.trail.note("walk", f"{path_of(self.names)}: a folder")
             elif stat.S_ISLNK(mode):
                 self._note(status)
-                if not self._follow(os.readlink(name, dir_fd=here), ahead):
+                if not self._follow(name, os.readlink(name, dir_fd=here), ahead):
                     return Fact.OUTSIDE
                 here = self._start_again()
             elif not stat.S_ISREG(mode):
@@ -249,6 +247,8 @@ class _Walk(msgspec.Struct):
         self.here = fd
         if name is not None:
             self.names.append(name)
+            if self.trail is not None:
+                self.trail.note("walk", f"{path_of(self.names)}: a folder")
         return fd
 
     def _step_up(self, ahead: deque[bytes]) -> bool:
@@ -263,15 +263,15 @@ class _Walk(msgspec.Struct):
         ahead.extendleft(reversed(self.names[:-1]))
         return True
 
-    def _follow(self, target: bytes, ahead: deque[bytes]) -> bool:
+    def _follow(self, name: bytes, target: bytes, ahead: deque[bytes]) -> bool:
         """Prepare to walk to the target of a symlink, and then on.
 
         Returns:
             False if the target is outside the root, or if symlinks are not followed.
         """
         if self.trail is not None:
-            followed = "followed" if self.symlinks else "not followed (site.symlinks)"
-            self.trail.note("symlink", f"after {path_of(self.names)}, to {os.fsdecode(target)}: {followed}")
+            followed = "" if self.symlinks else ", which is not followed (site.symlinks)"
+            self.trail.note("symlink", f"{path_of((*self.names, name))} to {os.fsdecode(target)}{followed}")
         if not self.symlinks:
             return False
         self._count_restart()

@@ -127,9 +127,7 @@ class Site(msgspec.Struct, frozen=True):
                 if trail is not None:
                     trail.note("method", "OPTIONS of the whole server: what it allows")
                 return _OPTIONS
-            path = parse_target(request.target, request.target_offset)
-            if trail is not None:
-                trail.note("target", path_of(path.names) + ("/" if path.is_directory_form and path.names else ""))
+            path = _parse_target(request, trail)
             if request.method == "OPTIONS":  # the same for all paths (RFC 9110 §9.3.7): it reveals nothing
                 return self._with_rules(_OPTIONS, path, trail)
             if self.realms:
@@ -349,6 +347,18 @@ def _without(rules: dict[str, Field], names: Iterable[str]) -> dict[str, Field]:
 
 def _with_fields(response: Response, rules: dict[str, Field]) -> Response:
     return replace(response, headers=Headers(with_rules(response.headers, rules))) if rules else response
+
+
+def _parse_target(request: Request, trail: Trail | None) -> Path:
+    try:
+        path = parse_target(request.target, request.target_offset)
+    except ProtocolError:
+        if trail is not None:
+            trail.note("target", "cannot be parsed")
+        raise
+    if trail is not None:
+        trail.note("target", path_of(path.names) + ("/" if path.is_directory_form and path.names else ""))
+    return path
 
 
 def _check_method(request: Request, trail: Trail | None) -> None:

@@ -38,8 +38,10 @@ class Trail:
         self.user = user
 
     def note(self, name: str, text: str, source: str = "") -> None:
-        """Add a step; ``source`` is the file and the line of the setting that decided it."""
-        self.steps.append(Step(name, f"{text}, {source}" if source else text))
+        """Add a step, unless it was taken before; ``source`` is the file and line of the setting that decided it."""
+        step = Step(name, f"{text}, {source}" if source else text)
+        if step not in self.steps:
+            self.steps.append(step)
 
 
 def path_of(names: Iterable[bytes]) -> str:
