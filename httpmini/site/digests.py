@@ -166,7 +166,7 @@ class Digests:
         return making.digest
 
     def _find_making(self, names: tuple[bytes, ...], status: os.stat_result, algorithm: str) -> _Making:
-        """Return the digest of this version that is being made, for whoever wants it; it goes when nobody does."""
+        """Return the digest of this version that is being made, for all who want it; nobody else keeps it."""
         key = (os.getpid(), identity_of(status), algorithm)  # a child has not the threads at work
         with _lock:
             making = self._making.get(key)
