@@ -159,6 +159,25 @@ def test_a_file_that_changes_meanwhile_has_none(site: Site, root: Path, spoil: o
         os.close(fd)
 
 
+@pytest.mark.parametrize("name", ["spot", "several"])
+def test_a_file_that_changes_while_it_is_read_has_none(
+    site: Site, root: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(site, f"/{name}")  # the entity tag is made
+    wait_for_another_time(root / name)
+    pread = os.pread
+
+    def read_and_change(fd: int, size: int, offset: int) -> bytes:
+        monkeypatch.undo()
+        data = pread(fd, size, offset)
+        touch_back(root / name)
+        return data
+
+    monkeypatch.setattr(os, "pread", read_and_change)
+    assert "repr-digest" not in ask(site, f"/{name}", WANT).fields
+    assert "repr-digest" in ask(site, f"/{name}", WANT).fields
+
+
 def wait_for_another_time(path: Path) -> None:
     """Wait until the kernel would give a file another change time than that of ``path``."""
     probe = path.with_name("probe")
