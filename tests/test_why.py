@@ -265,6 +265,7 @@ def test_a_redirection(why: Why) -> None:
     assert said.step("site") == ["files.example.org: the second [[site]], site.toml:11"]
     assert said.step("redirect") == ["/old/** to /new/**, site.toml:23"]
     assert said.step("rule") == ["*.css sets X-A, site.toml:17"]
+    assert said.step("head") == ["Content-Type: text/html; charset=utf-8; X-A: b"]
     assert (said.status, said.outcome) == (0, "301 Moved Permanently, Location: /new/a.css?x")
     assert [line[:2].strip() for line in said.lines] == [*map(str, range(1, len(said.lines))), "="]
 
@@ -471,6 +472,13 @@ def test_a_line_of_the_log_is_asked_again(server: Server, site: Path, why: Why, 
     assert again.status == (said["status"] >= 400)
     assert again.outcome.startswith(f"{said['status']} ")
     assert said.get("reason", "") in again.outcome
+
+
+def test_the_host_in_a_line_finds_the_site(why: Why) -> None:
+    line = {"client": "192.0.2.1", "request": "GET /old/x HTTP/1.1", "host": "files.example.org", "status": 301}
+    assert why(json.dumps(line)).outcome == "301 Moved Permanently, Location: /new/x"
+    assert why(json.dumps(line), "-H", "Host: other").outcome.startswith("404 ")
+    assert why(json.dumps(line | {"user": "ada", "request": "GET /private/x HTTP/1.1"})).outcome == "200 OK"
 
 
 # Places.

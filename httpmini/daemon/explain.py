@@ -82,6 +82,7 @@ class Explainer:
             return Explanation(tuple(trail.steps), error.reason.status, error.reason)
         for fd in response.owned_fds:
             os.close(fd)
+        _note_head(response, trail)
         reason = response.error.reason if response.error else None
         return Explanation(tuple(trail.steps), response.status, reason, response.headers.get("Location") or "")
 
@@ -126,3 +127,10 @@ class Explainer:
         nth = _ORDINALS[number] if number < len(_ORDINALS) else f"{number + 1}th"
         config = self._config.all_sites[number]
         trail.note("site", f"{request.host or 'no host'}: the {nth} [[site]]", config.place("site"))
+
+
+def _note_head(response: Response, trail: Trail) -> None:
+    """Add the fields of a response to a trail, without an entity tag: that may not have been made."""
+    shown = [f"{name}: {value}" for name, value in response.headers if name.lower() not in ("etag", "location")]
+    if shown:
+        trail.note("head", "; ".join(shown))

@@ -41,6 +41,7 @@ class _Line(msgspec.Struct):
     user: str = ""
     referer: str = ""
     user_agent: str = ""
+    host: str = ""
     reason: str = ""
 
 
@@ -65,7 +66,7 @@ def ask(text: str, method: str, fields: Iterable[str], address: str) -> Question
 def ask_again(line: str, fields: Sequence[str]) -> Question:
     """Make the request that a line of the access log in JSON is about.
 
-    The line has neither the host nor the other fields of the request: these may be given.
+    The line has only some of the fields of the request: others may be given.
 
     Raises:
         UsageError: it is no such line, or the log has left out a part of the request.
@@ -80,8 +81,8 @@ def ask_again(line: str, fields: Sequence[str]) -> Question:
         raise UsageError("the log has left out the user name in this request, so it cannot be asked again")
     named = [f"Referer: {said.referer}", f"User-Agent: {said.user_agent}"]
     kept = [field for field, value in zip(named, (said.referer, said.user_agent), strict=True) if value]
-    if "HTTP/1.0" not in said.request and not said.reason.startswith("host-") and not _names_host(fields):
-        kept.insert(0, "Host: localhost")  # it had one, of which the log says nothing
+    if said.host and not _names_host(fields):
+        kept.insert(0, f"Host: {said.host}")
     user = said.user.encode("iso-8859-1", "replace").decode("utf-8", "surrogateescape")
     return Question(_head(said.request, [*kept, *fields]), _address(said.client or LOCAL), user)
 

@@ -97,7 +97,7 @@ def test_kept_connections_and_the_cache(start: StartServer, mode: str, root: Pat
     with connect(server.port) as sock:
         for turn in range(12):
             more = [keep, WANT] if turn % 3 == 1 else [keep, "Want-Repr-Digest: md5=1"] if turn % 3 == 2 else [keep]
-            sock.sendall("\r\n".join(["GET /small.txt HTTP/1.0", *more, "", ""]).encode())
+            sock.sendall("\r\n".join(["GET /small.txt HTTP/1.0", "Host: h", *more, "", ""]).encode())
             status, named, body = read_answer(sock)
             assert (status, body, "repr-digest" in named) == (200, b"small", turn % 3 == 1)
 

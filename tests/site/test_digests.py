@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 import time
@@ -253,6 +254,34 @@ def test_no_error_page_of_its_own_has_one(tmp_path: Path) -> None:
 def test_a_rule_has_the_last_word(root: Path) -> None:
     rule = '[[rules]]\npath = "/small"\n[rules.fields]\nRepr-Digest = ""\n'
     assert "repr-digest" not in ask(old(load_site(root, rule)), "/small", WANT).fields
+
+
+@pytest.mark.parametrize("count", [2, 200])
+def test_a_listing_tells_what_is_known(tmp_path: Path, count: int) -> None:
+    """Also a large one, whose text is kept: never the digest of an earlier version."""
+    root = write_tree(tmp_path / "www", {f"{number:03}": b"x" for number in range(count)})
+    site = old(load_site(root, ""))
+
+    def listing(form: str = "application/json") -> Answer:
+        return ask(site, "/", ("Accept", form))
+
+    def told_of_first() -> str | None:
+        digest: str | None = json.loads(listing().body)["entries"][0].get("sha256")
+        return digest
+
+    before, page = listing(), listing("text/html")
+    assert told_of_first() is None
+    ask(site, "/000", WANT)
+    assert told_of_first() == hashlib.sha256(b"x").hexdigest()
+    assert listing().fields["etag"] != before.fields["etag"]
+    assert listing("text/html").fields["etag"] == page.fields["etag"]
+    status = (root / "000").stat()
+    wait_for_another_time(root / "000")
+    (root / "000").write_bytes(b"y")
+    os.utime(root / "000", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert told_of_first() is None
+    ask(site, "/000", WANT)
+    assert told_of_first() == hashlib.sha256(b"y").hexdigest()
 
 
 # The table.
