@@ -13,14 +13,11 @@ import pytest
 
 from httpmini import config
 from httpmini.cli.main import main
-from httpmini.config.lines import find_lines
-from httpmini.config.loader import read_tables
 from httpmini.daemon.build_http import build_http
 from httpmini.daemon.build_site import build_site
 from httpmini.daemon.explain import Explainer
 from httpmini.server.core.connection import Interest
 from httpmini.server.http.service import HttpService
-from httpmini.site.conditional import Verdict
 from httpmini.site.resolve import Fact
 from httpmini.site.users import set_password
 from tests.support.logs import log_into
@@ -479,31 +476,3 @@ def test_the_host_in_a_line_finds_the_site(why: Why) -> None:
     assert why(json.dumps(line)).outcome == "301 Moved Permanently, Location: /new/x"
     assert why(json.dumps(line), "-H", "Host: other").outcome.startswith("404 ")
     assert why(json.dumps(line | {"user": "ada", "request": "GET /private/x HTTP/1.1"})).outcome == "200 OK"
-
-
-# Places.
-
-
-@pytest.mark.parametrize(
-    ("text", "lines"),
-    [
-        ("", [{}]),
-        ("[[rules]]\n\n [[ 'rules' ]] # x\n", [{"rules": (1, 3)}]),
-        (
-            "[[site]]\n[[site.rules]]\n[[site]]\n[[site.rules]]\r\n[[site.rules]]",
-            [{"site": (1,), "rules": (2,)}, {"site": (3,), "rules": (4, 5)}],
-        ),
-        ("rules = [{}, {}]\n", [{}]),
-        ('x = """\n[[rules]]\n"""\n[[rules]]\n', [{}]),
-        ('[[site]]\nx = """\n[[site]]\n"""', [{}]),
-    ],
-)
-def test_the_lines_of_entries(text: str, lines: list[dict[str, tuple[int, ...]]], tmp_path: Path) -> None:
-    file = tmp_path / "x.toml"
-    file.write_bytes(text.encode())
-    tables, read = read_tables(str(file))
-    assert find_lines(read, tables) == lines
-
-
-def test_all_verdicts_and_facts_are_words() -> None:
-    assert all(isinstance(one.value, str) and one.value for kind in (Verdict, Fact) for one in kind)
