@@ -71,10 +71,12 @@ class DigestTable:
     """
 
     def __init__(self) -> None:
-        self._slots = mmap(-1, _SLOTS * _SLOT_BYTES)
+        self._slots = mmap(-1, _SLOTS * _SLOT_BYTES + 1)  # the last octet says whether there is anything in them
 
     def find(self, identity: Identity, algorithm: str) -> bytes | None:
         """Return the digest of a version; None if it is not known."""
+        if not self._slots[-1]:  # nobody has ever asked: a listing does not look for each of its files
+            return None
         name = _name(identity, algorithm)
         at = _slot(name)
         slot = self._slots[at : at + _SLOT_BYTES]
@@ -89,6 +91,7 @@ class DigestTable:
         at = _slot(name)
         content = bytes((len(digest),)) + name + digest.ljust(_DIGEST_BYTES, b"\0")
         self._slots[at : at + _SLOT_BYTES] = content + _hash(content, _CHECK_BYTES)
+        self._slots[-1] = 1
 
 
 def _name(identity: Identity, algorithm: str) -> bytes:
