@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -469,6 +471,11 @@ def test_a_line_of_the_log_is_asked_again(server: Server, site: Path, why: Why, 
     assert again.status == (said["status"] >= 400)
     assert again.outcome.startswith(f"{said['status']} ")
     assert said.get("reason", "") in again.outcome
+
+
+def test_a_line_from_standard_input(why: Why, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"client": "192.0.2.1", "request": "GET /a HTTP/1.0"}\n'))
+    assert why("-").outcome == "200 OK"
 
 
 def test_the_host_in_a_line_finds_the_site(why: Why) -> None:

@@ -26,12 +26,14 @@ def why(
 ) -> None:
     """Say step by step what a server with the settings in FILE would answer to REQUEST.
 
-    REQUEST is a URL, a path, or a line of the access log in JSON, which is asked again as it was asked then. Nothing is
-    sent. The exit status is 0 for a response below 400, 1 for any other one, and 2 for wrong usage.
+    REQUEST is a URL, a path, or a line of the access log in JSON, which is asked again as it was asked then; "-" reads
+    one of these from standard input. Nothing is sent. The exit status is 0 for a response below 400, 1 for any other one, and 2 for wrong usage.
     """
     from httpmini.daemon.explain import Explainer
     from httpmini.daemon.questions import ask, ask_again
 
+    if request == "-":
+        request = sys.stdin.readline().strip()
     question = ask_again(request, fields) if request.startswith("{") else ask(request, method, fields, address)
     settings = config.load(file, config.Flags(root=root), to_serve=file is not None and root is None)
     explanation = Explainer(settings).explain(question.octets, question.address, user or question.user)
