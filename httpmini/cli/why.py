@@ -27,7 +27,8 @@ def why(
     """Say step by step what a server with the settings in FILE would answer to REQUEST.
 
     REQUEST is a URL, a path, or a line of the access log in JSON, which is asked again as it was asked then; "-" reads
-    one of these from standard input. Nothing is sent. The exit status is 0 for a response below 400, 1 for any other one, and 2 for wrong usage.
+    one of these from standard input. Nothing is sent. The exit status is 0 for a response below 400, 1 for any other
+    one, and 2 for wrong usage.
     """
     from httpmini.daemon.explain import Explainer
     from httpmini.daemon.questions import ask, ask_again
