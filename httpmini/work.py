@@ -50,6 +50,9 @@ LISTINGS = Lane(1)
 ARCHIVES = Lane(1)
 """Walks through folders that are to be archived, and checksums of what is in them: the disk is one."""
 
+DIGESTS = Lane(1)
+"""Slices of files that are read for a digest: one at a time, because the disk is shared with those that are sent."""
+
 
 class Work(Generic[T]):
     """Something that takes long.

@@ -42,6 +42,7 @@ _PROOF_S = 0.1  # how long a connection has to be quiet to show that no forbidde
 _PUBLIC = {
     *("accept", "accept-charset", "accept-encoding", "accept-language", "user-agent", "connection", "cache-control"),
     *("range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "pragma"),
+    "want-repr-digest",
 }
 
 
@@ -143,8 +144,12 @@ class Client:
     def credentials_of(self, url: Url) -> tuple[tuple[str, str], ...]:
         """Return the Authorization field for the user that ``url`` names, if it names one, to fetch it without."""
         credentials = None if url.username is None else self._credentials(url)
-        has_field = any(name.lower() == "authorization" for name, _ in self._headers)
+        has_field = self.has_field("Authorization")
         return (("Authorization", basic(credentials)),) if credentials and not has_field else ()
+
+    def has_field(self, name: str) -> bool:
+        """Whether a field of this name was given for every request, even if it is to be left out (an empty value)."""
+        return any(given.lower() == name.lower() for given, _ in self._headers)
 
     def _credentials(self, url: Url) -> Credentials | None:
         """Return the credentials of the URL itself, those that were given, or those in ~/.netrc."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from httpmini.client.decode import codings_of, decode
+from httpmini.client.digests import announced_sha256, compared
 from httpmini.client.download.target import saved_file
 from httpmini.client.options import Limits
 from httpmini.client.transport.connection import Connection
@@ -74,8 +75,9 @@ class Response:
         self._connection = connection
         self._release: Callable[[Connection], None] | None = release
         self._started = started
-        self._body = connection.receive_body(method, head)
-        self._pieces: Iterator[Data] = decode(self._body, self.codings, limits) if self.codings else self._body
+        self._is_whole = method != "HEAD" and head.status == 200
+        self._body: Iterator[Data] = connection.receive_body(method, head)
+        self._pieces = self._decoded()
         self._is_over = False
         if connection.complete:  # there is no body to read
             self._give_back()
@@ -194,6 +196,20 @@ class Response:
     def keep_codings(self) -> None:
         """Have the body come as it is on the wire. To be called before it is read."""
         self.codings, self._pieces = [], self._body
+
+    def check_digest(self) -> None:
+        """Have a whole body compared with the digest that the server announces, if it does. To be called before it is
+        read; at its end, ``Corrupt`` is raised if it has another one.
+
+        The digest is of the bytes on the wire, before they are decoded (RFC 9530 §3).
+        """
+        wanted = announced_sha256(self.headers) if self._is_whole else ""
+        if wanted:
+            self._body = compared(self._body, wanted, self.url)
+            self._pieces = self._decoded()
+
+    def _decoded(self) -> Iterator[Data]:
+        return decode(self._body, self.codings, self._limits) if self.codings else self._body
 
     def raise_for_status(self) -> Response:
         """Return this response if it is a success (2xx).

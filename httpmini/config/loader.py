@@ -19,8 +19,8 @@ from httpmini.errors import ConfigError, Problem
 from httpmini.files import why_not
 
 
-def read_tables(file: str) -> dict[str, Any]:
-    """Parse a TOML file.
+def read_tables(file: str) -> tuple[dict[str, Any], str]:
+    """Parse a TOML file; return its content, and its text.
 
     Raises:
         ConfigError: it cannot be read, or is not TOML.
@@ -28,7 +28,8 @@ def read_tables(file: str) -> dict[str, Any]:
     import tomllib  # takes 8 ms, and a server without a config file does not need it
 
     try:
-        return tomllib.loads(Path(file).read_text("utf-8"))
+        text = Path(file).read_text("utf-8")
+        return tomllib.loads(text), text
     except OSError as error:
         remedy = f"cannot be read: {why_not(error, file)}"
     except UnicodeDecodeError:

@@ -143,6 +143,13 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
         was changed since; the error log says so once. Empty by default, because a file next to another is not always
         its copy."""),
     ] = msgspec.field(default_factory=list)
+    digests: Annotated[
+        int,
+        Meta(ge=0, le=1_125_899_906_842_624),
+        _says("""Up to which size, in bytes, files have a digest in their response for clients that ask for it
+        (Want-Repr-Digest, RFC 9530): these can tell then whether what they got is right. Only they wait while it is
+        made, once for each version of a file: some two seconds for a gigabyte. 0 means none."""),
+    ] = 268_435_456
     error_pages: Annotated[
         dict[str, str],
         _says("""Your own error pages, by status ("404") or class ("5xx"): paths below the root, such as
@@ -469,6 +476,8 @@ class Config(msgspec.Struct, frozen=True):
         origins: where each setting comes from, by dotted name: "default", the path of a file, or a flag.
         others: the settings of the other sites, each a complete Config.
         notices: advice about a file that is valid, one line each: for the error log and ``httpmini config check``.
+        places: the file and line, such as "site.toml:31", of each entry of each array of tables, and of the site's own
+            ``[[site]]``; nothing for those of which it is not known.
     """
 
     server: ServerSettings
@@ -484,6 +493,11 @@ class Config(msgspec.Struct, frozen=True):
     origins: Mapping[str, str]
     others: tuple["Config", ...] = ()
     notices: tuple[str, ...] = ()
+    places: Mapping[str, tuple[str, ...]] = {}
+
+    def place(self, name: str, number: int = 0) -> str:
+        """Return the file and line of an entry of an array of tables, counted from 0; empty if it is not known."""
+        return dict(enumerate(self.places.get(name, ()))).get(number, "")
 
     @property
     def all_sites(self) -> tuple["Config", ...]:

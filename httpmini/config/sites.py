@@ -16,6 +16,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from httpmini.config.flags import Flags
+from httpmini.config.lines import Lines, find_lines
 from httpmini.config.loader import make_config, read_tables
 from httpmini.config.render import toml
 from httpmini.config.schema import LISTS, Config
@@ -41,13 +42,25 @@ def load(file: str | None = None, flags: Flags | None = None, *, to_serve: bool 
     if file is None:
         return make_config(None, {}, flags)
     file = str(Path(file))
-    tables = read_tables(file)
+    tables, text = read_tables(file)
     if to_serve and not tables:
         raise ConfigError([Problem(file, "", "", "has no settings; it must name at least site.root")])
     sites = tables.get("site")
     if isinstance(sites, list) and sites and all(isinstance(site, dict) for site in sites):
-        return _load_sites(file, tables, sites, flags, to_serve)
-    return make_config(file, tables, flags, to_serve=to_serve)
+        config = _load_sites(file, tables, sites, flags, to_serve)
+    else:
+        config = make_config(file, tables, flags, to_serve=to_serve)
+    return _with_places(config, [_places(file, lines) for lines in find_lines(text, tables)])
+
+
+def _with_places(config: Config, places: list[dict[str, tuple[str, ...]]]) -> Config:
+    first, *others = places
+    others_there = tuple(replace(other, places=there) for other, there in zip(config.others, others, strict=True))
+    return replace(config, places=first, others=others_there)
+
+
+def _places(file: str, lines: Lines) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(f"{file}:{line}" for line in found) for name, found in lines.items()}
 
 
 def _load_sites(

@@ -108,8 +108,12 @@ def add_status_pages(config: Config, sites: Sequence[Respond], board: Scoreboard
     """Lay the status pages over ``sites``, for the clients that may see them."""
     if not config.status.on_site:
         return list(sites)
-    allowed = AddressRules([ip_network(entry) for entry in config.status.allow])
-    return [StatusPages(site, board, facts, allowed) for site in sites]
+    return [StatusPages(site, board, facts, status_rules(config)) for site in sites]
+
+
+def status_rules(config: Config) -> AddressRules:
+    """Return which addresses may see the status pages."""
+    return AddressRules([ip_network(entry) for entry in config.status.allow])
 
 
 def build_status(http: HttpGeneration, site: Respond, board: Scoreboard, facts: Facts) -> HttpGeneration:

@@ -14,6 +14,7 @@ from httpmini.errors import CannotRun
 from httpmini.files import why_not
 from httpmini.site.authorise import Realm
 from httpmini.site.copies import Copies
+from httpmini.site.digests import Digests
 from httpmini.site.freshness import PathStamps
 from httpmini.site.listing.entries import printable
 from httpmini.site.listing.kinds import Kinds
@@ -54,6 +55,7 @@ def build_site(
     only = os.fsencode(site.only)
     resolver = Resolver(root, site.hidden or bool(only), site.symlinks == "inside", only)
     media_types = MediaTypes(site.default_charset, site.media_types)
+    digests = Digests(resolver, site.digests)
     # Pages for refusals may be hidden from everybody who asks for them by name.
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
     title = site.title or _name_of(root)
@@ -66,18 +68,27 @@ def build_site(
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
         listings=Listings(
-            resolver, config.limits.response_cache_bytes, Kinds(media_types), title, archives=archiver is not None
+            resolver,
+            config.limits.response_cache_bytes,
+            Kinds(media_types),
+            title,
+            digests,
+            archives=archiver is not None,
         ),
         archiver=archiver,
         media_types=media_types,
         codings=tuple(site.precompressed),
         variants=Variants(resolver, Copies(site.precompressed), Notices(notify)),
+        digests=digests,
         error_pages=ErrorPages(
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),
         realms=realms,
         redirects=_redirects(config),
-        rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
+        rules=tuple(
+            FieldRule(Glob(one.path), tuple(one.fields.items()), config.place("rules", n))
+            for n, one in enumerate(config.rules)
+        ),
         wall=time.time,
     )
 
@@ -89,7 +100,10 @@ def _name_of(root: bytes) -> str:
 
 def _redirects(config: Config) -> tuple[Redirect, ...]:
     """Return the redirections of the settings, and one to the only file of a site that has no other."""
-    rows = tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects)
+    rows = tuple(
+        Redirect(Glob(one.path), one.to, 301 if one.permanent else 302, config.place("redirects", n))
+        for n, one in enumerate(config.redirects)
+    )
     only = config.site.only
     return (*rows, Redirect(Glob("/"), "./" + quote(os.fsencode(only), safe=""), 302)) if only else rows
 
@@ -98,8 +112,8 @@ def _realms(config: Config, password: Users | None) -> tuple[Realm, ...]:
     """Return the realms of the settings, and one around all of them if there is a password for the whole site."""
     around = () if password is None else (Realm((), "httpmini", password),)
     inside = (
-        Realm(_names(one.path), one.name, _open_users(one.users, config.daemon.user))
-        for one in config.realms
+        Realm(_names(one.path), one.name, _open_users(one.users, config.daemon.user), config.place("realms", n))
+        for n, one in enumerate(config.realms)
         if one.path.strip("/") or password is None  # one for the whole site would be as near
     )
     return (*around, *inside)

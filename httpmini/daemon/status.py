@@ -111,6 +111,20 @@ class Nothing(msgspec.Struct, frozen=True):
         return self.other.refuse(error)
 
 
+def page_of(request: Request, host: str, allowed: AddressRules | None) -> str:
+    """Return the name of the status page that a request gets; empty if it is for the site.
+
+    Args:
+        request: the request.
+        host: the address of the client.
+        allowed: the addresses that may see the pages; None for every client.
+    """
+    if not request.target.startswith(BELOW) or request.method not in ("GET", "HEAD"):
+        return ""
+    name = request.target.partition("?")[0].removeprefix(BELOW)
+    return name if name in _PAGES and (allowed is None or _may_see(request, host, allowed)) else ""
+
+
 class StatusPages(msgspec.Struct, frozen=True):
     """A site with the status pages laid over it.
 
@@ -130,11 +144,10 @@ class StatusPages(msgspec.Struct, frozen=True):
 
     def respond(self, request: Request, host: str, /) -> Response | Pending[Response]:
         """Return the status page at the target, or what the site responds."""
-        if request.target.startswith(BELOW) and request.method in ("GET", "HEAD"):
-            draw = _PAGES.get(request.target.partition("?")[0].removeprefix(BELOW))
-            if draw is not None and (self.allowed is None or _may_see(request, host, self.allowed)):
-                media_type, (text, fields) = draw(self)
-                return Response(200, Headers((("Content-Type", media_type), _NO_STORE, *fields)), (text,))
+        name = page_of(request, host, self.allowed)
+        if name:
+            media_type, (text, fields) = _PAGES[name](self)
+            return Response(200, Headers((("Content-Type", media_type), _NO_STORE, *fields)), (text,))
         return self.site.respond(request, host)
 
     def refuse(self, error: ProtocolError) -> Response:

@@ -106,13 +106,14 @@ def plain_head(fields: int) -> re.Pattern[str]:
             HTTP/1\.(?P<minor> [01] )
         ) \r\n
         (?:
-            [ABD-GJ-QSV-Zabd-gj-qsv-z]{_TCHAR}*+:[\t -~\x80-\xff]*+ \r\n
+            [ABD-GJ-QSVX-Zabd-gj-qsvx-z]{_TCHAR}*+:[\t -~\x80-\xff]*+ \r\n
           | [Hh][Oo][Ss][Tt]: (?(4)(?!)) [\t ]*+
             (?P<host> (?: [A-Za-z0-9._-]++ | \[[0-9A-Fa-f:.]++\] ) (?: :[0-9]*+ )? ) [\t ]*+ \r\n
           | [Cc](?ai: onnection ): (?(5)(?!)) [\t ]*+ (?P<connection> [A-Za-z0-9, -]*+ ) (?<![ ]) \r\n
           | [Rr](?ai: eferer ): (?(6)(?!)) [\t ]*+    (?P<referer>    [ !#-?A-\[\]-~]{{0,700}}+ ) (?<![ ]) \r\n
           | [Uu](?ai: ser-Agent ): (?(7)(?!)) [\t ]*+ (?P<user_agent> [ !#-?A-\[\]-~]{{0,700}}+ ) (?<![ ]) \r\n
-          | (?! (?ai: Host: | Connection: | Referer: | User-Agent: | Content-Length: | Transfer- | If- | Range: ) )
+          | (?! (?ai: Host: | Connection: | Referer: | User-Agent: | Content-Length: | Transfer- | If- | Range: | Want-
+                ) )
             {_TCHAR}++:[\t -~\x80-\xff]*+ \r\n
         ){{0,{fields}}}+
         (?(4)|(?!)) \r\n

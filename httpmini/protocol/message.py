@@ -198,8 +198,8 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def is_conditional(self) -> bool:
-        """Whether the response may depend on more than the method and the target: conditions, or a range."""
-        return self.headers.has_any("if-", "range:")
+        """Whether the response may depend on more than the method and the target: conditions, a range, a digest."""
+        return self.headers.has_any("if-", "range:", "want-repr-digest:")
 
     @property
     def referer(self) -> str | None:

@@ -21,6 +21,7 @@ from httpmini.protocol.message import Headers
 from httpmini.reasons import REASONS
 from httpmini.site.names import fold
 from httpmini.site.resolve import FolderId, Resolver
+from httpmini.site.trail import Trail, path_of
 from httpmini.work import Steps, Work
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ class Users(Protocol):
         """
         ...
 
+    def has(self, name: bytes) -> bool:
+        """Whether there is a user ``name``.
+
+        Raises:
+            OSError: the users can no longer be read.
+        """
+        ...
+
 
 class Realm(msgspec.Struct, frozen=True, dict=True):
     """A folder protected by a password.
@@ -54,11 +63,13 @@ class Realm(msgspec.Struct, frozen=True, dict=True):
         names: the components of its path; empty for the whole site.
         name: the text that a browser shows when it asks for the password.
         users: the users that have access.
+        source: the file and the line where it is written; empty if that is not known.
     """
 
     names: tuple[bytes, ...]
     name: str
     users: Users
+    source: str = ""
 
     def __post_init__(self) -> None:
         """Import what folding needs, before there are threads or children."""
@@ -76,7 +87,9 @@ class Realm(msgspec.Struct, frozen=True, dict=True):
         return "WWW-Authenticate", f'Basic realm="{quoted}", charset="UTF-8"'
 
 
-def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Headers, host: str = "") -> Steps[str | None]:
+def authorise(
+    realms: Sequence[Realm], names: tuple[bytes, ...], headers: Headers, host: str = "", trail: Trail | None = None
+) -> Steps[str | None]:
     """Check the credentials of a request.
 
     Args:
@@ -84,6 +97,7 @@ def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Header
         names: the components of the requested path.
         headers: the fields of the request.
         host: the address of the client.
+        trail: hears what was found out.
 
     Returns:
         The name of the user, or None if the path is in no realm.
@@ -92,7 +106,11 @@ def authorise(realms: Sequence[Realm], names: tuple[bytes, ...], headers: Header
         ProtocolError: 401 with the challenge; 429 after too many wrong passwords; 500 if the users cannot be read.
     """
     realm = realm_of(realms, names)
-    return None if realm is None else (yield from check_credentials(realm, headers, host))
+    if realm is None:
+        if trail is not None:
+            trail.note("realm", f"none of {len(realms)} has this path")
+        return None
+    return (yield from check_credentials(realm, headers, host, trail))
 
 
 def realm_opened(realms: Sequence[Realm], resolver: Resolver, folders: Sequence[FolderId]) -> Realm | None:
@@ -106,26 +124,49 @@ def realm_opened(realms: Sequence[Realm], resolver: Resolver, folders: Sequence[
     return max(inside, key=lambda realm: len(realm.names), default=None)
 
 
-def check_credentials(realm: Realm, headers: Headers, host: str) -> Steps[str]:
+def check_credentials(realm: Realm, headers: Headers, host: str, trail: Trail | None = None) -> Steps[str]:
     """Return the name of the user whose credentials are in a request.
 
     Args:
         realm: the realm.
         headers: the fields of the request.
         host: the address of the client.
+        trail: hears what was found out; it may say who the user is.
 
     Raises:
         ProtocolError: 401 with the challenge; 429 after too many wrong passwords; 500 if the users cannot be read.
     """
+    if trail is not None:
+        trail.note("realm", f'"{realm.name}" has {path_of(realm.names)} and what is below it', realm.source)
+        if trail.user:
+            return _assume(realm, trail)
     values = headers.all("Authorization")
     credentials = _parse(values[0]) if len(values) == 1 else None
     if credentials is None:
+        if trail is not None:
+            trail.note("user", "the credentials cannot be read" if values else "no credentials in the request")
         raise ProtocolError(
             REASONS["credentials-malformed" if values else "credentials-missing"], fields=(realm.challenge,)
         )
-    if not (yield from _admits(realm.users, *credentials, host)):
+    admitted = yield from _admits(realm.users, *credentials, host)
+    if trail is not None:
+        trail.note("user", "name and password are right" if admitted else "name or password is wrong")
+    if not admitted:
         raise ProtocolError(REASONS["credentials-wrong"], fields=(realm.challenge,))
     return credentials[0].decode("iso-8859-1")
+
+
+def _assume(realm: Realm, trail: Trail) -> str:
+    """Return the user of the trail, whose password is taken to be right, if the realm has such a user."""
+    try:
+        known = realm.users.has(trail.user.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        trail.note("user", "the file of users cannot be read")
+        raise ProtocolError(REASONS["users-unreadable"]) from error
+    trail.note("user", f"{trail.user}, {'with the right password' if known else 'who is not in the file of users'}")
+    if not known:
+        raise ProtocolError(REASONS["credentials-wrong"], fields=(realm.challenge,))
+    return trail.user
 
 
 def _admits(users: Users, name: bytes, password: bytes, host: str) -> Steps[bool]:

@@ -20,6 +20,7 @@ import msgspec
 
 from httpmini.protocol.dates import format_date, parse_date
 from httpmini.protocol.message import Headers
+from httpmini.site.trail import Trail
 
 # RFC 9110 §8.8.3:  entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
@@ -110,23 +111,41 @@ def is_coarse(status: os.stat_result) -> bool:
     return status.st_ctime_ns % _SECOND_NS == 0
 
 
-def judge(headers: Headers, ours: Validators, wall: float) -> Verdict:
+def judge(headers: Headers, ours: Validators, wall: float, trail: Trail | None = None) -> Verdict:
     """Evaluate steps 1 to 4 for GET and HEAD.
 
     A malformed date is ignored, and so is an If-Modified-Since in the future (RFC 1945 §10.9). An If-Modified-Since is
     compared as if it were a tag (RFC 9110 §13.1.3 allows that): an older version may have taken the place of a newer.
     """
-    if "If-Match" in headers:
-        if not _matches(headers.all("If-Match"), ours.entity_tag, strongly=True):
-            return Verdict.FAILED
-    elif (date := _date(headers, "If-Unmodified-Since", wall)) is not None and ours.modified > date:
+    if not _may_send(headers, ours, wall, trail):
         return Verdict.FAILED
     if "If-None-Match" in headers:
         current = _matches(headers.all("If-None-Match"), ours.entity_tag, strongly=False)
+        if trail is not None:
+            trail.note(
+                "condition", f"If-None-Match: {'one' if current else 'none'} of its tags is that of this version"
+            )
     else:
         date = _date(headers, "If-Modified-Since", wall)
         current = date == ours.modified and ours.settled
+        if trail is not None and "If-Modified-Since" in headers:
+            trail.note("condition", f"If-Modified-Since: {'exactly' if current else 'not'} the date of this version")
     return Verdict.NOT_MODIFIED if current else Verdict.SEND
+
+
+def _may_send(headers: Headers, ours: Validators, wall: float, trail: Trail | None) -> bool:
+    """Evaluate steps 1 and 2."""
+    if "If-Match" in headers:
+        matches = _matches(headers.all("If-Match"), ours.entity_tag, strongly=True)
+        if trail is not None:
+            trail.note("condition", f"If-Match: {'one' if matches else 'none'} of its tags is that of this version")
+        return matches
+    date = _date(headers, "If-Unmodified-Since", wall)
+    unmodified = date is None or ours.modified <= date
+    if trail is not None and "If-Unmodified-Since" in headers:
+        said = "not a date, so it is ignored" if date is None else "true" if unmodified else "it was changed since"
+        trail.note("condition", f"If-Unmodified-Since: {said}")
+    return unmodified
 
 
 def range_applies(headers: Headers, ours: Validators, wall: float, *, negotiated: bool) -> bool:

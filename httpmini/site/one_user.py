@@ -26,7 +26,7 @@ class OneUser:
     def __init__(self, name: str, password: str) -> None:
         self.guesses = Guesses()
         self._key = os.urandom(32)
-        self._any_name = not name
+        self._name = _octets(name)
         self._digest = self._make_digest(_octets(name), _octets(password))
 
     def check(self, name: bytes, password: bytes) -> Work[bool]:
@@ -34,8 +34,12 @@ class OneUser:
         digest = self._make_digest(name, password)
         return Work(HASHES, lambda: hmac.compare_digest(digest, self._digest))
 
+    def has(self, name: bytes) -> bool:
+        """Whether this is the user; without a name, everybody is."""
+        return not self._name or name == self._name
+
     def _make_digest(self, name: bytes, password: bytes) -> bytes:
-        name = b"" if self._any_name else name
+        name = name if self._name else b""
         return hmac.digest(self._key, b"%d:%b:%b" % (len(name), name, password), "sha256")
 
 

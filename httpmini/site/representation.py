@@ -9,6 +9,7 @@ from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
 from httpmini.site.conditional import Validators, Verdict, judge, range_applies
 from httpmini.site.ranges import Cut, Part, parse_range, send_parts
+from httpmini.site.trail import Trail
 
 ACCEPT_RANGES = ("Accept-Ranges", "bytes")
 # A cache may store the response, but must revalidate it. Default lifetimes are a common complaint about other servers.
@@ -39,12 +40,13 @@ class Representation(msgspec.Struct, frozen=True):
     validators: Validators
     more: tuple[tuple[str, str], ...] = ()
 
-    def respond(self, request: Request, wall: float) -> Response:
+    def respond(self, request: Request, wall: float, trail: Trail | None = None) -> Response:
         """Respond to a GET or HEAD.
 
         Args:
             request: has the conditions and ranges.
             wall: the time of day, in seconds since the epoch.
+            trail: hears what was found out.
 
         Returns:
             The response. If its ``owned_fds`` is empty, the caller still owns those of this representation.
@@ -56,7 +58,7 @@ class Representation(msgspec.Struct, frozen=True):
         fields = [*ours.fields, REVALIDATE]
         if self.negotiated:
             fields.append(_VARY)
-        verdict = judge(request.headers, ours, wall) if request.is_conditional else Verdict.SEND
+        verdict = judge(request.headers, ours, wall, trail) if request.is_conditional else Verdict.SEND
         if verdict is Verdict.FAILED:
             raise ProtocolError(REASONS["precondition-failed"])
         if verdict is Verdict.NOT_MODIFIED:  # only the fields that a cache needs (RFC 9110 §15.4.5)
@@ -64,7 +66,7 @@ class Representation(msgspec.Struct, frozen=True):
         fields += (ACCEPT_RANGES, *self.more)
         if self.coding:
             fields.append(("Content-Encoding", self.coding))
-        parts = self._parts(request, ours, wall) if request.is_conditional else None
+        parts = self._parts(request, ours, wall, trail) if request.is_conditional else None
         if parts is None:
             fields.append(("Content-Type", self.media_type))
             return Response(200, Headers(fields), (self.cut(0, size),), self.owned_fds)
@@ -74,11 +76,24 @@ class Representation(msgspec.Struct, frozen=True):
         more, body = send_parts(self.cut, size, parts, self.media_type, ours.entity_tag)
         return Response(206, Headers((*fields, *more)), body, self.owned_fds)
 
-    def _parts(self, request: Request, ours: Validators, wall: float) -> list[Part] | None:
+    def _parts(self, request: Request, ours: Validators, wall: float, trail: Trail | None) -> list[Part] | None:
         """Return the parts that Range selects, or None if it does not apply: it is for GET only (RFC 9110 §14.2)."""
         values = request.headers.all("Range")
         if request.method != "GET" or len(values) != 1:
+            if trail is not None and values:
+                trail.note("range", "ignored: it is for GET, and only once")
             return None
         if not range_applies(request.headers, ours, wall, negotiated=self.negotiated):
+            if trail is not None:
+                trail.note("range", "ignored: If-Range is about another version, or one that may change unnoticed")
             return None
-        return parse_range(values[0], self.size)
+        parts = parse_range(values[0], self.size)
+        if trail is not None:
+            trail.note("range", _describe(parts))
+        return parts
+
+
+def _describe(parts: list[Part] | None) -> str:
+    if parts is None:
+        return "ignored: it is malformed, in another unit, has too many parts, or the file is empty"
+    return ", ".join(f"bytes {part.offset} to {part.end - 1}" for part in parts) or "nothing of it is in the file"

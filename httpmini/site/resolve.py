@@ -18,6 +18,7 @@ import msgspec
 
 from httpmini.site.names import begins_with_dot, may_be_short
 from httpmini.site.target import MAX_NAMES
+from httpmini.site.trail import Trail, path_of
 
 _MAX_RESTARTS = 40  # as many symlinks as Linux follows before it fails with ELOOP
 
@@ -85,6 +86,12 @@ class Directory(msgspec.Struct, frozen=True):
     folders: tuple[FolderId, ...] = ()
 
 
+def _describe(found: File | Directory | Fact) -> str:
+    if isinstance(found, Fact):
+        return found.value
+    return "a folder" if isinstance(found, Directory) else f"a file of {found.status.st_size} bytes"
+
+
 class Resolver(msgspec.Struct, frozen=True):
     """Finds files below a root.
 
@@ -101,8 +108,14 @@ class Resolver(msgspec.Struct, frozen=True):
     symlinks: bool
     only: bytes = b""
 
-    def resolve(self, names: tuple[bytes, ...]) -> File | Directory | Fact:
+    def resolve(self, names: tuple[bytes, ...], trail: Trail | None = None) -> File | Directory | Fact:
         """Open what ``names`` lead to. Never raises OSError, and never blocks on what it opens."""
+        found = self._resolve(names, trail)
+        if trail is not None and (isinstance(found, File | Fact) or not names):  # other folders are named by the walk
+            trail.note("walk", f"{path_of(names)}: {_describe(found)}")
+        return found
+
+    def _resolve(self, names: tuple[bytes, ...], trail: Trail | None) -> File | Directory | Fact:
         if len(names) > MAX_NAMES or (self.only and names != (self.only,)):
             return Fact.MISSING
         for position, name in enumerate(names):
@@ -114,7 +127,7 @@ class Resolver(msgspec.Struct, frozen=True):
                 return Fact.MISSING
             if may_be_short(name) and self._is_second_name(names[: position + 1]):
                 return Fact.HIDDEN
-        walk = _Walk(self.root, self.symlinks)
+        walk = _Walk(self.root, self.symlinks, trail)
         try:
             return walk.to(names)
         except OSError as error:
@@ -153,6 +166,7 @@ class _Walk(msgspec.Struct):
     Attributes:
         root: the path of the root.
         symlinks: whether to follow symlinks.
+        trail: hears of each symlink.
         here: a descriptor of the current directory, or None before the start and after the end.
         names: the directories that led there from the root.
         restarts: how often the walk has started again from the root.
@@ -162,6 +176,7 @@ class _Walk(msgspec.Struct):
 
     root: bytes
     symlinks: bool
+    trail: Trail | None = None
     here: int | None = None
     names: list[bytes] = msgspec.field(default_factory=list)
     restarts: int = 0
@@ -191,7 +206,7 @@ class _Walk(msgspec.Struct):
                 here = self._enter(os.open(name, _DIRECTORY_FLAGS, dir_fd=here), name)
             elif stat.S_ISLNK(mode):
                 self._note(status)
-                if not self._follow(os.readlink(name, dir_fd=here), ahead):
+                if not self._follow(name, os.readlink(name, dir_fd=here), ahead):
                     return Fact.OUTSIDE
                 here = self._start_again()
             elif not stat.S_ISREG(mode):
@@ -234,6 +249,8 @@ class _Walk(msgspec.Struct):
         self.here = fd
         if name is not None:
             self.names.append(name)
+            if self.trail is not None:
+                self.trail.note("walk", f"{path_of(self.names)}: a folder")
         return fd
 
     def _step_up(self, ahead: deque[bytes]) -> bool:
@@ -248,12 +265,15 @@ class _Walk(msgspec.Struct):
         ahead.extendleft(reversed(self.names[:-1]))
         return True
 
-    def _follow(self, target: bytes, ahead: deque[bytes]) -> bool:
+    def _follow(self, name: bytes, target: bytes, ahead: deque[bytes]) -> bool:
         """Prepare to walk to the target of a symlink, and then on.
 
         Returns:
             False if the target is outside the root, or if symlinks are not followed.
         """
+        if self.trail is not None:
+            followed = "" if self.symlinks else ", which is not followed (site.symlinks)"
+            self.trail.note("symlink", f"{path_of((*self.names, name))} to {os.fsdecode(target)}{followed}")
         if not self.symlinks:
             return False
         self._count_restart()

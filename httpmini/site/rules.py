@@ -18,6 +18,7 @@ import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.site.target import MAX_NAMES, Path, parse_target
+from httpmini.site.trail import Trail
 
 Field = tuple[str, str]
 
@@ -30,6 +31,9 @@ class Glob:
 
     Args:
         text: the pattern.
+
+    Attributes:
+        text: as given.
 
     Raises:
         ValueError: the pattern cannot match what it seems to mean. The message says what would be right.
@@ -47,6 +51,7 @@ class Glob:
             raise ValueError("has a component that no path has: paths are matched without //, . and ..")
         if _ENCODED.search(text) or "\0" in text:
             raise ValueError("is matched against decoded paths; write the characters themselves")
+        self.text = text
         self._is_name = len(components) == 1
         self._needle = max(re.split(r"[*?/]+", text), key=len)
         if self._is_name:
@@ -121,21 +126,22 @@ class FieldRule(msgspec.Struct, frozen=True):
     Attributes:
         glob: the paths.
         fields: names and values; an empty value removes a field.
+        source: the file and the line where it is written; empty if that is not known.
     """
 
     glob: Glob
     fields: tuple[Field, ...]
+    source: str = ""
 
 
-def fields_for(rules: Iterable[FieldRule], paths: Iterable[str | None]) -> dict[str, Field]:
+def fields_for(rules: Iterable[FieldRule], paths: Iterable[str | None], trail: Trail | None = None) -> dict[str, Field]:
     """Return the fields of all rules that match one of ``paths``, by lower-case name. The last rule wins."""
     known = [path for path in paths if path is not None]
-    return {
-        name.lower(): (name, value)
-        for rule in rules
-        if any(rule.glob.match(path) is not None for path in known)
-        for name, value in rule.fields
-    }
+    matching = [rule for rule in rules if any(rule.glob.match(path) is not None for path in known)]
+    if trail is not None:
+        for rule in matching:
+            trail.note("rule", f"{rule.glob.text} sets {', '.join(name for name, _ in rule.fields)}", rule.source)
+    return {name.lower(): (name, value) for rule in matching for name, value in rule.fields}
 
 
 def with_rules(fields: Iterable[Field], rules: dict[str, Field]) -> tuple[Field, ...]:
@@ -159,11 +165,13 @@ class Redirect(msgspec.Struct, frozen=True):
         glob: the old paths.
         to: a path or an http(s) URL, percent-encoded; ``**`` at its end stands for what the glob's ``**`` matches.
         status: 301 or 302.
+        source: the file and the line where it is written; empty if that is not known.
     """
 
     glob: Glob
     to: str
     status: int
+    source: str = ""
 
     def location(self, path: Path, spelled: str) -> str | None:
         """Return the Location for ``path``, with its query, or None if the glob does not match.
@@ -184,7 +192,7 @@ class Redirect(msgspec.Struct, frozen=True):
         return to + query + mark + fragment
 
 
-def redirect_of(redirects: Sequence[Redirect], path: Path) -> tuple[int, str] | None:
+def redirect_of(redirects: Sequence[Redirect], path: Path, trail: Trail | None = None) -> tuple[int, str] | None:
     """Return status and Location of the first redirect that matches ``path``; None if none does."""
     spelled = spell(path.names, directory=path.is_directory_form) if redirects else None
     if spelled is None:
@@ -192,7 +200,11 @@ def redirect_of(redirects: Sequence[Redirect], path: Path) -> tuple[int, str] | 
     for redirect in redirects:
         location = redirect.location(path, spelled)
         if location is not None:
+            if trail is not None:
+                trail.note("redirect", f"{redirect.glob.text} to {redirect.to}", redirect.source)
             return redirect.status, location
+    if trail is not None:
+        trail.note("redirect", f"none of {len(redirects)} matches")
     return None
 
 

@@ -88,13 +88,24 @@ class Users:
         Raises:
             OSError: the file can no longer be read; then nobody is admitted.
         """
-        table = self._table
-        if table.stamp != _stamp(os.stat(self._path)):
-            table = self._table = self._read()
+        table = self._current()
         # The length of the name comes first, so that "a" with "bc" differs from "ab" with "c".
         message = b"%d:%b:%b" % (len(name), name, password)
         digest = hmac.digest(self._key, message, "sha256")
         return digest in table.remembered or Work(HASHES, partial(_learn, table, name, password, digest))
+
+    def has(self, name: bytes) -> bool:
+        """Whether there is a user of this name.
+
+        Raises:
+            OSError: the file can no longer be read.
+        """
+        return name in self._current().entries
+
+    def _current(self) -> _Table:
+        if self._table.stamp != _stamp(os.stat(self._path)):
+            self._table = self._read()
+        return self._table
 
     def admit(self, name: bytes, password: bytes) -> bool:
         """Whether ``password`` is the password of the user ``name``; for whoever may wait.

@@ -17,6 +17,7 @@ from httpmini.protocol.message import Headers, members
 from httpmini.site.copies import Copies
 from httpmini.site.notices import Notices
 from httpmini.site.resolve import Directory, Fact, File, Resolver
+from httpmini.site.trail import Trail
 
 SUFFIXES = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
 """The known content codings, with the suffix of a variant's name."""
@@ -53,6 +54,11 @@ def _weights(headers: Headers) -> dict[str, float]:
     return weights
 
 
+def beside(names: tuple[bytes, ...], coding: str) -> tuple[bytes, ...]:
+    """Return the path of the variant of the file at ``names`` in ``coding``."""
+    return (*names[:-1], names[-1] + SUFFIXES[coding])
+
+
 class Variants(msgspec.Struct, frozen=True):
     """Finds variants of the files of a site.
 
@@ -66,27 +72,36 @@ class Variants(msgspec.Struct, frozen=True):
     copies: Copies
     notices: Notices
 
-    def find(self, names: tuple[bytes, ...], file: File, codings: Sequence[str]) -> tuple[File, str]:
+    def find(
+        self, names: tuple[bytes, ...], file: File, codings: Sequence[str], trail: Trail | None = None
+    ) -> tuple[File, str]:
         """Open the first current variant among ``codings``.
 
         Args:
             names: the path of the file.
             file: the open file itself.
             codings: acceptable codings, in order of preference.
+            trail: hears what was found out.
 
         Returns:
             The variant and its coding; or ``file`` and an empty coding if there is none. The caller still owns
             ``file``.
         """
         for coding in codings:
-            beside = (*names[:-1], names[-1] + SUFFIXES[coding])
-            found = self.resolver.resolve(beside)
+            path = beside(names, coding)
+            found = self.resolver.resolve(path, trail)
             if isinstance(found, File) and self.copies.is_copy(found, file, coding):
+                if trail is not None:
+                    trail.note("variant", f"the copy in {coding}, which the client accepts")
                 return found, coding
-            self._pass_over(beside, found)
+            self._pass_over(path, found, trail)
+        if trail is not None:
+            trail.note(
+                "variant", "the plain file" if codings else "the plain file: the client accepts no coding of ours"
+            )
         return file, ""
 
-    def _pass_over(self, names: tuple[bytes, ...], found: File | Directory | Fact) -> None:
+    def _pass_over(self, names: tuple[bytes, ...], found: File | Directory | Fact, trail: Trail | None) -> None:
         """Close what was found, and tell the operator why it is not sent."""
         if isinstance(found, Fact):
             why = found.value
@@ -94,5 +109,7 @@ class Variants(msgspec.Struct, frozen=True):
             os.close(found.fd)
             why = "a folder" if isinstance(found, Directory) else "older than its file, which was changed since"
         if found is not Fact.MISSING:
+            if trail is not None:
+                trail.note("variant", f"passed over: {why}")
             path = visible("/" + os.fsdecode(b"/".join(names)))
             self.notices.tell(f"{path} is not sent as a compressed copy: {why}")

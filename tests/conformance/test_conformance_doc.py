@@ -32,6 +32,7 @@ EXPECTED = {
     "B": [*range(1, 56)],
     "C": [*range(1, 22)],
     "D": [*range(1, 24)],
+    "G": [*range(1, 11)],
     "P": [*range(1, 37)],
 }
 

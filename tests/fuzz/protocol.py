@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from httpmini.client.decode import codings_of, decode
+from httpmini.client.digests import announced_sha256
 from httpmini.client.mirror.listings import Entry, follow, read_json, read_page, unsafe
 from httpmini.client.options import Limits
 from httpmini.client.url import join, parse_url
@@ -19,10 +20,12 @@ from httpmini.protocol.dates import format_date, parse_date
 from httpmini.protocol.framing import framing_of
 from httpmini.protocol.message import Headers, Request
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader, read_response_head
+from httpmini.protocol.structured import parse_dictionary
 from httpmini.server.http.forwarded import Source, TrustedProxies
 from httpmini.server.http.proxy_protocol import read_proxy_header
 from httpmini.server.limits.address_rules import AddressRules
 from httpmini.server.listeners.peer import Peer
+from httpmini.site.digests import ALGORITHMS, WANT, wanted_algorithm
 from tests.protocol.test_plain import assert_agreement
 
 Check = Callable[[bytes], None]
@@ -200,6 +203,16 @@ def dates(data: bytes) -> None:
         assert int(oracle.timestamp()) == seconds
 
 
+def dictionaries(data: bytes) -> None:
+    """A structured dictionary is refused, or its members are dictionaries; so are the digests of both sides."""
+    text = data.decode("iso-8859-1")
+    found = parse_dictionary([text])
+    for key, value in (found or {}).items():
+        assert parse_dictionary([f"{key}={value}"]) == {key: value}
+    assert wanted_algorithm(Headers(((WANT, text),))) in ("", *ALGORITHMS)
+    announced_sha256(Headers((("Repr-Digest", text),)))
+
+
 def proxy_headers(data: bytes) -> None:
     """A header of the PROXY protocol is taken, refused or incomplete, however it arrives."""
     data, ways = arrivals(data)
@@ -258,4 +271,5 @@ PROTOCOL: dict[str, Check] = {
     "dates": dates,
     "proxy_headers": proxy_headers,
     "forwarded": forwarded,
+    "dictionaries": dictionaries,
 }

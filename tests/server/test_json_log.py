@@ -127,3 +127,4 @@ def test_the_request_line_as_it_was_understood(start: StartServer, site: Path, m
     for line, (method, target, protocol) in LINES.items():
         entry = found[line.decode()]
         assert (entry["method"], entry["target"], entry.get("protocol")) == (method, target, protocol)
+        assert entry.get("host") == (None if protocol is None else "h")

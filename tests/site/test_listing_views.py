@@ -16,6 +16,7 @@ from urllib.parse import quote, urljoin
 import pytest
 
 from httpmini.lint.cases.site_tree import MTIME
+from httpmini.site.digests import Digests
 from httpmini.site.listing.kinds import Kinds
 from httpmini.site.listing.listings import JSON, TEXT, Listings, Wanted
 from httpmini.site.listing.page import human_size
@@ -293,7 +294,7 @@ def test_the_way_to_all_files_at_once(tmp_path: Path) -> None:
     root = write_tree(tmp_path / "www", {"a.txt": b""})
     resolver = load_site(root, "").resolver
     for archives in (True, False):
-        listings = Listings(resolver, 0, Kinds(MediaTypes("utf-8", {})), archives=archives)
+        listings = Listings(resolver, 0, Kinds(MediaTypes("utf-8", {})), "/", Digests(resolver, 0), archives=archives)
         folder = resolver.resolve(())
         assert isinstance(folder, Directory)
         listing = finish(begin(listings.find(folder, Wanted(()))))

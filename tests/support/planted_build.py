@@ -8,6 +8,7 @@ import sys
 from errno import EACCES
 
 from httpmini.site import resolve
+from httpmini.site.trail import Trail
 from tests.support.attempts import ATTEMPTS
 
 
@@ -45,9 +46,11 @@ _HOLES = {b"attempt": _attempt, b"read": _read, b"write": _write, b"connect": _c
 
 
 class _Planted(resolve.Resolver, frozen=True):
-    def resolve(self, names: tuple[bytes, ...]) -> resolve.File | resolve.Directory | resolve.Fact:
+    def resolve(
+        self, names: tuple[bytes, ...], trail: Trail | None = None
+    ) -> resolve.File | resolve.Directory | resolve.Fact:
         if names[:1] != (b"planted",):
-            return super().resolve(names)
+            return super().resolve(names, trail)
         try:
             fd = _HOLES[names[1]](b"/" + b"/".join(names[2:]))
         except OSError as error:

@@ -22,6 +22,7 @@ from httpmini.client.command.output import (
 )
 from httpmini.client.command.progress import progress_on_terminal
 from httpmini.client.command.report import Transfer
+from httpmini.client.digests import WANT
 from httpmini.client.download.names import name_from
 from httpmini.client.download.rate import Rate
 from httpmini.client.download.target import is_direct
@@ -177,13 +178,22 @@ class _Get:
     def _request(self, url: Url, transfer: Transfer) -> None:
         """Send one request and hand out the response as it comes."""
         options = self._options
-        with self._client.fetch(url, method=options.request_method, data=self._data) as response:
+        with self._client.fetch(
+            url, method=options.request_method, headers=self._wanted(), data=self._data
+        ) as response:
             transfer.response = response
+            response.check_digest()
             if response.status == 206 and "Range" not in Headers(options.fields):  # RFC 9110 §15.3.7
                 raise BrokenResponse("the server sent a part (206) that was not requested")
             if response.ok or not options.to_file:
                 self._receive(url, response, transfer)
             response.raise_for_status()
+
+    def _wanted(self) -> tuple[tuple[str, str], ...]:
+        """Return the field that asks for a digest, unless the options ask for something else, or a part is wanted."""
+        fields = Headers(self._options.fields)
+        is_plain = self._options.request_method == "GET" and "Range" not in fields
+        return (WANT,) if is_plain and not self._client.has_field(WANT[0]) else ()
 
     def _receive(self, url: Url, response: Response, transfer: Transfer) -> None:
         """Write the body to its destination; a file gets its name once the body is complete and verified."""

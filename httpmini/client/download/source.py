@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass
 
 from httpmini.client.client import Client
+from httpmini.client.digests import WANT, announced_sha256
 from httpmini.client.download.plan import Plan, Segment
 from httpmini.client.response import Response
 from httpmini.client.url import parse_url
@@ -20,8 +20,6 @@ OVERLAP_BYTES = 64 * 1024
 _CONTENT_RANGE = re.compile(
     r"bytes[ ]+(?P<first>[0-9]{1,18})-(?P<last>[0-9]{1,18})/(?P<length>[0-9]{1,18}|\*)", re.ASCII | re.IGNORECASE
 )
-# RFC 9530 §3: a dictionary of digests, each between colons.
-_REPR_DIGEST = re.compile(r"(?:^|,)\s*sha-256=:(?P<digest>[A-Za-z0-9+/=]+):", re.ASCII)
 _LATER = (429, 502, 503, 504)  # the server asks to come back: the part will be of use then
 
 
@@ -85,6 +83,7 @@ class Source:
         self.retries = client.retries
         self._client = client
         self._headers = (*headers, ("Accept-Encoding", "identity"))
+        self._wanted = () if client.has_field(WANT[0]) else (WANT,)
 
     def forget(self) -> None:
         """Forget what was learned about a version that has been replaced."""
@@ -189,7 +188,8 @@ class Source:
             return same if told else None
 
     def _fetch(self, method: str, *conditions: tuple[str, str]) -> Response:
-        response = self._client.fetch(self.url, method=method, headers=(*self._headers, *conditions))
+        wanted = () if self.digest else self._wanted
+        response = self._client.fetch(self.url, method=method, headers=(*self._headers, *wanted, *conditions))
         response.keep_codings()
         return response
 
@@ -198,13 +198,7 @@ class Source:
         self._note_digest(response)
 
     def _note_digest(self, response: Response) -> None:
-        self.digest = digest_of(response.headers) or self.digest
-
-
-def digest_of(headers: Headers) -> str:
-    """Return the SHA-256 of the whole file that a response names, in hexadecimal; "" if it names none."""
-    match = _REPR_DIGEST.search(", ".join(headers.all("Repr-Digest")))
-    return _to_hex(match["digest"]) if match else ""
+        self.digest = announced_sha256(response.headers) or self.digest
 
 
 def is_version(plan: Plan, headers: Headers) -> bool:
@@ -243,11 +237,3 @@ def _is_other_version(plan: Plan, headers: Headers) -> bool:
     """Whether a part (206) claims to be of another version. It may leave out the date (RFC 9110 §15.3.7)."""
     pairs = ((headers.get("ETag"), plan.entity_tag), (headers.get("Last-Modified"), plan.last_modified))
     return next((found != known for found, known in pairs if found and known), False)
-
-
-def _to_hex(digest: str) -> str:
-    """Convert a digest from base64 to hexadecimal. An invalid one stays as it is, and matches no file."""
-    try:
-        return base64.b64decode(digest, validate=True).hex()
-    except ValueError:
-        return digest

@@ -7,7 +7,7 @@ import os
 import stat
 import time
 
-from httpmini.client.download.source import digest_of
+from httpmini.client.digests import announced_sha256
 from httpmini.protocol.dates import parse_date
 from httpmini.protocol.message import Headers
 
@@ -27,7 +27,7 @@ def is_unchanged(path: str, headers: Headers, sha256: str | None = None) -> bool
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode) or str(status.st_size) != headers.get("Content-Length"):
             return False
-        digest = sha256 or digest_of(headers)
+        digest = sha256 or announced_sha256(headers)
         if digest:
             with open(path, "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == digest

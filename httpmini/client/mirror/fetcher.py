@@ -10,7 +10,7 @@ from httpmini.client.mirror.listings import Entry
 from httpmini.client.mirror.local_copy import LocalCopy
 from httpmini.client.mirror.remote import Remote, expect_whole
 from httpmini.client.mirror.report import Report
-from httpmini.client.mirror.state import State
+from httpmini.client.mirror.state import KnownFile, State
 from httpmini.client.mirror.tree import InTheWay
 from httpmini.client.response import Response
 from httpmini.errors import FetchError, NotConnected, NotResolved, TimedOut, TlsFailed
@@ -58,7 +58,11 @@ class Fetcher:
     def _fetch(self, file: Entry) -> Entry | None:
         status = self._copy.look(file.names)
         known = self._state.find(file.names, status)
-        conditions = known.conditions if known else ()
+        if status is not None and file.sha256 and self._has_digest(file, status, known):
+            self._state.confirm(file.names, status, file.sha256)
+            self._leave(file, status)
+            return None
+        conditions = known.conditions if known and not file.sha256 else ()
         is_foreign = status is not None and not self._force and not self._state.owns(file.names)
         only_head = self._copy.dry_run and not is_foreign
         result = self._remote.request_file(file, "HEAD" if only_head else "GET", conditions)
@@ -66,8 +70,7 @@ class Fetcher:
             return result
         with result as response:
             if conditions and response.status == 304:
-                self._report.unchanged()
-                self._copy.claim(file.names, status)
+                self._leave(file, status)
                 return None
             expect_whole(response)
             if status is not None and not stat.S_ISREG(status.st_mode):
@@ -80,6 +83,16 @@ class Fetcher:
             else:
                 self._write(file, response, overwrite=status is not None)
         return None
+
+    def _has_digest(self, file: Entry, status: os.stat_result, known: KnownFile | None) -> bool:
+        """Whether the local file is the one whose digest the listing tells; read only if it is not known what it is."""
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        return file.sha256 == (known.sha256 if known and known.sha256 else self._copy.sha256(file.names))
+
+    def _leave(self, file: Entry, status: os.stat_result | None) -> None:
+        self._report.unchanged()
+        self._copy.claim(file.names, status)
 
     def _write(self, file: Entry, response: Response, *, overwrite: bool) -> None:
         modified = parse_date(response.headers.get("Last-Modified") or "", time.time())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from httpmini.client.mirror.listings import Entry, Listing, Names, follow, is_hidden, unsafe
 from httpmini.client.mirror.report import Report
@@ -99,7 +100,8 @@ class Inventory:
 
 def _entries(folder: Entry, listing: Listing) -> list[Entry]:
     """Return what the links lead to below ``folder``. A name linked with and without a slash is a folder."""
-    found = [entry for link in listing.links if (entry := follow(link, listing.base, folder)) is not None]
+    followed = ((link, follow(link, listing.base, folder)) for link in listing.links)
+    found = [replace(entry, sha256=listing.digests.get(link, "")) for link, entry in followed if entry is not None]
     folders = {entry.names for entry in found if entry.is_folder}
     entries = [entry for entry in found if entry.is_folder or entry.names not in folders]
     if listing.is_page:

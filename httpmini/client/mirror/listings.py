@@ -10,7 +10,9 @@ import html
 import html.parser
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import quote, unquote, unquote_to_bytes
 
 import msgspec
@@ -32,6 +34,7 @@ _LISTING_TITLE = re.compile(r"(?:index of|directory listing (?:for|of)) +/", re.
 _END = re.compile(r"</html\s*>\s*\Z", re.IGNORECASE)
 # Browsers strip these around a reference, and remove line ends inside it (WHATWG URL, "basic URL parser").
 _BLANKS = "\t\n\f\r "
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 # Left as they are in a reference; everything else is percent-encoded, as browsers do.
 _SAFE = "%/:?#[]@!$&'()*+,;=-._~"
 
@@ -44,11 +47,13 @@ class Entry:
         names: its path; check each name with ``unsafe`` before it is used on a disk.
         url: its URL.
         is_folder: whether the URL ends in a slash.
+        sha256: of the file in hexadecimal, if the listing tells it; else empty.
     """
 
     names: Names
     url: Url
     is_folder: bool
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,14 @@ class Listing:
         base: the URL that they are relative to.
         is_page: whether this is not a listing but an ordinary page that has links.
         is_cut_off: whether its end is missing, or may be missing.
+        digests: the SHA-256 of some files in hexadecimal, by their references.
     """
 
     links: tuple[str, ...]
     base: Url
     is_page: bool = False
     is_cut_off: bool = False
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
@@ -76,6 +83,12 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class _JsonEntry:
     href: str
+    sha256: Any = ""
+
+    @property
+    def digest(self) -> str:
+        """What is a digest; anything else is left out."""
+        return self.sha256 if isinstance(self.sha256, str) and _SHA256.fullmatch(self.sha256) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +102,8 @@ def read_json(body: bytes, url: Url) -> Listing | None:
         decoded = msgspec.json.decode(body, type=_Json)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return Listing(tuple(entry.href for entry in decoded.entries), url)
+    digests = {entry.href: entry.digest for entry in decoded.entries}
+    return Listing(tuple(digests), url, digests=digests)
 
 
 def read_page(body: bytes, url: Url, *, is_framed: bool = True) -> Listing:

@@ -82,6 +82,10 @@ class LocalCopy:
         self.claim(names, status)
         return status
 
+    def sha256(self, names: Names) -> str:
+        """Return the digest of a file; see ``Tree.sha256``."""
+        return self._tree.sha256(names)
+
     def surplus(self, folder: Names, remote: Collection[bytes]) -> Iterator[Surplus]:
         """Yield what is in ``folder`` but not among the ``remote`` names; see ``Tree.others``."""
         return self._tree.others(folder, remote, self._is_spared)

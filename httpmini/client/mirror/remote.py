@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from httpmini.client.client import Client
+from httpmini.client.digests import WANT
 from httpmini.client.mirror.content import content_of
 from httpmini.client.mirror.listings import Entry, Listing, below, read_json, read_page, unsafe
 from httpmini.client.response import REDIRECTS, Response
@@ -93,7 +94,9 @@ class Remote:
         """
         url = file.url
         for _ in range(_MAX_REDIRECTS + 1):
-            response = self._client.fetch(url, method=method, headers=(*_FILE, *conditions))
+            wanted = (WANT,) if method == "GET" and not self._client.has_field(WANT[0]) else ()
+            response = self._client.fetch(url, method=method, headers=(*_FILE, *wanted, *conditions))
+            response.check_digest()
             there = _other_url(url, response)
             if there is None:
                 return response

@@ -6,11 +6,12 @@ import os
 import time
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
+from httpmini.client.digests import announced_sha256
 from httpmini.client.mirror.listings import Names
 from httpmini.client.mirror.local_copy import LocalCopy
 from httpmini.client.mirror.tree import InTheWay
@@ -29,12 +30,14 @@ class KnownFile:
         modified: Last-Modified, on the same condition.
         size: in bytes.
         mtime_ns: nanoseconds since the epoch.
+        sha256: of the file on the server, in hexadecimal, if it is known; else empty.
     """
 
     tag: str
     modified: str
     size: int
     mtime_ns: int
+    sha256: str = ""
 
     @property
     def conditions(self) -> tuple[tuple[str, str], ...]:
@@ -91,7 +94,13 @@ class State:
         tag, date = validators(headers)
         if not date and not is_strong(tag):  # a weak tag may be derived from the date alone
             tag = ""
-        self._files[_key(names)] = KnownFile(tag, date, status.st_size, status.st_mtime_ns)
+        sha256 = announced_sha256(headers)
+        self._files[_key(names)] = KnownFile(tag, date, status.st_size, status.st_mtime_ns, sha256)
+
+    def confirm(self, names: Names, status: os.stat_result, sha256: str) -> None:
+        """Remember that a file with this ``status`` on disk is the one with this digest on the server."""
+        known = self.find(names, status) or KnownFile("", "", status.st_size, status.st_mtime_ns)
+        self._files[_key(names)] = replace(known, sha256=sha256)
 
     def save(self, keep: Collection[Names] | None = None) -> None:
         """Save the state for the next run.

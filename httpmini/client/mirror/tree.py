@@ -7,10 +7,12 @@ there during the run, ends the walk. Files are written under a temporary name an
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 
 from httpmini.client.locks import FolderLock
 from httpmini.client.mirror.listings import Names
@@ -50,6 +52,10 @@ Surplus = tuple[Names, os.stat_result]
 
 class InTheWay(CannotRun):
     """One path on the disk cannot be used; others may work."""
+
+
+def _is_regular(fd: int) -> bool:
+    return stat.S_ISREG(os.fstat(fd).st_mode)
 
 
 def shown(names: Names) -> str:
@@ -157,16 +163,26 @@ class Tree:
         Raises:
             InTheWay, CannotRun: as for ``look``.
         """
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with (
-            self._explaining(names),
-            suppress(FileNotFoundError),
-            self._open(names[:-1]) as folder,
-            open(os.open(names[-1], flags, dir_fd=folder), "rb") as file,
-        ):
+        with self._explaining(names), suppress(FileNotFoundError), self._open_file(names) as file:
             is_same = all(file.read(len(piece)) == piece for piece in pieces) and not file.read(1)
             return os.fstat(file.fileno()) if is_same else None
         return None
+
+    def sha256(self, names: Names) -> str:
+        """Return the SHA-256 of the regular file at ``names`` in hexadecimal; empty if there is none.
+
+        Raises:
+            InTheWay, CannotRun: as for ``look``.
+        """
+        with self._explaining(names), suppress(FileNotFoundError), self._open_file(names) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() if _is_regular(file.fileno()) else ""
+        return ""
+
+    @contextmanager
+    def _open_file(self, names: Names) -> Iterator[BufferedReader]:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with self._open(names[:-1]) as folder, open(os.open(names[-1], flags, dir_fd=folder), "rb") as file:
+            yield file
 
     def read_state(self) -> bytes:
         """Return what ``write_state`` wrote; empty if there is nothing readable."""
@@ -177,7 +193,7 @@ class Tree:
         except OSError:
             return b""
         with open(fd, "rb") as file:
-            usable = stat.S_ISREG(os.fstat(fd).st_mode) and os.fstat(fd).st_size <= _STATE_BYTES
+            usable = _is_regular(fd) and os.fstat(fd).st_size <= _STATE_BYTES
             return file.read() if usable else b""
 
     def write_state(self, data: bytes) -> None:

@@ -4,7 +4,18 @@ Each case is the whole of what a client sends before it ends its side. The table
 the order of docs/conformance.md as far as it has them.
 """
 
-from httpmini.lint.cases import conditions, connections, fields, folders, framing, lines, outside, ranges, targets
+from httpmini.lint.cases import (
+    conditions,
+    connections,
+    digests,
+    fields,
+    folders,
+    framing,
+    lines,
+    outside,
+    ranges,
+    targets,
+)
 from httpmini.lint.cases.build import Case, Expected
 
 CASES: tuple[Case, ...] = (
@@ -17,6 +28,7 @@ CASES: tuple[Case, ...] = (
     *ranges.CASES,
     *connections.CASES,
     *folders.CASES,
+    *digests.CASES,
 )
 
 __all__ = ["CASES", "Case", "Expected"]

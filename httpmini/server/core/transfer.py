@@ -377,6 +377,8 @@ def pump(
         elif connection.work is not None:
             connection.work.run()
             go_on(client, time.monotonic(), next_turn())
+            if connection.work is not None:
+                _hear(signal)  # work may come in many pieces, and nothing is waited for between them
             if look():
                 return
         elif now >= connection.deadline:
@@ -389,6 +391,15 @@ def pump(
             client.note_progress(now)
             if look():
                 return
+
+
+def _hear(signal: StopSignal) -> None:
+    """Take note of what ``signal`` has to say, without waiting."""
+    if signal.may_have_news:
+        poll = select.poll()
+        poll.register(signal, select.POLLIN)
+        if poll.poll(0):
+            signal.clear(time.monotonic())
 
 
 def _wait(client: Client, signal: StopSignal, now: float, longest_s: float | None) -> bool:

@@ -167,7 +167,7 @@ class HeadReader:
 
 def _validators_of(headers: Headers) -> str | None:
     """Return the conditions on which a 304 depends; None if the response depends on others, or they are long."""
-    if headers.has_any("if-match:", "if-unmodified-since:", "if-range:", "range:"):
+    if headers.has_any("if-match:", "if-unmodified-since:", "if-range:", "range:", "want-repr-digest:"):
         return None
     tags, dates = headers.all("If-None-Match"), headers.all("If-Modified-Since")
     validators = "\n".join(("", *tags, "", *dates))  # there is no line feed in a value

@@ -7,6 +7,7 @@
 | user | the authenticated user; absent without one |
 | duration | seconds from the complete request to the last byte |
 | request, method, target, protocol | the request line as it came; its parts as they were understood, if they were |
+| host | that the request is for, in the target or in Host, as the client sent it; absent when it named none |
 | status, bytes | of the response; bytes of its body that the kernel took |
 | referer, user_agent | as the client sent them; absent when it did not |
 | reason, section, offset | why the request was refused (``reasons.py``), and at which byte of the message |
@@ -30,6 +31,7 @@ from httpmini.server.logs.access import AccessLog, without_userinfo
 _MAX_LINE = 1000
 _MAX_FIELD = 500
 _MAX_USER = 300
+_MAX_HOST = 255
 _ESCAPED_BYTES = 6  # of one character at most
 # JSON leaves these as they are; but some can drive a terminal, and a line is ASCII.
 _BEYOND_ASCII = {code: f"\\u{code:04x}" for code in range(0x7F, 0x100)}
@@ -86,7 +88,8 @@ def _parts(request: Request | PlainHead | None) -> str:
         return ""
     major, minor = request.version
     protocol = f'"protocol":"HTTP/{major}.{minor}",' if major else ""  # a Simple-Request has none
-    return f'"method":{quote(request.method)},"target":{quote(request.target)},{protocol}'
+    host = f'"host":{quote(request.host, _MAX_HOST)},' if request.host else ""
+    return f'"method":{quote(request.method)},"target":{quote(request.target)},{protocol}{host}'
 
 
 def _fields(request: Request | PlainHead | None) -> str:

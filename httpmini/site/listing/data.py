@@ -34,6 +34,8 @@ def _json_row(entry: Entry) -> dict[str, str | int]:
     }
     if entry.is_file and entry.size is not None:
         row["size"] = entry.size
+    if entry.sha256:
+        row["sha256"] = entry.sha256
     if entry.modified is not None:
         row["modified"] = _time(entry.modified)
     return row

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from heapq import merge
 from itertools import islice
 
@@ -50,12 +51,14 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         name: as it is on disk.
         size: in bytes; meaningless for a directory, and None in a folder of which only the names are read.
         modified: the time of the last change, in seconds since the epoch, clamped to the years up to 9999; or None.
+        sha256: of the content in hexadecimal, if it is known and shown; else empty.
     """
 
     is_file: bool
     name: bytes
     size: int | None
     modified: int | None
+    sha256: str = ""
 
     @property
     def link(self) -> str:
@@ -99,7 +102,18 @@ def _open_to_read(directory: Directory) -> int:
     return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory.fd)
 
 
-def read_entries(directory: Directory, names: Names, resolver: Resolver) -> list[Entry]:
+def no_digest(_status: os.stat_result) -> str:
+    """Return no digest: most forms of a listing show none."""
+    return ""
+
+
+DigestOf = Callable[[os.stat_result], str]
+"""Returns the digest of a file by its status, in hexadecimal, if it is known; else an empty text."""
+
+
+def read_entries(
+    directory: Directory, names: Names, resolver: Resolver, digest_of: DigestOf = no_digest
+) -> list[Entry]:
     """Return the visible entries in no order. Entries without a readable status are left out.
 
     Raises:
@@ -109,14 +123,14 @@ def read_entries(directory: Directory, names: Names, resolver: Resolver) -> list
     try:
         with os.scandir(readable) as scanned:
             found = [entry for entry in scanned if resolver.shows(os.fsencode(entry.name), at_top=not names)]
-        read = _read_status if len(found) <= MOST_WITH_STATUS else _read_kind
+        read = partial(_read_status, digest_of) if len(found) <= MOST_WITH_STATUS else _read_kind
         entries = (read(entry, (*names, os.fsencode(entry.name)), resolver) for entry in found)
         return [entry for entry in entries if entry is not None]
     finally:
         os.close(readable)
 
 
-def _read_status(entry: os.DirEntry[str], names: Names, resolver: Resolver) -> Entry | None:
+def _read_status(digest_of: DigestOf, entry: os.DirEntry[str], names: Names, resolver: Resolver) -> Entry | None:
     """Return an entry that can be fetched, or None. Only symlinks are resolved from the root."""
     try:
         status = _link_status(names, resolver) if entry.is_symlink() else entry.stat(follow_symlinks=False)
@@ -125,7 +139,9 @@ def _read_status(entry: os.DirEntry[str], names: Names, resolver: Resolver) -> E
     if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         return None
     modified = int(min(max(0, status.st_mtime), _END_OF_9999))
-    return Entry(not stat.S_ISDIR(status.st_mode), names[-1], status.st_size, modified)
+    if stat.S_ISDIR(status.st_mode):
+        return Entry(False, names[-1], status.st_size, modified)
+    return Entry(True, names[-1], status.st_size, modified, digest_of(status))
 
 
 def _read_kind(entry: os.DirEntry[str], names: Names, resolver: Resolver) -> Entry | None:

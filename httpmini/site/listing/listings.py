@@ -21,9 +21,10 @@ import msgspec
 from msgspec.structs import replace
 
 from httpmini.site import pages
+from httpmini.site.digests import Digests
 from httpmini.site.listing import readme
 from httpmini.site.listing.data import draw_json, draw_text
-from httpmini.site.listing.entries import Entry, Names, arrange, is_small, pieces, read_entries
+from httpmini.site.listing.entries import Entry, Names, arrange, is_small, no_digest, pieces, read_entries
 from httpmini.site.listing.kinds import Kinds
 from httpmini.site.listing.page import Contents, draw_page
 from httpmini.site.listing.view import PLAIN, View
@@ -101,16 +102,25 @@ class Listings:
         max_bytes: how much memory kept listings may take; at most a constant of this module.
         kinds: what files are.
         title: the name of the root folder, for display.
+        digests: knows the digests of some files.
         archives: whether pages have links to whole folders as one file.
     """
 
     def __init__(
-        self, resolver: Resolver, max_bytes: int, kinds: Kinds, title: str = "/", *, archives: bool = False
+        self,
+        resolver: Resolver,
+        max_bytes: int,
+        kinds: Kinds,
+        title: str,
+        digests: Digests,
+        *,
+        archives: bool = False,
     ) -> None:
         self._resolver = resolver
         self._max_bytes = min(max_bytes, _MAX_KEPT_BYTES)
         self._kinds = kinds
         self._title = title
+        self._digests = digests
         self._archives = archives
         self._kept: OrderedDict[Wanted, Listing] = OrderedDict()
         self._kept_bytes = 0
@@ -169,7 +179,8 @@ class Listings:
 
     def _contents(self, directory: Directory, wanted: Wanted) -> Contents:
         """Read a folder, and return what is shown of it."""
-        entries = read_entries(directory, wanted.names, self._resolver)
+        digest_of = self._digest_of if wanted.form == JSON else no_digest
+        entries = read_entries(directory, wanted.names, self._resolver, digest_of)
         matching = arrange(entries, wanted.view)
         is_page = wanted.form == PAGE
         shown, page, count = _page_of(matching, wanted.view.page, is_page=is_page)
@@ -188,6 +199,10 @@ class Listings:
             readme=readme.find_readme(entries, wanted.names, self._resolver) if has_readme else ("", b""),
             archives=self._archives,
         )
+
+    def _digest_of(self, status: os.stat_result) -> str:
+        """Return the digest of an entry if it is known already; none is made for a listing."""
+        return (self._digests.known(status) or b"").hex()
 
     def _keep(self, key: Wanted, listing: Listing) -> None:
         """Keep a listing, within bounds; the oldest ones make room."""
