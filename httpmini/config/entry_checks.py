@@ -12,7 +12,7 @@ import msgspec
 
 from httpmini.config.checks import MEDIA_TYPE
 from httpmini.config.draft import Draft
-from httpmini.config.schema import RealmSettings, RedirectSettings, RuleSettings
+from httpmini.config.entries import RealmSettings, RedirectSettings, RuleSettings
 from httpmini.files import why_not
 from httpmini.protocol.grammar import BAD_VALUE_OCTET, TOKEN
 from httpmini.site.resolve import Resolver

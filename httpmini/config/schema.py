@@ -10,19 +10,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from httpmini.config.declare import Seconds, says
+from httpmini.config.entries import RealmSettings, RedirectSettings, RuleSettings
 from httpmini.version import __version__
-
-Seconds = Annotated[float, Meta(ge=0.05, le=86400.0, extra={"unit": "seconds"})]
-
-
-def _says(text: str) -> Meta:
-    """Return the description of a setting, on one line."""
-    return Meta(description=" ".join(text.split()))
-
-
-def _example(value: object) -> Meta:
-    """Return the example of a setting that has no default."""
-    return Meta(examples=[value])
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,57 +20,57 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     mode: Annotated[
         Literal["iterative", "forking", "threading", "select", "prefork"],
-        _says("""The architecture: "iterative" serves one request at a time; "forking" starts a child process for each
+        says("""The architecture: "iterative" serves one request at a time; "forking" starts a child process for each
         client, "threading" a thread; "select" serves all clients in one process with one thread, "prefork" in several
         such processes."""),
     ] = "select"
     listen: Annotated[
         list[str],
         Meta(min_length=1),
-        _says("""Where to listen: one or more of "host:port" and "[v6]:port". Host and service names are looked up;
+        says("""Where to listen: one or more of "host:port" and "[v6]:port". Host and service names are looked up;
         ":8080" and "*:8080" mean every address of this machine; port 0 picks a free one. "unix:path" is a unix socket,
         "systemd:name" a socket that the service manager passed in; without this setting, all such sockets are used. By
         default only this machine can connect: the usual accident is a folder served to a whole network by mistake."""),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.1:8080"])
     socket_mode: Annotated[
         str,
-        _says("""The permissions of unix sockets, in octal: write permission lets a user connect. The socket
+        says("""The permissions of unix sockets, in octal: write permission lets a user connect. The socket
         belongs to the user who started the server, or to daemon.user and daemon.group."""),
     ] = "660"
     max_clients: Annotated[
         int,
         Meta(ge=1, le=100_000),
-        _says("""The most clients served at the same time. A client counts from accept to close, idle or not. A browser
+        says("""The most clients served at the same time. A client counts from accept to close, idle or not. A browser
         opens about six connections. nginx takes 512 for each worker, Apache 400."""),
     ] = 256
     workers: Annotated[
         int,
         Meta(ge=0, le=256),
-        _says("The number of processes in prefork mode; 0 means one for each processor core available to the server."),
+        says("The number of processes in prefork mode; 0 means one for each processor core available to the server."),
     ] = 0
     overflow: Annotated[
         Literal["queue", "refuse"],
-        _says("""What happens to clients beyond max_clients: "queue" lets them wait, most of them in the kernel's
+        says("""What happens to clients beyond max_clients: "queue" lets them wait, most of them in the kernel's
         backlog, "refuse" sends 503 and closes. Before that, clients that do nothing leave for those that wait."""),
     ] = "queue"
     backlog: Annotated[
         int,
         Meta(ge=1, le=65_535),
-        _says("""How many connections the kernel holds until the server accepts them. This does not limit clients: they
+        says("""How many connections the kernel holds until the server accepts them. This does not limit clients: they
         are counted once accepted. The kernel may lower it (net.core.somaxconn)."""),
     ] = 128
     product: Annotated[
         str,
-        _says("""The Server field of responses: products, with or without versions. "" leaves the field out."""),
+        says("""The Server field of responses: products, with or without versions. "" leaves the field out."""),
     ] = f"httpmini/{__version__}"
     allow: Annotated[
         list[str],
-        _says("""Addresses and networks that may use this server, such as "192.168.1.0/24" or "::1"; all others get a
+        says("""Addresses and networks that may use this server, such as "192.168.1.0/24" or "::1"; all others get a
         403. An empty list allows everybody."""),
     ] = msgspec.field(default_factory=list)
     deny: Annotated[
         list[str],
-        _says("""Addresses and networks that get a 403, whatever "allow" says."""),
+        says("""Addresses and networks that get a 403, whatever "allow" says."""),
     ] = msgspec.field(default_factory=list)
 
 
@@ -91,54 +81,54 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     hosts: Annotated[
         list[str],
-        _says("""The host names of this site, without ports. Requests for any other host, and HTTP/1.0 requests without
+        says("""The host names of this site, without ports. Requests for any other host, and HTTP/1.0 requests without
         Host, get the first site."""),
     ] = msgspec.field(default_factory=list)
 
     root: Annotated[
         str,
-        _says("""The folder to serve. A relative path is relative to this file; on the command line, to the current
+        says("""The folder to serve. A relative path is relative to this file; on the command line, to the current
         folder."""),
     ] = "."
     title: Annotated[
         str,
-        _says("""What listings call the root folder; "" means by its name on the disk."""),
+        says("""What listings call the root folder; "" means by its name on the disk."""),
     ] = ""
     only: Annotated[
         str,
-        _says("""The name of the only file in the root to serve: "/" leads to it, and all else is a 404. "" serves
+        says("""The name of the only file in the root to serve: "/" leads to it, and all else is a 404. "" serves
         everything. `serve FILE` sets this and the root."""),
     ] = ""
     index: Annotated[
         list[str],
-        _says("Files to send for a request for their folder, in order of preference."),
+        says("Files to send for a request for their folder, in order of preference."),
     ] = msgspec.field(default_factory=lambda: ["index.html", "index.htm"])
     listing: Annotated[
         bool,
-        _says("Whether to list a folder that has no index file; if not, the response is a 403."),
+        says("Whether to list a folder that has no index file; if not, the response is a 403."),
     ] = True
     archives: Annotated[
         bool,
-        _says("""Whether /folder/?zip and /folder/?tar send a folder with all that its listings show as one file. Only
+        says("""Whether /folder/?zip and /folder/?tar send a folder with all that its listings show as one file. Only
         where there are listings. Without a config file this is on."""),
     ] = False
     hidden: Annotated[
         bool,
-        _says("""Whether to serve and list names that begin with a dot. They often hold what nobody meant to publish
+        says("""Whether to serve and list names that begin with a dot. They often hold what nobody meant to publish
         (.git, .env, .htpasswd). /.well-known/ is always served."""),
     ] = False
     symlinks: Annotated[
         Literal["inside", "never"],
-        _says("""Which symbolic links to follow: "inside" follows those that stay inside the root, "never" follows none.
+        says("""Which symbolic links to follow: "inside" follows those that stay inside the root, "never" follows none.
         All others are a 404."""),
     ] = "inside"
     default_charset: Annotated[
         str,
-        _says("""The charset to declare for text files; "" declares none and leaves it to the file."""),
+        says("""The charset to declare for text files; "" declares none and leaves it to the file."""),
     ] = "utf-8"
     precompressed: Annotated[
         list[Literal["br", "zstd", "gzip"]],
-        _says("""Which compressed copies to send to clients that accept them, in order of preference: style.css.br,
+        says("""Which compressed copies to send to clients that accept them, in order of preference: style.css.br,
         style.css.zst and style.css.gz for style.css. The server does not create the copies, and ignores one whose file
         was changed since; the error log says so once. Empty by default, because a file next to another is not always
         its copy."""),
@@ -146,83 +136,20 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
     digests: Annotated[
         int,
         Meta(ge=0, le=1_125_899_906_842_624),
-        _says("""Up to which size, in bytes, files have a digest in their response for clients that ask for it
+        says("""Up to which size, in bytes, files have a digest in their response for clients that ask for it
         (Want-Repr-Digest, RFC 9530): these can tell then whether what they got is right. Only they wait while it is
         made, once for each version of a file: some two seconds for a gigabyte. 0 means none."""),
     ] = 268_435_456
     error_pages: Annotated[
         dict[str, str],
-        _says("""Your own error pages, by status ("404") or class ("5xx"): paths below the root, such as
+        says("""Your own error pages, by status ("404") or class ("5xx"): paths below the root, such as
         "/errors/404.html". They are sent unchanged."""),
     ] = msgspec.field(default_factory=dict)
     media_types: Annotated[
         dict[str, str],
-        _says("""Additional media types by extension, without the dot; they override the built-in table. The system's
+        says("""Additional media types by extension, without the dot; they override the built-in table. The system's
         own registry is never used: it differs from machine to machine."""),
     ] = msgspec.field(default_factory=dict)
-
-
-class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Header fields for some paths. May be repeated; if several rules set one field, the last one wins."""
-
-    path: Annotated[
-        str,
-        _example("/assets/**"),
-        _says("""A glob, matched against the decoded path of the request and against the file sent for it: * matches
-        anything within a component, ? one character, ** between slashes any number of components. A glob without a
-        slash matches a name in any folder."""),
-    ]
-    fields: Annotated[
-        dict[str, str],
-        _example({"Cache-Control": "max-age=31536000, immutable"}),
-        _says("""The fields to send. They replace the server's own ("Cache-Control" is "no-cache" by default); ""
-        removes one. Content-Type and Content-Encoding (for files that are stored in that coding) are for files only;
-        Cache-Control and Expires are not sent with errors, which would live on in caches."""),
-    ]
-
-
-class RedirectSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What has moved. May be repeated; the first match wins."""
-
-    path: Annotated[
-        str,
-        _example("/old/**"),
-        _says("A glob for the path of the request, as in [[rules]]."),
-    ]
-    to: Annotated[
-        str,
-        _example("/new/**"),
-        _says("""The new location: a path, or an http or https URL. If both end in **, what the first one matches is
-        appended to the second. The query is kept."""),
-    ]
-    permanent: Annotated[
-        bool,
-        _says("Whether the move is permanent (301, which browsers remember) or temporary (302)."),
-    ] = True
-
-
-class RealmSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder protected by a password. May be repeated; the innermost one applies.
-
-    The password travels unencrypted, so put the server behind something that encrypts.
-    """
-
-    path: Annotated[
-        str,
-        _example("/private/"),
-        _says("""The folder as it is named on disk, not percent-encoded. It is protected with everything below it,
-        existing or not."""),
-    ]
-    name: Annotated[
-        str,
-        _says("The text that the browser shows when it asks for the password."),
-    ] = "httpmini"
-    users: Annotated[
-        str,
-        _example("users.htpasswd"),
-        _says("""The file of users, outside the served folder, as written by httpmini htpasswd FILE USER or htpasswd -B.
-        Changes take effect at once. A relative path is relative to this file."""),
-    ]
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,97 +158,97 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
     head_bytes: Annotated[
         int,
         Meta(ge=512, le=1_048_576),
-        _says("""The longest request head, from the request line to the empty line; a longer one gets a 431. nginx
+        says("""The longest request head, from the request line to the empty line; a longer one gets a 431. nginx
         takes 8 KiB a line and four such lines, Node 16 KiB; large cookies need it."""),
     ] = 16_384
     target_bytes: Annotated[
         int,
         Meta(ge=64, le=1_000_000),
-        _says("The longest request target; a longer one gets a 414. RFC 9112 recommends at least 8000."),
+        says("The longest request target; a longer one gets a 414. RFC 9112 recommends at least 8000."),
     ] = 8_192
     fields: Annotated[
         int,
         Meta(ge=1, le=10_000),
-        _says("The most header fields in a request; more get a 431. Browsers send about 20; Apache takes 100."),
+        says("The most header fields in a request; more get a 431. Browsers send about 20; Apache takes 100."),
     ] = 100
     head_s: Annotated[
         Seconds,
-        _says("""Seconds from the first byte of a request head to its last; then 408. More bytes do not restart it, so
+        says("""Seconds from the first byte of a request head to its last; then 408. More bytes do not restart it, so
         it stops a client that sends its head a few bytes at a time (Slowloris)."""),
     ] = 20.0
     idle_s: Annotated[
         Seconds,
-        _says("""Seconds that a connection may be idle, before its first request and between two. Then it is closed
+        says("""Seconds that a connection may be idle, before its first request and between two. Then it is closed
         without a response. Apache takes 5, nginx 75."""),
     ] = 15.0
     send_stall_s: Annotated[
         Seconds,
-        _says("""Seconds in which a client takes not one byte of its response; then it is disconnected. A slow client
+        says("""Seconds in which a client takes not one byte of its response; then it is disconnected. A slow client
         that keeps reading is never disconnected by this. nginx takes 60."""),
     ] = 30.0
     linger_s: Annotated[
         Seconds,
-        _says("""Seconds to wait, after the last response, for the client to close, if it may still be sending. If the
+        says("""Seconds to wait, after the last response, for the client to close, if it may still be sending. If the
         server closed at once, the kernel would discard what the client has not read yet. nginx takes 5 for each
         pause."""),
     ] = 2.0
     linger_bytes: Annotated[
         int,
         Meta(ge=0, le=1_073_741_824),
-        _says("The most bytes to read and discard during that wait."),
+        says("The most bytes to read and discard during that wait."),
     ] = 4_194_304
     archive_files: Annotated[
         int,
         Meta(ge=1, le=10_000_000),
-        _says("""The most files and folders in an archive (site.archives); a folder with more gets a 403. Each takes up
+        says("""The most files and folders in an archive (site.archives); a folder with more gets a 403. Each takes up
         half a kilobyte of memory while the archive is sent. To find them may take two seconds; then it is a 503."""),
     ] = 100_000
     archive_bytes: Annotated[
         int,
         Meta(ge=1, le=1_125_899_906_842_624),
-        _says("The most bytes of files in an archive; a folder with more gets a 403."),
+        says("The most bytes of files in an archive; a folder with more gets a 403."),
     ] = 1_099_511_627_776
     response_cache_bytes: Annotated[
         int,
         Meta(ge=0, le=1_099_511_627_776),
-        _says("""Memory for cached responses, of files up to 256 KiB: a cached response costs a fifth of a new one.
+        says("""Memory for cached responses, of files up to 256 KiB: a cached response costs a fifth of a new one.
         The file is checked before every use, so the next request sees a change. 0 turns the cache off. In prefork mode
         each worker has a cache of this size."""),
     ] = 67_108_864
     drain_s: Annotated[
         Seconds,
-        _says("""Seconds that responses under way have to finish after SIGINT or SIGTERM. Idle connections are closed at
+        says("""Seconds that responses under way have to finish after SIGINT or SIGTERM. Idle connections are closed at
         once; a second signal ends everything."""),
     ] = 10.0
     address_clients: Annotated[
         int,
         Meta(ge=0, le=100_000),
-        _says("""The most connections from one address (IPv6: from one /64) at the same time; further ones get a 429,
+        says("""The most connections from one address (IPv6: from one /64) at the same time; further ones get a 429,
         with a Retry-After estimated from how long that address's connections have lasted. 0 means no limit; trusted
         proxies and unix sockets have none. A browser opens about six, and many people may share one address."""),
     ] = 0
     address_requests_per_s: Annotated[
         float,
         Meta(ge=0.0, le=1_000_000.0),
-        _says("""The most requests per second from one address; further ones get a 429 that says when to retry. Behind
+        says("""The most requests per second from one address; further ones get a 429 that says when to retry. Behind
         trusted proxies the client's own address counts, and requests that the proxy makes itself (health checks) are
         exempt. 0 means no limit."""),
     ] = 0.0
     address_burst: Annotated[
         int,
         Meta(ge=1, le=1_000_000),
-        _says("""How many requests one address may make at once before that limit applies: a page may have this many
+        says("""How many requests one address may make at once before that limit applies: a page may have this many
         parts."""),
     ] = 100
     client_bytes_per_s: Annotated[
         int,
         Meta(ge=0, le=1_099_511_627_776),
-        _says("""The most bytes per second sent on one connection, half a second's worth at once. 0 means no limit."""),
+        says("""The most bytes per second sent on one connection, half a second's worth at once. 0 means no limit."""),
     ] = 0
     total_bytes_per_s: Annotated[
         int,
         Meta(ge=0, le=1_099_511_627_776),
-        _says("""The most bytes per second sent on all connections together; waiting connections take turns. 0 means no
+        says("""The most bytes per second sent on all connections together; waiting connections take turns. 0 means no
         limit. Each of these five limits makes cached responses cost more. In iterative mode everybody waits while one
         client is sent to slowly."""),
     ] = 0
@@ -332,22 +259,22 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     access: Annotated[
         str,
-        _says("""Where to log each response: "stdout", "off", "syslog", "journal" (systemd's), or a file. A file that
+        says("""Where to log each response: "stdout", "off", "syslog", "journal" (systemd's), or a file. A file that
         is moved away is created again."""),
     ] = "stdout"
     format: Annotated[
         Literal["common", "combined", "json"],
-        _says("""The format of the access log: the Common Log Format; Combined, which adds the Referer and User-Agent
+        says("""The format of the access log: the Common Log Format; Combined, which adds the Referer and User-Agent
         fields; or JSON objects, which also have the duration and the connection."""),
     ] = "combined"
     error: Annotated[
         str,
-        _says("""Where to log messages about the server itself (max_clients reached, out of descriptors): "stdout",
+        says("""Where to log messages about the server itself (max_clients reached, out of descriptors): "stdout",
         "off", "syslog", "journal", or a file."""),
     ] = "stdout"
     level: Annotated[
         Literal["error", "warning", "notice", "info"],
-        _says("""Which of these messages to log: "error" is for faults, "warning" for what clients notice, "notice" for
+        says("""Which of these messages to log: "error" is for faults, "warning" for what clients notice, "notice" for
         what an operator did or asked for, "info" for normal operation; each level includes those before it."""),
     ] = "notice"
 
@@ -357,18 +284,18 @@ class StatusSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     on_site: Annotated[
         bool,
-        _says("""Whether the site's own listeners serve these pages, too. Behind a relay of plain TCP, or a proxy that
+        says("""Whether the site's own listeners serve these pages, too. Behind a relay of plain TCP, or a proxy that
         adds no fields, every client looks like one on this machine: leave it off there, and use status.listen."""),
     ] = False
     allow: Annotated[
         list[str],
         Meta(min_length=1),
-        _says("""Addresses and networks that may see them with status.on_site; for all others, these paths lead to the
+        says("""Addresses and networks that may see them with status.on_site; for all others, these paths lead to the
         site's own files. A request with a field that proxies add never sees them there."""),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1"])
     listen: Annotated[
         list[str],
-        _says("""Where to listen for these pages alone, as in server.listen. Eight slots are reserved here, so that
+        says("""Where to listen for these pages alone, as in server.listen. Eight slots are reserved here, so that
         operators can connect even when max_clients are being served. Anybody who can connect may see the pages."""),
     ] = msgspec.field(default_factory=list)
 
@@ -378,13 +305,13 @@ class ProxySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     trusted: Annotated[
         list[str],
-        _says("""Addresses and networks of proxies that say who their client is. That client is logged and checked
+        says("""Addresses and networks of proxies that say who their client is. That client is logged and checked
         against server.allow and server.deny. "unix:" trusts every connection to a unix socket. Nobody else is
         believed."""),
     ] = msgspec.field(default_factory=list)
     client_from: Annotated[
         Literal["x-forwarded-for", "forwarded", "proxy-protocol"],
-        _says("""What these proxies name their client in; anything else is ignored, because clients can write it too.
+        says("""What these proxies name their client in; anything else is ignored, because clients can write it too.
         "x-forwarded-for" and "forwarded" are header fields (HAProxy: option forwardfor, option forwarded). With
         "proxy-protocol" each of their connections begins with such a header, version 1 or 2 (HAProxy: send-proxy), or
         is closed. A request whose last entry cannot be read gets a 403; one without the field is the proxy's own."""),
@@ -396,28 +323,28 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     pid_file: Annotated[
         str,
-        _says("""A file for the process ID, locked as long as the process lives; httpmini ctl finds the server by it,
+        says("""A file for the process ID, locked as long as the process lives; httpmini ctl finds the server by it,
         and talks to it by a unix socket beside it, named like it with .ctl appended, which is open for the server's
         user and root alone. A relative path is relative to this file. "" means none."""),
     ] = ""
     user: Annotated[
         str,
-        _says("""The user to switch to after binding, by name or number; the server must be started as root. All other
+        says("""The user to switch to after binding, by name or number; the server must be started as root. All other
         groups are dropped, and there is no way back. "" keeps the user who started the server."""),
     ] = ""
     group: Annotated[
         str,
-        _says("""The group to switch to, by name or number; "" means the user's own."""),
+        says("""The group to switch to, by name or number; "" means the user's own."""),
     ] = ""
     sandbox: Annotated[
         Literal["auto", "off"],
-        _says("""Whether the kernel (Linux with Landlock and seccomp) confines the server: it reads nothing outside
+        says("""Whether the kernel (Linux with Landlock and seccomp) confines the server: it reads nothing outside
         the roots, writes only next to its logs and pid file, connects to nothing, and leaves other processes alone;
         "auto" means wherever possible."""),
     ] = "auto"
     readable: Annotated[
         list[str],
-        _says("""Additional folders that the sandbox lets the server read: where a later site.root will be, or the
+        says("""Additional folders that the sandbox lets the server read: where a later site.root will be, or the
         parent of a folder that is replaced while the server runs. Relative paths are relative to this file."""),
     ] = msgspec.field(default_factory=list)
 

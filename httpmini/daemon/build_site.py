@@ -56,9 +56,7 @@ def build_site(
     resolver = Resolver(root, site.hidden or bool(only), site.symlinks == "inside", only)
     media_types = MediaTypes(site.default_charset, site.media_types)
     digests = Digests(resolver, site.digests)
-    # Pages for refusals may be hidden from everybody who asks for them by name.
-    pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
-    title = site.title or _name_of(root)
+    kept_bytes, kinds, title = config.limits.response_cache_bytes, Kinds(media_types), site.title or _name_of(root)
     realms = _realms(config, password)
     archiver = _build_archiver(config, resolver, realms, notify, places)
     return Site(
@@ -67,22 +65,13 @@ def build_site(
         stamps=PathStamps(root),
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
-        listings=Listings(
-            resolver,
-            config.limits.response_cache_bytes,
-            Kinds(media_types),
-            title,
-            digests,
-            archives=archiver is not None,
-        ),
+        listings=Listings(resolver, kept_bytes, kinds, title, digests, archives=archiver is not None),
         archiver=archiver,
         media_types=media_types,
         codings=tuple(site.precompressed),
         variants=Variants(resolver, Copies(site.precompressed), Notices(notify)),
         digests=digests,
-        error_pages=ErrorPages(
-            pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
-        ),
+        error_pages=_error_pages(config, root, media_types),
         realms=realms,
         redirects=_redirects(config),
         rules=tuple(
@@ -91,6 +80,13 @@ def build_site(
         ),
         wall=time.time,
     )
+
+
+def _error_pages(config: Config, root: bytes, media_types: MediaTypes) -> ErrorPages:
+    """Return the pages for refusals, which may be hidden from everybody who asks for them by name."""
+    resolver = Resolver(root, hidden=True, symlinks=config.site.symlinks == "inside")
+    paths = {status: _names(path) for status, path in config.site.error_pages.items()}
+    return ErrorPages(resolver, paths, media_types)
 
 
 def _name_of(root: bytes) -> str:

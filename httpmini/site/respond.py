@@ -230,7 +230,7 @@ class Site(msgspec.Struct, frozen=True):
         from hashlib import sha256  # loads OpenSSL, which the start need not wait for
 
         tag = f'"{sha256(body).hexdigest()[:24]}"'
-        return self._respond_with_made(request, path, tag, (NOSNIFF, ("Content-Type", media_type)), body, trail=trail)
+        return self._respond_with_made(request, path, tag, (NOSNIFF, ("Content-Type", media_type)), body, trail)
 
     def _respond_with_made(
         self,
@@ -239,8 +239,8 @@ class Site(msgspec.Struct, frozen=True):
         tag: str,
         about: tuple[Field, ...],
         body: bytes,
-        *vary: Field,
         trail: Trail | None,
+        *vary: Field,
     ) -> Response:
         """Respond with what was made for this request: it has a tag and no date.
 
@@ -250,8 +250,8 @@ class Site(msgspec.Struct, frozen=True):
             tag: the entity tag.
             about: the fields that a 304 has not.
             body: what is sent.
-            vary: what a 304 has, too.
             trail: hears what was found out.
+            vary: what a 304 has, too.
         """
         fields = (("ETag", tag), REVALIDATE, *vary)
         verdict = judge(request.headers, Validators(tag, 0, settled=False), self.wall(), trail)
@@ -315,7 +315,7 @@ class Site(msgspec.Struct, frozen=True):
         except OSError as error:
             raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
         return self._respond_with_made(
-            request, path, listing.entity_tag, listing.fields, listing.text, _LISTING_VARIES, trail=trail
+            request, path, listing.entity_tag, listing.fields, listing.text, trail, _LISTING_VARIES
         )
 
     def _respond_with_file(

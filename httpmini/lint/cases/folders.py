@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from httpmini.lint.cases.build import HEAD, KEEP, LAST_MODIFIED, Case, Expected, ask, case, get, missing, moved, refused
 
-# RFC 9110 §12.5.1: a folder in the form that Accept prefers.
-SUB_AS_JSON = (
-    b'{"path": "/sub/", "entries": ['
-    b'{"name": "file.txt", "href": "./file.txt", "type": "file", "size": 7, "modified": "1994-11-06T08:49:37Z"}, '
-    b'{"name": "link-up.txt", "href": "./link-up.txt", "type": "file", "size": 10, "modified": "1994-11-06T08:49:37Z"}'
+# RFC 9110 §12.5.1: a folder in the form that Accept prefers. No case asks for a digest of what is in it, for that would
+# be in its JSON from then on.
+LISTED_AS_JSON = (
+    b'{"path": "/listed/", "entries": ['
+    b'{"name": "one.txt", "href": "./one.txt", "type": "file", "size": 7, "modified": "1994-11-06T08:49:37Z"}, '
+    b'{"name": "two.txt", "href": "./two.txt", "type": "file", "size": 10, "modified": "1994-11-06T08:49:37Z"}'
     b"]}"
 )
 
-SUB_AS_TEXT = b"7\t1994-11-06T08:49:37Z\tfile.txt\n10\t1994-11-06T08:49:37Z\tlink-up.txt\n"
+LISTED_AS_TEXT = b"7\t1994-11-06T08:49:37Z\tone.txt\n10\t1994-11-06T08:49:37Z\ttwo.txt\n"
 
 JSON_FIELDS: dict[str, str | None] = {
     "content-type": "application/json",
     "vary": "Accept, Accept-Encoding",
     "cache-control": "no-cache",
-    "content-length": str(len(SUB_AS_JSON)),
+    "content-length": str(len(LISTED_AS_JSON)),
     "last-modified": None,
 }
 
@@ -29,37 +30,37 @@ del PAGE_FIELDS["content-length"]
 LISTINGS = (
     case(
         "a folder as JSON",
-        "GET /sub/ HTTP/1.0\r\nAccept: application/json\r\n\r\n",
-        Expected(200, SUB_AS_JSON, fields=JSON_FIELDS),
+        "GET /listed/ HTTP/1.0\r\nAccept: application/json\r\n\r\n",
+        Expected(200, LISTED_AS_JSON, fields=JSON_FIELDS),
     ),
     case(
         "HEAD of a folder as JSON",
-        "HEAD /sub/ HTTP/1.0\r\nAccept: text/*;q=0.9, application/json\r\n\r\n",
+        "HEAD /listed/ HTTP/1.0\r\nAccept: text/*;q=0.9, application/json\r\n\r\n",
         Expected(200, head_only=True, fields=JSON_FIELDS),
     ),
     case(
         "a folder as a page, on a tie",
-        "GET /sub/ HTTP/1.0\r\nAccept: application/json, */*\r\n\r\n",
+        "GET /listed/ HTTP/1.0\r\nAccept: application/json, */*\r\n\r\n",
         Expected(200, fields=PAGE_FIELDS),
     ),
     case(
         "a folder as text",
-        "GET /sub/ HTTP/1.0\r\nAccept: text/plain\r\n\r\n",
-        Expected(200, SUB_AS_TEXT, fields={**PAGE_FIELDS, "content-type": "text/plain; charset=utf-8"}),
+        "GET /listed/ HTTP/1.0\r\nAccept: text/plain\r\n\r\n",
+        Expected(200, LISTED_AS_TEXT, fields={**PAGE_FIELDS, "content-type": "text/plain; charset=utf-8"}),
     ),
     case(
         "a folder, filtered and sorted",
-        "GET /sub/?sort=size&order=desc&q=TXT&page=1&view=x HTTP/1.0\r\nAccept: text/plain\r\n\r\n",
-        Expected(200, b"".join(reversed(SUB_AS_TEXT.splitlines(keepends=True)))),
+        "GET /listed/?sort=size&order=desc&q=TXT&page=1&view=x HTTP/1.0\r\nAccept: text/plain\r\n\r\n",
+        Expected(200, b"".join(reversed(LISTED_AS_TEXT.splitlines(keepends=True)))),
     ),
     case(
         "a folder, compressed only if that is asked for",
-        "GET /sub/ HTTP/1.0\r\nAccept: text/plain\r\nAccept-Encoding: gzip;q=0\r\n\r\n",
-        Expected(200, SUB_AS_TEXT, fields={"content-encoding": None}),
+        "GET /listed/ HTTP/1.0\r\nAccept: text/plain\r\nAccept-Encoding: gzip;q=0\r\n\r\n",
+        Expected(200, LISTED_AS_TEXT, fields={"content-encoding": None}),
     ),
     case(
         "HEAD of a folder in gzip",
-        "HEAD /sub/ HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n",
+        "HEAD /listed/ HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n",
         Expected(200, head_only=True, fields={"content-encoding": "gzip", "vary": "Accept, Accept-Encoding"}),
     ),
     case("a thumbnail of what is no picture", "GET /ten.txt?thumb HTTP/1.0\r\n\r\n", Expected(200, b"0123456789")),

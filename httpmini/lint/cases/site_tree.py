@@ -38,6 +38,8 @@ _FILES = {
     ".well-known/x": b"well known\n",
     "sub/.well-known/x": SECRET,
     "sub/file.txt": b"in sub\n",
+    "listed/one.txt": b"in sub\n",
+    "listed/two.txt": b"0123456789",
     "indexed/index.html": b"an index\n",
     "old/index.htm": b"an old index\n",
     "shadow/index.html/not-an-index.txt": b"the index is a folder\n",

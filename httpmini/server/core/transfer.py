@@ -10,20 +10,16 @@ are ``recv`` and ``send`` without flags; for what needs more there is ``Client.s
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import socket
 import struct
-import sys
-import termios
 import time
 from collections.abc import Callable, Collection
-from errno import EINVAL, ENOSYS, ENOTSUP
 from math import inf
 
-from httpmini.protocol.body import FileSlice, Piece
 from httpmini.server.core.connection import CLOSED, LINGER, PAUSE, READ, WORK, WRITE, Connection, Interest, Service
+from httpmini.server.core.kernel import is_settled, send_some, unacknowledged
 from httpmini.server.core.shutdown import StopSignal
 from httpmini.server.core.turn import next_turn
 from httpmini.server.limits.admission import Slot
@@ -32,7 +28,6 @@ from httpmini.server.logs.error import Level, Log, describe
 
 RECEIVE_BYTES = 16 * 1024
 SEND_BYTES = 2 * 1024 * 1024  # of a file, in one sendfile: the kernel takes what fits into its buffer
-COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
 WRITER_LOOK_S = 0.25  # how often a thread or a child finds out how much its client has taken
 # How long a client that takes nothing counts as making progress. What it took last buys it more time, up to a bound,
 # since a receiver with a large buffer reports its progress in large steps. A client that needs longer takes almost
@@ -109,7 +104,7 @@ class Client:
         if self.connection.interest is not WRITE:
             self.taken = -1
             return
-        taken = self.connection.sent_bytes - _unacknowledged(self.fd)
+        taken = self.connection.sent_bytes - unacknowledged(self.fd)
         if self.taken < 0:  # what its kernel's buffer has room for is no sign of life
             self.patient_until = now + PATIENCE_S
         elif taken > self.taken:
@@ -267,9 +262,9 @@ def _flush(client: Client, connection: Connection, now: float) -> None:
             if type(piece) is bytes and not connection.position and len(piece) <= most:  # a whole small response
                 count = os.write(client.fd, piece)
             else:
-                count = _send_some(client.fd, piece, connection.position, most)
+                count = send_some(client.fd, piece, connection.position, most)
         except BlockingIOError:
-            client.unacknowledged = _unacknowledged(client.fd)
+            client.unacknowledged = unacknowledged(client.fd)
             break
         except OSError:
             count = 0
@@ -296,7 +291,7 @@ def expire(client: Client, now: float, turn: int) -> bool:
         connection.resume(now)
         advance(client, now, turn)
         return False
-    left = _unacknowledged(client.fd)
+    left = unacknowledged(client.fd)
     if connection.interest in (WRITE, LINGER) and left < client.unacknowledged:
         client.unacknowledged = left
         connection.progress(now)
@@ -427,41 +422,13 @@ def _shut_down(client: Client) -> None:
     That is so when the peer is not likely to send more, its kernel has acknowledged everything, and nothing unread from
     it is here. It saves one event for each connection that serves one request.
     """
-    if not client.connection.expects_more and _is_settled(client.fd):
+    if not client.connection.expects_more and is_settled(client.fd):
         client.connection.abandon()
         return
-    client.unacknowledged = _unacknowledged(client.fd)
+    client.unacknowledged = unacknowledged(client.fd)
     client.has_shut_down = True
     with contextlib.suppress(OSError):  # the peer has ended before us
         client.sock.shutdown(socket.SHUT_WR)
-
-
-def _is_settled(fd: int) -> bool:
-    """Whether the kernel holds nothing for the peer, and nothing from it."""
-    answer = bytearray(4)
-    for request in (termios.TIOCOUTQ, termios.FIONREAD):  # written out: ``_ask_kernel`` twice costs as much again
-        try:
-            fcntl.ioctl(fd, request, answer)
-        except OSError:
-            continue
-        if any(answer):
-            return False
-    return True
-
-
-def _unacknowledged(fd: int) -> int:
-    """Return how many bytes were sent and are not acknowledged yet."""
-    return _ask_kernel(fd, termios.TIOCOUTQ)
-
-
-def _ask_kernel(fd: int, request: int) -> int:
-    """Return a number of bytes; 0 when this system cannot say, or the connection is gone."""
-    answer = bytearray(4)  # a mutable buffer makes it two and a half times as fast
-    try:
-        fcntl.ioctl(fd, request, answer)
-    except OSError:
-        return 0
-    return int.from_bytes(answer, sys.byteorder)
 
 
 def _cork(client: Client, on: bool) -> None:
@@ -473,33 +440,3 @@ def _cork(client: Client, on: bool) -> None:
     if _CORK is not None:
         with contextlib.suppress(OSError):  # not TCP, or gone
             client.sock.setsockopt(socket.IPPROTO_TCP, _CORK, on)
-
-
-def _send_some(fd: int, piece: Piece, position: int, most: int) -> int:
-    """Send at most ``most`` bytes of a piece; return how many the kernel took, 0 when the piece has shrunk.
-
-    A file that has become shorter than was announced must not end as if it were whole.
-
-    Raises:
-        BlockingIOError: the kernel takes none, or the rate allows none, now.
-        OSError: the connection is broken, or the disk.
-    """
-    if not most:
-        raise BlockingIOError
-    if isinstance(piece, FileSlice):
-        return _send_file(fd, piece, position, most)
-    if isinstance(piece, bytes):
-        return os.write(fd, memoryview(piece)[position : position + most])
-    raise TypeError("a promise is kept before it is sent")
-
-
-def _send_file(fd: int, piece: FileSlice, position: int, most: int) -> int:
-    """Send at most ``most`` bytes of a file; return how many the kernel took."""
-    offset, count = piece.offset + position, min(piece.length - position, most)
-    try:
-        return os.sendfile(fd, piece.fd, offset, count)
-    except OSError as error:
-        if error.errno not in (EINVAL, ENOSYS, ENOTSUP):  # some file systems cannot (FUSE, /proc)
-            raise
-    data = os.pread(piece.fd, min(count, COPY_BYTES), offset)
-    return os.write(fd, data) if data else 0
