@@ -57,6 +57,9 @@ def _setting(flag: str, key: str, **more: Any) -> Callable[[_Command], _Command]
 @click.option(
     "--status", is_flag=True, help="Show /-/status on a free port of this machine, which the first line names."
 )
+@click.option("--tls-cert", metavar="FILE", help="Serve https with this certificate, in PEM; needs --tls-key.")
+@click.option("--tls-key", metavar="FILE", help="The private key of that certificate, in PEM.")
+@click.option("--tls", is_flag=True, help="Serve https with a certificate for a day, made now; browsers warn of it.")
 @click.option("--daemon", is_flag=True, help="Move to the background as soon as clients can connect.")
 @click.option(
     "--chroot",
@@ -72,6 +75,9 @@ def serve(
     max_clients: int | None,
     overflow: str | None,
     status: bool,
+    tls_cert: str | None,
+    tls_key: str | None,
+    tls: bool,
     daemon: bool,
     chroot: str | None,
 ) -> None:
@@ -82,7 +88,7 @@ def serve(
     from httpmini.daemon import server  # --help need not wait for this import
     from httpmini.daemon.chroot import change_root
 
-    flags = config.Flags(root, mode, addresses, port, max_clients, overflow, status)
+    flags = config.Flags(root, mode, addresses, port, max_clients, overflow, status, tls_cert, tls_key, tls)
     _keep_standard_descriptors()
     null = os.open(os.devnull, os.O_RDWR) if daemon else None  # the new root may have no /dev/null
     if chroot is not None:

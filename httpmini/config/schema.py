@@ -10,14 +10,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from httpmini.config.describe import says as _says
+from httpmini.config.tls_settings import TlsSettings
 from httpmini.version import __version__
 
 Seconds = Annotated[float, Meta(ge=0.05, le=86400.0, extra={"unit": "seconds"})]
-
-
-def _says(text: str) -> Meta:
-    """Return the description of a setting, on one line."""
-    return Meta(description=" ".join(text.split()))
 
 
 def _example(value: object) -> Meta:
@@ -39,8 +36,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(min_length=1),
         _says("""Where to listen: one or more of "host:port" and "[v6]:port". Host and service names are looked up;
         ":8080" and "*:8080" mean every address of this machine; port 0 picks a free one. "unix:path" is a unix socket,
-        "systemd:name" a socket that the service manager passed in; without this setting, all such sockets are used. By
-        default only this machine can connect: the usual accident is a folder served to a whole network by mistake."""),
+        "systemd:name" a socket that the service manager passed in; without this setting, all such sockets are used.
+        "tls:" before any of these but a unix socket is for https, and needs tls.certificate. By default only this
+        machine can connect: the usual accident is a folder served to a whole network by mistake."""),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.1:8080"])
     socket_mode: Annotated[
         str,
@@ -183,7 +181,7 @@ class RedirectSettings(msgspec.Struct, frozen=True, kw_only=True):
 class RealmSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A folder protected by a password. May be repeated; the innermost one applies.
 
-    The password travels unencrypted, so put the server behind something that encrypts.
+    Without TLS the password travels unencrypted.
     """
 
     path: Annotated[
@@ -393,6 +391,7 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "server": ServerSettings,
     "site": SiteSettings,
+    "tls": TlsSettings,
     "limits": LimitSettings,
     "log": LogSettings,
     "status": StatusSettings,
@@ -430,6 +429,7 @@ class Config(msgspec.Struct, frozen=True):
     Attributes:
         server: how clients are accepted and served.
         site: what is served; ``root`` is absolute.
+        tls: the certificate of this site; paths are absolute.
         limits: sizes, times and rates.
         log: what is logged; paths are absolute.
         status: the server's own pages.
@@ -445,6 +445,7 @@ class Config(msgspec.Struct, frozen=True):
 
     server: ServerSettings
     site: SiteSettings
+    tls: TlsSettings
     limits: LimitSettings
     log: LogSettings
     status: StatusSettings

@@ -24,6 +24,7 @@ def openings_of(config: Config, file: str | None) -> list[Opening]:
     folders = {*(one.site.root for one in config.all_sites), *config.daemon.readable}
     read = {Opening(folder, READ) for folder in folders}
     files = [realm.users for one in config.all_sites for realm in one.realms] + ([file] if file else [])
+    files += [path for one in config.all_sites for path in one.tls.files]
     written = set(written_openings(config))
     known = {os.path.realpath(one.path) for one in read | written}
     return sorted(read | written | set(_to_read_again(files, known)))

@@ -164,11 +164,13 @@ class Scoreboard:
     Attributes:
         counters: the counts of this process.
         reload_problem: in the main process, why the last reload was refused; "" if it was not.
+        certificates: when each certificate in use expires, in seconds since the epoch, by its first name.
     """
 
     def __init__(self, counters: Counters) -> None:
         self.counters = counters
         self.reload_problem = ""
+        self.certificates: dict[str, float] = {}
         self._segments: list[Segment] = []
         self._free: dict[int, list[Segment]] = {SOLO: [], CROWD: []}
         self._clients: Callable[[], Iterable[Client]] = tuple
