@@ -108,11 +108,13 @@ class TlsConnection(Connection):
         self._go_on(now)
 
     def on_end(self, now: float) -> None:
-        """Take the end of what the peer sends. Without a goodbye it may have been cut off, which harms no request."""
+        """Take the end of what the peer sends. It may have been cut off: a part of a request is refused in any case.
+
+        OpenSSL is not told, since it would take an end without a goodbye for a reason to send nothing more.
+        """
         if self._hello is None:
             self.abandon()
             return
-        self._incoming.write_eof()
         self._go_on(now)
 
     def sent_at_once(self, count: int, now: float) -> None:
@@ -230,6 +232,7 @@ class TlsConnection(Connection):
         except ssl.SSLWantReadError:
             self._flush(now)
             if self._peer_ended:
+                self._log("left in the middle of the TLS handshake")
                 self.abandon()
             elif self._hello is not None:
                 self.deadline = self._hello + self._security.handshake_s
@@ -308,12 +311,10 @@ class TlsConnection(Connection):
         try:
             return tls.read(READ_BYTES)
         except ssl.SSLWantReadError:
-            return None
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            return b"" if self._peer_ended else None
+        except ssl.SSLZeroReturnError:
             return b""
         except ssl.SSLError as error:
-            if self._peer_ended and error.reason == "UNEXPECTED_EOF_WHILE_READING":
-                return b""
             self._fail(error, now)
             return None
 
