@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1024 * 1024
 _BEGIN = b"-----BEGIN "
 _SHOWN_NAMES = 5
+_OTHER_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")  # the last two: of another kind
 
 Stamp = tuple[int, int, int, int, int] | None
 """Tells one version of a file from another; None if it cannot be looked at."""
@@ -242,7 +243,7 @@ def _load(chain_file: str, key_file: str, certificate: str) -> ssl.SSLContext:
     try:
         context.load_cert_chain(chain_file, key_file, password="")  # without one it would ask at the terminal
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH" or error.reason == "KEY_TYPE_MISMATCH":
+        if error.reason in _OTHER_KEY:
             raise WrongFile("key", f"is not the key of tls.certificate = {toml(certificate)}") from error
         said = (error.reason or str(error)).replace("_", " ").lower()
         raise WrongFile("certificate", f"cannot be used with its key: OpenSSL says: {said}") from error

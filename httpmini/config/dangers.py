@@ -67,12 +67,19 @@ def _keys(config: Config) -> Iterator[str]:
         mode = _mode(path) if path else 0
         if mode & stat.S_IROTH:
             yield f"the key {path} can be read by every user of this machine; chmod o-r"
-        elif path and config.daemon.user and os.geteuid() == 0 and not mode & stat.S_IRGRP and _is_of_root(path):
-            later = f"the user {config.daemon.user} cannot, so a new one needs a new start; chgrp and chmod g+r"
-            yield f"only root can read the key {path}; {later}"
+        elif path and config.daemon.user and _is_closed_to_others(path, mode):
+            later = "a renewed one needs a new start; chgrp and chmod g+r, or see docs/deploy.md"
+            yield f"the user {config.daemon.user} cannot read the key {path}: {later}"
         for other in config.all_sites if path else ():
             if is_served(os.path.realpath(path), other.site.root, hidden=other.site.hidden):
                 yield f"the key {path} is inside the folder that is served, {other.site.root}; move it elsewhere"
+
+
+def _is_closed_to_others(path: str, mode: int) -> bool:
+    """Return whether the server's user cannot read a file: we are that user, or root has kept it for itself."""
+    if os.geteuid() != 0:
+        return not os.access(path, os.R_OK)
+    return not mode & (stat.S_IRGRP | stat.S_IROTH) and _is_of_root(path)
 
 
 def _is_of_root(path: str) -> bool:

@@ -18,6 +18,9 @@ def check_tls(draft: Draft) -> None:
     for entry in draft.values["status.listen"]:
         if entry.startswith(SECURE):
             draft.complain("status.listen", "cannot speak TLS: httpmini ctl asks there; listen on this machine", entry)
+    _make_absolute(draft)
+    if any(problem.key == "server.listen" for problem in draft.problems):
+        return  # what is meant is not clear
     _check_pair(draft, is_secure)
     if draft.values["tls.redirect"]:
         _check_redirect(draft, is_secure)
@@ -41,6 +44,9 @@ def _check_pair(draft: Draft, is_secure: bool) -> None:
         draft.complain("tls.certificate", f'is missing: "{SECURE}" in server.listen needs a certificate and a key')
     if certificate and not is_secure and draft.origins["tls.certificate"] != DEFAULT:
         draft.complain("tls.certificate", f"needs a listener for https in server.listen, such as {_EXAMPLE}")
+
+
+def _make_absolute(draft: Draft) -> None:
     for name in ("tls.certificate", "tls.key"):
         said = draft.values[name]
         if said and said != SELF_SIGNED:

@@ -23,7 +23,9 @@ from tests.support.tls_wire import TlsEnd, converse_tls, unverified
 from tests.support.wire import connect, converse, fields, free_port, get, mask_date, read_all, read_answer
 from tests.wire_cases import CASES
 
-SWAPS, CLIENTS = 100, 5
+CLIENTS = 5
+SWAPS = {"select": 100, "prefork": 100}  # elsewhere fewer: a swap costs the same there, and clients cost more
+FEWER_SWAPS = 20
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,11 @@ def files(authority: Authority, tmp_path: Path) -> tuple[Path, Path]:
     files = tmp_path / "tls" / "fullchain.pem", tmp_path / "tls" / "privkey.pem"
     put(authority.pair("localhost", "127.0.0.1"), files)
     return files
+
+
+@pytest.fixture(scope="module")
+def truth(site: Path) -> dict[str, bytes]:
+    return {case.name: mask_date(answers_to(site, [case.data])) for case in CASES}
 
 
 def put(new: tuple[Path, Path], files: tuple[Path, Path]) -> None:
@@ -65,14 +72,19 @@ def der(path: Path) -> bytes:
 
 
 def test_every_wire_case(
-    site: Path, mode: str, authority: Authority, files: tuple[Path, Path], start: StartServer
+    site: Path,
+    mode: str,
+    authority: Authority,
+    files: tuple[Path, Path],
+    truth: dict[str, bytes],
+    start: StartServer,
 ) -> None:
     server = start(site, "--mode", mode, config=secure(files))
     assert server.banner.count("https://127.0.0.1:") == 1
     context = authority.client()
     for case in CASES:
         said, _ = converse_tls(server.port, [case.data], context, "localhost")
-        assert mask_date(said) == mask_date(answers_to(site, [case.data])), case.name
+        assert mask_date(said) == truth[case.name], case.name
     assert server.descriptors() < 32, "descriptors leak"
 
 
@@ -231,9 +243,10 @@ def wait_for_certificate(server: ServerProcess, expected: bytes) -> None:
     raise AssertionError("the workers go on with the old certificate")
 
 
-def test_a_hundred_swaps_under_five_clients(
+def test_swaps_under_five_clients(
     site: Path, mode: str, authority: Authority, files: tuple[Path, Path], start: StartServer
 ) -> None:
+    swaps = SWAPS.get(mode, FEWER_SWAPS)
     pairs = [authority.pair("localhost", "127.0.0.1") for _ in range(2)]
     server = start(site, "--mode", mode, config=secure(files))
     stop, failures, answers = threading.Event(), list[str](), [0] * CLIENTS
@@ -253,7 +266,7 @@ def test_a_hundred_swaps_under_five_clients(
     for thread in threads:
         thread.start()
     try:
-        for number in range(SWAPS):
+        for number in range(swaps):
             put(pairs[number % 2], files)
             server.process.send_signal(signal.SIGHUP)
             server.wait_for_line("(?<!not) reloaded: ", number + 1)
@@ -263,7 +276,7 @@ def test_a_hundred_swaps_under_five_clients(
             thread.join()
     assert failures == []
     assert min(answers) > 0
-    assert sum("a new certificate is in use" in line for line in server.lines) == SWAPS
+    assert sum("a new certificate is in use" in line for line in server.lines) == swaps
 
 
 # Names, and listeners without TLS.
