@@ -80,7 +80,17 @@ def to_der(path: Path, kind: str) -> None:
 
 
 def encrypt(path: Path) -> None:
-    command = ["openssl", "pkey", "-in", path, "-aes256", "-passout", "pass:secret", "-out", f"{path}.new"]
+    command: list[str | Path] = [
+        "openssl",
+        "pkey",
+        "-in",
+        path,
+        "-aes256",
+        "-passout",
+        "pass:secret",
+        "-out",
+        f"{path}.new",
+    ]
     subprocess.run(command, check=True, timeout=WAIT_S)
     os.replace(f"{path}.new", path)
 
@@ -197,14 +207,14 @@ def test_the_commands(home: Path, authority: Authority) -> None:
         assert len(ended.stderr.splitlines()) == 1
         assert f"has expired on {date}" in ended.stderr
     install(home, authority.pair("example.org"))
-    assert (home / "tls" / "key.pem").chmod(0o644) is None
+    (home / "tls" / "key.pem").chmod(0o644)
     ended = run("config", "check", "-c", str(file))
     assert (ended.returncode, ended.stdout) == (0, "ok\n")
     assert "key.pem can be read by every user of this machine; chmod o-r" in ended.stderr
 
 
 SETTINGS = [
-    ('[tls]\ncertificate = "c"\nkey = "k"\n', 'tls.certificate = "c": needs a listener for https in server.listen'),
+    ('[tls]\ncertificate = "c"\nkey = "k"\n', 'tls.certificate = ".*/c": needs a listener for https in server.listen'),
     ('[server]\nlisten = ["tls::8443"]\n', "tls.certificate .*is missing: "),
     ('[server]\nlisten = ["tls::8443"]\n[tls]\ncertificate = "c"\n', "tls.key .*is missing: the file with the private"),
     ('[server]\nlisten = ["tls::8443"]\n[tls]\nkey = "k"\n', "tls.certificate .*is missing: the file with the cert"),
