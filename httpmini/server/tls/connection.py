@@ -82,7 +82,10 @@ class TlsConnection(Connection):
         if inner is None or tls is None or not data or self.next_interest is not READ:
             return super().receive(data, now, turn)
         self._incoming.write(data)
-        plain = self._read(tls, now)
+        try:
+            plain = tls.read(READ_BYTES)
+        except ssl.SSLError:  # nothing whole yet, a goodbye, or a failure
+            plain = b""
         if not plain:
             self._go_on(now)
             return None
@@ -96,7 +99,7 @@ class TlsConnection(Connection):
         self._batch.append(len(octets))
         if inner.next_interest is not READ:
             self._say_goodbye(tls)
-        self._settle(inner)
+            self._settle(inner)
         return self._outgoing.read()
 
     def on_data(self, data: bytes, now: float) -> None:
@@ -123,7 +126,9 @@ class TlsConnection(Connection):
         inner = self._inner
         if inner is not None:
             inner.sent_at_once(self._batch.pop(), now)
-            if inner.output:
+            if inner.next_interest is READ and not inner.output:  # the same in short, as after most small responses
+                self.timeouts, self.deadline = inner.timeouts, inner.deadline
+            elif inner.output:
                 self._go_on(now)
             else:
                 self._settle(inner)
