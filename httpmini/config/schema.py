@@ -391,11 +391,11 @@ class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "server": ServerSettings,
     "site": SiteSettings,
-    "tls": TlsSettings,
     "limits": LimitSettings,
     "log": LogSettings,
     "status": StatusSettings,
     "proxies": ProxySettings,
+    "tls": TlsSettings,
     "daemon": DaemonSettings,
 }
 """The tables of a config file, each of which may appear once."""
