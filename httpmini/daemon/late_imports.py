@@ -23,7 +23,7 @@ _LATE = (
 )
 
 
-_FOR_TLS = ("ssl", "httpmini.server.tls.connection")
+_FOR_TLS = ("_strptime", "ssl", "httpmini.server.tls.connection")  # the first reads the dates of certificates
 
 
 def load_late_imports(*, tls: bool = False) -> None:

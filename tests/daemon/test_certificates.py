@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -283,7 +284,7 @@ def test_certificates_of_sites(home: Path, authority: Authority) -> None:
     other = authority.pair("c.example")
     file = home / "httpmini.toml"
     common = '[server]\nlisten = ["tls::0"]\n[tls]\ncertificate = "tls/cert.pem"\nkey = "tls/key.pem"\n'
-    sites = "".join(f'[[site]]\nroot = "www"\nhosts = ["{name}.example"]\n' for name in "abd")
+    sites = "".join(f'[[site]]\nroot = "www"\nhosts = ["{name}.example"]\n' for name in ("a", "b", "d"))
     own = f'[site.tls]\ncertificate = "{other[0]}"\nkey = "{other[1]}"\n'
     file.write_text(common + sites + own)
     (line,) = problems(file)
@@ -416,6 +417,38 @@ def test_a_key_that_only_root_can_read(home: Path, authority: Authority) -> None
             os.chown(path, 65534, 65534)
         server.process.send_signal(signal.SIGHUP)
         server.wait_for_line("a new certificate is in use")
+        server.assert_clean_end()
+    finally:
+        server.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to a group")
+def test_the_deploy_hook(home: Path, authority: Authority) -> None:
+    """The script in docs/deploy.md, with other paths, while the server runs."""
+    page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text()
+    (script,) = re.findall(r"```sh\n( *#!/bin/sh\n.*?)```", page, re.DOTALL)
+    script = textwrap.dedent(script).replace("/etc/httpmini/tls", str(home / "deployed")).replace("-g httpmini", "-g 0")
+    lineage = home / "lineage"
+    lineage.mkdir()
+
+    def renew() -> None:
+        for source, name in zip(authority.pair("example.org"), ("fullchain.pem", "privkey.pem"), strict=True):
+            (lineage / name).write_bytes(source.read_bytes())
+        environment = {**os.environ, "RENEWED_LINEAGE": str(lineage)}
+        subprocess.run(["sh", "-eu", "-c", script], env=environment, check=True, timeout=WAIT_S)
+
+    renew()
+    deployed = home / "deployed"
+    assert (deployed / "privkey.pem").stat().st_mode & 0o777 == 0o640
+    text = settings(home).read_text().replace("tls/cert.pem", f"{deployed}/fullchain.pem")
+    settings(home).write_text(text.replace("tls/key.pem", f"{deployed}/privkey.pem"))
+    server = ServerProcess(["-c", str(home / "httpmini.toml")])
+    try:
+        renew()
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_line("fullchain.pem: a new certificate is in use")
+        said, _ = converse_tls(server.port, [b"GET /small.txt HTTP/1.0\r\n\r\n"], authority.client(), "example.org")
+        assert said.endswith(b"small")
         server.assert_clean_end()
     finally:
         server.kill()
