@@ -300,6 +300,7 @@ def test_records_that_were_changed_on_the_way(talk: Talk, place: int) -> None:
         talk.drop()
     assert talk.connection.interest is Interest.CLOSED
     assert talk.client.said == b""
+    assert "TLS failed: " in talk.notes[0]
 
 
 def test_a_response_that_is_cut_off(talk: Talk, site: Path) -> None:
