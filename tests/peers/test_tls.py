@@ -26,7 +26,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def server(site: Path, authority: Authority) -> Iterator[ServerProcess]:
     certificate, key = authority.pair("localhost", "127.0.0.1", ends=DAY * 60)
     flags = ["--port", "0", "--tls-cert", str(certificate), "--tls-key", str(key)]
-    running = ServerProcess([str(site), *flags])
+    file = certificate.with_name("httpmini.toml")
+    file.write_text("[limits]\nidle_s = 3\n")  # s_client waits for us to end a connection
+    running = ServerProcess([str(site), "-c", str(file), *flags])
     try:
         yield running
         running.assert_clean_end()

@@ -14,7 +14,7 @@ from httpmini.server.core.connection import Connection, Interest
 from httpmini.server.limits.bandwidth import LocalBucket, Throttle
 from httpmini.server.listeners.peer import Peer, Tls
 from httpmini.server.logs.error import Level
-from httpmini.server.tls.connection import BATCH_BYTES, TlsConnection
+from httpmini.server.tls.connection import TlsConnection
 from httpmini.server.tls.security import Security, make_context
 from httpmini.server.tls.service import SecureService
 from tests.support.answers import check
@@ -25,7 +25,7 @@ from tests.support.wire import mask_date
 from tests.wire_cases import CASES, Case
 
 KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
-RECORDS_BYTES = BATCH_BYTES + 5 * 64  # five records with what is added to each
+RECORDS_BYTES = 66 * 1024  # 64 KiB, and what is added to each record of 16
 
 
 @pytest.fixture(scope="module")
