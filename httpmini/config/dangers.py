@@ -83,7 +83,10 @@ def _is_closed_to_others(path: str, mode: int) -> bool:
 
 
 def _is_of_root(path: str) -> bool:
-    return Path(path).stat().st_uid == 0
+    try:
+        return Path(path).stat().st_uid == 0
+    except OSError:  # it has just gone
+        return False
 
 
 def _mode(path: str) -> int:
