@@ -31,6 +31,7 @@ FORBIDDEN = ("http.server", "http.client", "socketserver", "asyncio", "urllib.re
 NEUTRAL_ROOMS = ("server/core", "server/listeners", "server/limits", "server/modes", "server/tls")
 NEUTRAL = [
     "daemon/lifecycle.py",
+    "daemon/plan.py",
     "server/logs/error.py",
     "server/logs/file.py",
     *sorted(str(path.relative_to(PACKAGE)) for room in NEUTRAL_ROOMS for path in (PACKAGE / room).rglob("*.py")),

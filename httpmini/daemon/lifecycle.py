@@ -17,12 +17,13 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, suppress
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 import msgspec
 
+from httpmini.daemon.plan import P, Plan, Renewal, Source
 from httpmini.daemon.signals import handled
 from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, HttpminiError
@@ -36,7 +37,6 @@ from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
 from httpmini.server.core.status_listener import StatusListener
 from httpmini.server.core.transfer import Client
-from httpmini.server.limits.admission import Admission
 from httpmini.server.limits.crowd import Occupant
 from httpmini.server.listeners.activation import InheritedListener
 from httpmini.server.logs.error import Level, Log, describe
@@ -49,86 +49,6 @@ PATIENCE_S = 1.0
 _OTHER_DESCRIPTORS = 64
 # A mode that fails is called again; failing so often, one time after the other within a second, it is beyond help.
 _MOST_FAULTS = 10
-
-
-class Plan(Protocol):
-    """How to serve, until a reload says otherwise."""
-
-    @property
-    def mode(self) -> str:
-        """A name in ``MODES``."""
-        ...
-
-    @property
-    def workers(self) -> int:
-        """How many processes serve, in modes that have workers."""
-        ...
-
-    @property
-    def admission(self) -> Admission:
-        """Gives the slots."""
-        ...
-
-    @property
-    def drain_s(self) -> float:
-        """Seconds that responses being sent get to finish."""
-        ...
-
-    @property
-    def public_listeners(self) -> Sequence[socket.socket]:
-        """Listening sockets for everybody, which do not block."""
-        ...
-
-    @property
-    def status_listeners(self) -> Sequence[socket.socket]:
-        """Listening sockets for operators, which do not block."""
-        ...
-
-    @property
-    def title(self) -> str:
-        """What is served, in a few words."""
-        ...
-
-
-P = TypeVar("P", bound=Plan)
-P_co = TypeVar("P_co", bound=Plan, covariant=True)
-
-
-class Source(Protocol[P]):
-    """Where the plans of reloads come from."""
-
-    def prepare(self) -> P:
-        """Make the plan of the present settings; nothing has changed when this raises an error."""
-        ...
-
-    def adopt(self, plan: P, /) -> None:
-        """Make ``plan`` the current one for requests; also to go back to the plan before."""
-        ...
-
-    def discard(self, plan: P, /) -> None:
-        """Give up a plan that is not current."""
-        ...
-
-    def news(self, before: P, after: P, /) -> str:
-        """Say in a few words what has changed."""
-        ...
-
-
-class Renewal(Protocol[P_co]):
-    """Where new certificates come from."""
-
-    @property
-    def look_s(self) -> float | None:
-        """How often to look for them; None for never."""
-        ...
-
-    def look(self, now: float, /) -> bool:
-        """Return whether there are any."""
-        ...
-
-    def renew(self) -> P_co | None:
-        """Use them: return the plan that has them, which is the current one; None if nothing has changed."""
-        ...
 
 
 class _Running(msgspec.Struct, eq=False):
