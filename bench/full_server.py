@@ -12,10 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from httpmini.lint.cases.site_tree import make_site
 from httpmini.server.modes import MODES
 from tests.support.crowd import WAYS, Crowd, ask
 from tests.support.processes import ServerProcess, fork_server
-from tests.support.site_tree import make_site
 
 REQUESTS, CLIENTS = 20, 256
 

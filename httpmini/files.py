@@ -330,10 +330,20 @@ def current_folder() -> Path:
         return Path("/(the current folder, which was deleted)")
 
 
-def why_not(error: OSError, path: str) -> str:
-    """Return why ``path`` cannot be opened. What its permissions allow, only the sandbox can have refused."""
-    if not isinstance(error, PermissionError) or not os.access(path, os.R_OK):  # which does not ask the sandbox
+def why_not(error: OSError, path: str, user: str = "") -> str:
+    """Return why this process cannot open ``path``.
+
+    Args:
+        error: what the kernel said.
+        path: the file.
+        user: the name of the user that this process runs as, if it is known. Names are not looked up here: in a
+            chroot that would load libraries from inside.
+    """
+    if not isinstance(error, PermissionError):
         return error.strerror or str(error)
+    if not os.access(path, os.R_OK):  # the sandbox is not asked: what the permissions allow, only it can have refused
+        who = user or f"user number {os.geteuid()}"
+        return f"{error.strerror}; this process runs as {who}, whose group may be let in by chgrp and chmod g+r"
     remedy = "name its folder in daemon.readable and restart the server"
     return f"it is another file than at the start, or new, and outside the sandbox of this server; {remedy}"
 

@@ -47,6 +47,10 @@ LISTINGS = Lane(1)
 """Listings of large folders: one at a time, because each needs memory for all of its entries."""
 
 
+ARCHIVES = Lane(1)
+"""Walks through folders that are to be archived, and checksums of what is in them: the disk is one."""
+
+
 class Work(Generic[T]):
     """Something that takes long.
 

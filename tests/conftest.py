@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from httpmini.lint.cases.site_tree import changed, shared_site
 from httpmini.server.modes import MODES
 from httpmini.site.freshness import SETTLED_S
 from tests.support.processes import ServerProcess, eventually, fork_server
-from tests.support.site_tree import changed, shared_site
 
 StartServer = Callable[..., ServerProcess]
 

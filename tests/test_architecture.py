@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("daemon",),
     ("config",),
-    ("server", "site", "client"),  # beside one another, and strangers: see STRANGERS
+    ("server", "site", "client", "lint"),  # beside one another, and strangers: see STRANGERS
     ("protocol",),
     ("errors",),
     ("addresses", "files", "reasons", "token_bucket", "version", "work"),
@@ -42,9 +43,19 @@ def _modules() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def _imports(path: Path, *, typing_too: bool = True) -> Iterator[str]:
-    """The dotted names that a module imports, wherever in it."""
-    tree = ast.parse(path.read_text())
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def _imports(path: Path, *, typing_too: bool = True) -> tuple[str, ...]:
+    """Return the dotted names that a module imports, wherever in it."""
+    return tuple(_find_imports(path, typing_too=typing_too))
+
+
+def _find_imports(path: Path, *, typing_too: bool) -> Iterator[str]:
+    tree = _tree(path)
     hidden: set[ast.AST] = set()
     if not typing_too:
         for node in ast.walk(tree):
@@ -168,8 +179,12 @@ def test_there_is_no_circle() -> None:
 @pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_size_of_things(path: Path) -> None:
     """A page of a textbook: functions below 50 lines, files below 500."""
-    text = path.read_text()
-    assert text.count("\n") < 500
-    for node in ast.walk(ast.parse(text)):
+    assert path.read_text().count("\n") < 500
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
             assert node.end_lineno - node.lineno < 50, node.name
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "server" / "modes").glob("*.py")), ids=lambda path: path.name)
+def test_a_mode_is_read_in_one_sitting(path: Path) -> None:
+    assert path.read_text().count("\n") < 120

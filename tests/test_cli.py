@@ -19,7 +19,7 @@ from httpmini import config
 from httpmini.version import __version__
 from tests.conftest import StartServer
 from tests.support import wire
-from tests.support.processes import WAIT_S
+from tests.support.processes import WAIT_S, run_command
 from tests.support.tools import service_names, tool
 
 HOME = Path(__file__).parent.parent
@@ -49,6 +49,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, wrapper: tuple[str, ...] = ()) -> tuple[int, str, str]:
+    if not wrapper:
+        status, output, errors = run_command(*arguments)
+        return status, output.decode(), errors.decode()
     done = subprocess.run(
         [*wrapper, *PROGRAM, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S, check=False
     )
@@ -83,9 +86,9 @@ WRONG: dict[str, tuple[list[str], list[str]]] = {
     "port negative": (["serve", "-p", "-1"], ["--port", "-1", "65535"]),
     "port text": (["serve", "-p", "http!"], ["--port", "http!"]),
     "address": (["serve", "-b", "a b"], ["--bind", "server.listen", "a b:8080", "white space"]),
-    "no root": (["serve", "nowhere"], ["ROOT", "site.root", "nowhere", "does not exist"]),
-    "root is a file": (["serve", "file"], ["ROOT", "site.root", "file", "is not a folder"]),
-    "root too long": (["serve", "a" * 300], ["ROOT", "site.root", "aaa"]),
+    "no root": (["serve", "nowhere"], ["PATH", "site.root", "nowhere", "does not exist"]),
+    "root is a device": (["serve", "/dev/null"], ["PATH", "/dev/null", "is a device", "folder or the file"]),
+    "root too long": (["serve", "a" * 300], ["PATH", "site.root", "aaa"]),
     "no file": (["serve", "-c", "missing.toml"], ["missing.toml", "No such file"]),
     "file is a folder": (["serve", "-c", "www"], ["www", "Is a directory"]),
     "file is no TOML": (["serve", "-c", "broken.toml"], ["broken.toml", "is not TOML", "line 1"]),
@@ -244,7 +247,7 @@ def test_a_folder_whose_name_is_not_utf_8_can_be_shown(folder: Path, monkeypatch
 # Help.
 
 FLAGS = {
-    "serve": "[ROOT] -c --config FILE --mode -b --bind ADDRESS -p --port PORT --max-clients N --overflow",
+    "serve": "[PATH] -c --config FILE --mode -b --bind ADDRESS -p --port PORT --max-clients N --overflow",
     "get": "URL -o FILE -I -i -H 'Name: value' -v",
     "config check": "-c FILE",
     "config show": "-c FILE",

@@ -104,7 +104,7 @@ def test_the_default_root_is_the_present_directory() -> None:
 
 
 def test_every_setting_has_an_origin() -> None:
-    assert config.load().origins == dict.fromkeys(ROWS, "default")
+    assert config.load().origins == dict.fromkeys(ROWS, "default") | {"site.archives": "no config file"}
 
 
 def test_the_modes_are_those_that_there_are() -> None:
@@ -133,7 +133,10 @@ def test_the_files_of_conf_can_be_used(name: str) -> None:
     if name != "httpmini.toml":
         assert f"{settings.server.mode}.toml" == name
     else:
-        assert effective(settings) == effective(config.load()) | {"site.root": settings.site.root}
+        assert effective(settings) == effective(config.load()) | {
+            "site.root": settings.site.root,
+            "site.archives": False,
+        }
 
 
 def test_there_is_a_file_for_each_mode() -> None:
@@ -146,7 +149,7 @@ def test_the_annotated_file_says_every_setting_and_loads(folder: Path) -> None:
     assert [f"{section}.{name}" for section, table in tables.items() for name in table] == list(ROWS)
     file = write(folder, text)
     settings = config.load(file)
-    assert effective(settings) == effective(config.load()) | {"site.root": str(folder / "www")}
+    assert effective(settings) == effective(config.load()) | {"site.root": str(folder / "www"), "site.archives": False}
     assert settings.origins == dict.fromkeys(ROWS, file)
 
 
@@ -222,6 +225,9 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     "target_bytes: low": ("[limits]\ntarget_bytes = 63", "limits.target_bytes", "63", "from 64 to 1000000"),
     "fields: 0": ("[limits]\nfields = 0", "limits.fields", "0", "from 1 to 10000"),
     "fields: top": ("[limits]\nfields = 10001", "limits.fields", "10001", "from 1 to 10000"),
+    "archives: number": ("[site]\narchives = 1", "site.archives", "1", "must be true or false"),
+    "archive_files: 0": ("[limits]\narchive_files = 0", "limits.archive_files", "0", "from 1 to 10000000"),
+    "archive_bytes: 0": ("[limits]\narchive_bytes = 0", "limits.archive_bytes", "0", "from 1 to 1125899906842624"),
     "linger_bytes: -1": ("[limits]\nlinger_bytes = -1", "limits.linger_bytes", "-1", "from 0 to 1073741824"),
     **{
         f"{name}: {value}": (f"[limits]\n{name} = {value}", f"limits.{name}", value, "from 0.05 to 86400")
@@ -277,6 +283,12 @@ ONE_PROBLEM: dict[str, tuple[str, str, str, str]] = {
     ),
     # The site.
     "root: missing": ('[site]\nroot = "nowhere"', "site.root", '"nowhere"', "does not exist ({folder}/nowhere)"),
+    "only: a path": (
+        '[site]\nroot = "www"\nonly = "a/b"',
+        "site.only",
+        '"a/b"',
+        "must be the name of a file in the root, without slashes",
+    ),
     "root: a file": ('[site]\nroot = "file"', "site.root", '"file"', "is not a folder ({folder}/file)"),
     "root: below a file": ('[site]\nroot = "file/x"', "site.root", '"file/x"', "does not exist"),
     "root: NUL": ('[site]\nroot = "a\\u0000"', "site.root", '"a\\u0000"', "without NUL characters"),
@@ -670,10 +682,27 @@ def test_a_log_is_relative_to_the_file(folder: Path, name: str) -> None:
 def test_a_root_on_the_command_line_is_relative_to_the_present_directory(folder: Path) -> None:
     settings = config.load(write(folder, NOTHING_SET), Flags(root="www"))
     assert settings.site.root == str(folder.parent / "elsewhere/www")
-    assert settings.origins["site.root"] == "ROOT"
+    assert settings.origins["site.root"] == "PATH"
 
 
 # Flags.
+
+
+def test_a_file_on_the_command_line_is_the_only_one(folder: Path) -> None:
+    """A symlink stands for itself in its own folder, and for what it leads to in another one."""
+    elsewhere = folder.parent / "elsewhere"
+    (elsewhere / "outside").symlink_to(folder / "file")
+    (elsewhere / "real").touch()
+    (elsewhere / "inside").symlink_to("real")
+    for said, root, only in (
+        ("../here/file", folder, "file"),
+        ("outside", folder, "file"),
+        ("inside", elsewhere, "inside"),
+        (".", elsewhere, ""),
+    ):
+        settings = config.load(None, Flags(root=said))
+        assert (settings.site.root, settings.site.only) == (str(root), only)
+        assert settings.origins["site.only"] == "PATH"
 
 
 @pytest.mark.parametrize(
@@ -744,8 +773,9 @@ def test_flags_do_not_make_a_wrong_address_of_the_file_right(folder: Path, flags
         (Flags(port=65536), "--port", "server.listen", '"127.0.0.1:65536"', "at most 65535"),
         (Flags(addresses=("a b",)), "--bind", "server.listen", '"a b:8080"', "white space"),
         (Flags(addresses=("::1", "::1")), "--bind", "server.listen", '"[::1]:8080"', "twice"),
-        (Flags(root="nowhere"), "ROOT", "site.root", "nowhere", "does not exist"),
-        (Flags(root="../here/file"), "ROOT", "site.root", "file", "is not a folder"),
+        (Flags(root="nowhere"), "PATH", "site.root", "nowhere", "does not exist"),
+        (Flags(root="/dev/null"), "PATH", "", "/dev/null", "is a device; it must be the folder or the file to serve"),
+        (Flags(root="../here/link.toml"), "PATH", "site.root", "link.toml", "does not exist"),
     ],
 )
 def test_a_wrong_flag(flags: Flags, source: str, key: str, value: str, fragment: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sysconfig
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
@@ -17,6 +18,7 @@ DOCUMENTATION = Path("/usr/share/doc")
 MOST = 6_000
 
 
+@cache
 def _files(root: Path) -> list[bytes]:
     """Return the names of at most MOST files below ``root``, as octets."""
     found = []
@@ -26,6 +28,7 @@ def _files(root: Path) -> list[bytes]:
     return [path[len(os.fsencode(root)) :] for path in found[:MOST]]
 
 
+@cache
 def _is_inside(root: Path, name: bytes) -> bool:
     real_root, real = os.path.realpath(os.fsencode(root)), os.path.realpath(os.fsencode(root) + name)
     return os.path.isfile(real) and os.path.commonpath([real_root, real]) == real_root

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.compare import calls, growth, machine, processes, report, site, svg
+from bench.compare import calls, growth, machine, processes, readme, report, site, svg
 from bench.compare.catalogue import WORKLOADS
 from bench.compare.results import Results, from_json
 from bench.compare.run import Plan, rounds
@@ -19,6 +19,7 @@ from bench.compare.servers import BY_NAME, OURS, PATH, SERVERS, Server
 from bench.compare.workloads import Effort
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+README = RESULTS.parents[1] / "README.md"
 PARTIAL = RESULTS / "partial"  # for runs that do not cover everything: they must not replace those that do
 DESCRIPTORS = 100_000
 FEW = ("select", "nginx", "nginx-cache", "lighttpd")
@@ -26,8 +27,15 @@ FEW = ("select", "nginx", "nginx-cache", "lighttpd")
 # long.
 LARGE = tuple(name for name in BY_NAME if name not in ("nginx-quiet", "nginx-cache-quiet"))
 CROWD = tuple(name for name in LARGE if name not in ("http.server", "uvicorn", "waitress", "granian"))
-FULL = {"5": LARGE, "7": CROWD, "8": CROWD, "9": LARGE, "10": LARGE}
-QUICK = {**dict.fromkeys("3456", FEW), "7": ("select",), "8": ("select",), "9": (), "10": ("select", "http.server")}
+FULL = {"5": LARGE, "7": CROWD, "8": CROWD, "9": LARGE, "10": LARGE, "12": ("nginx-cache",)}
+QUICK = {
+    **dict.fromkeys("3456", FEW),
+    "7": ("select",),
+    "8": ("select",),
+    "9": (),
+    "10": ("select", "http.server"),
+    "12": ("nginx-cache",),
+}
 KEYS = [*(workload.key for workload in WORKLOADS), growth.KEY, "calls"]
 
 
@@ -58,7 +66,7 @@ def planned(options: argparse.Namespace, servers: list[Server]) -> Plan:
     """Return what to measure."""
     quick = options.quick
     effort = Effort(options.seconds or (1 if quick else 2), warm=not quick)
-    wide = bool(options.servers)  # servers that were named are measured everywhere
+    wide = bool(options.servers)  # servers that were named are measured everywhere they can be
     return Plan(
         servers,
         [workload for workload in WORKLOADS if not options.only or workload.key in options.only],
@@ -140,6 +148,8 @@ def write(results: Results, folder: Path) -> None:
     (folder / "latest.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
     (folder / "latest.md").write_text(report.markdown(results))
     (folder / "latest.svg").write_text(svg.draw(results))
+    if folder == RESULTS:
+        README.write_text(readme.redrawn(README.read_text(), results))
 
 
 def main() -> None:
@@ -150,8 +160,8 @@ def main() -> None:
     else:
         prepare()
         results = measure(options)
-    print(report.terminal(results))
     write(results, options.output)
+    print(report.terminal(results))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The bars: performance targets that the project has set itself, and whether a run meets them.
 
 Most are ratios within one run: of processor time per request, of throughput, of time. "nginx" stands for nginx with
-open_file_cache and its access log on, its fastest configuration with a log. The ratio to its defaults is shown beside.
+open_file_cache and its access log on, its fastest configuration with a log. lighttpd's ratio to it is shown beside.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ class Bar:
         text: its name in the table.
         one: the value to judge.
         other: the value to divide it by; None to judge the value itself.
-        limit: the bound.
-        at_least: whether the bound is a minimum.
-        beside: another value to divide by, for information.
+        must: the bound.
+        aim: the bound that would be better still; None if there is none.
+        at_least: whether the bounds are minima.
+        beside: a value to be divided by ``other`` too, for comparison: lighttpd's.
     """
 
     text: str
     one: Side
     other: Side | None
-    limit: float
+    must: float
+    aim: float | None = None
     at_least: bool = False
     beside: Side | None = None
 
@@ -44,26 +46,64 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """Return "met", "missed" or "not measured"."""
+        """Return "aim", "must", "missed" or "not measured"."""
         if self.value is None:
             return "not measured"
-        met = self.value >= self.bar.limit if self.bar.at_least else self.value <= self.bar.limit
-        return "met" if met else "missed"
+        if self.bar.aim is not None and self._reaches(self.bar.aim):
+            return "aim"
+        return "must" if self._reaches(self.bar.must) else "missed"
+
+    def _reaches(self, bound: float) -> bool:
+        assert self.value is not None
+        return self.value >= bound if self.bar.at_least else self.value <= bound
 
 
-def _against_nginx(key: str, text: str, limit: float, value: str = "cpu_us", *, at_least: bool = False) -> Bar:
-    sides = [(key, name, value) for name in ("select", "nginx-cache", "nginx")]
-    return Bar(text, sides[0], sides[1], limit, at_least, sides[2])
+def _against_nginx(
+    key: str, text: str, must: float, aim: float, value: str = "cpu_us", *, at_least: bool = False
+) -> Bar:
+    ours, nginx, lighttpd = ((key, name, value) for name in ("select", "nginx-cache", "lighttpd"))
+    return Bar(text, ours, nginx, must, aim, at_least, lighttpd)
 
 
 BARS = (
-    _against_nginx("1", "1: 1 KiB kept alive, processor time, select / nginx", 0.75),
-    _against_nginx("2", "2: new connection each, processor time, select / nginx", 0.85),
-    _against_nginx("3", "3: different heads, processor time, select / nginx", 1.2),
-    _against_nginx("4", "4: 100 KiB, processor time, select / nginx", 1.1),
-    _against_nginx("5", "5: 1 GiB, throughput, one connection", 0.95, "mib_per_second_one", at_least=True),
-    _against_nginx("5", "5: 1 GiB, throughput, eight connections", 0.95, "mib_per_second_eight", at_least=True),
-    _against_nginx("6", "6: 304, processor time, select / nginx", 0.9),
+    _against_nginx("1", "1: 1 KiB kept alive, processor time, select / nginx", 0.7, 0.6),
+    _against_nginx("2", "2: new connection each, processor time, select / nginx", 0.9, 0.8),
+    _against_nginx("3", "3: all heads differ, processor time, select / nginx", 1.3, 1.0),
+    _against_nginx("4", "4: 100 KiB kept alive, processor time, select / nginx", 0.95, 0.8),
+    _against_nginx("6", "6: 304, processor time, select / nginx", 0.95, 0.8),
+    _against_nginx("5", "5: 1 GiB, one connection, throughput", 0.95, 1.0, "mib_per_second_one", at_least=True),
+    _against_nginx("5", "5: 1 GiB, eight connections, throughput", 1.0, 1.0, "mib_per_second_eight", at_least=True),
+    Bar(
+        "2: new connection each, throughput, forking / a bare fork in Python",
+        ("2", "forking", "per_second"),
+        ("2", "bare-fork", "per_second"),
+        0.6,
+        0.8,
+        at_least=True,
+    ),
+    Bar(
+        "2: new connection each, processor time, threading / python -m http.server",
+        ("2", "threading", "cpu_us"),
+        ("2", "http.server", "cpu_us"),
+        0.45,
+        0.3,
+    ),
+    Bar(
+        "3: all heads differ, processor time, prefork / select",
+        ("3", "prefork", "cpu_us"),
+        ("3", "select", "cpu_us"),
+        1.05,
+        1.0,
+    ),
+    Bar(
+        "10: start-up, select / python -m http.server",
+        ("10", "select", "start_ms"),
+        ("10", "http.server", "start_ms"),
+        1.2,
+        1.0,
+    ),
+    Bar("12: client, rate / requests.Session", ("12", "nginx-cache", "times_rate"), None, 5, 8, at_least=True),
+    Bar("12: client, processor time of requests.Session / ours", ("12", "nginx-cache", "times_cpu"), None, 5, 8, True),
     Bar("7: 9,000 idle, throughput / workload 1", ("7", "select", "kept_share"), None, 0.9, at_least=True),
     Bar("7: 9,000 idle, more memory (MB)", ("7", "select", "more_mb"), None, 30),
     Bar("8: 500 slow readers, throughput / workload 1", ("8", "select", "kept_share"), None, 0.8, at_least=True),
@@ -75,13 +115,11 @@ BARS = (
         25,
         at_least=True,
     ),
-    Bar("2: processor time, forking / busybox httpd", ("2", "forking", "cpu_us"), ("2", "busybox", "cpu_us"), 4),
-    Bar("2: processor time, iterative / select", ("2", "iterative", "cpu_us"), ("2", "select", "cpu_us"), 1.3),
     Bar(
-        "10: start-up, select / python -m http.server",
-        ("10", "select", "start_ms"),
-        ("10", "http.server", "start_ms"),
-        1.5,
+        "2: new connection each, processor time, iterative / select",
+        ("2", "iterative", "cpu_us"),
+        ("2", "select", "cpu_us"),
+        1.3,
     ),
 )
 
@@ -96,4 +134,4 @@ def _value(results: Results, one: Side, other: Side | None) -> float | None:
 
 
 def _beside(results: Results, bar: Bar) -> float | None:
-    return results.ratio(bar.one, bar.beside) if bar.beside else None
+    return results.ratio(bar.beside, bar.other) if bar.beside and bar.other else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.compare import crowds, others, workloads
+from bench.compare import clients, crowds, others, workloads
 from bench.compare.workloads import Workload
 
 WORKLOADS = (
@@ -16,5 +16,6 @@ WORKLOADS = (
     Workload("8", "1 KiB, kept alive, beside 500 slow readers", crowds.slow, crowds.no_turns, once=True),
     Workload("9", "A page with 50 files in Chromium", others.browser),
     Workload("10", "Start-up: process start to first response", others.start_up),
+    Workload("12", "The client: 1 KiB over one kept connection, beside requests.Session", clients.small_files),
 )
 TITLES = {workload.key: workload.title for workload in WORKLOADS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.compare import bars, machine
@@ -37,6 +38,14 @@ COLUMNS = {
     "8": CROWDED,
     "9": (("load_ms", "ms to load", 1.0), ("cpu_ms_per_page", "processor ms", 1.0)),
     "10": (("start_ms", "ms", 1.0),),
+    "12": (
+        ("ours_per_second", "httpmini/s", 1.0),
+        ("theirs_per_second", "requests/s", 1.0),
+        ("times_rate", "times", 1.0),
+        ("ours_cpu_us", "httpmini µs", 1.0),
+        ("theirs_cpu_us", "requests µs", 1.0),
+        ("times_cpu", "times", 1.0),
+    ),
 }
 SUMMARY = ("1", "2", "3", "4", "6")
 
@@ -101,15 +110,16 @@ def _missing(results: Results) -> str:
 
 def tables(results: Results) -> list[Table]:
     """Return every table that has rows."""
-    found = [_summary(results), _bars(results)]
+    found = [summary(results, results.servers()), _bars(results)]
     found += [_workload(results, key) for key in TITLES]
     found += [_calls(results), *_curves(results)]
     return [table for table in found if table.rows]
 
 
-def _summary(results: Results) -> Table:
+def summary(results: Results, servers: Sequence[str]) -> Table:
+    """Return processor time per request of these servers under the workloads that wrk measures."""
     rows = []
-    for server in results.servers():
+    for server in servers:
         values = [results.median(key, server, "cpu_us") for key in SUMMARY]
         if any(value is not None for value in values):
             log = "" if BY_NAME[server].logs else "no access log"
@@ -124,11 +134,11 @@ SHORT = {"1": "1 KiB kept", "2": "1 KiB new", "3": "4 KiB, all heads differ", "4
 def _bars(results: Results) -> Table:
     rows = []
     for each in bars.judged(results):
-        limit = f"{'at least' if each.bar.at_least else 'at most'} {each.bar.limit:g}"
-        measured = figure(each.value)
+        must = f"{'at least' if each.bar.at_least else 'at most'} {each.bar.must:g}"
+        aim = "-" if each.bar.aim is None else f"{each.bar.aim:g}"
         if each.verdict != "not measured":
-            rows.append([each.bar.text, limit, measured, each.verdict, figure(each.beside), ""])
-    return Table("Bars", ["bar", "limit", "measured", "", "against nginx without its cache", ""], rows)
+            rows.append([each.bar.text, must, aim, figure(each.value), each.verdict, figure(each.beside), ""])
+    return Table("Bars", ["bar", "must", "aim", "measured", "reached", "lighttpd", ""], rows)
 
 
 def _workload(results: Results, key: str) -> Table:

@@ -38,6 +38,8 @@ class Plan:
 
     def meets(self, workload: Workload, server: Server) -> bool:
         """Return whether this server is measured under this workload."""
+        if server.only and workload.key not in server.only:
+            return False
         return server.name in self.narrow.get(workload.key, (server.name,))
 
 

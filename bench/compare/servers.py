@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.compare.peer_apps import IDLE_S, MANY_CLIENTS, ROOT_VARIABLE
+from bench.compare.site import SMALL
 
 HERE = Path(__file__).resolve().parents[2]
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
@@ -50,6 +51,7 @@ class Server:
         unreaped: whether it never waits for its children, so that only a control group knows their time.
         per_client: whether it starts a process for each client; it does not get thousands of idle ones.
         in_turn: whether it serves one client at a time, so that a slow one holds up all others.
+        only: the keys of the only workloads that it can be measured under; empty for all.
         version: the command that prints its version.
         environment: additional environment variables.
     """
@@ -65,6 +67,7 @@ class Server:
     unreaped: bool = False
     per_client: bool = False
     in_turn: bool = False
+    only: tuple[str, ...] = ()
     version: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -193,6 +196,11 @@ def _http_server(place: Place) -> list[str]:
     return [sys.executable, "-m", "http.server", str(place.port), "-b", "127.0.0.1", "-d", str(place.root)]
 
 
+def _bare_fork(place: Place) -> list[str]:
+    program = Path(__file__).with_name("bare_fork.py")
+    return [sys.executable, str(program), str(place.root / SMALL[1:]), str(place.port)]
+
+
 def _uvicorn(place: Place) -> list[str]:
     command = [sys.executable, "-m", "uvicorn", "--factory", "bench.compare.peer_apps:starlette_app"]
     command += ["--host", "127.0.0.1", "--port", str(place.port), "--app-dir", str(HERE)]
@@ -261,6 +269,7 @@ SERVERS = (
     ),
     Server("caddy", "caddy", _caddy, needs=("caddy",), version=("caddy", "version"), environment={"GOMAXPROCS": "1"}),
     Server("http.server", "python -m http.server", _http_server, version=(sys.executable, "--version")),
+    Server("bare-fork", "a bare fork in Python", _bare_fork, logs=False, per_client=True, only=("2",)),
     Server(
         "uvicorn",
         "uvicorn + starlette",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import click
 
+from httpmini.cli.passwords import read_password
 from httpmini.errors import CannotRun, UsageError
 
 
@@ -21,23 +19,10 @@ def htpasswd(file: str, user: str) -> None:
     """
     from httpmini.site.users import set_password  # and with it bcrypt
 
-    password = _read_password()
+    password = read_password()
     try:
         set_password(file, user, password)
     except ValueError as error:
         raise UsageError(str(error)) from error
     except OSError as error:
         raise CannotRun(f"cannot write {file}: {error.strerror}") from error
-
-
-def _read_password() -> str:
-    """Prompt for a password twice on a terminal; elsewhere read one line.
-
-    Raises:
-        UsageError: standard input is closed.
-    """
-    if sys.stdin is None:
-        raise UsageError("cannot read the password: standard input is closed")
-    if sys.stdin.isatty():
-        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
-    return os.fsdecode(sys.stdin.buffer.readline().removesuffix(b"\n"))

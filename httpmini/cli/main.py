@@ -6,12 +6,15 @@ one for each cause of an error, and 130 for Ctrl-C.
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
+from httpmini.cli.imports import uncollected
 from httpmini.errors import CannotRun, FetchError, HttpminiError, UsageError, visible
 from httpmini.version import __version__
 
@@ -22,6 +25,7 @@ _MODULES = {
     "ctl": "ctl",
     "get": "client",
     "htpasswd": "htpasswd",
+    "lint": "lint",
     "mirror": "client",
     "serve": "serve",
 }
@@ -37,8 +41,17 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _MODULES:
             return None
-        command: click.Command = getattr(import_module(f"httpmini.cli.{_MODULES[cmd_name]}"), cmd_name)
+        with uncollected():
+            module = import_module(f"httpmini.cli.{_MODULES[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _MODULES and not args[0].startswith("-"):
+            raise UsageError(_meant(args[0]))
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -51,6 +64,19 @@ class _Group(click.Group):
             _fail(error, 2)
         except HttpminiError as error:
             _fail(error, 1)
+
+
+def _meant(word: str) -> str:
+    """Say that ``word`` is no command, and which one was probably meant."""
+    if os.path.exists(word):  # noqa: PTH110  (takes any string)
+        return f"{word} is no command; did you mean: httpmini serve {shlex.quote(word)}"
+    if "://" in word or word.startswith(":"):
+        return f"{word} is no command; did you mean: httpmini get {shlex.quote(word)}"
+    from httpmini.config.hints import nearest  # only for mistakes
+
+    known = sorted(_MODULES)
+    near = nearest(word, known)
+    return f"{word} is no command; {f'did you mean {near}?' if near else 'the commands are: ' + ', '.join(known)}"
 
 
 def _fail(error: Exception, status: int) -> None:

@@ -12,29 +12,51 @@ import click
 import msgspec
 
 from httpmini import config
-from httpmini.cli.options import config_option
-from httpmini.errors import CannotRun, UsageError
+from httpmini.cli.imports import uncollected
+from httpmini.cli.options import Choice, config_option
+from httpmini.cli.sharing import Sharing, Wishes
+from httpmini.errors import UsageError
 from httpmini.files import current_folder
 
 if TYPE_CHECKING:
+    from httpmini.daemon.server import Banner
     from httpmini.server.logs.error import Log
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _setting(flag: str, key: str, **more: Any) -> Callable[[_Command], _Command]:
+def _setting(flag: str, key: str, *, name: str = "", **more: Any) -> Callable[[_Command], _Command]:
     """Return the option ``flag`` for the setting ``key``, with the setting's own help, choices and default."""
     row = next(row for row in config.rows() if row.key == key)
     choices = config.declared_choices(row.type)
     if choices:
-        more["type"] = click.Choice(choices)
+        more["type"] = Choice(choices)
     text = f"{row.help.split('. ')[0].rstrip('.')}.  [default: {config.toml(row.default)}]"
-    return click.option(flag, help=text, **more)
+    return click.option(flag, *([name] if name else []), **{"help": text, **more})
 
 
-@click.command(short_help="Serve a folder.")
-@click.argument("root", required=False)
+@click.command(short_help="Serve a folder or a file.")
+@click.argument("root", required=False, metavar="[PATH]")
 @config_option
+@click.option(
+    "--lan",
+    is_flag=True,
+    help="Let others on your network connect: listen on the private addresses of this machine, too.",
+)
+@click.option(
+    "--password",
+    "user",
+    is_flag=False,
+    flag_value="",
+    metavar="[USER]",
+    help="Ask for a password: one of four words that is made up, or with USER the one that you type.",
+)
+@click.option(
+    "--qr/--no-qr",
+    default=None,
+    help="Show the address as a QR code.  [default: with --lan, on a terminal that is wide enough]",
+)
+@click.option("--open", "opens", is_flag=True, help="Open it in a browser as soon as clients can connect.")
 @_setting("--mode", "server.mode")
 @click.option(
     "-b",
@@ -50,10 +72,15 @@ def _setting(flag: str, key: str, **more: Any) -> Callable[[_Command], _Command]
     type=click.IntRange(0, 65535),
     show_default=False,
     metavar="PORT",
-    help="Listen on this port; 0 picks a free one.  [default: 8080]",
+    help="Listen on this port; 0 picks a free one.  [default: 8080, or the next free one up to 8099]",
 )
 @_setting("--max-clients", "server.max_clients", type=int, metavar="N")
 @_setting("--overflow", "server.overflow")
+@_setting(
+    "--log",
+    "log.format",
+    help="Write the access log in this format, also to a terminal, where people see less otherwise.",
+)
 @click.option(
     "--status", is_flag=True, help="Show /-/status on a free port of this machine, which the first line names."
 )
@@ -69,34 +96,34 @@ def _setting(flag: str, key: str, **more: Any) -> Callable[[_Command], _Command]
 def serve(
     root: str | None,
     file: str | None,
-    mode: str | None,
-    addresses: tuple[str, ...],
-    port: int | None,
-    max_clients: int | None,
-    overflow: str | None,
-    status: bool,
-    tls_cert: str | None,
-    tls_key: str | None,
-    tls: bool,
+    lan: bool,
+    user: str | None,
+    qr: bool | None,
+    opens: bool,
     daemon: bool,
     chroot: str | None,
+    **settings: Any,
 ) -> None:
-    """Serve a folder, by default the current one, at http://127.0.0.1:8080/ until Ctrl-C.
+    """Serve a folder, by default the current one, or a single file, at http://127.0.0.1:8080/ until Ctrl-C.
 
     Flags override the config file, and the config file overrides the defaults.
     """
-    from httpmini.daemon import server  # --help need not wait for this import
-    from httpmini.daemon.chroot import change_root
-
-    flags = config.Flags(root, mode, addresses, port, max_clients, overflow, status, tls_cert, tls_key, tls)
     _keep_standard_descriptors()
     null = os.open(os.devnull, os.O_RDWR) if daemon else None  # the new root may have no /dev/null
-    if chroot is not None:
-        change_root(chroot)
-    if null is not None:
-        _serve_detached(file, flags, null, chrooted=chroot is not None)
-    else:
-        server.serve(_reader(file, flags, chrooted=chroot is not None), _announce, file)
+    flags = config.Flags(root=root, **settings)
+    with Sharing(Wishes(lan, user, qr, opens, daemon, chroot is not None), flags, file) as sharing:
+        with uncollected():
+            from httpmini.daemon import server  # --help need not wait for this import
+
+        if chroot is not None:
+            from httpmini.daemon.chroot import change_root
+
+            change_root(chroot)
+        if null is not None:
+            _serve_detached(file, sharing, null, chrooted=chroot is not None)
+        else:
+            read = _reader(file, sharing.flags, chrooted=chroot is not None)
+            server.serve(read, sharing.announce, file, sharing.extras)
 
 
 def _reader(file: str | None, flags: config.Flags, *, chrooted: bool) -> Callable[[], config.Config]:
@@ -111,12 +138,12 @@ def _reader(file: str | None, flags: config.Flags, *, chrooted: bool) -> Callabl
     return read
 
 
-def _serve_detached(file: str | None, flags: config.Flags, null: int, *, chrooted: bool) -> None:
+def _serve_detached(file: str | None, sharing: Sharing, null: int, *, chrooted: bool) -> None:
     """Serve in the background. The parent exits when clients can connect, or with what went wrong.
 
     Args:
         file: the config file, if any.
-        flags: what the command line says.
+        sharing: what the command line says.
         null: a descriptor of /dev/null, for the standard streams.
         chrooted: whether the root directory has been changed.
     """
@@ -128,6 +155,7 @@ def _serve_detached(file: str | None, flags: config.Flags, null: int, *, chroote
         raise UsageError(
             "sockets were given to this process (LISTEN_FDS), and --daemon goes on in another; leave it out"
         )
+    flags = sharing.flags
     first = _reader(file, flags, chrooted=chrooted)()
     _warn_of_lost_logs(first.log)
     # A reload reads the files again, and this folder will not be the current one by then.
@@ -136,11 +164,12 @@ def _serve_detached(file: str | None, flags: config.Flags, null: int, *, chroote
     file = file and str(current_folder() / file)
     ready = detach(null)
 
-    def announce(banner: str, log: Log) -> None:
-        log(banner)  # who looks into the log later has not seen the terminal
-        ready(f"{banner}, in the background as process {os.getpid()}")
+    def announce(banner: Banner, log: Log) -> None:
+        log(banner.line)  # who looks into the log later has not seen the terminal
+        ready("\n".join((f"{banner.line}, in the background as process {os.getpid()}", *sharing.notes)))
 
-    server.serve(_beginning_with(first, _reader(file, flags, chrooted=chrooted)), announce, file)
+    read = _beginning_with(first, _reader(file, flags, chrooted=chrooted))
+    server.serve(read, announce, file, sharing.extras)
 
 
 def _beginning_with(first: config.Config, read: Callable[[], config.Config]) -> Callable[[], config.Config]:
@@ -155,13 +184,6 @@ def _warn_of_lost_logs(log: config.LogSettings) -> None:
     if lost and not stat.S_ISREG(os.fstat(1).st_mode):
         what = f'{" and ".join(lost)} = "stdout", which is lost in the background; set a file, "syslog" or "journal"'
         click.echo(f"httpmini: {what}", err=True)
-
-
-def _announce(banner: str, _log: Log) -> None:
-    try:
-        click.echo(banner)
-    except OSError as error:
-        raise CannotRun(f"cannot write to standard output: {error.strerror}") from error
 
 
 def _keep_standard_descriptors() -> None:

@@ -12,12 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 from httpmini.client.credentials import Credentials, basic, find, read_netrc
-from httpmini.client.decode import ACCEPTED
 from httpmini.client.options import Limits, Retries, Timeouts
+from httpmini.client.request import Encoder, Fields, Request
 from httpmini.client.response import REDIRECTS, Response
 from httpmini.client.retry import SAFE_METHODS, is_passing, pause_before
 from httpmini.client.transport.connect import dial
@@ -35,51 +34,15 @@ from httpmini.errors import (
     TimedOut,
     Truncated,
 )
-from httpmini.protocol.grammar import BAD_TARGET_OCTET, TOKEN
-from httpmini.protocol.writer import request_head
-from httpmini.version import __version__
 
 _MAX_IDLE = 8  # connections kept for one origin
 _PROOF_S = 0.1  # how long a connection has to be quiet to show that no forbidden body comes
-_DEFAULT_FIELDS = (("User-Agent", f"httpmini/{__version__}"), ("Accept", "*/*"), ("Connection", "keep-alive"))
 # The fields that follow a redirection to another origin: what is wanted, not who wants it (RFC 9110 §15.4). Any other
 # field may be a key, whatever its name.
 _PUBLIC = {
     *("accept", "accept-charset", "accept-encoding", "accept-language", "user-agent", "connection", "cache-control"),
     *("range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "pragma"),
 }
-
-
-@dataclass(frozen=True)
-class _Request:
-    """A request; redirections and retries make new ones of it.
-
-    Attributes:
-        method: the method.
-        url: of the server.
-        headers: all header fields but Host and Content-Length.
-        data: the body.
-        started: when the first request began, monotonic time.
-        head: the encoded head for the server itself; a proxy needs more.
-
-    Raises:
-        BadUrl: it cannot be encoded, which is found out before anything is connected.
-    """
-
-    method: str
-    url: Url
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    data: bytes = field(repr=False)
-    started: float
-    head: bytes = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "head", _encode(self))
-
-    @property
-    def wants_identity(self) -> bool:
-        """Whether it asks for the octets as they are; a coding that comes all the same is then the caller's matter."""
-        return any(name.lower() == "accept-encoding" and value == "identity" for name, value in self.headers)
 
 
 class Client:
@@ -119,8 +82,9 @@ class Client:
         self.retries = retries or Retries()
         self.routing = routing or Routing()
         self.decode = decode
-        self._headers = tuple(headers)
-        self._auth = auth
+        self._headers = _pairs(headers)
+        self._encoder = Encoder(self._headers)
+        self._auth = None if auth is None else (auth[0], auth[1])
         self._use_netrc = use_netrc
         self._follow = follow
         self._downgrade = downgrade
@@ -158,7 +122,8 @@ class Client:
             FetchError: a subclass for each cause, see ``errors.py``. A status other than 2xx raises nothing.
         """
         url = url if isinstance(url, Url) else parse_url(url)
-        request = _Request(method, url, self._with_credentials(url, tuple(headers)), data, time.monotonic())
+        fields = self._encoder.merge(self._credentials(url), _pairs(headers), decode=self.decode)
+        request = self._encoder.request(method, url, fields, data, time.monotonic())
         history: list[tuple[int, str]] = []
         while True:
             response = self._send_with_retries(request)
@@ -174,16 +139,6 @@ class Client:
             history.append((response.status, response.url))
             response.drain()
             request = there
-
-    def _with_credentials(self, url: Url, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        """Merge the default fields, the client's and this request's; the later replace the earlier."""
-        merged = [*_DEFAULT_FIELDS, ("Accept-Encoding", ACCEPTED)] if self.decode else [*_DEFAULT_FIELDS]
-        if credentials := self._credentials(url):
-            merged.append(("Authorization", basic(credentials)))
-        for fields in filter(None, (self._headers, headers)):
-            replaced = {name.lower() for name, _ in fields}
-            merged = [field for field in merged if field[0].lower() not in replaced] + list(fields)
-        return tuple(field for field in merged if field[1])
 
     def credentials_of(self, url: Url) -> tuple[tuple[str, str], ...]:
         """Return the Authorization field for the user that ``url`` names, if it names one, to fetch it without."""
@@ -202,7 +157,7 @@ class Client:
             return find(read_netrc(), (url.host, url.name.lower()), url.username) or own
         return own
 
-    def _redirected(self, request: _Request, response: Response, history: list[tuple[int, str]]) -> _Request | None:
+    def _redirected(self, request: Request, response: Response, history: list[tuple[int, str]]) -> Request | None:
         """Return the request that ``response`` redirects to, or None.
 
         Raises:
@@ -226,12 +181,13 @@ class Client:
                 f"{response.url} redirects from https to http, to {there.text}, which is not followed by default"
             )
         if there.origin == request.url.origin:
-            return replace(request, url=there)
+            return self._encoder.redirected(request, there, request.headers)
         if request.data:
             raise BadRedirect(f"{response.url} redirects to another server, {there.text}, which is not sent the body")
-        return replace(request, url=there, headers=tuple(field for field in request.headers if _is_public(field)))
+        public = tuple(field for field in request.headers if _is_public(field))
+        return self._encoder.redirected(request, there, public)
 
-    def _send_with_retries(self, request: _Request) -> Response:
+    def _send_with_retries(self, request: Request) -> Response:
         """Send a request, and repeat it where that is safe and may help."""
         attempt = 0
         while True:
@@ -249,7 +205,7 @@ class Client:
                 response.drain()
             time.sleep(pause)
 
-    def _may_wait(self, request: _Request, pause: float) -> bool:
+    def _may_wait(self, request: Request, pause: float) -> bool:
         """Whether the request may be repeated, and time is left for it after the pause."""
         late = self.timeouts.total_s is not None and time.monotonic() + pause >= request.started + self.timeouts.total_s
         return request.method in SAFE_METHODS and not late
@@ -264,7 +220,7 @@ class Client:
         while connection := self._take_idle(origin):
             connection.close()
 
-    def _send(self, request: _Request) -> Response:
+    def _send(self, request: Request) -> Response:
         """Send a request on an idle connection, or on a new one if there is none or it turns out to be closed."""
         timings = Timings(started=request.started)
         while request.method in SAFE_METHODS and (connection := self._take_idle(request.url.origin)):
@@ -277,7 +233,7 @@ class Client:
         connection = dial(request.url, self.routing, self.timeouts, timings, self.limits, self._trace)
         return self._exchange(connection, request, timings)
 
-    def _is_usable(self, connection: Connection, request: _Request) -> bool:
+    def _is_usable(self, connection: Connection, request: Request) -> bool:
         """Whether the next bytes on a kept connection will be those of the response to ``request``.
 
         Some servers send the body that they announce even after HEAD or a 304, and it may come late. So after such a
@@ -293,7 +249,7 @@ class Client:
             self._proven.add(origin)
         return True
 
-    def _send_on_kept(self, connection: Connection, request: _Request, timings: Timings) -> Response | None:
+    def _send_on_kept(self, connection: Connection, request: Request, timings: Timings) -> Response | None:
         """Send a request on a kept connection; return None if it has to be sent again on a new one.
 
         The server may have closed it in the meantime (RFC 9112 §9.3.1), or say so (408, RFC 9110 §15.5.9); a router
@@ -312,11 +268,13 @@ class Client:
         response.close()
         return None
 
-    def _exchange(self, connection: Connection, request: _Request, timings: Timings) -> Response:
+    def _exchange(self, connection: Connection, request: Request, timings: Timings) -> Response:
         connection.timeouts = self.timeouts  # which may have changed since it connected
         connection.deadline = None if self.timeouts.total_s is None else request.started + self.timeouts.total_s
         try:
-            head = _encode(request, connection.proxy_fields, via_proxy=True) if connection.via_proxy else request.head
+            head = request.head
+            if connection.via_proxy:
+                head = self._encoder.proxied_head(request, connection.proxy_fields)
             if self._trace:
                 self._trace(">", head)
             connection.send(head, request.data)
@@ -334,7 +292,7 @@ class Client:
                 timings=timings,
                 started=request.started,
                 limits=self.limits,
-                decoded=self.decode and not request.wants_identity,
+                decoded=self.decode and "Content-Encoding" in response_head.headers and not request.wants_identity,
             )
         except BaseException:
             connection.close()
@@ -348,39 +306,14 @@ class Client:
             connection.close()
 
 
+def _pairs(fields: Iterable[tuple[str, str]]) -> Fields:
+    """Return header fields as tuples of two, even if a caller has lists."""
+    return tuple([(name, value) for name, value in fields])
+
+
 def _is_public(field: tuple[str, str]) -> bool:
     """Whether a field may be sent to another origin than the one that it was given for."""
     return field[0].lower() in _PUBLIC
-
-
-def _encode(request: _Request, more: tuple[tuple[str, str], ...] = (), *, via_proxy: bool = False) -> bytes:
-    """Encode the head of a request.
-
-    Args:
-        request: the request.
-        more: further header fields.
-        via_proxy: use the whole URL as the target.
-
-    Raises:
-        BadUrl: the method, the target or a field is invalid, or the field is not the caller's to set.
-    """
-    target = request.url.text if via_proxy else request.url.target
-    fields = [*request.headers, *more]
-    named = {name.lower() for name, _ in fields}
-    if framing := named & {"content-length", "transfer-encoding"}:
-        raise BadUrl(f"the field {framing.pop()} follows from the body, and cannot be set")
-    if "host" not in named:
-        fields.insert(0, ("Host", request.url.host_field))
-    if request.data or request.method in ("POST", "PUT", "PATCH"):
-        fields.append(("Content-Length", str(len(request.data))))
-    try:
-        if not TOKEN.fullmatch(request.method.encode("ascii")) or BAD_TARGET_OCTET.search(target.encode("ascii")):
-            raise ValueError(f"not a request: {request.method!r} {target!r}")
-        return request_head(request.method, target, fields)
-    except UnicodeEncodeError:  # its text may contain a part of a password
-        raise BadUrl("this request cannot be sent: its fields must be ISO-8859-1 text, and its method ASCII") from None
-    except ValueError as error:
-        raise BadUrl(f"this request cannot be sent: {error}") from error
 
 
 def fetch(

@@ -157,13 +157,13 @@ class Response:
         """
         most = self._limits.read_bytes if limit is None else limit
         pieces, size = [], 0
-        for piece in self:
+        for piece in self.views():
             size += len(piece)
             if size > most:
                 self._connection.reusable = False
                 self.close()
                 raise TooLarge(f"{self.url}: more than {most} bytes; iterate over the response, or save it to a file")
-            pieces.append(piece)
+            pieces.append(bytes(piece))
         return b"".join(pieces)
 
     def save(self, path: str | os.PathLike[str], *, sync: bool = True) -> int:
@@ -213,7 +213,7 @@ class Response:
         """
         if self._release is not None:  # else there is no body
             try:
-                self._connection.check_size(self.content_length or 0)
+                self._connection.check_size(self._connection.announced_bytes)
             except TooLarge:
                 self.close()
                 raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import time
 
@@ -38,6 +37,8 @@ def pause_before(attempt: int, retries: Retries, status: int = 0, headers: Heade
     if requested is not None:
         return requested if requested <= retries.most_s else None
     longest: float = min(retries.most_s, retries.first_s * 2 ** (attempt - 1))
+    import random  # late: it seeds itself, and few requests are repeated
+
     return longest * random.uniform(0.5, 1.0)  # noqa: S311
 
 

@@ -45,6 +45,12 @@ def _check_root(draft: Draft) -> None:
         draft.values["site.root"] = _tidy(root)
 
 
+def _check_only(draft: Draft) -> None:
+    only = draft.values["site.only"]
+    if "/" in only or only in (".", ".."):
+        draft.complain("site.only", "must be the name of a file in the root, without slashes")
+
+
 def _tidy(path: str) -> str:
     """Return ``path`` without ``..`` if that is the same folder (after a symlink it may not be)."""
     short = os.path.normpath(path)
@@ -274,6 +280,7 @@ CHECKS: tuple[tuple[str, Callable[[Draft], None]], ...] = (
     ("server.deny", _check_contradictions),
     ("site.hosts", _check_hosts),
     ("site.root", _check_root),
+    ("site.only", _check_only),
     ("site.index", _check_index),
     ("site.error_pages", _check_error_pages),
     ("site.default_charset", _check_charset),

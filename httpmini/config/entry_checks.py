@@ -132,10 +132,13 @@ def _check_users(realm: RealmSettings, path: str, values: Mapping[str, Any], com
     try:
         for number, what in users.problems(path):
             complain("users", f"line {number} {what}", realm.users)
+    except PermissionError as error:
+        complain("users", f"cannot be read: {why_not(error, path, values['daemon.user'])}", realm.users)
+        return
     except (OSError, ValueError) as error:
         import shlex  # only for this message
 
-        said = why_not(error, path) if isinstance(error, OSError) else error
+        said = error.strerror if isinstance(error, OSError) else error
         remedy = f"make it with: httpmini htpasswd {shlex.quote(realm.users or 'FILE')} NAME"
         complain("users", f"cannot be read: {said}; {remedy}", realm.users)
         return

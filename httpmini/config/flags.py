@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from pathlib import Path
+
 import msgspec
 from msgspec.structs import replace
 
@@ -26,12 +30,15 @@ class Flags(msgspec.Struct, frozen=True):
     tls_cert: str | None = None
     tls_key: str | None = None
     tls: bool = False
+    log: str | None = None
 
 
 def apply_flags(draft: Draft, flags: Flags) -> None:
     """Override the settings of ``draft`` with ``flags``; paths are relative to the current folder."""
     if flags.root is not None:
-        draft.put("site.root", str(current_folder() / flags.root) if flags.root else "", "ROOT")
+        _apply_path(draft, flags.root)
+    if flags.log is not None:
+        draft.put("log.format", flags.log, "--log")
     for name in ("mode", "max_clients", "overflow"):
         if (value := getattr(flags, name)) is not None:
             draft.put(f"server.{name}", value, "--" + name.replace("_", "-"))
@@ -40,6 +47,42 @@ def apply_flags(draft: Draft, flags: Flags) -> None:
     _apply_tls(draft, flags)
     if flags.status and not draft.values["status.listen"]:
         draft.put("status.listen", ["127.0.0.1:0"], "--status")
+
+
+def _apply_path(draft: Draft, said: str) -> None:
+    """Set ``site.root`` to a folder; for a file, to its folder, and ``site.only`` to its name."""
+    path = current_folder() / said if said else Path()
+    only = ""
+    if said and (mode := _mode_of(path)) and not stat.S_ISDIR(mode) and path.suffix != ".toml":
+        if problem := _problem_of(path, mode):
+            draft.problems.append(Problem("PATH", "", toml(said), problem))
+            return
+        path = _as_served(path)
+        path, only = path.parent, path.name
+    draft.put("site.root", str(path) if said else "", "PATH")
+    draft.put("site.only", only, "PATH")
+
+
+def _as_served(path: Path) -> Path:
+    """Return the path by which a file can be served: what a symlink leads to, if that is in another folder."""
+    real = Path(os.path.realpath(path))
+    return path if real.parent == Path(os.path.realpath(path.parent)) else real
+
+
+def _mode_of(path: Path) -> int:
+    """Return the type of what is there; 0 if nothing is, or it cannot be said."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return 0
+
+
+def _problem_of(path: Path, mode: int) -> str:
+    """Say why something that is no folder cannot be served; "" if it can."""
+    if stat.S_ISREG(mode):
+        return "" if os.access(path, os.R_OK) else "cannot be read: permission denied"
+    kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+    return f"is {kind}; it must be the folder or the file to serve"
 
 
 def _apply_addresses(draft: Draft, flags: Flags) -> None:

@@ -44,14 +44,14 @@ def declared_choices(declared: Any) -> list[str]:
 
 def guess(declared: Any, value: object) -> str:
     """Return a hint at the choice that was probably meant, or an empty string."""
-    near = _nearest(value.lower(), declared_choices(declared)) if isinstance(value, str) else ""
+    near = nearest(value.lower(), declared_choices(declared)) if isinstance(value, str) else ""
     return f'; did you mean "{near}"?' if near else ""
 
 
 def nearest_section(section: str) -> str:
     """Return a hint at the table that was probably meant, or a list of all tables."""
     known = [*SECTIONS, *LISTS]
-    near = _nearest(section, known)
+    near = nearest(section, known)
     return f"did you mean {near}?" if near else f"the known names are: {', '.join(known)}"
 
 
@@ -66,7 +66,7 @@ def nearest_setting(section: str, name: str) -> str:
     if section in SECTIONS and name in everywhere:
         return f"did you mean {everywhere[name]}?"
     similar = here | {_name(old): new for old, new in RENAMED.items() if old.startswith(f"{section}.")}
-    near = _nearest(name, [*similar])
+    near = nearest(name, [*similar])
     return f"did you mean {similar[near]}?" if near else f"the known names are: {', '.join(here)}"
 
 
@@ -74,8 +74,11 @@ def _name(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def _nearest(text: str, known: list[str]) -> str:
-    """Return the one of ``known`` that is most like ``text``, or an empty string."""
+def nearest(text: str, known: list[str]) -> str:
+    """Return the one of ``known`` that is most like ``text``, or an empty string: rather one that begins with it."""
+    longer = [word for word in known if text and word.startswith(text)]
+    if len(longer) == 1:
+        return longer[0]
     import difflib  # only for wrong files: others need not wait for it
 
     return next(iter(difflib.get_close_matches(text, known, n=1)), "")

@@ -14,7 +14,7 @@ from httpmini.config.flags import Flags, apply_flags
 from httpmini.config.hints import expected, nearest_section, nearest_setting
 from httpmini.config.render import toml
 from httpmini.config.rows import REQUIRED, rows, rows_of
-from httpmini.config.schema import DEFAULT, LISTS, OLD_VALUES, RENAMED, SECTIONS, Config
+from httpmini.config.schema import DEFAULT, LISTS, OLD_VALUES, RENAMED, SECTIONS, WITHOUT_FILE, Config
 from httpmini.errors import ConfigError, Problem
 from httpmini.files import why_not
 
@@ -51,7 +51,9 @@ def make_config(file: str | None, tables: Mapping[str, Any], flags: Flags, *, to
         ConfigError: with every problem that was found.
     """
     draft = Draft()
-    if file is not None:
+    if file is None:  # a folder that somebody shares for now, not a server that is kept
+        draft.put("site.archives", True, WITHOUT_FILE)
+    else:
         _read(draft, file, tables)
     apply_flags(draft, flags)
     if file is not None and to_serve and draft.origins["site.root"] == DEFAULT:

@@ -98,6 +98,15 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
         _says("""The folder to serve. A relative path is relative to this file; on the command line, to the current
         folder."""),
     ] = "."
+    title: Annotated[
+        str,
+        _says("""What listings call the root folder; "" means by its name on the disk."""),
+    ] = ""
+    only: Annotated[
+        str,
+        _says("""The name of the only file in the root to serve: "/" leads to it, and all else is a 404. "" serves
+        everything. `serve FILE` sets this and the root."""),
+    ] = ""
     index: Annotated[
         list[str],
         _says("Files to send for a request for their folder, in order of preference."),
@@ -106,6 +115,11 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         _says("Whether to list a folder that has no index file; if not, the response is a 403."),
     ] = True
+    archives: Annotated[
+        bool,
+        _says("""Whether /folder/?zip and /folder/?tar send a folder with all that its listings show as one file. Only
+        where there are listings. Without a config file this is on."""),
+    ] = False
     hidden: Annotated[
         bool,
         _says("""Whether to serve and list names that begin with a dot. They often hold what nobody meant to publish
@@ -247,6 +261,17 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(ge=0, le=1_073_741_824),
         _says("The most bytes to read and discard during that wait."),
     ] = 4_194_304
+    archive_files: Annotated[
+        int,
+        Meta(ge=1, le=10_000_000),
+        _says("""The most files and folders in an archive (site.archives); a folder with more gets a 403. Each takes up
+        half a kilobyte of memory while the archive is sent. To find them may take two seconds; then it is a 503."""),
+    ] = 100_000
+    archive_bytes: Annotated[
+        int,
+        Meta(ge=1, le=1_125_899_906_842_624),
+        _says("The most bytes of files in an archive; a folder with more gets a 403."),
+    ] = 1_099_511_627_776
     response_cache_bytes: Annotated[
         int,
         Meta(ge=0, le=1_099_511_627_776),
@@ -421,6 +446,9 @@ OLD_VALUES: Mapping[str, Mapping[bool, str]] = {
 
 DEFAULT = "default"
 """The origin of a setting that nothing has set."""
+
+WITHOUT_FILE = "no config file"
+"""The origin of a setting that has another default where there is no config file."""
 
 
 class Config(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ from httpmini.server.limits.admission import Admission
 from httpmini.server.listeners.activation import InheritedSockets
 from httpmini.server.logs.error import Level
 from httpmini.server.modes import MODES
+from httpmini.site.authorise import Users
 
 
 class Lasting(msgspec.Struct, frozen=True, eq=False):
@@ -40,6 +41,7 @@ class Lasting(msgspec.Struct, frozen=True, eq=False):
         inherited: the sockets that this process was given.
         started: when the server was started, in seconds since the epoch.
         quota: how many cores' worth of time this process may use; read at the start, because the sandbox hides it.
+        password: who may see any of the sites; None for everybody.
     """
 
     board: Scoreboard
@@ -47,6 +49,7 @@ class Lasting(msgspec.Struct, frozen=True, eq=False):
     inherited: InheritedSockets
     started: float
     quota: float
+    password: Users | None = None
 
 
 class Opened(msgspec.Struct, frozen=True, eq=False):
@@ -84,7 +87,12 @@ def build_generation(config: Config, lasting: Lasting, opened: Opened) -> Genera
     """
     board, logs = lasting.board, opened.logs
     facts = Facts(config.server.mode, config.server.max_clients, os.getpid(), lasting.started)
-    sites = [build_site(one, lambda text: logs.log(text, Level.WARNING)) for one in config.all_sites]
+    places = lasting.tables.archives()
+
+    def notify(text: str) -> None:
+        logs.log(text, Level.WARNING)
+
+    sites = [build_site(one, notify, lasting.password, places) for one in config.all_sites]
     limits = lasting.tables.client_limits(config)
     http = build_http(
         config,

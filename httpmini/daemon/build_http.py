@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from msgspec.structs import replace
 
 from httpmini.config import Config
+from httpmini.daemon.build_site import has_archives
 from httpmini.daemon.listeners import Listeners, secure_ports
 from httpmini.daemon.root_watch import RootWatch
 from httpmini.daemon.status import Facts, Nothing, StatusPages
@@ -27,7 +28,9 @@ from httpmini.server.limits.client_limits import ClientLimits
 from httpmini.server.listeners.peer import LOCAL
 from httpmini.server.logs.access import AccessLog, TextLog
 from httpmini.server.logs.error import Log
-from httpmini.site import listing
+from httpmini.site import thumbnail
+from httpmini.site.archive import QUERIES
+from httpmini.site.listing import listings
 
 OpenLog = Callable[[str], Callable[[str], None]]
 """Returns what takes lines of the access log, by the place that a setting names."""
@@ -73,7 +76,12 @@ def build_http(
 def build_hosts(config: Config, sites: Sequence[Respond], open_log: OpenLog) -> VirtualHosts:
     """Return the sites, each with its name and access log, by the hosts that ask for them."""
     default, *others = [
-        VirtualHost(bare_host(one.site.hosts[0]) if one is not config else "", site, _access_log(config, one, open_log))
+        VirtualHost(
+            bare_host(one.site.hosts[0]) if one is not config else "",
+            site,
+            _access_log(config, one, open_log),
+            _queries(one),
+        )
         for one, site in zip(config.all_sites, sites, strict=True)
     ]
     by_host = {
@@ -90,6 +98,12 @@ def _access_log(config: Config, site: Config, open_log: OpenLog) -> AccessLog:
 
         return JsonLog(config.server.mode, write)
     return TextLog("common" if site.log.format == "common" else "combined", write)
+
+
+def _queries(config: Config) -> frozenset[str]:
+    """Return the queries that mean something to a site, so that a cached response does not hold for them."""
+    thumbnails = frozenset((thumbnail.QUERY,)) if config.site.listing else frozenset[str]()
+    return thumbnails | QUERIES if has_archives(config) else thumbnails
 
 
 def add_status_pages(config: Config, sites: Sequence[Respond], board: Scoreboard, facts: Facts) -> list[Respond]:
@@ -156,12 +170,13 @@ def _build_proxies(config: Config) -> TrustedProxies | None:
 
 
 def _make_tick(config: Config, flush_logs: Callable[[], None], log: Log) -> Callable[[], None]:
-    roots = [RootWatch(root, log) for root in sorted({one.site.root for one in config.all_sites})]
+    folders = {one.site.root for one in config.all_sites if not one.site.only}  # one file is looked up each time
+    roots = [RootWatch(root, log) for root in sorted(folders)]
 
     def tick() -> None:
         flush_logs()
         for root in roots:
             root.look()
-        listing.prepare()
+        listings.prepare()
 
     return tick

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from errno import EACCES
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from httpmini.config import Config
 from httpmini.errors import CannotRun
@@ -15,7 +15,9 @@ from httpmini.files import why_not
 from httpmini.site.authorise import Realm
 from httpmini.site.copies import Copies
 from httpmini.site.freshness import PathStamps
-from httpmini.site.listing import Listings
+from httpmini.site.listing.entries import printable
+from httpmini.site.listing.kinds import Kinds
+from httpmini.site.listing.listings import Listings
 from httpmini.site.media_types import MediaTypes
 from httpmini.site.notices import Notices
 from httpmini.site.refusals import ErrorPages
@@ -26,46 +28,104 @@ from httpmini.site.variants import Variants
 from httpmini.site.versions import Versions
 
 if TYPE_CHECKING:
-    from httpmini.site.users import Users
+    from httpmini.site.archive.archiver import Archiver, Places
+    from httpmini.site.authorise import Users
 
 
-def build_site(config: Config, notify: Callable[[str], None] = lambda _text: None) -> Site:
+def build_site(
+    config: Config,
+    notify: Callable[[str], None] = lambda _text: None,
+    password: Users | None = None,
+    places: Places | None = None,
+) -> Site:
     """Return the site that ``config`` describes.
 
     Args:
         config: the settings.
         notify: takes what the operator should know about the files of the site.
+        password: who may see any of it; None for everybody.
+        places: bounds how many archives an address gets at a time; None for any number.
 
     Raises:
         CannotRun: a users file cannot be read.
     """
     site = config.site
     root = os.fsencode(Path(site.root).absolute())
-    resolver = Resolver(root, site.hidden, site.symlinks == "inside")
+    only = os.fsencode(site.only)
+    resolver = Resolver(root, site.hidden or bool(only), site.symlinks == "inside", only)
     media_types = MediaTypes(site.default_charset, site.media_types)
     # Pages for refusals may be hidden from everybody who asks for them by name.
     pages_from = Resolver(root, hidden=True, symlinks=site.symlinks == "inside")
+    title = site.title or _name_of(root)
+    realms = _realms(config, password)
+    archiver = _build_archiver(config, resolver, realms, notify, places)
     return Site(
         resolver=resolver,
         versions=Versions(),
         stamps=PathStamps(root),
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
-        listings=Listings(resolver, config.limits.response_cache_bytes),
+        listings=Listings(
+            resolver, config.limits.response_cache_bytes, Kinds(media_types), title, archives=archiver is not None
+        ),
+        archiver=archiver,
         media_types=media_types,
         codings=tuple(site.precompressed),
         variants=Variants(resolver, Copies(site.precompressed), Notices(notify)),
         error_pages=ErrorPages(
             pages_from, {status: _names(path) for status, path in site.error_pages.items()}, media_types
         ),
-        realms=tuple(
-            Realm(_names(realm.path), realm.name, _open_users(realm.users, config.daemon.user))
-            for realm in config.realms
-        ),
-        redirects=tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects),
+        realms=realms,
+        redirects=_redirects(config),
         rules=tuple(FieldRule(Glob(rule.path), tuple(rule.fields.items())) for rule in config.rules),
         wall=time.time,
     )
+
+
+def _name_of(root: bytes) -> str:
+    """Return the name of the root folder, as its listing shows it."""
+    return printable(os.fsencode(Path(os.fsdecode(root)).name)) or "/"
+
+
+def _redirects(config: Config) -> tuple[Redirect, ...]:
+    """Return the redirections of the settings, and one to the only file of a site that has no other."""
+    rows = tuple(Redirect(Glob(row.path), row.to, 301 if row.permanent else 302) for row in config.redirects)
+    only = config.site.only
+    return (*rows, Redirect(Glob("/"), "./" + quote(os.fsencode(only), safe=""), 302)) if only else rows
+
+
+def _realms(config: Config, password: Users | None) -> tuple[Realm, ...]:
+    """Return the realms of the settings, and one around all of them if there is a password for the whole site."""
+    around = () if password is None else (Realm((), "httpmini", password),)
+    inside = (
+        Realm(_names(one.path), one.name, _open_users(one.users, config.daemon.user))
+        for one in config.realms
+        if one.path.strip("/") or password is None  # one for the whole site would be as near
+    )
+    return (*around, *inside)
+
+
+def _build_archiver(
+    config: Config,
+    resolver: Resolver,
+    realms: Sequence[Realm],
+    notify: Callable[[str], None],
+    places: Places | None,
+) -> Archiver | None:
+    """Return what makes archives; None where there are none, since they show what listings show."""
+    if not has_archives(config):
+        return None
+    from httpmini.site.archive.archiver import Archiver  # 5 ms, for which most servers need not wait
+    from httpmini.site.archive.walk import Bounds
+
+    bounds = Bounds(config.limits.archive_files, config.limits.archive_bytes)
+    return Archiver(resolver, realms, bounds, places, notify)
+
+
+def has_archives(config: Config) -> bool:
+    """Whether folders are sent as archives: where they are listed, and more than one file is served."""
+    site = config.site
+    return site.archives and site.listing and not site.only
 
 
 def _names(path: str) -> tuple[bytes, ...]:
@@ -78,6 +138,4 @@ def _open_users(path: str, user: str) -> Users:
     try:
         return Users(path)
     except OSError as error:
-        # Not looked up: in a chroot that would load libraries from inside.
-        who = f"; this process runs as {user or f'user number {os.geteuid()}'}" if error.errno == EACCES else ""
-        raise CannotRun(f"cannot read {path}: {why_not(error, path)}{who}") from error
+        raise CannotRun(f"cannot read {path}: {why_not(error, path, user)}") from error

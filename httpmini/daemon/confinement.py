@@ -95,7 +95,8 @@ class Confinement:
             if missing(self._opened, opening):
                 said = f"the sandbox does not let this server write to {visible(opening.path)}"
                 raise CannotRun(f"{said}; {_NEEDS_A_NEW_START}")
-        for folder in sorted({*(one.site.root for one in config.all_sites), *config.daemon.readable}):
+        roots = {one.site.root for one in config.all_sites if not one.site.only}  # a root of one file is not listed
+        for folder in sorted({*roots, *config.daemon.readable}):
             refuse_outside(folder)
 
 

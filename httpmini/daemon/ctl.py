@@ -1,7 +1,7 @@
 """``httpmini ctl``: control a running server from the same machine.
 
 Signals go only to the process that has locked the pid file. The state of the server comes from /-/status.json on a unix
-socket beside the pid file, which only root and the server's user can open: it is there whoever opened the listeners.
+socket beside the pid file, which only root and the server's user can open. It exists whoever opened the listeners.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def _ready_process_of(config: Config) -> int:
     while not is_published(config.daemon.pid_file):
         process = process_of(config)
         if time.monotonic() > end:
-            raise CannotRun(f"process {process} is still starting, or ending already; it does not listen to signals")
+            raise CannotRun(
+                f"process {process} is still starting, or already ending, and does not handle signals yet or any more"
+            )
         time.sleep(_POLL_S)
     return process_of(config)
 

@@ -10,14 +10,15 @@ import contextlib
 import socket
 from importlib import import_module
 
-from httpmini.site import pages
+from httpmini.site.listing import listings
 
 _LATE = (
-    *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tomllib", "traceback", "unicodedata"),
+    *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tarfile", "tomllib", "traceback", "unicodedata"),
     *(
         "httpmini.daemon.daemonize",
         "httpmini.server.logs.json_lines",
         "httpmini.server.logs.syslog",
+        "httpmini.site.archive.archiver",
         "httpmini.site.users",
     ),
 )
@@ -32,4 +33,4 @@ def load_late_imports(*, tls: bool = False) -> None:
         import_module(name)
     with contextlib.suppress(OSError):
         socket.getaddrinfo("localhost", None)  # makes the C library load its resolver modules
-    pages.prepare()
+    listings.prepare()

@@ -47,7 +47,7 @@ from httpmini.server.modes.base import Mode
 PATIENCE_S = 1.0
 # Descriptors beside those of the clients: listeners, logs, pipes, refusals.
 _OTHER_DESCRIPTORS = 64
-# A mode that fails is called again; failing so often, one time after the other within a second, it is beyond help.
+# A mode that fails is called again, but not more often than this within a second.
 _MOST_FAULTS = 10
 
 

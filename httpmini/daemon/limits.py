@@ -7,6 +7,7 @@ import time
 from httpmini.config import Config
 from httpmini.server.limits.bandwidth import SharedBucket, SharedBytes
 from httpmini.server.limits.client_limits import ClientLimits
+from httpmini.server.limits.one_each import OneEach
 from httpmini.server.limits.per_address import AddressRates, AddressSlots
 from httpmini.server.limits.slots import Slots
 from httpmini.server.logs.error import Log
@@ -26,14 +27,22 @@ class Tables:
         self._addresses: AddressSlots | None = None
         self._rates: AddressRates | None = None
         self._bytes: SharedBytes | None = None
+        self._archives: OneEach | None = None
 
     def slots(self, config: Config) -> Slots:
         """Return the slots; a reload that changes their number resizes them when it takes effect."""
         self._slots = self._slots or Slots(config.server.max_clients, self._log)
         return self._slots
 
+    def archives(self) -> OneEach:
+        """Return what gives each address one archive at a time."""
+        self._archives = self._archives or OneEach()
+        return self._archives
+
     def close(self) -> None:
         """Close what the kernel counts in."""
+        if self._archives is not None:
+            self._archives.close()
         if self._slots is not None:
             self._slots.close()
 

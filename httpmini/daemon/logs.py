@@ -52,6 +52,10 @@ class Logs:
         dated = settings.error not in _SYSTEM_LOGS
         self.log = error_log(self._errors.write, Level[settings.level.upper()], dated=dated)
 
+    def tell(self, line: str) -> None:
+        """Write a line that is no message: people who watch see the progress of responses."""
+        self._errors.write(line)
+
     def reopen(self) -> None:
         """Open all of them again: they have been moved away."""
         self.flush()

@@ -21,8 +21,9 @@ def openings_of(config: Config, file: str | None) -> list[Opening]:
         config: the settings.
         file: where they come from, which a reload reads again; None without one.
     """
-    folders = {*(one.site.root for one in config.all_sites), *config.daemon.readable}
+    folders = {*(one.site.root for one in config.all_sites if not one.site.only), *config.daemon.readable}
     read = {Opening(folder, READ) for folder in folders}
+    read |= {Opening(one.site.root, READ_FILES) for one in config.all_sites if one.site.only}
     files = [realm.users for one in config.all_sites for realm in one.realms] + ([file] if file else [])
     files += [path for one in config.all_sites for path in one.tls.files]
     written = set(written_openings(config))

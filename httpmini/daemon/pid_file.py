@@ -1,9 +1,9 @@
 """The pid file: the process number of the server, for programs that signal it.
 
-A number alone says little: the process may be gone, another may have its number, and who may write the file may have
-written any. So the server locks the file as long as it lives, and the kernel says who has locked it: that is the
-process to signal. The number in the file says only that it is ready for signals. The lock is a POSIX record lock
-(fcntl(2)): it belongs to one process, children do not inherit it, and it ends with its owner, however that ends.
+A number alone proves little: the process may be gone, another may have its number, and anyone who may write the file
+may have written any number. So the server locks the file as long as it lives, and the kernel says which process has
+locked it: that is the one to signal. The number in the file says only that the process is ready for signals. The lock
+is a POSIX record lock (fcntl(2)): it belongs to one process, children do not inherit it, and it ends with its owner.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def with_flags_of(running: Config, file: Config) -> Config:
         kept = {
             name: getattr(said, name)
             for name in said.__struct_fields__
-            if running.origins[f"{section}.{name}"].startswith(("-", "ROOT"))
+            if running.origins[f"{section}.{name}"].startswith(("-", "PATH"))
         }
         sections[section] = msgspec.structs.replace(getattr(file, section), **kept)
     return msgspec.structs.replace(file, **sections)

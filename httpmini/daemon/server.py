@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import chain
 
+import msgspec
 from msgspec.structs import replace
 
 from httpmini.config import Config, differences, find_dangers
@@ -31,21 +32,56 @@ from httpmini.server.listeners.activation import InheritedSockets
 from httpmini.server.logs.error import Level, Log, describe
 from httpmini.server.modes import MODES
 from httpmini.server.tls.service import SecureService
+from httpmini.site.authorise import Users
 
 
-def serve(read: Callable[[], Config], announce: Callable[[str, Log], None], file: str | None = None) -> None:
+class Banner(msgspec.Struct, frozen=True):
+    """What a server says as soon as clients can connect.
+
+    Attributes:
+        line: where and how, in one line.
+        urls: where clients find it.
+        status_urls: where the status pages are.
+    """
+
+    line: str
+    urls: tuple[str, ...]
+    status_urls: tuple[str, ...]
+
+
+Announce = Callable[[Banner, Log], None]
+"""Takes the banner of a server, and its log."""
+
+
+class Extras(msgspec.Struct, frozen=True):
+    """What the command line asks for beyond the settings.
+
+    Attributes:
+        password: who may see any of the sites; None for everybody.
+        shows_progress: whether to write the progress of long responses beside the error log.
+    """
+
+    password: Users | None = None
+    shows_progress: bool = False
+
+
+_NONE = Extras()
+
+
+def serve(read: Callable[[], Config], announce: Announce, file: str | None = None, extras: Extras = _NONE) -> None:
     """Serve as the settings say until told to stop.
 
     Args:
         read: reads the settings; a reload reads them again.
-        announce: takes the one line that says where, as soon as clients can connect, and the log.
+        announce: called as soon as clients can connect.
         file: what SIGHUP reads again; without one, SIGHUP ends the server.
+        extras: what is no setting.
 
     Raises:
         ConfigError: the settings are wrong.
         CannotRun: a port is taken, a log cannot be written, a limit is too low.
     """
-    server = Server(read, file)
+    server = Server(read, file, extras)
     try:
         server.run(announce)
     except HttpminiError as error:
@@ -65,18 +101,20 @@ class Server:
     Args:
         read: reads the settings.
         file: where they are read from; None when they are only flags.
+        extras: what is no setting.
 
     Raises:
         ConfigError: the settings are wrong.
         CannotRun: they cannot be followed on this machine, now.
     """
 
-    def __init__(self, read: Callable[[], Config], file: str | None) -> None:
+    def __init__(self, read: Callable[[], Config], file: str | None, extras: Extras = _NONE) -> None:
         self._read = read
         self._file = file
         self._confinement: Confinement | None = None
         inherited = InheritedSockets(os.environ)
-        self._lasting = Lasting(Scoreboard(Counters()), Tables(self.log), inherited, time.time(), read_quota())
+        board = Scoreboard(Counters())
+        self._lasting = Lasting(board, Tables(self.log), inherited, time.time(), read_quota(), extras.password)
         self._running_config = RunningConfig()
         generation = self._first_generation(read())
         counters = self._lasting.board.counters
@@ -88,6 +126,10 @@ class Server:
         )
         self._watch = CertificateWatch(lambda: self._service.generation.certificates, self.log)
         self._show(generation)
+        if extras.shows_progress:
+            from httpmini.server.http.progress import ProgressLog  # few need it
+
+            board.tell = ProgressLog(generation.logs.tell).tell
 
     def _first_generation(self, config: Config) -> Generation:
         """Open everything in the order that giving up root's privileges asks for, and build."""
@@ -104,7 +146,7 @@ class Server:
             undo.pop_all()
             return generation
 
-    def run(self, announce: Callable[[str, Log], None]) -> None:
+    def run(self, announce: Announce) -> None:
         """Serve until a signal says stop.
 
         Raises:
@@ -136,7 +178,7 @@ class Server:
             lambda: self._unencrypted if self._service.generation.unencrypted is not None else None,
         )
 
-    def _begin(self, announce: Callable[[str, Log], None]) -> None:
+    def _begin(self, announce: Announce) -> None:
         """Say that clients can connect and signals are understood, and then what the operator should think about."""
         self._service.generation.pid_file.publish()
         announce(self._banner(), self.log)
@@ -251,16 +293,19 @@ class Server:
             self._confinement = Confinement(config, self._file)
             self._confinement.enter(self.log)
 
-    def _banner(self) -> str:
-        """Say where and how, in one line."""
+    def _banner(self) -> Banner:
+        """Say where and how."""
         generation = self._service.generation
-        urls = ", ".join(url_of(one) for one in generation.public_listeners)
+        urls = tuple(url_of(one) for one in generation.public_listeners)
+        status_urls = tuple(f"{url_of(one)}-/status" for one in listeners_of(generation.listeners, "status.listen"))
         confined_by = self._confinement.shown if self._confinement else ""
-        status = ", ".join(f"{url_of(one)}-/status" for one in listeners_of(generation.listeners, "status.listen"))
+        status = ", ".join(status_urls)
         workers = f", {generation.workers} workers" if MODES[generation.mode].uses_workers else ""
-        return (
-            f"httpmini serving {generation.site_names} at {urls} "
+        return Banner(
+            f"httpmini serving {generation.site_names} at {', '.join(urls)} "
             f"(mode {generation.mode}{workers}, at most {generation.config.server.max_clients} clients"
             f"{self._user and f', user {self._user}'}{confined_by and f', {confined_by}'}"
-            f"{status and f', status at {status}'})"
+            f"{status and f', status at {status}'})",
+            urls,
+            status_urls,
         )

@@ -27,6 +27,7 @@ from httpmini.server.http.virtual_hosts import Respond
 from httpmini.server.limits.address_rules import AddressRules
 from httpmini.server.listeners.peer import LOCAL
 from httpmini.site import pages
+from httpmini.site.pages import NOSNIFF, Drawn
 from httpmini.version import __version__
 from httpmini.work import Pending
 
@@ -134,8 +135,8 @@ class StatusPages(msgspec.Struct, frozen=True):
         if request.target.startswith(BELOW) and request.method in ("GET", "HEAD"):
             draw = _PAGES.get(request.target.partition("?")[0].removeprefix(BELOW))
             if draw is not None and (self.allowed is None or _may_see(request, host, self.allowed)):
-                media_type, text = draw(self)
-                return Response(200, Headers((("Content-Type", media_type), _NO_STORE)), (text,))
+                media_type, (text, fields) = draw(self)
+                return Response(200, Headers((("Content-Type", media_type), _NO_STORE, *fields)), (text,))
         return self.site.respond(request, host)
 
     def refuse(self, error: ProtocolError) -> Response:
@@ -201,24 +202,24 @@ def _add_up(seen: Snapshot) -> dict[int, int]:
     return total
 
 
-def _draw_page(status: StatusPages) -> tuple[str, bytes]:
+def _draw_page(status: StatusPages) -> tuple[str, Drawn]:
     return "text/html; charset=utf-8", pages.draw("status.html", report=status.report())
 
 
-def _draw_json(status: StatusPages) -> tuple[str, bytes]:
-    return "application/json", msgspec.json.encode(status.report()) + b"\n"
+def _draw_json(status: StatusPages) -> tuple[str, Drawn]:
+    return "application/json", Drawn(msgspec.json.encode(status.report()) + b"\n", (NOSNIFF,))
 
 
-def _draw_metrics(status: StatusPages) -> tuple[str, bytes]:
+def _draw_metrics(status: StatusPages) -> tuple[str, Drawn]:
     text = "".join(line + "\n" for line in _metrics(status.report(), status.facts.started))
-    return "text/plain; version=0.0.4; charset=utf-8", text.encode()
+    return "text/plain; version=0.0.4; charset=utf-8", Drawn(text.encode(), (NOSNIFF,))
 
 
-def _draw_health(_status: StatusPages) -> tuple[str, bytes]:
-    return "text/plain; charset=utf-8", b"ok\n"
+def _draw_health(_status: StatusPages) -> tuple[str, Drawn]:
+    return "text/plain; charset=utf-8", Drawn(b"ok\n", (NOSNIFF,))
 
 
-_PAGES: dict[str, Callable[[StatusPages], tuple[str, bytes]]] = {
+_PAGES: dict[str, Callable[[StatusPages], tuple[str, Drawn]]] = {
     "status": _draw_page,
     "status.json": _draw_json,
     "metrics": _draw_metrics,

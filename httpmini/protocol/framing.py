@@ -187,10 +187,10 @@ def framing_of(method: str, status: int, headers: Headers) -> Framing:
     length = parse_content_length(headers)
     if method == "HEAD" or status in (204, 304) or status < 200:
         return Counted(0)
-    # strip() without arguments would remove octet 160 too, where other implementations see an unknown coding.
-    values = headers.all("Transfer-Encoding")
-    codings = [coding.strip(" \t").lower() for value in values for coding in value.split(",")]
-    if codings:
+    if "Transfer-Encoding" in headers:
+        # strip() without arguments would remove octet 160 too, where other implementations see an unknown coding.
+        values = headers.all("Transfer-Encoding")
+        codings = [coding.strip(" \t").lower() for value in values for coding in value.split(",")]
         if codings != ["chunked"] or length is not None:
             raise ProtocolError(REASONS["answer-coding"])
         return Chunked()

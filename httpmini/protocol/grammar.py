@@ -18,6 +18,7 @@ Expressions use ``[0-9]``, never ``\\d``, and are matched against bytes: other a
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # A head ends with an empty line: LF [CR] LF, because a bare LF is a line end as well.
 HEAD_END = re.compile(rb"\n\r?\n")
@@ -86,28 +87,35 @@ def is_plain(block: bytes, most: int) -> bool:
     )
 
 
-# A whole head as nearly all clients send it, read by one expression. It captures what a cached response depends on and
-# what the access log quotes; these values need no quoting, have no blank at the end, and hold no "@", which could mean
-# a password in a URL. The names of all other lines do not matter. ``(?(5)(?!))`` forbids a second line of one that is
-# captured. Names that begin as none of the captured or excluded ones come first: half of what a browser sends.
-PLAIN_HEAD = re.compile(
-    r"""
-    (?P<line>
-        (?P<method> [A-Z]{1,16} ) [ ]
-        (?P<target> /[!$->A-\[\]-~]{0,1000}+ (?: \?[!$-\[\]-~]{0,900}+ )? ) [ ]
-        HTTP/1\.(?P<minor> [01] )
-    ) \r\n
-    (?:
-        [ABD-GJ-QSV-Zabd-gj-qsv-z][!#$%&'*+\-.^_`|~0-9A-Za-z]*+:[\t -~\x80-\xff]*+ \r\n
-      | (?(5)(?!))  (?ai: Host ):[\t ]*+
-        (?P<host> (?: [A-Za-z0-9._-]++ | \[[0-9A-Fa-f:.]++\] ) (?: :[0-9]*+ )? ) [\t ]*+ \r\n
-      | (?(6)(?!))  (?ai: Connection ):[\t ]*+ (?P<connection> [A-Za-z0-9, -]*+ ) (?<![ ]) \r\n
-      | (?(7)(?!))  (?ai: Referer ):[\t ]*+    (?P<referer>    [ !#-?A-\[\]-~]{0,700}+ ) (?<![ ]) \r\n
-      | (?(8)(?!))  (?ai: User-Agent ):[\t ]*+ (?P<user_agent> [ !#-?A-\[\]-~]{0,700}+ ) (?<![ ]) \r\n
-      | (?! (?ai: Host: | Connection: | Referer: | User-Agent: | Content-Length: | Transfer- | If- | Range: ) )
-        [!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+ \r\n
-    )*+
-    \r\n
-    """,
-    re.VERBOSE,
-)
+_TCHAR = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+
+
+@lru_cache(maxsize=8)
+def plain_head(fields: int) -> re.Pattern[str]:
+    """Return the expression for a whole head as nearly all clients send it, with at most so many fields.
+
+    It captures what a cached response depends on and what the access log quotes; these values need no quoting, have no
+    blank at the end, and hold no "@", which could mean a password in a URL. The names of all other lines do not matter.
+    ``(?(4)(?!))`` forbids a second line of one that is captured. Each way to read a line says first which letters the
+    line may begin with, so that most of them are ruled out by one octet; the first is for half of what a browser sends.
+    """
+    return re.compile(
+        rf"""
+        (?P<line>
+            (?P<resource> [A-Z]{{1,16}} [ ] /[!$->A-\[\]-~]{{0,1000}}+ ) (?: \?[!$-\[\]-~]{{0,900}}+ )? [ ]
+            HTTP/1\.(?P<minor> [01] )
+        ) \r\n
+        (?:
+            [ABD-GJ-QSV-Zabd-gj-qsv-z]{_TCHAR}*+:[\t -~\x80-\xff]*+ \r\n
+          | [Hh][Oo][Ss][Tt]: (?(4)(?!)) [\t ]*+
+            (?P<host> (?: [A-Za-z0-9._-]++ | \[[0-9A-Fa-f:.]++\] ) (?: :[0-9]*+ )? ) [\t ]*+ \r\n
+          | [Cc](?ai: onnection ): (?(5)(?!)) [\t ]*+ (?P<connection> [A-Za-z0-9, -]*+ ) (?<![ ]) \r\n
+          | [Rr](?ai: eferer ): (?(6)(?!)) [\t ]*+    (?P<referer>    [ !#-?A-\[\]-~]{{0,700}}+ ) (?<![ ]) \r\n
+          | [Uu](?ai: ser-Agent ): (?(7)(?!)) [\t ]*+ (?P<user_agent> [ !#-?A-\[\]-~]{{0,700}}+ ) (?<![ ]) \r\n
+          | (?! (?ai: Host: | Connection: | Referer: | User-Agent: | Content-Length: | Transfer- | If- | Range: ) )
+            {_TCHAR}++:[\t -~\x80-\xff]*+ \r\n
+        ){{0,{fields}}}+
+        (?(4)|(?!)) \r\n
+        """,
+        re.VERBOSE,
+    )

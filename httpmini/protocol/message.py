@@ -7,7 +7,7 @@ Text in a head is kept as ``str`` decoded from ISO-8859-1, so that every octet h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,8 +21,6 @@ _AROUND_VALUES = " \t\r"  # the CR belongs to the line end
 
 # Members of a comma list that are read. Honest lists have a tenth of that, and a head has room for thousands.
 MAX_MEMBERS = 64
-
-_NOTHING: Mapping[str, str | None] = {}
 
 
 def members(values: Iterable[str]) -> list[str]:
@@ -41,34 +39,26 @@ class Headers:
 
     Args:
         fields: names and values.
-
-    Attributes:
-        plain: for the fields of a plain head (``grammar.PLAIN_HEAD``), the values that the expression captures, by the
-            usual spelling of their names; None for those that are not there. Such a head has no conditions, and
-            nothing in these values must be quoted in a log. Empty for all other heads.
     """
 
-    __slots__ = ("_fields", "_lowered", "_text", "plain")
+    __slots__ = ("_fields", "_lowered", "_text")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self._fields: tuple[tuple[str, str], ...] | None = tuple(fields)
         self._text: str | None = None  # as ``from_lines`` takes it
         self._lowered: str | None = None
-        self.plain: Mapping[str, str | None] = _NOTHING
 
     @classmethod
-    def from_lines(cls, text: str, plain: Mapping[str, str | None] = _NOTHING) -> Headers:
+    def from_lines(cls, text: str) -> Headers:
         """Make the fields of a head from its text.
 
         Args:
             text: a first line, which is ignored, then each field on a line of its own, with nothing wrong in any, and
                 none folded. Lines end in CRLF or LF; those without a colon are ignored.
-            plain: the attribute.
         """
         headers = cls.__new__(cls)
         headers._fields = headers._lowered = None
         headers._text = text
-        headers.plain = plain
         return headers
 
     @property
@@ -81,9 +71,6 @@ class Headers:
 
     def all(self, name: str) -> list[str]:
         """Return every value of the field ``name``, in order."""
-        if name in self.plain:
-            value = self.plain[name]
-            return [] if value is None else [value]
         if self._text is None:
             wanted = name.lower()
             return [value for field_name, value in self.fields if field_name.lower() == wanted]
@@ -99,8 +86,6 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """Return the first value of the field ``name``, or None."""
-        if name in self.plain:
-            return self.plain[name]
         if self._text is None:
             return next(iter(self.all(name)), None)
         lowered, wanted = self._searchable(), f"\n{name.lower()}:"
@@ -112,8 +97,6 @@ class Headers:
 
     def joined(self, name: str) -> str:
         """Return the values of all fields ``name`` as one comma list (RFC 9110 §5.3)."""
-        if name in self.plain:
-            return self.plain[name] or ""
         return ", ".join(self.all(name))
 
     def tokens(self, name: str) -> set[str]:
@@ -205,8 +188,6 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def host(self) -> str | None:
         """The host that the request is for: the target's counts more than the Host field (RFC 9112 §3.2.2)."""
-        if self.headers.plain:  # it has no authority
-            return self.headers.plain["Host"]
         match = None if self.target.startswith("/") else _AUTHORITY.match(self.target)
         return match[1] if match else self.headers.get("Host")
 
@@ -218,7 +199,17 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def is_conditional(self) -> bool:
         """Whether the response may depend on more than the method and the target: conditions, or a range."""
-        return not self.headers.plain and self.headers.has_any("if-", "range:")
+        return self.headers.has_any("if-", "range:")
+
+    @property
+    def referer(self) -> str | None:
+        """The value of Referer; None without one."""
+        return self.headers.get("Referer")
+
+    @property
+    def user_agent(self) -> str | None:
+        """The value of User-Agent; None without one."""
+        return self.headers.get("User-Agent")
 
     @property
     def persistence(self) -> Persistence:
@@ -239,6 +230,7 @@ class Response(msgspec.Struct):
         headers: the fields that belong to this response; the writer adds those of the connection.
         body: what GET is to receive. The length announced is this body's, whether it is sent or not (HEAD).
         owned_fds: descriptors to close when the response has been sent or given up.
+        release: called at that moment too, to give back whatever else the response needed; None if that is nothing.
         error: what a refusal says; None for any other response.
         is_last: whether the connection ends after it, whatever the client asked.
         user: the name of the authenticated user, its octets as characters; empty for anybody.
@@ -254,6 +246,7 @@ class Response(msgspec.Struct):
     is_last: bool = False
     user: str = ""
     is_current: Callable[[int], bool] | None = None
+    release: Callable[[], None] | None = None
 
     @property
     def content_length(self) -> int | None:

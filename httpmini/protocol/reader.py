@@ -149,26 +149,6 @@ class RequestReader:
         return _parse_request_line(bytes(buffer[:end]).removesuffix(b"\r"), self.limits.target_bytes)
 
 
-_VERSIONS = {"0": (1, 0), "1": (1, 1)}
-
-
-def read_plain_head(data: bytes, limits: HeadLimits) -> Request | None:
-    """Return the request in ``data`` if that is exactly one whole head with nothing unusual in it, as most are.
-
-    One expression reads all of it (``grammar.PLAIN_HEAD``). None says nothing: ``RequestReader`` finds out what it is.
-    Where both read a request, they return equal ones.
-    """
-    text = data.decode("iso-8859-1")
-    match = grammar.PLAIN_HEAD.fullmatch(text)
-    if match is None or len(data) > limits.head_bytes or data.count(b"\n") - 2 > limits.fields:
-        return None
-    line, method, target, minor, host, connection, referer, agent = match.groups()
-    if host is None or len(target) > limits.target_bytes:
-        return None
-    plain = {"Host": host, "Connection": connection, "Referer": referer, "User-Agent": agent}
-    return Request(method, target, _VERSIONS[minor], Headers.from_lines(text, plain), line)
-
-
 def _parse_request_line(line: bytes, target_bytes: int) -> _RequestLine:
     if line == grammar.HTTP2_PREFACE_LINE:
         raise ProtocolError(REASONS["http2-preface"], 0)

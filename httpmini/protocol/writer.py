@@ -33,8 +33,8 @@ def response_head(response: Response, *, keep_alive: bool, server: str, wall: fl
     length = response.content_length
     if length is not None:
         fields.append(("Content-Length", str(length)))
-    start_line = f"HTTP/1.0 {response.status} {PHRASES[response.status]}"
-    return _spell(start_line, (*fields, *response.headers))
+    status_line = f"HTTP/1.0 {response.status} {PHRASES[response.status]}\r\n"
+    return status_line.encode("iso-8859-1") + field_block((*fields, *response.headers))
 
 
 def request_head(method: str, target: str, fields: Sequence[Field]) -> bytes:
@@ -43,11 +43,16 @@ def request_head(method: str, target: str, fields: Sequence[Field]) -> bytes:
     Raises:
         ValueError: a field contains characters that it must not have.
     """
-    return _spell(f"{method} {target} HTTP/1.0", fields)
+    return request_line(method, target) + field_block(fields)
 
 
-def _spell(start_line: str, fields: Sequence[Field]) -> bytes:
-    """Return start line and fields as octets.
+def request_line(method: str, target: str) -> bytes:
+    """Return the first line of a request; a client that sends the same fields again has them already."""
+    return f"{method} {target} HTTP/1.0\r\n".encode("iso-8859-1")
+
+
+def field_block(fields: Sequence[Field]) -> bytes:
+    """Return header fields as octets, including the empty line.
 
     Raises:
         ValueError: a name or value that could forge a line or a field (CR, LF, NUL ...).
@@ -56,7 +61,7 @@ def _spell(start_line: str, fields: Sequence[Field]) -> bytes:
     names = "".join([name for name, _ in fields]).encode("iso-8859-1")  # a colon in a name would end it
     if not grammar.is_plain(block, len(fields)) or (fields and not grammar.TOKEN.fullmatch(names)):
         raise ValueError(_explain(fields))
-    return start_line.encode("iso-8859-1") + b"\r\n" + block + b"\r\n"
+    return block + b"\r\n"
 
 
 def _explain(fields: Sequence[Field]) -> str:

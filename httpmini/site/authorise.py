@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -21,15 +21,30 @@ from httpmini.protocol.message import Headers
 from httpmini.reasons import REASONS
 from httpmini.site.names import fold
 from httpmini.site.resolve import FolderId, Resolver
-from httpmini.work import Steps
+from httpmini.work import Steps, Work
 
 if TYPE_CHECKING:
-    from httpmini.site.users import Users
+    from httpmini.site.guesses import Guesses
+
 
 # RFC 7617 §2: neither a user-id nor a password contains control characters.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # RFC 9110 §11.4:  credentials = auth-scheme [ 1*SP ( token68 / ... ) ]
 _BASIC = re.compile(r"basic +(?P<token>[A-Za-z0-9+/=]+)", re.IGNORECASE | re.ASCII)
+
+
+class Users(Protocol):
+    """Knows who has access: a file of users, or one user in memory."""
+
+    guesses: Guesses
+
+    def check(self, name: bytes, password: bytes) -> bool | Work[bool]:
+        """Whether ``password`` is the password of the user ``name``, or the work that finds out.
+
+        Raises:
+            OSError: the users can no longer be read; then nobody is admitted.
+        """
+        ...
 
 
 class Realm(msgspec.Struct, frozen=True, dict=True):

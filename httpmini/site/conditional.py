@@ -24,8 +24,8 @@ from httpmini.protocol.message import Headers
 # RFC 9110 §8.8.3:  entity-tag = [ "W/" ] DQUOTE *etagc DQUOTE
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
-# The kernel takes the times of files from a clock that ticks every 4 to 10 ms. What is written twice within one tick
-# has the same change time twice.
+# The kernel takes the times of files from a clock that ticks every 4 to 10 ms. A file that is written twice within one
+# tick has the same change time both times.
 _TICK_NS = 50_000_000
 # Some file systems keep times to one second (ext3, SFTP) or to two (FAT). There, every time is a whole second.
 _COARSE_NS = 2_000_000_000
@@ -48,9 +48,9 @@ class Validators(msgspec.Struct, frozen=True):
     Attributes:
         entity_tag: with its quotes; weak as long as the file could change without changing the tag.
         modified: seconds since the epoch, never in the future (RFC 9110 §8.8.2.1); 0 for a listing, which has no date.
-        settled: whether the date identifies this version: it says something, and no other version can get the same one
-            any more. Otherwise it is not sent: Chromium revalidates by the date alone what comes in HTTP/1.0, and would
-            wrongly get a 304.
+        settled: whether the date identifies this version: it carries information, and no other version can still get
+            the same one. Otherwise it is not sent: Chromium revalidates responses in HTTP/1.0 by the date alone, and
+            would wrongly get a 304.
     """
 
     entity_tag: str
@@ -69,7 +69,7 @@ def validators(status: os.stat_result, wall: float, fingerprint: str = "", reach
 
     The date is the latest of three times. Anybody can set the modification time: builds give each version the same one,
     and a rollback brings an older one back. The kernel sets the change time whenever a file is written, renamed or
-    touched. The third is that of what leads to the file.
+    touched. The third is the change time of the links and folders that lead to the file.
 
     Args:
         status: of the file.
@@ -79,11 +79,24 @@ def validators(status: os.stat_result, wall: float, fingerprint: str = "", reach
     """
     weak = "W/" if is_young(status, wall) else ""
     tag = f'{weak}"{status.st_size:x}-{fingerprint or f"{status.st_mtime_ns:x}"}"'
-    latest = max(status.st_ctime_ns, status.st_mtime_ns, reached_ns) // _SECOND_NS
-    step_ns = _COARSE_NS if is_coarse(status) else _SECOND_NS
-    is_over = latest * _SECOND_NS + step_ns + _TICK_NS <= int(wall * _SECOND_NS)
+    latest_ns = max(status.st_ctime_ns, status.st_mtime_ns, reached_ns)
+    ours = validators_at(tag, latest_ns, wall, coarse=is_coarse(status))
     says_something = status.st_mtime_ns // _SECOND_NS > _SAYS_NOTHING
-    return Validators(tag, max(0, min(latest, int(wall))), is_over and says_something)
+    return ours if says_something else Validators(tag, ours.modified, settled=False)
+
+
+def validators_at(entity_tag: str, changed_ns: int, wall: float, *, coarse: bool) -> Validators:
+    """Return the validators of what was changed last at a moment; its date counts when nothing else can get the same.
+
+    Args:
+        entity_tag: with its quotes.
+        changed_ns: that moment, in nanoseconds since the epoch.
+        wall: the time of day, in seconds since the epoch.
+        coarse: whether moments are known to two seconds only.
+    """
+    latest, step_ns = changed_ns // _SECOND_NS, _COARSE_NS if coarse else _SECOND_NS
+    is_over = latest * _SECOND_NS + step_ns + _TICK_NS <= int(wall * _SECOND_NS)
+    return Validators(entity_tag, max(0, min(latest, int(wall))), is_over)
 
 
 def is_young(status: os.stat_result, wall: float) -> bool:

@@ -31,7 +31,7 @@ Decode = Callable[[bytes, int], bytes]
 
 
 class Copies:
-    """Tells copies from forgotten files, and remembers what content it has compared.
+    """Tells copies from forgotten files, and remembers the results of comparing their content.
 
     Args:
         codings: those that will be asked about.

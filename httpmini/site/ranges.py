@@ -7,9 +7,10 @@ digits; they are only compared.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
-from httpmini.protocol.body import Body, FileSlice, Piece
+from httpmini.protocol.body import Body, Piece
 from httpmini.protocol.message import MAX_MEMBERS
 
 # RFC 9110 §14.1.1:  ranges-specifier = range-unit "=" range-set; range units are case-insensitive.
@@ -89,8 +90,12 @@ def _join_overlapping(parts: list[Part]) -> list[Part]:
     return parts if len(joined) == len(parts) else joined
 
 
+Cut = Callable[[int, int], Piece]
+"""Returns the part of a representation that begins at an offset and has a length, both in bytes."""
+
+
 def send_parts(
-    fd: int, size: int, parts: list[Part], media_type: str, entity_tag: str
+    cut: Cut, size: int, parts: list[Part], media_type: str, entity_tag: str
 ) -> tuple[tuple[tuple[str, str], ...], Body]:
     """Return the fields and the body of a 206 (RFC 9110 §14.6, §15.3.7).
 
@@ -99,14 +104,14 @@ def send_parts(
     """
     if len(parts) == 1:
         fields = (("Content-Type", media_type), ("Content-Range", _content_range(parts[0], size)))
-        return fields, (FileSlice(fd, *parts[0]),)
+        return fields, (cut(*parts[0]),)
     import hashlib  # only for several parts, which few clients request
 
     boundary = hashlib.sha256(f"{entity_tag}{parts}".encode()).hexdigest()[:32]
     body: list[Piece] = []
     for part in parts:
         head = f"--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: {_content_range(part, size)}\r\n\r\n"
-        body += [head.encode(), FileSlice(fd, *part), b"\r\n"]
+        body += [head.encode(), cut(*part), b"\r\n"]
     body.append(f"--{boundary}--\r\n".encode())
     return (("Content-Type", f"multipart/byteranges; boundary={boundary}"),), tuple(body)
 

@@ -21,6 +21,9 @@ HTML = ("Content-Type", "text/html; charset=utf-8")
 # would hide it from everybody; a 403 may be meant for one client only.
 _NO_STORE = ("Cache-Control", "no-store")
 
+# The same for every path, so that it says nothing about any.
+_UNAUTHORISED = 401
+
 # After these the connection is closed, so that guessing passwords takes a new connection for each guess.
 _LAST = {"credentials-wrong", "too-many-guesses"}
 
@@ -38,9 +41,14 @@ class ErrorPages(msgspec.Struct, frozen=True):
     own: Mapping[str, tuple[bytes, ...]]
     media_types: MediaTypes
 
-    def draw(self, error: ProtocolError) -> Response:
-        """Return the response for ``error``, with the site's own page, or the built-in one if there is none."""
-        return self._draw_own(error) or _draw_built_in(error)
+    def draw(self, error: ProtocolError, target: str = "") -> Response:
+        """Return the response for ``error``, with the site's own page, or the built-in one if there is none.
+
+        Args:
+            error: what was wrong.
+            target: what was requested; empty if that is unknown.
+        """
+        return self._draw_own(error) or _draw_built_in(error, target)
 
     def _draw_own(self, error: ProtocolError) -> Response | None:
         status = error.reason.status
@@ -55,9 +63,9 @@ class ErrorPages(msgspec.Struct, frozen=True):
         return Response(status, fields, body, (found.fd,), error, is_last=_is_last(error))
 
 
-def _draw_built_in(error: ProtocolError) -> Response:
+def _draw_built_in(error: ProtocolError, target: str) -> Response:
     status = error.reason.status
-    page = pages.draw(
+    page, fields = pages.draw(
         "message.html",
         status=status,
         phrase=PHRASES[status],
@@ -66,8 +74,18 @@ def _draw_built_in(error: ProtocolError) -> Response:
         section=error.reason.section,
         offset=error.offset,
         location="",
+        above="" if status == _UNAUTHORISED else _above(target),
     )
-    return Response(status, Headers((HTML, _NO_STORE, *error.fields)), (page,), error=error, is_last=_is_last(error))
+    headers = Headers((HTML, _NO_STORE, *fields, *error.fields))
+    return Response(status, headers, (page,), error=error, is_last=_is_last(error))
+
+
+def _above(target: str) -> str:
+    """Return a relative reference to the folder above what was requested; empty for the root, and if it is unknown."""
+    path = target.partition("?")[0]
+    if not path.startswith("/") or not path.strip("/"):
+        return ""
+    return "../" if path.endswith("/") else "./"
 
 
 def _is_last(error: ProtocolError) -> bool:
@@ -76,7 +94,14 @@ def _is_last(error: ProtocolError) -> bool:
 
 def redirection(status: int, location: str, text: str) -> Response:
     """Return a redirection to ``location``, with the note that RFC 1945 §9.3 recommends."""
-    page = pages.draw(
-        "message.html", status=status, phrase=PHRASES[status], text=text, token="", offset=None, location=location
+    page, fields = pages.draw(
+        "message.html",
+        status=status,
+        phrase=PHRASES[status],
+        text=text,
+        token="",
+        offset=None,
+        location=location,
+        above="",
     )
-    return Response(status, Headers((HTML, ("Location", location))), (page,))
+    return Response(status, Headers((HTML, ("Location", location), *fields)), (page,))

@@ -1,16 +1,14 @@
-"""Turn an open file into a response: 412, 304, 206, 416 or 200 (RFC 9110 §8, §13, §14)."""
+"""Turn an open file, or what is made of several, into a response: 412, 304, 206, 416 or 200 (RFC 9110 §8, §13, §14)."""
 
 from __future__ import annotations
 
 import msgspec
 
 from httpmini.errors import ProtocolError
-from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
 from httpmini.site.conditional import Validators, Verdict, judge, range_applies
-from httpmini.site.ranges import Part, parse_range, send_parts
-from httpmini.site.resolve import File
+from httpmini.site.ranges import Cut, Part, parse_range, send_parts
 
 ACCEPT_RANGES = ("Accept-Ranges", "bytes")
 # A cache may store the response, but must revalidate it. Default lifetimes are a common complaint about other servers.
@@ -19,21 +17,27 @@ _VARY = ("Vary", "Accept-Encoding")
 
 
 class Representation(msgspec.Struct, frozen=True):
-    """The file to send, and how it is described (RFC 9110 §3.2).
+    """What to send, and how it is described (RFC 9110 §3.2).
 
     Attributes:
-        file: the open file. A response with a body takes over its descriptor.
+        size: its length in bytes.
+        cut: returns parts of it.
+        owned_fds: the descriptors that a response with a body takes over.
         media_type: the Content-Type.
         coding: the Content-Encoding; empty for none.
         negotiated: whether another request could have selected another variant.
-        validators: what tells this version of the file from others.
+        validators: what tells this version of it from others.
+        more: fields of every response that has it as its content.
     """
 
-    file: File
+    size: int
+    cut: Cut
+    owned_fds: tuple[int, ...]
     media_type: str
     coding: str
     negotiated: bool
     validators: Validators
+    more: tuple[tuple[str, str], ...] = ()
 
     def respond(self, request: Request, wall: float) -> Response:
         """Respond to a GET or HEAD.
@@ -43,13 +47,12 @@ class Representation(msgspec.Struct, frozen=True):
             wall: the time of day, in seconds since the epoch.
 
         Returns:
-            The response. If its ``owned_fds`` is empty, the caller still owns the descriptor of the file.
+            The response. If its ``owned_fds`` is empty, the caller still owns those of this representation.
 
         Raises:
             ProtocolError: 412 or 416.
         """
-        fd, size = self.file.fd, self.file.status.st_size
-        ours = self.validators
+        size, ours = self.size, self.validators
         fields = [*ours.fields, REVALIDATE]
         if self.negotiated:
             fields.append(_VARY)
@@ -58,18 +61,18 @@ class Representation(msgspec.Struct, frozen=True):
             raise ProtocolError(REASONS["precondition-failed"])
         if verdict is Verdict.NOT_MODIFIED:  # only the fields that a cache needs (RFC 9110 §15.4.5)
             return Response(304, Headers(fields))
-        fields.append(ACCEPT_RANGES)
+        fields += (ACCEPT_RANGES, *self.more)
         if self.coding:
             fields.append(("Content-Encoding", self.coding))
         parts = self._parts(request, ours, wall) if request.is_conditional else None
         if parts is None:
             fields.append(("Content-Type", self.media_type))
-            return Response(200, Headers(fields), (FileSlice(fd, 0, size),), (fd,))
+            return Response(200, Headers(fields), (self.cut(0, size),), self.owned_fds)
         if not parts:
             content_range = ("Content-Range", f"bytes */{size}")
             raise ProtocolError(REASONS["range-unsatisfiable"], fields=(content_range, ACCEPT_RANGES))
-        more, body = send_parts(fd, size, parts, self.media_type, ours.entity_tag)
-        return Response(206, Headers((*fields, *more)), body, (fd,))
+        more, body = send_parts(self.cut, size, parts, self.media_type, ours.entity_tag)
+        return Response(206, Headers((*fields, *more)), body, self.owned_fds)
 
     def _parts(self, request: Request, ours: Validators, wall: float) -> list[Part] | None:
         """Return the parts that Range selects, or None if it does not apply: it is for GET only (RFC 9110 §14.2)."""
@@ -78,4 +81,4 @@ class Representation(msgspec.Struct, frozen=True):
             return None
         if not range_applies(request.headers, ours, wall, negotiated=self.negotiated):
             return None
-        return parse_range(values[0], self.file.status.st_size)
+        return parse_range(values[0], self.size)

@@ -93,15 +93,17 @@ class Resolver(msgspec.Struct, frozen=True):
             has been replaced (a new release moved into place).
         hidden: whether to serve names that begin with a dot. ``.well-known`` at the top is always served (RFC 8615).
         symlinks: whether to follow symlinks that stay inside the root.
+        only: the name of the only file in it that is served; empty for all of them.
     """
 
     root: bytes
     hidden: bool
     symlinks: bool
+    only: bytes = b""
 
     def resolve(self, names: tuple[bytes, ...]) -> File | Directory | Fact:
         """Open what ``names`` lead to. Never raises OSError, and never blocks on what it opens."""
-        if len(names) > MAX_NAMES:
+        if len(names) > MAX_NAMES or (self.only and names != (self.only,)):
             return Fact.MISSING
         for position, name in enumerate(names):
             if name in (b".", b".."):

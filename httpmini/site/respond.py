@@ -8,9 +8,10 @@ The steps of ``Site.respond``, in the order in which they run. Each may end with
 4. redirect      as configured                                               301, 302
 5. resolve       open the file or directory that the names lead to, and
                  authorise for what was opened                               404, 403, 500, 503, 401
-6. directory     add a slash; or send its index, or its listing as a page
-                 or as JSON                                             301, 403, 304, 200
-7. variant       the file, or a compressed variant of it
+6. directory     add a slash; or send its index, or its listing as a page,
+                 as JSON or as text; or all of it as one file (archive/)  301, 403, 429, 503, 304, 200
+7. variant       the file, or a compressed variant of it, or the thumbnail
+                 of a picture                                            304, 200
 8. represent     conditions and ranges; the body is a slice of the file      412, 304, 416, 206, 200
 
 Steps 3 and 6 may take long. Then they yield the work (``httpmini.work``), and whoever asked has it done.
@@ -23,27 +24,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
 from httpmini.errors import ProtocolError
+from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
 from httpmini.site.authorise import Realm, authorise, check_credentials, realm_of, realm_opened
 from httpmini.site.conditional import Validators, Verdict, judge
 from httpmini.site.freshness import PathStamps
-from httpmini.site.listing import FORMS, Listings
+from httpmini.site.listing.kinds import is_picture
+from httpmini.site.listing.listings import CODINGS, FORMS, Listings, Wanted
+from httpmini.site.listing.view import view_of
 from httpmini.site.media_types import MediaTypes
 from httpmini.site.negotiate import preferred
+from httpmini.site.pages import NOSNIFF
+from httpmini.site.pages.glyphs import glyph_file
 from httpmini.site.refusals import ErrorPages, redirection
 from httpmini.site.representation import REVALIDATE, Representation
 from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, redirect_of, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
+from httpmini.site.thumbnail import MOST_FILE_BYTES, QUERY, START_BYTES, find_thumbnail
 from httpmini.site.variants import Variants, acceptable
 from httpmini.site.versions import Versions
 from httpmini.work import Pending, Steps, begin
+
+if TYPE_CHECKING:
+    from httpmini.site.archive.archiver import Archiver
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
@@ -54,7 +66,7 @@ _RETRY_AFTER = ("Retry-After", "1")
 # is not what the pages about it contain.
 _LIFETIMES = ("cache-control", "expires")
 _OF_FILES = ("content-type", "content-encoding")
-_LISTING_VARIES = ("Vary", "Accept")
+_LISTING_VARIES = ("Vary", "Accept, Accept-Encoding")
 
 # Each fact with the reason that the client is given. To the client, hidden, outside and missing look the same.
 _FACT_REASONS = {
@@ -79,6 +91,7 @@ class Site(msgspec.Struct, frozen=True):
         index: names of index files, in order of preference.
         listing: whether to list a directory without an index.
         listings: draws these listings.
+        archiver: makes one file of a folder; None where that is not to be had.
         media_types: the Content-Type of files.
         codings: content codings of precompressed variants, in order of preference.
         variants: finds them.
@@ -95,6 +108,7 @@ class Site(msgspec.Struct, frozen=True):
     index: tuple[bytes, ...]
     listing: bool
     listings: Listings
+    archiver: Archiver | None
     media_types: MediaTypes
     codings: tuple[str, ...]
     variants: Variants
@@ -103,6 +117,11 @@ class Site(msgspec.Struct, frozen=True):
     redirects: tuple[Redirect, ...]
     rules: tuple[FieldRule, ...]
     wall: Callable[[], float]
+
+    @property
+    def archives(self) -> bool:
+        """Whether a folder can be had as one file."""
+        return self.archiver is not None
 
     def respond(self, request: Request, host: str = "", /) -> Response | Pending[Response]:
         """Return the response to ``request``, or what has to be done first; ``host`` is the address of the client.
@@ -127,11 +146,16 @@ class Site(msgspec.Struct, frozen=True):
             response = self._refuse_path(request, error)
         return response if user is None else _protected(response, user)
 
-    def refuse(self, error: ProtocolError) -> Response:
-        """Return the response for an error. All refusals are made here."""
+    def refuse(self, error: ProtocolError, target: str = "") -> Response:
+        """Return the response for an error. All refusals are made here.
+
+        Args:
+            error: what was wrong.
+            target: what was requested, if that is known.
+        """
         if error.reason.status == 503 and not error.fields:
             error = ProtocolError(error.reason, error.offset, (*error.fields, _RETRY_AFTER))
-        return self.error_pages.draw(error)
+        return self.error_pages.draw(error, target)
 
     def _respond_with_path(self, request: Request, path: Path, host: str) -> Steps[Response]:
         moved = redirect_of(self.redirects, path)
@@ -139,7 +163,7 @@ class Site(msgspec.Struct, frozen=True):
             return self._with_rules(redirection(*moved, "This has moved."), path)
         found = self.resolver.resolve(path.names)
         user = yield from self._authorise_opened(request, path, found, host)
-        response = yield from self._respond_with_found(request, path, found)
+        response = yield from self._respond_with_found(request, path, found, host)
         return response if user is None else _protected(response, user)
 
     def _authorise_opened(
@@ -161,10 +185,12 @@ class Site(msgspec.Struct, frozen=True):
             os.close(found.fd)
             raise
 
-    def _respond_with_found(self, request: Request, path: Path, found: File | Directory | Fact) -> Steps[Response]:
+    def _respond_with_found(
+        self, request: Request, path: Path, found: File | Directory | Fact, host: str
+    ) -> Steps[Response]:
         if isinstance(found, Directory):
             try:
-                return (yield from self._respond_with_directory(request, path, found))
+                return (yield from self._respond_with_directory(request, path, found, host))
             finally:
                 os.close(found.fd)
         if isinstance(found, File) and path.is_directory_form:
@@ -172,12 +198,54 @@ class Site(msgspec.Struct, frozen=True):
             found = Fact.MISSING  # /a.txt/ is not /a.txt: relative links in it would be wrong
         if isinstance(found, Fact):
             raise ProtocolError(REASONS[_FACT_REASONS[found]])
+        if path.sent_query == f"?{QUERY}" and self.listing and is_picture(self.media_types.of(path.names[-1])):
+            return self._respond_with_thumbnail(request, path, found)
         return self._respond_with_file(request, path, path.names, found)
 
-    def _respond_with_directory(self, request: Request, path: Path, directory: Directory) -> Steps[Response]:
+    def _respond_with_thumbnail(self, request: Request, path: Path, file: File) -> Response:
+        """Respond with a small picture of a picture: its thumbnail, itself if it is small, or a glyph."""
+        try:
+            found = find_thumbnail(os.pread(file.fd, START_BYTES, 0))
+        except OSError as error:
+            os.close(file.fd)
+            raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
+        if found is None and file.status.st_size <= MOST_FILE_BYTES:
+            return self._respond_with_file(request, path, path.names, file)
+        os.close(file.fd)
+        body, media_type = (found, "image/jpeg") if found else (glyph_file("image"), "image/svg+xml")
+        from hashlib import sha256  # loads OpenSSL, which the start need not wait for
+
+        tag = f'"{sha256(body).hexdigest()[:24]}"'
+        return self._respond_with_made(request, path, tag, (NOSNIFF, ("Content-Type", media_type)), body)
+
+    def _respond_with_made(
+        self, request: Request, path: Path, tag: str, about: tuple[Field, ...], body: bytes, *vary: Field
+    ) -> Response:
+        """Respond with what was made for this request: it has a tag and no date.
+
+        Args:
+            request: has the conditions.
+            path: the requested path.
+            tag: the entity tag.
+            about: the fields that a 304 has not.
+            body: what is sent.
+            vary: what a 304 has, too.
+        """
+        fields = (("ETag", tag), REVALIDATE, *vary)
+        verdict = judge(request.headers, Validators(tag, 0, settled=False), self.wall())
+        if verdict is Verdict.FAILED:
+            raise ProtocolError(REASONS["precondition-failed"])
+        if verdict is Verdict.NOT_MODIFIED:
+            return self._with_rules(Response(304, Headers(fields)), path)
+        return self._with_rules(Response(200, Headers((*fields, *about)), (body,)), path)
+
+    def _respond_with_directory(self, request: Request, path: Path, directory: Directory, host: str) -> Steps[Response]:
         if not path.is_directory_form:
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path)
+        if self.archiver is not None and self.archiver.is_asked_by(path):
+            archive = yield from self.archiver.respond(request, directory, path, host, self.wall)
+            return self._with_rules(archive, path)
         found = self._respond_with_index(request, path, directory)
         return found or (yield from self._respond_with_listing(request, path, directory))
 
@@ -200,18 +268,13 @@ class Site(msgspec.Struct, frozen=True):
     def _respond_with_listing(self, request: Request, path: Path, directory: Directory) -> Steps[Response]:
         if not self.listing:
             raise ProtocolError(REASONS["no-listing"])
-        form = preferred(request.headers, FORMS)
+        coding = next(iter(acceptable(request.headers, CODINGS)), "")
+        wanted = Wanted(path.names, preferred(request.headers, FORMS), coding, view_of(path.sent_query))
         try:
-            listing = yield from self.listings.find(directory, path.names, form)
+            listing = yield from self.listings.find(directory, wanted)
         except OSError as error:
             raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
-        fields = (("ETag", listing.entity_tag), REVALIDATE, _LISTING_VARIES)
-        verdict = judge(request.headers, Validators(listing.entity_tag, 0, settled=False), self.wall())
-        if verdict is Verdict.FAILED:
-            raise ProtocolError(REASONS["precondition-failed"])
-        if verdict is Verdict.NOT_MODIFIED:
-            return self._with_rules(Response(304, Headers(fields)), path)
-        return self._with_rules(Response(200, Headers((*fields, ("Content-Type", form))), (listing.text,)), path)
+        return self._respond_with_made(request, path, listing.entity_tag, listing.fields, listing.text, _LISTING_VARIES)
 
     def _respond_with_file(
         self, request: Request, path: Path, names: tuple[bytes, ...], file: File, missing: tuple[bytes, ...] = ()
@@ -234,7 +297,7 @@ class Site(msgspec.Struct, frozen=True):
             if self.codings and not coding:
                 chosen, coding = self.variants.find(names, file, acceptable(request.headers, self.codings))
             ours = self._validators(chosen)
-            response = Representation(chosen, media_type, coding, bool(self.codings), ours).respond(
+            response = _representation(chosen, media_type, coding, bool(self.codings), ours).respond(
                 request, self.wall()
             )
             keep = response.owned_fds
@@ -242,7 +305,7 @@ class Site(msgspec.Struct, frozen=True):
                 response.is_current = self.stamps.stamp(names, file.status, self.wall(), missing, file.reached_ns)
             return _with_fields(response, rules)
         except ProtocolError as error:
-            return _with_fields(self.refuse(error), _without(rules, _LIFETIMES))
+            return _with_fields(self.refuse(error, request.target), _without(rules, _LIFETIMES))
         finally:
             for fd in {file.fd, chosen.fd}.difference(keep):
                 os.close(fd)
@@ -260,7 +323,7 @@ class Site(msgspec.Struct, frozen=True):
 
     def _refuse_path(self, request: Request, error: ProtocolError) -> Response:
         """Return the response for an error, with the fields of the rules: a page may have to be told why (CORS)."""
-        response = self.refuse(error)
+        response = self.refuse(error, request.target)
         try:
             path = parse_target(request.target, request.target_offset)
         except ProtocolError:
@@ -273,6 +336,11 @@ class Site(msgspec.Struct, frozen=True):
             return {}
         requested = spell(path.names, directory=path.is_directory_form)
         return fields_for(self.rules, (requested, None if names == path.names else spell(names)))
+
+
+def _representation(file: File, media_type: str, coding: str, negotiated: bool, ours: Validators) -> Representation:
+    cut = partial(FileSlice, file.fd)
+    return Representation(file.status.st_size, cut, (file.fd,), media_type, coding, negotiated, ours)
 
 
 def _protected(response: Response, user: str) -> Response:

@@ -27,7 +27,7 @@ _QUERY_SAFE = "!$&'()*+,;=:@/?%"
 
 
 MAX_NAMES = 256
-"""How deep a file may be: nothing deeper is served, nor looked for. (Linux takes no path of more than 4,096 bytes.)"""
+"""How many components a path may have; longer ones are not looked up. (Linux takes at most 4,096 bytes.)"""
 
 
 class Path(msgspec.Struct, frozen=True):

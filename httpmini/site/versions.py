@@ -1,12 +1,12 @@
-"""What a version of a file is known by: a fingerprint of its content, from which its entity tag is made.
+"""How a version of a file is identified: by a fingerprint of its content, from which its entity tag is made.
 
 Times and inodes say where and when a file was stored, not what is in it. A reproducible build gives every version the
 same time, often with the same size; two replicas have different inodes and change times. So the content itself is read:
 
-- A file of up to 1 MiB is known by the digest of all of it. Copies have the same tag, whatever tool made them.
-- A larger one is known by its modification time and by the digest of four samples: reading all of it could take
-  seconds. ``cp -a`` and ``rsync -a`` keep that time. A version that differs between the samples only, with the same
-  size and a time that was set to the same nanosecond, is not told from another.
+- A file of up to 1 MiB is identified by the digest of all of it. Copies have the same tag, whatever tool made them.
+- A larger one is identified by its modification time and the digest of four samples: reading all of it could take
+  seconds. ``cp -a`` and ``rsync -a`` keep that time. A version that differs only between the samples, and has the same
+  size and the same time to the nanosecond, is not recognized as another one.
 
 A fingerprint is remembered as long as the kernel says that the file has not changed, so it is made once for a version.
 """
@@ -53,12 +53,12 @@ class Versions:
 
 
 def fingerprint(file: File) -> str:
-    """Read what a version is known by.
+    """Compute the fingerprint of a file from its content.
 
     Raises:
         OSError: the file cannot be read.
     """
-    from hashlib import sha256  # loads OpenSSL, which the start need not wait for
+    from hashlib import sha256  # loads OpenSSL: not at the start, which would wait for it
 
     size = file.status.st_size
     if size <= WHOLE_BYTES:

@@ -229,14 +229,14 @@ def test_back_and_forward(page: Page, servers: Servers, mode: str) -> None:
     server = servers(mode, "plain")
     monitor = PageMonitor(page)
     page.goto(server.url + "walk/one.html", wait_until="load")
-    for heading in ("two", "/walk/three/"):
+    for heading in ("two", "three"):
         page.get_by_role("link", name="on").click()
-        page.get_by_role("heading", name=heading, exact=True).wait_for()
-    first, second, third = ("walk/one.html", "one"), ("walk/two.html?from=one", "two"), ("walk/three/", "/walk/three/")
+        page.get_by_role("heading", name=heading).wait_for()
+    first, second, third = ("walk/one.html", "one"), ("walk/two.html?from=one", "two"), ("walk/three/", "three")
     for step, (path, heading) in (("back", second), ("back", first), ("forward", second), ("forward", third)):
         _step(page, step, server.url + path)
-        assert page.get_by_role("heading").inner_text() == heading
-        assert page.evaluate(SIZES_OF_IMAGES) == ([] if heading.startswith("/") else [[7, 7]])
+        assert page.get_by_role("heading").inner_text().endswith(heading)
+        assert page.evaluate(SIZES_OF_IMAGES) == ([] if heading == "three" else [[7, 7]])
     assert page.get_by_role("link", name="file.txt").is_visible()
     assert monitor.faults == []
 
@@ -251,32 +251,32 @@ def _step(page: Page, step: str, url: str) -> None:
 
 
 def test_odd_names_in_a_listing(page: Page, servers: Servers, mode: str) -> None:
-    """Each link of a listing leads to the file of that very name (in a frame: that is quicker), the first one up."""
+    """Each link of a listing leads to the file of that very name (in a frame: that is quicker), and one leads up."""
     server = servers(mode, "plain")
     monitor = PageMonitor(page)
     page.goto(server.url, wait_until="load")
     page.get_by_text(ODD_FOLDER + "/", exact=True).click()
-    page.get_by_role("heading", name=f"/{ODD_FOLDER}/", exact=True).wait_for()
-    links = page.locator("tbody a")
-    assert links.count() == 1 + len(ODD_NAMES)
-    assert page.locator("img, b").count() == 0, "a name has become markup"
+    page.get_by_role("heading", name=ODD_FOLDER).wait_for()
+    links = page.evaluate("[...document.querySelectorAll('#list a')].map(link => link.href)")
+    assert len(links) == len(ODD_NAMES)
+    assert page.locator("img, #list b *").count() == 0, "a name has become markup"
+    page.get_by_role("heading").get_by_role("link").click()
+    page.wait_for_url(server.url, wait_until="load")
+    page.goto(server.url + "form.html", wait_until="load")  # a listing has no frames
     texts = page.evaluate(
-        """async () => {
+        """async links => {
             const frame = document.createElement("iframe");
-            frame.name = "shown";
             document.body.append(frame);
             const texts = [];
-            for (const link of [...document.querySelectorAll("tbody a")].slice(1)) {
-                link.target = frame.name;
-                await new Promise(loaded => { frame.onload = loaded; link.click(); });
+            for (const link of links) {
+                await new Promise(loaded => { frame.onload = loaded; frame.src = link; });
                 texts.push(frame.contentDocument.body.textContent);
             }
             return texts;
-        }"""
+        }""",
+        links,
     )
     assert sorted(texts) == sorted(content_of(name) for name in ODD_NAMES)
-    links.first.click()
-    page.wait_for_url(server.url, wait_until="load")
     assert monitor.faults == []
 
 
@@ -286,7 +286,7 @@ def test_listing_fits_the_window(page: Page, servers: Servers, mode: str, browse
     for width, size in {"wide": page.viewport_size, "narrow": TELEPHONE}.items():
         assert size is not None
         page.set_viewport_size(size)
-        _screenshot(page, f"listing-{width}-{browser_name}")
+        _screenshot(page, mode, f"listing-{width}-{browser_name}")
         _assert_fits(page)
 
 
@@ -336,7 +336,7 @@ def test_error_pages(page: Page, servers: Servers, mode: str, browser_name: str)
         assert answer is not None, name
         assert answer.status == int(case.heading.split()[0]), name
         _assert_explains(page, case.heading, case.token)
-        _screenshot(page, f"error-{name}-{browser_name}")
+        _screenshot(page, mode, f"error-{name}-{browser_name}")
 
 
 def test_error_page_for_a_form(page: Page, servers: Servers, mode: str, browser_name: str) -> None:
@@ -346,7 +346,7 @@ def test_error_page_for_a_form(page: Page, servers: Servers, mode: str, browser_
     page.get_by_role("button", name="Send").click()
     page.wait_for_url("**/ten.txt", wait_until="load")
     _assert_explains(page, "405 Method Not Allowed", "method-not-allowed")
-    _screenshot(page, f"error-form-{browser_name}")
+    _screenshot(page, mode, f"error-form-{browser_name}")
 
 
 def test_error_page_of_a_full_server(page: Page, servers: Servers, mode: str, browser_name: str) -> None:
@@ -357,7 +357,7 @@ def test_error_page_of_a_full_server(page: Page, servers: Servers, mode: str, br
         assert read_answer(only)[0] == 200
         page.goto(server.url + "ten.txt", wait_until="load")
         _assert_explains(page, "503 Service Unavailable", "too-many-clients")
-        _screenshot(page, f"error-full-{browser_name}")
+        _screenshot(page, mode, f"error-full-{browser_name}")
 
 
 def _assert_explains(page: Page, heading: str, token: str) -> None:
@@ -381,6 +381,8 @@ def _assert_fits(page: Page) -> None:
     assert over == [], f"over the right edge, in a window of {page.viewport_size}"
 
 
-def _screenshot(page: Page, name: str) -> None:
-    ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=os.fspath(ARTEFACTS / f"{name}.png"))
+def _screenshot(page: Page, mode: str, name: str) -> None:
+    """Keep a picture for people to look at. All modes send the same, so one of them is enough."""
+    if mode == "select":
+        ARTEFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=os.fspath(ARTEFACTS / f"{name}.png"))

@@ -138,7 +138,8 @@ def test_sound_can_be_sought(page: Page, server: ServerProcess) -> None:
 def test_downloads(page: Page, server: ServerProcess) -> None:
     """Names with blanks, quotes, #, ?, % and other alphabets: each link of the listing fetches its file."""
     page.goto(server.url + "downloads/", wait_until="load")
-    links = [link for link in _links(page) if link.startswith(page.url) and link != page.url]
+    links = [link for link in _links(page) if link.startswith(page.url) and link != page.url and "?" not in link]
+    page.goto(server.url, wait_until="load")  # a listing's own policy lets it fetch nothing
     contents = {page.evaluate("url => fetch(url).then(answer => answer.text())", link) for link in links}
     assert contents == {path.read_text("utf-8") for path in (WWW / "downloads").iterdir()}
     assert len(contents) >= 5
@@ -155,8 +156,9 @@ def test_error_page(page: Page, server: ServerProcess, browser_name: str) -> Non
     assert answer.status == 404
     assert page.get_by_role("heading").inner_text() == "404 Not Found"
     assert "not-found" in page.inner_text("body")
-    ARTEFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=os.fspath(ARTEFACTS / f"error-{browser_name}.png"))
+    if "(mode select" in server.banner:
+        ARTEFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=os.fspath(ARTEFACTS / f"error-{browser_name}.png"))
 
 
 def test_reload_revalidates(page: Page, server: ServerProcess) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h11
 import pytest
@@ -889,6 +889,49 @@ def test_a_password_is_for_the_first_origin(how: str) -> None:
         assert [asked.fields.get("authorization") for asked in server.asked] == ["Basic w7w6cDpx"] * 2
         assert "authorization" not in other.asked[0].fields
         assert "@" not in response.url + str(response.history)
+
+
+VARIED: list[Any] = [
+    {},
+    {"headers": [("X", "1")]},
+    {"headers": [("X", "2")]},
+    {"headers": [["x", "1"]]},  # lists are not promised, and have always worked
+    {"headers": {("User-Agent", ""): 0, ("X", "1"): 0}.keys()},
+    {"headers": [("Host", "other")]},
+    {"headers": [("Accept-Encoding", "identity")]},
+    {"method": "HEAD"},
+    {"method": "PUT"},
+    {"method": "PUT", "data": b"x"},
+    {"method": "PUT", "data": b"xy"},
+    {"method": "GET", "data": b"xy"},
+]
+
+
+def test_what_a_client_remembers_changes_no_request() -> None:
+    """Fields are spelled once and used again: every request has to be what a new client would send."""
+    places = ["127.0.0.1", "u:p@127.0.0.1", "localhost"]
+    plan = [(place, at, decode) for decode in (True, False) for place in places for at in range(len(VARIED))]
+    auth: Any = ["a", "b"]
+    fields: Any = [["Y", "1"]]
+    with serving(HELLO) as server, httpmini.Client(headers=fields, auth=auth) as old:
+        for place, at, old.decode in plan * 2:
+            url = f"http://{place}:{server.port}/{at}"
+            old.fetch(url, **VARIED[at]).close()
+            with httpmini.Client(headers=fields, auth=auth, decode=old.decode) as new:
+                new.fetch(url, **VARIED[at]).close()
+            remembered, fresh = server.asked[-2:]
+            assert (remembered.head, remembered.body) == (fresh.head, fresh.body)
+        assert len({asked.head for asked in server.asked}) > len(plan) * 3 // 4, "they do differ"
+
+
+@pytest.mark.parametrize("field", [("Content-Length", "1"), ("A b", "x"), ("A", "x\ny"), ("A", "\u20ac")])
+def test_a_wrong_field_is_refused_each_time(client: httpmini.Client, field: tuple[str, str]) -> None:
+    with serving(HELLO) as server:
+        for _ in range(3):
+            with pytest.raises(BadUrl):
+                client.fetch(server.url, headers=[field])
+            assert client.fetch(server.url).read() == b"hello"
+        assert len(server.asked) == 3
 
 
 def test_a_netrc_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ import pytest
 
 import httpmini
 from httpmini.errors import BadStatus, FetchError
+from httpmini.lint.cases.site_tree import BIG
 from tests.conftest import StartServer
 from tests.support.processes import eventually
 from tests.support.progress import EndAfter
-from tests.support.site_tree import BIG
 from tests.support.small_site import write_tree
 from tests.support.tools import tool
 from tests.support.wire import WAIT_S, accepts, free_port

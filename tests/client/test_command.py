@@ -26,10 +26,10 @@ from typing import Any
 import pytest
 
 from httpmini import errors
+from httpmini.lint.cases.site_tree import BIG
 from tests.conformance.scripted import serving, wait_for_end
 from tests.conftest import StartServer
-from tests.support.processes import WAIT_S, eventually
-from tests.support.site_tree import BIG
+from tests.support.processes import WAIT_S, eventually, run_command
 from tests.support.tools import tool
 from tests.support.versions import wait_for_date
 
@@ -55,16 +55,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def get(*arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> tuple[int, bytes, str]:
-    done = subprocess.run(
-        [*PROGRAM, *arguments],
-        input=stdin,
-        capture_output=True,
-        timeout=WAIT_S,
-        check=False,
-        env={**os.environ, **(env or {})},
-    )
-    assert b"Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr.decode()
+    if stdin or env:
+        command, environment = [*PROGRAM, *arguments], {**os.environ, **(env or {})}
+        done = subprocess.run(command, input=stdin, capture_output=True, timeout=WAIT_S, check=False, env=environment)
+        status, output, errors = done.returncode, done.stdout, done.stderr
+    else:
+        status, output, errors = run_command("get", *arguments)
+    assert b"Traceback" not in errors
+    return status, output, errors.decode()
 
 
 class Requests(list[bytes]):
@@ -1088,9 +1086,9 @@ def test_nobody_to_ask_for_a_password() -> None:
 
 
 def mirror(*arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run([*PROGRAM[:-1], "mirror", *arguments], capture_output=True, timeout=WAIT_S, check=False)
-    assert b"Traceback" not in done.stderr
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    status, output, errors = run_command("mirror", *arguments)
+    assert b"Traceback" not in errors
+    return status, output.decode(), errors.decode()
 
 
 def test_mirror(tmp_path: Path, start: StartServer, here: Path) -> None:

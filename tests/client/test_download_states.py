@@ -9,8 +9,6 @@ import hashlib
 import os
 import random
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +25,7 @@ from httpmini.client.url import parse_url
 from httpmini.errors import CannotRun, Corrupt, TooLarge
 from httpmini.protocol.message import Headers
 from tests.support.one_file import PARTS, OneFile
+from tests.support.processes import run_command
 from tests.support.progress import EndAfter
 
 SIZE = 2_000_000
@@ -57,10 +56,9 @@ def download(url: str, path: Path, **more: Any) -> httpmini.client.download.down
 
 
 def command(url: str, path: Path, *more: str) -> tuple[int, str]:
-    program = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini", "get", "--retries", "0"]
-    done = subprocess.run([*program, "-o", str(path), *more, url], capture_output=True, timeout=60, check=False)
-    assert b"Traceback" not in done.stderr
-    return done.returncode, done.stderr.decode()
+    status, _, errors = run_command("get", "--retries", "0", "-o", str(path), *more, url)
+    assert b"Traceback" not in errors
+    return status, errors.decode()
 
 
 def leave_part(server: OneFile, path: Path, **more: Any) -> bytes:

@@ -6,8 +6,6 @@ import itertools
 import os
 import socket
 import struct
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +17,7 @@ from httpmini.client.client import Client
 from httpmini.client.options import Retries
 from httpmini.errors import BadUrl, BrokenResponse, FetchError, NotConnected, Truncated
 from httpmini.version import __version__
+from tests.support.processes import run_command
 from tests.support.wire import WAIT_S
 
 RESET = b"<reset>"  # instead of a piece: break the connection
@@ -258,11 +257,9 @@ def test_nobody_listens() -> None:
 
 def get(server: Script, *arguments: str) -> tuple[int, bytes, bytes]:
     """Run ``httpmini get`` without retries."""
-    command = ["-m", "httpmini", "get", "--retries", "0", server.url, *arguments]
-    program = [sys.executable, "-X", "dev", "-W", "error", *command]
-    done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S, check=False)
-    assert b"Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
+    status, output, errors = run_command("get", "--retries", "0", server.url, *arguments)
+    assert b"Traceback" not in errors
+    return status, output, errors
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.lint.cases.site_tree import changed
 from httpmini.protocol.dates import format_date
 from tests.conftest import StartServer
-from tests.support.processes import WAIT_S
-from tests.support.site_tree import changed
+from tests.support.processes import WAIT_S, run_command
 
 PROGRAM = [sys.executable, "-X", "dev", "-W", "error", "-m", "httpmini", "get"]
 
 
 def get(*arguments: str) -> tuple[int, bytes, str]:
-    done = subprocess.run(
-        [*PROGRAM, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S, check=False
-    )
-    return done.returncode, done.stdout, done.stderr.decode()
+    status, output, errors = run_command("get", *arguments)
+    return status, output, errors.decode()
 
 
 @pytest.mark.parametrize("name", ["ten.txt", "big.bin", "empty.txt", "a b.txt", "umlaut-ü.txt"])

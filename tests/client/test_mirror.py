@@ -46,12 +46,12 @@ from httpmini.errors import (
     Truncated,
     visible,
 )
+from httpmini.lint.cases.site_tree import MTIME
 from httpmini.protocol.dates import format_date, parse_date
 from httpmini.protocol.framing import Data
 from httpmini.server.modes import MODES
 from tests.conftest import StartServer
 from tests.support.processes import WAIT_S, ServerProcess, eventually
-from tests.support.site_tree import MTIME
 from tests.support.small_site import write_tree
 from tests.support.tools import tool
 

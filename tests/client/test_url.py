@@ -97,6 +97,32 @@ def test_urls(text: str, url: Url, host_field: str) -> None:
     assert not grammar.BAD_TARGET_OCTET.search(parsed.target.encode("ascii"))
 
 
+PLACES = [
+    "http://h/a{}b",
+    "https://h/{}",
+    "http://h/a?b{}c",
+    "http://a{}b/",
+    "http://h:8{}/",
+    "http://h:80{}/",
+    "http{}://h/x",
+]
+
+
+@pytest.mark.parametrize("text", [*PLACES, "http://h{}", "http://h:{}65536/", "http://h:{}0/", "http://h:{}00080/"])
+def test_a_plain_url_is_what_it_is_in_the_general_way(text: str) -> None:
+    """Nearly all URLs are taken apart by one expression; a fragment keeps a URL from it, and changes nothing else."""
+    for char in ["", "%41", "??", "//", "..", "\u20ac", *(chr(code) for code in range(256) if code != ord("#"))]:
+        assert outcome(text.format(char)) == outcome(f"{text.format(char)}#f"), char
+
+
+def outcome(text: str) -> tuple[Url, str] | str:
+    try:
+        url = parse_url(text)
+    except BadUrl as error:
+        return str(error).replace("#f", "")
+    return url, url.name
+
+
 @pytest.mark.parametrize("text", ["http://u:secret@h:81/x", "http://:secret@h/", "http://u:se%20cret@[::1]/"])
 def test_a_password_is_not_shown(text: str) -> None:
     url = parse_url(text)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.lint.cases import CASES
+from httpmini.lint.cases.build import HEAD
+from httpmini.lint.cases.outside import OUTSIDE
+from httpmini.lint.cases.site_tree import SECRET
 from httpmini.protocol.dates import parse_date
 from httpmini.server.core.connection import Interest
 from tests.support.sans_io import Conversation, answers_to
-from tests.support.site_tree import SECRET
 from tests.support.wire import fields, mask_date
-from tests.wire_cases import CASES
-from tests.wire_cases.build import HEAD
-from tests.wire_cases.checklist import OUTSIDE
 
 
 def _said_at_once(site: Path, data: bytes) -> bytes:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from httpmini.lint.cases import CASES
 from httpmini.reasons import REASONS
-from tests.wire_cases import CASES
 
 HOME = Path(__file__).parents[2]
 DOCUMENT = HOME / "docs" / "conformance.md"

@@ -10,7 +10,7 @@ import queue
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,9 @@ import h11
 import pytest
 
 from httpmini.client.retry import SAFE_METHODS
+from httpmini.lint.cases import CASES, Case
+from httpmini.lint.cases.build import LAST_MODIFIED, TEN
+from httpmini.lint.cases.site_tree import BIG
 from httpmini.protocol.dates import parse_date
 from httpmini.server.modes import MODES
 from tests.conformance.readers import (
@@ -32,10 +35,8 @@ from tests.conformance.readers import (
 )
 from tests.support.processes import ServerProcess
 from tests.support.sans_io import answers_to
-from tests.support.site_tree import BIG
+from tests.support.tables import check_all, in_batches
 from tests.support.wire import WAIT_S, converse
-from tests.wire_cases import CASES, Case
-from tests.wire_cases.build import LAST_MODIFIED, TEN
 
 CLOSE = ("Connection", "close")
 KEEP = ("Connection", "keep-alive")
@@ -138,7 +139,7 @@ def play(player: Player, name: str, question: Question, octets: bytes, *, times:
 
 
 ANSWERED = [case for case in CASES if case.answers]
-every_answer = pytest.mark.parametrize("case", ANSWERED, ids=lambda case: case.name[:60])
+every_answer = in_batches("cases", ANSWERED)
 
 
 @pytest.fixture(scope="module")
@@ -154,8 +155,12 @@ def answers(site: Path) -> dict[str, bytes]:
 
 
 @every_answer
-def test_every_response_is_read_alike(case: Case, answers: dict[str, bytes], player: Player) -> None:
-    octets, question = answers[case.name], Question(method_of(case), "/")
+def test_every_response_is_read_alike(cases: Sequence[Case], answers: dict[str, bytes], player: Player) -> None:
+    check_all(cases, lambda case: check_reading(case, answers[case.name], player))
+
+
+def check_reading(case: Case, octets: bytes, player: Player) -> None:
+    question = Question(method_of(case), "/")
     truth = by_hand(octets)
     assert truth.status == case.answers[0].status
     assert truth.body == (truth.body if case.answers[0].body is None else case.answers[0].body)
@@ -167,9 +172,12 @@ def test_every_response_is_read_alike(case: Case, answers: dict[str, bytes], pla
 
 
 @every_answer
-def test_h11_keeps_what_we_keep_where_the_version_lets_it(case: Case, answers: dict[str, bytes]) -> None:
+def test_h11_keeps_what_we_keep_where_the_version_lets_it(cases: Sequence[Case], answers: dict[str, bytes]) -> None:
     """h11 uses connections to 1.1 peers again. Only the version is changed: the rest must say the same in 1.1."""
-    octets = answers[case.name]
+    check_all(cases, lambda case: check_h11(case, answers[case.name]))
+
+
+def check_h11(case: Case, octets: bytes) -> None:
     connection = h11.Connection(our_role=h11.CLIENT)
     connection.send(h11.Request(method=method_of(case), target="/", headers=[("Host", "x")]))
     connection.send(h11.EndOfMessage())

@@ -49,7 +49,7 @@ def settings(mode: str, port: int, more: str = "") -> str:
     return (
         f'[server]\nmode = "{mode}"\nworkers = 2\nlisten = ["127.0.0.1:{port}", "[::1]:0"]\n'
         f'[status]\non_site = true\n[daemon]\n{IDENTITY}pid_file = "/run/pid"\n{more}'
-        '[log]\naccess = "/log/access.log"\nformat = "json"\n[site]\nroot = "/www"\n'
+        '[log]\naccess = "/log/access.log"\nformat = "json"\n[site]\nroot = "/www"\narchives = true\n'
         '[[realms]]\npath = "/private/"\nusers = "/etc/users"\n'
     )
 
@@ -61,6 +61,8 @@ REQUESTS = [
     ("/small.txt", "Range: bytes=9-", 416),
     ("/", "X: y", 200),
     ("/", "Accept: application/json", 200),
+    ("/?zip", "X: y", 200),
+    ("/?tar", "X: y", 200),
     ("/private/p.txt", RIGHT, 200),
     ("/private/p.txt", WRONG, 401),
     ("/private/p.txt", "Authorization: Basic w7w6cHc=", 401),

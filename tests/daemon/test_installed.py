@@ -21,7 +21,7 @@ from tests.support.tls import Authority
 from tests.support.tls_wire import converse_tls
 from tests.support.wire import free_port, get
 
-PACKAGES = ("bcrypt", "click", "jinja2", "markupsafe", "msgspec")
+PACKAGES = ("bcrypt", "click", "jinja2", "markdown_it", "markupsafe", "mdurl", "msgspec")
 BASE = str(getattr(sys, "_base_executable", sys.executable))  # knows nothing of the packages of this environment
 RIGHT, WRONG = "Authorization: Basic YWRhOnB3", "Authorization: Basic YWRhOnA="
 
@@ -31,6 +31,11 @@ REQUESTS = [
     ("/small.txt", "Range: bytes=0-1,3-4", 206),
     ("/", "X: y", 200),
     ("/", "Accept: application/json", 200),
+    ("/?view=grid&sort=size&q=S", "Accept-Encoding: gzip", 200),
+    ("/read/", "X: y", 200),
+    ("/large.jpg?thumb", "X: y", 200),
+    ("/?zip", "X: y", 200),
+    ("/?tar", "X: y", 200),
     ("/nowhere", "X: y", 404),
     ("/private/", RIGHT, 200),
     ("/private/", WRONG, 401),
@@ -45,6 +50,9 @@ def home() -> Iterator[Path]:
         folder.chmod(0o755)
         (folder / "www" / "private").mkdir(parents=True)
         (folder / "www" / "small.txt").write_text("small")
+        (folder / "www" / "read").mkdir()
+        (folder / "www" / "read" / "README.md").write_text("# Some *Markdown*\n\n| a |\n|---|\n")
+        (folder / "www" / "large.jpg").write_bytes(bytes(600_000))
         (folder / "etc").mkdir()
         set_password(str(folder / "etc" / "users"), "ada", "pw", 4)
         (folder / "etc" / "users").chmod(0o644)
@@ -80,7 +88,7 @@ def interpreter(paths: str, *environment: str) -> tuple[str, ...]:
 
 def settings(home: Path, mode: str, more: str = "") -> str:
     (home / "etc" / "httpmini.toml").write_text(
-        f'[server]\nmode = "{mode}"\nworkers = 2\n[site]\nroot = "../www"\n[daemon]\n{more}'
+        f'[server]\nmode = "{mode}"\nworkers = 2\n[site]\nroot = "../www"\narchives = true\n[daemon]\n{more}'
         '[[realms]]\npath = "/private/"\nusers = "users"\n'
     )
     return str(home / "etc" / "httpmini.toml")

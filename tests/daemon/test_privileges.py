@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,55 @@ def _is_free(port: int) -> bool:
     except ConnectionRefusedError:
         return True
     return False
+
+
+REALM = '[[realms]]\npath = "/private/"\nusers = "users"\n'
+
+
+def users_of_root(place: Path) -> Path:
+    """Make a file of users that root alone can read, as ``httpmini htpasswd`` does when root runs it."""
+    (place / "www" / "private").mkdir()
+    users = place / "users"
+    users.write_text("ada:$2b$04$abcdefghijklmnopqrstuuuO1SZKWMl9Zn1NPZO9kAVQPxKiSmPHK\n")
+    users.chmod(0o600)
+    return users
+
+
+def test_a_reload_with_users_that_root_alone_can_read(place: Path, mode: str) -> None:
+    """The message names the user who cannot read the file, and a way out; what was served stays."""
+    file, users = place / "httpmini.toml", users_of_root(place)
+    text = f'[server]\nmode = "{mode}"\nlisten = ["127.0.0.1:0"]\n[site]\nroot = "www"\n'
+    text += '[daemon]\nuser = "nobody"\nreadable = ["."]\n'
+    file.write_text(text)
+    server = ServerProcess(["serve", "-c", str(file)], program=PLANTED)
+    try:
+        file.write_text(text + REALM)
+        server.process.send_signal(signal.SIGHUP)
+        line = server.wait_for_line("not reloaded: ")
+        assert line.endswith(
+            f'{file}: [[realms]] no. 1: users = "users": cannot be read: Permission denied; this process runs as '
+            "nobody, whose group may be let in by chgrp and chmod g+r"
+        )
+        assert get(server.port, "/small.txt")[2] == b"small"
+        users.chmod(0o640)
+        os.chown(users, 0, NOBODY)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_line("(?<!not) reloaded: ")
+        assert get(server.port, "/private/")[0] == 401
+        server.assert_clean_end()
+    finally:
+        server.kill()
+
+
+def test_a_start_with_users_that_root_alone_can_read(place: Path) -> None:
+    """As under a unit with DynamicUser=, where the file does not name the user."""
+    users_of_root(place)
+    (place / "c.toml").write_text(REALM)
+    command = [sys.executable, *PLANTED, "serve", str(place / "www"), "-c", str(place / "c.toml"), "--as-nobody"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=False)
+    assert done.returncode == 2
+    assert f"cannot be read: Permission denied; this process runs as user number {NOBODY}, whose group" in done.stderr
+    assert "htpasswd" not in done.stderr, "the file is there"
 
 
 WRONG: dict[str, tuple[str, tuple[str, ...], int, str]] = {

@@ -16,6 +16,7 @@ from httpmini import config
 from httpmini.daemon.build_http import build_http
 from httpmini.daemon.build_site import build_site
 from httpmini.errors import ConfigError, Problem, ProtocolError
+from httpmini.lint.cases.site_tree import SECRET, make_site
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader
 from httpmini.server.core.connection import Interest
 from httpmini.server.http.generation import HttpGeneration
@@ -25,7 +26,6 @@ from httpmini.site.users import Users, problems
 from tests.fuzz.protocol import Check, arrivals
 from tests.support.logs import log_into
 from tests.support.sans_io import PEER, Conversation
-from tests.support.site_tree import SECRET, make_site
 
 _DATE = re.compile(r"\[[^]]*\]")  # of a line in the log
 

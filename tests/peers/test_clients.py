@@ -11,12 +11,12 @@ import h11
 import pytest
 import requests
 
+from httpmini.lint.cases.build import LAST_MODIFIED
+from httpmini.lint.cases.site_tree import BIG, changed
 from httpmini.server.modes import MODES
 from tests.support.processes import ServerProcess
-from tests.support.site_tree import BIG, changed
 from tests.support.tools import tool
 from tests.support.wire import WAIT_S, connect
-from tests.wire_cases.build import LAST_MODIFIED
 
 TARGETS = [
     "/",

@@ -15,12 +15,12 @@ from pathlib import Path
 import bcrypt
 import pytest
 
+from httpmini.lint.cases.build import LAST_MODIFIED, SECOND_AFTER, SECOND_BEFORE
+from httpmini.lint.cases.site_tree import BIG, MTIME, SECRET, changed
 from httpmini.server.modes import MODES
 from tests.support.processes import ServerProcess, eventually
-from tests.support.site_tree import BIG, MTIME, SECRET, changed
 from tests.support.tools import tool
 from tests.support.wire import mask_date
-from tests.wire_cases.build import LAST_MODIFIED, SECOND_AFTER, SECOND_BEFORE
 
 TEN = b"0123456789"
 TEXT = b"a line that is there again and again\n" * 200

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.lint.cases.site_tree import BIG
 from httpmini.server.limits.address_rules import address_key
 from httpmini.server.limits.admission import Admission, Slot
 from httpmini.server.limits.crowd import CROWDED_S, SILENT_S, STALLED_S, Occupant, choose, overdue, share_of
@@ -26,7 +27,6 @@ from tests.support import crowd
 from tests.support.crowd import CROWD, OTHER, ask, connect_from
 from tests.support.logs import log_into
 from tests.support.processes import ServerProcess, eventually
-from tests.support.site_tree import BIG
 from tests.support.wire import WAIT_S, read_all, read_answer
 
 KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from httpmini.errors import ProtocolError
+from httpmini.lint.cases import CASES, Case
 from httpmini.protocol.message import Request, Response
 from httpmini.server.core.connection import Interest
 from httpmini.server.http.heads import HeadReader
@@ -15,13 +17,13 @@ from httpmini.server.http.virtual_hosts import VirtualHosts
 from httpmini.server.limits.admission import Refusal
 from tests.support.answers import check
 from tests.support.sans_io import PEER, Conversation, answers_to, deliver
+from tests.support.tables import check_all, in_batches
 from tests.support.wire import mask_date
-from tests.wire_cases import CASES, Case
 
 # Splitting a megabyte at every byte shows nothing that splitting its first kilobytes does not.
 MOST_SPLITS = 2_000
 
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
+every_case = in_batches("cases", CASES)
 
 
 def test_case_names_are_different() -> None:
@@ -29,23 +31,29 @@ def test_case_names_are_different() -> None:
 
 
 @every_case
-def test_whole(case: Case, site: Path) -> None:
-    check(case, answers_to(site, [case.data]))
+def test_whole(cases: Sequence[Case], site: Path) -> None:
+    check_all(cases, lambda case: check(case, answers_to(site, [case.data])))
 
 
 @every_case
-def test_byte_by_byte(case: Case, site: Path) -> None:
-    small = case.data[:MOST_SPLITS]
-    pieces = [small[i : i + 1] for i in range(len(small))] + [case.data[len(small) :]]
-    check(case, answers_to(site, filter(None, pieces)))
+def test_byte_by_byte(cases: Sequence[Case], site: Path) -> None:
+    def check_one(case: Case) -> None:
+        small = case.data[:MOST_SPLITS]
+        pieces = [small[i : i + 1] for i in range(len(small))] + [case.data[len(small) :]]
+        check(case, answers_to(site, filter(None, pieces)))
+
+    check_all(cases, check_one)
 
 
 @every_case
-def test_split_in_two_at_every_byte(case: Case, site: Path) -> None:
-    whole = mask_date(answers_to(site, [case.data]))
-    step = max(1, len(case.data) // 200)
-    for place in range(1, len(case.data), step):
-        assert mask_date(answers_to(site, filter(None, [case.data[:place], case.data[place:]]))) == whole, place
+def test_split_in_two_at_every_byte(cases: Sequence[Case], site: Path) -> None:
+    def check_one(case: Case) -> None:
+        whole = mask_date(answers_to(site, [case.data]))
+        step = max(1, len(case.data) // 200)
+        for place in range(1, len(case.data), step):
+            assert mask_date(answers_to(site, filter(None, [case.data[:place], case.data[place:]]))) == whole, place
+
+    check_all(cases, check_one)
 
 
 REQUEST = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from httpmini.lint.cases import CASES, Case
 from httpmini.server.modes import MODES
 from tests.support.answers import check
 from tests.support.processes import ServerProcess
 from tests.support.sans_io import answers_to
+from tests.support.tables import check_all, in_batches
 from tests.support.wire import converse, mask_date
-from tests.wire_cases import CASES, Case
 
 # Each connection costs a fork in forking mode; the sans-I/O tests split every case at every byte.
 BYTE_BY_BYTE_LIMIT = 400
 SPLITS = 4
-
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
 
 
 @pytest.fixture(scope="module", params=sorted(MODES))
@@ -44,9 +43,12 @@ def truth(site: Path) -> dict[str, bytes]:
     return table
 
 
-@every_case
-def test_same_bytes_in_every_mode(case: Case, server: ServerProcess, truth: dict[str, bytes]) -> None:
-    expected = truth[case.name]
+@in_batches("cases", CASES)
+def test_same_bytes_in_every_mode(cases: Sequence[Case], server: ServerProcess, truth: dict[str, bytes]) -> None:
+    check_all(cases, lambda case: check_one(case, server, truth[case.name]))
+
+
+def check_one(case: Case, server: ServerProcess, expected: bytes) -> None:
     assert mask_date(converse(server.port, [case.data])) == expected, "whole"
     small = case.data[:BYTE_BY_BYTE_LIMIT]
     pieces = [small[i : i + 1] for i in range(len(small))] + [case.data[len(small) :]]

@@ -18,7 +18,7 @@ from httpmini.protocol.body import FileSlice
 from httpmini.server.core.connection import Interest
 from httpmini.server.core.turn import next_turn
 from tests.server.test_response_cache import Told, told
-from tests.support.sans_io import PEER, deliver
+from tests.support.sans_io import PEER, deliver, do_work
 from tests.support.small_site import write_tree
 from tests.support.wire import mask_date
 
@@ -42,12 +42,15 @@ def exchange(service: Told, pieces: list[bytes]) -> tuple[bytes, list[str]]:
     for piece in (*pieces, b""):
         if connection.interest in (Interest.READ, Interest.LINGER):
             deliver(connection, piece, time.monotonic(), next_turn())
+        do_work(connection, time.monotonic())
         while connection.output:
             octets = connection.output[0]
             if isinstance(octets, FileSlice):
                 octets = os.pread(octets.fd, octets.length, octets.offset)
+            assert isinstance(octets, bytes)
             said += octets
             connection.sent(len(octets), time.monotonic())
+            do_work(connection, time.monotonic())
     return mask_date(said), [without_time(line) for line in service.log[lines:]]
 
 

@@ -18,9 +18,11 @@ from httpmini.server.core.processes import ChildProcesses
 from httpmini.server.core.reactor import Reactor
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
+from httpmini.server.core.worker import HEALTHY_S
+from httpmini.server.core.workers import FIRST_PAUSE_S
 from httpmini.server.limits.admission import Admission
 from httpmini.server.limits.slots import Slots
-from httpmini.server.modes.prefork import FIRST_PAUSE_S, HEALTHY_S, Prefork
+from httpmini.server.modes.prefork import Prefork
 from tests.conftest import StartServer
 from tests.support.logs import log_into
 from tests.support.processes import ServerProcess, eventually
@@ -102,17 +104,17 @@ def test_a_fault_of_a_worker_is_in_the_log(site: Path, tmp_path: Path) -> None:
 STUCK = """
 import signal, sys, time
 from pathlib import Path
-from httpmini.server.modes.prefork import FIRST_PAUSE_S, HEALTHY_S, Prefork
+from httpmini.server.core import worker
 from httpmini.__main__ import main
-ready = Prefork._become_worker
+ready = worker.become_worker
 
-def become_worker(self, *arguments):
+def become_worker(context, *arguments):
     if Path({flag!r}).exists():
-        self._context.log("worker is stuck")
+        context.log("worker is stuck")
         time.sleep(600)
-    return ready(self, *arguments)
+    return ready(context, *arguments)
 
-Prefork._become_worker = become_worker
+worker.become_worker = become_worker
 main()
 """
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.lint.cases.site_tree import BIG
 from httpmini.server.modes import MODES
 from tests.conftest import StartServer
-from tests.support.site_tree import BIG
 from tests.support.wire import WAIT_S, connect, get, read_all, read_answer, read_head
 
 KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from httpmini.lint.cases import CASES, Case
 from httpmini.server.core.connection import Connection, Interest
 from httpmini.server.limits.bandwidth import LocalBucket, Throttle
 from httpmini.server.listeners.peer import Peer, Tls
@@ -22,7 +23,6 @@ from tests.support.sans_io import PEER, Conversation, answers_to
 from tests.support.tls import Authority
 from tests.support.tls_wire import TlsEnd, unverified
 from tests.support.wire import mask_date
-from tests.wire_cases import CASES, Case
 
 KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 RECORDS_BYTES = 66 * 1024  # 64 KiB, and what is added to each record of 16

@@ -15,13 +15,13 @@ import pytest
 from httpmini.client.client import Client
 from httpmini.client.transport.routing import Routing
 from httpmini.errors import FetchError
+from httpmini.lint.cases import CASES
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess
 from tests.support.sans_io import answers_to
 from tests.support.tls import Authority
 from tests.support.tls_wire import TlsEnd, converse_tls, unverified
 from tests.support.wire import connect, converse, fields, free_port, get, mask_date, read_all, read_answer
-from tests.wire_cases import CASES
 
 CLIENTS = 5
 SWAPS = {"select": 100, "prefork": 100}  # elsewhere fewer: a swap costs the same there, and clients cost more
@@ -79,7 +79,7 @@ def test_every_wire_case(
     truth: dict[str, bytes],
     start: StartServer,
 ) -> None:
-    server = start(site, "--mode", mode, config=secure(files))
+    server = start(site, "--mode", mode, "--tls-cert", str(files[0]), "--tls-key", str(files[1]))
     assert server.banner.count("https://127.0.0.1:") == 1
     context = authority.client()
     for case in CASES:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.lint.cases.site_tree import SECRET
 from httpmini.site.resolve import Directory, Fact, File, Resolver
-from tests.support.site_tree import SECRET
 
 
 def _resolver(root: Path, *, hidden: bool = False, symlinks: bool = True) -> Resolver:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from httpmini.lint.cases import Case, Expected
 from httpmini.protocol.dates import parse_date
 from tests.support.wire import fields
-from tests.wire_cases import Case, Expected
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.0 [1-5][0-9]{2} [ -~]+")
 _FIELD_LINE = re.compile(rb"[A-Za-z-]+: [\x20-\x7e\x80-\xff]*")

@@ -1,14 +1,15 @@
 """A process that has imported httpmini and forks servers on request.
 
-The suite starts more than a thousand servers, and to start Python and import everything takes five times as long as a
-fork. A forked server runs ``httpmini.__main__`` as ``python -m httpmini`` does, in a session of its own. The test holds
-a ``ForkedProcess``, which has the methods of ``subprocess.Popen`` that tests use.
+The suite starts more than a thousand servers, and to start Python and import everything takes ten times as long as a
+fork. A forked server runs ``httpmini.__main__`` as ``python -m httpmini`` does, or another program, in a session of its
+own. The test holds a ``ForkedProcess``, which has the methods of ``subprocess.Popen`` that tests use.
 
 Run as a program, this module is the fork server; its argument is the descriptor of its socket.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ from select import select
 from typing import IO, NoReturn
 
 INTERPRETER = (sys.executable, "-X", "dev", "-W", "error")
+HTTPMINI = ("-m", "httpmini")
 _LONGEST_REQUEST = 200_000
 
 
@@ -89,9 +91,15 @@ class ForkServer:
                 stdout=subprocess.DEVNULL,
             )
 
-    def start(self, arguments: Sequence[str]) -> ForkedProcess:
-        """Start ``httpmini`` with ``arguments``, in the environment and with the limits of this process."""
+    def start(self, arguments: Sequence[str], program: Sequence[str] = HTTPMINI) -> ForkedProcess:
+        """Start a program with ``arguments``, in the environment and with the limits of this process.
+
+        Args:
+            arguments: of the program.
+            program: ``("-m", MODULE)`` or ``(PATH,)``, of a program that begins with the imports of httpmini.
+        """
         request = {
+            "program": list(program),
             "arguments": list(arguments),
             "folder": os.getcwd(),
             "environment": dict(os.environ),
@@ -112,8 +120,8 @@ class ForkServer:
 # The process.
 
 
-def _serve(requests: socket.socket) -> list[str]:
-    """Fork for each request. Return only in a forked server: its arguments."""
+def _serve(requests: socket.socket) -> tuple[list[str], list[str]]:
+    """Fork for each request. Return only in a forked server: its program and arguments."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the parents of servers
     while True:
         message, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 3)
@@ -128,7 +136,7 @@ def _serve(requests: socket.socket) -> list[str]:
             os.close(descriptor)
 
 
-def _in_parent(request: dict[str, object], stdout: int, stderr: int, report: int) -> list[str]:
+def _in_parent(request: dict[str, object], stdout: int, stderr: int, report: int) -> tuple[list[str], list[str]]:
     """Fork the server and report its number and its end. Return only in the server."""
     process = os.fork()
     if process:
@@ -146,8 +154,10 @@ def _report_end(process: int, report: int) -> NoReturn:
     os._exit(0)
 
 
-def _become_server(request: dict[str, object], stdout: int, stderr: int) -> list[str]:
-    arguments, environment, descriptors = request["arguments"], request["environment"], request["descriptors"]
+def _become_server(request: dict[str, object], stdout: int, stderr: int) -> tuple[list[str], list[str]]:
+    program, arguments = request["program"], request["arguments"]
+    environment, descriptors = request["environment"], request["descriptors"]
+    assert isinstance(program, list)
     assert isinstance(arguments, list)
     assert isinstance(environment, dict)
     assert isinstance(descriptors, list)
@@ -165,14 +175,38 @@ def _become_server(request: dict[str, object], stdout: int, stderr: int) -> list
     os.chdir(str(request["folder"]))
     os.environ.clear()
     os.environ.update(environment)
-    return arguments
+    return program, arguments
+
+
+def _run(program: list[str], arguments: list[str]) -> None:
+    """Run a program as Python would: with its arguments, and a script also with its folder to import from."""
+    sys.argv[1:] = arguments
+    if program[0] == "-m":
+        runpy.run_module(program[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.path.insert(0, os.path.dirname(program[0]))
+        runpy.run_path(program[0], run_name="__main__")
+
+
+def _load() -> None:
+    """Import and compile everything that a server does before it listens, so that none does it again."""
+    import httpmini.cli.client
+    import httpmini.cli.config
+    import httpmini.cli.main
+    import httpmini.cli.serve
+    import httpmini.client.command.arguments
+    import httpmini.client.command.get
+    import httpmini.client.command.mirror
+    import httpmini.daemon.chroot
+    import httpmini.daemon.late_imports
+    import httpmini.daemon.name_services
+    import httpmini.daemon.server
+
+    httpmini.daemon.late_imports.load_late_imports()
+    gc.collect()
+    gc.freeze()  # else the first collection in each server copies all of it
 
 
 if __name__ == "__main__":
-    import jinja2  # noqa: F401  (loaded by a server after it has begun to listen)
-
-    import httpmini.cli
-    import httpmini.daemon.server  # noqa: F401
-
-    sys.argv[1:] = _serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_module("httpmini", run_name="__main__", alter_sys=True)
+    _load()
+    _run(*_serve(socket.socket(fileno=int(sys.argv[1]))))

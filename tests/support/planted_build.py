@@ -60,7 +60,8 @@ if __name__ == "__main__":
     import tomllib  # noqa: F401
 
     import httpmini.cli.main
-    import httpmini.cli.serve  # noqa: F401
+    import httpmini.cli.serve
+    import httpmini.site.users  # noqa: F401
     from httpmini.daemon import build_site, sandbox, server  # noqa: F401
 
     build_site.Resolver = _Planted  # type: ignore[attr-defined]

@@ -9,10 +9,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from tests.support.fork_server import INTERPRETER, ForkedProcess, ForkServer
+from tests.support.fork_server import HTTPMINI, INTERPRETER, ForkedProcess, ForkServer
 
 WAIT_S = 60.0  # ends a test that hangs; no test measures with it
 
@@ -20,7 +21,7 @@ WAIT_S = 60.0  # ends a test that hangs; no test measures with it
 class ServerProcess:
     """A running ``httpmini serve``. Warnings are errors in it; a thread reads its log as it is written.
 
-    It comes from the fork server, unless there is a wrapper or another program.
+    It comes from the fork server, unless there is a wrapper or a program that is given as text.
 
     Args:
         arguments: of ``httpmini serve``, or of the program.
@@ -37,10 +38,12 @@ class ServerProcess:
 
     def __init__(self, arguments: Sequence[str], wrapper: Sequence[str] = (), program: Sequence[str] = ()) -> None:
         self.process: subprocess.Popen[bytes] | ForkedProcess
-        if wrapper or program:
-            self.process = _run([*wrapper, *INTERPRETER, *(program or ("-m", "httpmini", "serve")), *arguments])
+        if not program:
+            program, arguments = HTTPMINI, ["serve", *arguments]
+        if wrapper or not _can_be_forked(program):
+            self.process = _run([*wrapper, *INTERPRETER, *program, *arguments])
         else:
-            self.process = fork_server().start(["serve", *arguments])
+            self.process = fork_server().start(arguments, program)
         self.expected_status = 0
         self.lines: list[str] = []
         self.errors = ""
@@ -168,10 +171,29 @@ class ServerProcess:
         return int(match[1])
 
 
+def _can_be_forked(program: Sequence[str]) -> bool:
+    """Whether ``program`` is a module or a script, not a text that Python is given with ``-c``."""
+    return program[0] == "-m" or len(program) == 1
+
+
 def _run(command: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True
     )
+
+
+def run_command(*arguments: str) -> tuple[int, bytes, bytes]:
+    """Run ``httpmini`` with nothing to read; return its exit status and what it has written to its two outputs."""
+    process = fork_server().start(arguments)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr, ThreadPoolExecutor(1) as reader:
+        errors = reader.submit(process.stderr.read)
+        output = process.stdout.read()
+        try:
+            return process.wait(WAIT_S), output, errors.result(WAIT_S)
+        finally:
+            process.kill()
 
 
 @cache
@@ -198,8 +220,13 @@ def processes_of_session(session: int) -> list[int]:
     return [int(pid) for pid, fields in _stat_fields().items() if fields[2] == str(session)]
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
+def eventually(condition: Callable[[], bool], what: str, every_s: float = 0.01) -> None:
     """Wait until ``condition`` holds: for states that send no event, such as the kernel's process table.
+
+    Args:
+        condition: what is waited for.
+        what: the same in words, for the error.
+        every_s: how often to look.
 
     Raises:
         AssertionError: it has not held within WAIT_S.
@@ -207,4 +234,4 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
     end = time.monotonic() + WAIT_S
     while not condition():
         assert time.monotonic() < end, f"never came true: {what}"
-        threading.Event().wait(0.01)
+        threading.Event().wait(every_s)

@@ -51,14 +51,18 @@ class Conversation:
 
     def flush(self, now: float = 0.0) -> None:
         do_work(self.connection, now)
+        pieces = []
         while self.connection.interest is Interest.WRITE:
             piece, position = self.connection.output[0], self.connection.position
             if isinstance(piece, FileSlice):
                 data = os.pread(piece.fd, min(65536, piece.length - position), piece.offset + position)
             else:
+                assert isinstance(piece, bytes)
                 data = piece[position:]
-            self.said += data
+            pieces.append(data)
             self.connection.sent(len(data), now)
+            do_work(self.connection, now)
+        self.said += b"".join(pieces)
 
 
 def do_work(connection: Connection, now: float) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from httpmini import config
 from httpmini.daemon.build_site import build_site
-from httpmini.protocol.body import FileSlice
+from httpmini.protocol.body import FileSlice, Piece
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.site.respond import Site
-from httpmini.work import finish
+from httpmini.work import Work, finish
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,11 @@ def write_tree(root: Path, files: dict[str, bytes]) -> Path:
     return root
 
 
-def load_site(root: Path, toml: str) -> Site:
+def load_site(root: Path, toml: str, notify: Callable[[str], None] = lambda _text: None) -> Site:
     """Return the site that the settings ``toml`` describe; their file is written beside ``root``."""
     file = root.parent / "httpmini.toml"
     file.write_text(toml)
-    return build_site(config.load(str(file), config.Flags(root=str(root))))
+    return build_site(config.load(str(file), config.Flags(root=str(root))), notify)
 
 
 def ask(site: Site, target: str, *fields: tuple[str, str], method: str = "GET", host: str = "") -> Answer:
@@ -47,13 +48,31 @@ def ask(site: Site, target: str, *fields: tuple[str, str], method: str = "GET", 
     return read_out(finish(site.respond(Request(method, target, headers=Headers(fields), line=line), host)))
 
 
+def read_piece(piece: Piece) -> bytes:
+    """Return what a piece of a body stands for; a promise is kept, whatever work that takes."""
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, FileSlice):
+        return os.pread(piece.fd, piece.length, piece.offset)
+    octets: list[bytes] = []
+    while made := piece.make():
+        if isinstance(made, Work):
+            made.run()
+        else:
+            octets += map(read_piece, made)
+    whole = b"".join(octets)
+    assert len(whole) == len(piece)
+    return whole
+
+
 def read_out(response: Response) -> Answer:
-    body = b"".join(
-        os.pread(piece.fd, piece.length, piece.offset) if isinstance(piece, FileSlice) else piece
-        for piece in response.body
-    )
-    for fd in response.owned_fds:
-        os.close(fd)
+    try:
+        body = b"".join(map(read_piece, response.body))
+    finally:
+        for fd in response.owned_fds:
+            os.close(fd)
+        if response.release is not None:
+            response.release()
     named = {name.lower(): value for name, value in response.headers}
     assert len(named) == len(response.headers.fields), "a field occurs twice"
     token = response.error.reason.token if response.error else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from httpmini.client.client import fetch
+from httpmini.client.client import Client
 from httpmini.client.versions import validators
 from tests.support.processes import eventually
 
@@ -10,8 +10,10 @@ from tests.support.processes import eventually
 def wait_for_date(url: str) -> None:
     """Wait until the date of a file identifies its version: some seconds after the file was made."""
 
-    def is_told() -> bool:
-        with fetch(url, method="HEAD") as response:
-            return validators(response.headers)[1] != ""
+    with Client() as client:
 
-    eventually(is_told, f"the date of {url} tells versions apart")
+        def is_told() -> bool:
+            with client.fetch(url, method="HEAD") as response:
+                return validators(response.headers)[1] != ""
+
+        eventually(is_told, f"the date of {url} tells versions apart", every_s=0.05)

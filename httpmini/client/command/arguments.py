@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import math
 import os
 import re
@@ -126,6 +125,8 @@ def _ask_password(user: str) -> str:
             f"-u {user}: there is no terminal to ask for the password; put it into ~/.netrc and use --netrc"
         ) from error
     try:
+        import getpass  # late: the other requests need not wait for it
+
         return getpass.getpass(f"Password for {visible(user)}: ")
     except EOFError as error:
         raise UsageError(f"-u {user}: no password was given") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from httpmini.client.command.report import Transfer
-from httpmini.client.download.part import kept_plan
 from httpmini.client.response import Response
 from httpmini.client.url import join, parse_url, without_userinfo
 from httpmini.errors import BadStatus, BadUrl, FetchError, HttpminiError
@@ -39,6 +38,8 @@ def _redirection(response: Response) -> str:
 
 def _resumable(path: str) -> str:
     """Say whether the same command would resume a download."""
+    from httpmini.client.download.part import kept_plan  # late: only failures need it
+
     kept = kept_plan(path)
     if kept is None:
         return ""

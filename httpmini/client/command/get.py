@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from httpmini.client.client import Client
 from httpmini.client.command.arguments import make_client, read_data
@@ -22,15 +22,18 @@ from httpmini.client.command.output import (
 )
 from httpmini.client.command.progress import progress_on_terminal
 from httpmini.client.command.report import Transfer
-from httpmini.client.download.download import download
 from httpmini.client.download.names import name_from
 from httpmini.client.download.rate import Rate
 from httpmini.client.download.target import is_direct
+from httpmini.client.download.unchanged import is_unchanged
 from httpmini.client.response import Response
 from httpmini.client.url import Url, parse_url, without_userinfo
 from httpmini.errors import BrokenResponse, CannotRun, Corrupt, FetchError, visible
 from httpmini.protocol.framing import Data
 from httpmini.protocol.message import Headers
+
+if TYPE_CHECKING:
+    import hashlib
 
 
 def get(urls: tuple[str, ...], options: GetOptions) -> int:
@@ -80,6 +83,7 @@ class _Get:
         shown = options.as_json or options.to_file or sys.stdout is None or not sys.stdout.isatty()
         self._progress = progress_on_terminal(wanted=shown and not options.quiet)
         self._data = read_data(options.data)
+        self._named_by = Headers()  # the response that has named the file
         self._rate = Rate(options.rate) if options.rate else None
         trace = trace_to(self._progress.say) if options.verbose else None
         self._client = make_client(
@@ -127,12 +131,17 @@ class _Get:
             self._request(url, transfer)
 
     def _download(self, url: Url, transfer: Transfer) -> None:
-        """Fetch a file with ``download``, which resumes."""
+        """Fetch a file with ``download``, which resumes. (Other requests need not wait for its import.)"""
+        from httpmini.client.download.download import download
+
         options = self._options
         if options.file is None:
             transfer.path = name_from(url, Headers())  # until the server has named it
         path = transfer.path = self._name(url) if options.file is None else options.file
         if options.remote_name:
+            if not options.force and is_unchanged(path, self._named_by, options.sha256):
+                self._progress.say(f"httpmini: {visible(path)} is here already, and has not changed")
+                return
             check_target(path, overwrite=False, force=options.force)
         done = transfer.downloaded = download(
             self._client,
@@ -158,7 +167,8 @@ class _Get:
         try:
             # On a connection of its own: some servers send the body even so, and late.
             with self._client.fetch(url, method="HEAD", headers=(("Connection", "close"),)) as response:
-                return name_from(url, response.headers if response.ok else Headers())
+                self._named_by = response.headers if response.ok else Headers()
+                return name_from(url, self._named_by)
         except FetchError:  # some servers respond to HEAD with a body, with nonsense or not at all; GET may go better
             return name_from(url, Headers())
         finally:
@@ -178,7 +188,7 @@ class _Get:
     def _receive(self, url: Url, response: Response, transfer: Transfer) -> None:
         """Write the body to its destination; a file gets its name once the body is complete and verified."""
         options = self._options
-        digest = hashlib.sha256() if options.sha256 or options.as_json else None
+        digest = _new_digest() if options.sha256 or options.as_json else None
         count = 0
         with self._destination(url, response, transfer) as write, self._shown(url, response):
             if options.head or options.include:
@@ -236,7 +246,15 @@ class _Get:
             out.finish()
 
 
+def _new_digest() -> hashlib._Hash:
+    import hashlib  # loads OpenSSL, which other requests need not wait for
+
+    return hashlib.sha256()
+
+
 def _sha256(path: str) -> str:
+    import hashlib
+
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

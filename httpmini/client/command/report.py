@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from httpmini.client.download.download import Downloaded
 from httpmini.client.response import Response
 from httpmini.client.transport.timings import Timings
 from httpmini.errors import FetchError, HttpminiError
+
+if TYPE_CHECKING:
+    from httpmini.client.download.download import Downloaded
 
 # Attributes of errors that are reported beside the message.
 _DETAILS = ("phase", "limit_s", "rule", "offset", "status")

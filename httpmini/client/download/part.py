@@ -6,9 +6,9 @@
     superseded held, but the server has another version now, which goes into a second file without a name
     named      the file is whole, on disk, and has its final name; absent again
 
-Both belong to this user and are closed to all others (mode 0600), have one name each, and the plan can be read. What is
-not so is not ours: it is not touched, and the download is refused. Where a file cannot be locked, or cannot be private,
-the part is removed with the end of the call: it can neither be shared nor resumed.
+Both belong to this user and are closed to all others (mode 0600), have one name each, and the plan can be read.
+Anything else is not ours: it is not touched, and the download is refused. Where a file cannot be locked, or cannot be
+private, the part is removed at the end of the call: it can be neither shared nor resumed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ from httpmini.files import (
     write_all,
 )
 
-_OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: a pipe of this name holds up nobody
+_OPEN = (
+    os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+)  # O_NONBLOCK: opening a pipe of this name does not block
 _PLAN_BYTES = 1024 * 1024
 _DIGEST_LETTERS = 16
 
@@ -105,7 +107,7 @@ class Part:
         self._fd = fd
 
     def _open(self) -> tuple[int, bool]:
-        """Open the part, and say whether this has made it."""
+        """Open or create the part; return its descriptor and whether it is new."""
         while True:
             for flags, is_new in ((_OPEN | os.O_CREAT | os.O_EXCL, True), (_OPEN, False)):
                 try:
@@ -120,7 +122,7 @@ class Part:
         return os.fstat(self._folder).st_nlink == 0
 
     def _lock(self, fd: int, *, is_new: bool) -> bool:
-        """Lock the part, and say whether it may outlive this call."""
+        """Lock the part; return whether it may outlive this call."""
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise CannotRun(f"{self.part_path} is not a regular file; move it away")
         try:
@@ -148,7 +150,7 @@ class Part:
             )
 
     def _finish_naming(self, fd: int) -> None:
-        """Do what a process was killed before that was giving the file its name."""
+        """Complete the naming of a file in which an earlier process was killed."""
         if is_named(fd, self._spare_name, self._folder):
             set_mode(fd, 0o600)
             remove_if_same(fd, self._spare_name, self._folder)

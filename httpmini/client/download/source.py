@@ -198,9 +198,13 @@ class Source:
         self._note_digest(response)
 
     def _note_digest(self, response: Response) -> None:
-        match = _REPR_DIGEST.search(", ".join(response.headers.all("Repr-Digest")))
-        if match:
-            self.digest = _to_hex(match["digest"])
+        self.digest = digest_of(response.headers) or self.digest
+
+
+def digest_of(headers: Headers) -> str:
+    """Return the SHA-256 of the whole file that a response names, in hexadecimal; "" if it names none."""
+    match = _REPR_DIGEST.search(", ".join(headers.all("Repr-Digest")))
+    return _to_hex(match["digest"]) if match else ""
 
 
 def is_version(plan: Plan, headers: Headers) -> bool:

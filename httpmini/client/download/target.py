@@ -1,6 +1,6 @@
 """Where a download goes: a name in a folder, or something that is written to directly.
 
-What a path leads to is asked of the kernel. /dev/shm/x is a file like any other, and a pipe may be called film.mp4.
+The kernel says what a path leads to, not its name: /dev/shm/x is an ordinary file, and a pipe may be called film.mp4.
 """
 
 from __future__ import annotations

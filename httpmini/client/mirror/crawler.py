@@ -12,7 +12,7 @@ from httpmini.errors import FetchError
 
 
 class Crawler:
-    """Visits every folder once and has its files fetched.
+    """Visits every folder once and passes its files to the fetcher.
 
     Args:
         remote: the folders.

@@ -26,8 +26,8 @@ class Fetcher:
     Args:
         remote: the files.
         copy: where they go.
-        state: what is known of those fetched before.
-        report: hears what is done.
+        state: what is known of files fetched earlier.
+        report: is told what was done.
         force: replace files that no run has written.
     """
 

@@ -14,7 +14,7 @@ class Inventory:
     """What is on the server, as far as the listings tell.
 
     Args:
-        report: hears of entries that are left out.
+        report: is told of entries that are left out.
         max_entries: stop after this many files and folders; a folder that contains itself has no end.
         hidden: include names that begin with a dot.
 

@@ -33,7 +33,8 @@ class Connection:
     Attributes:
         complete: whether the last response has been received to its end.
         reusable: whether another request may follow.
-        may_be_followed: whether the last response announced a body that must not come: to HEAD, or with 204 or 304.
+        may_be_followed: whether a body that must not come may follow the last response: to HEAD, or with 204 or 304.
+        announced_bytes: the announced length of the last body; 0 if none was announced.
         piece_bytes: how much of a body is read at once.
         deadline: the end of the whole exchange, monotonic time; None for no limit.
     """
@@ -51,10 +52,12 @@ class Connection:
         self.via_proxy = via_proxy
         self.proxy_fields = proxy_fields
         self.limits = limits
+        self._head_limits = HeadLimits(limits.head_bytes, 0, limits.fields)
         self.timeouts = timeouts
         self.complete = False
         self.reusable = False
         self.may_be_followed = False
+        self.announced_bytes = 0
         self.piece_bytes = PIECE_BYTES
         self._buffer = memoryview(bytearray(PIECE_BYTES))
         self.deadline: float | None = None
@@ -108,12 +111,11 @@ class Connection:
             BrokenResponse: this is not HTTP, or exceeds a limit.
             TimedOut: the first byte, or the next, did not come in time.
         """
-        limits = HeadLimits(self.limits.head_bytes, 0, self.limits.fields)
         buffer = bytearray()
         interim, before = 0, 0
         while True:
             try:
-                head = read_response_head(buffer, limits) if buffer else NEED_DATA
+                head = read_response_head(buffer, self._head_limits) if buffer else NEED_DATA
             except ProtocolError as error:
                 raise _broken(error, before) from error
             if head is NEED_DATA:
@@ -146,6 +148,7 @@ class Connection:
             framing = framing_of(method, head.status, head.headers)
         except ProtocolError as error:
             raise _broken(error) from error
+        self.announced_bytes = framing.announced
         self.may_be_followed = framing.done and _announces_body(head)
         if framing.done:
             self.complete = True

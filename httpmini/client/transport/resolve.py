@@ -113,7 +113,9 @@ def _look_up(url: Url, peer: str, family: int, deadline: Deadline) -> list[Addre
 
 def _ask_resolver(host: str, port: int, family: int = socket.AF_UNSPEC, *, numeric: bool = False) -> list[Address]:
     flags = socket.AI_NUMERICHOST if numeric else 0
-    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
+    # Names are encoded as IDNs even if they are ASCII, by a codec that takes 1 ms to import; addresses need not be.
+    name = host.encode("utf-8", "replace") if numeric else host
+    found = socket.getaddrinfo(name, port, family, socket.SOCK_STREAM, flags=flags)
     return [Address(kind, sockaddr) for kind, _, _, _, sockaddr in found if kind in _FAMILIES.values()]
 
 

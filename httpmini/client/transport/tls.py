@@ -9,7 +9,6 @@ import errno
 import functools
 import socket
 import time
-from traceback import clear_frames
 from typing import TYPE_CHECKING
 
 from httpmini.client.transport.timings import Deadline
@@ -97,6 +96,8 @@ def _wrap(sock: socket.socket, url: Url, host: str, context: ssl.SSLContext | No
             sock, server_hostname=host, do_handshake_on_connect=False, suppress_ragged_eofs=False
         )
     except (OSError, ValueError) as error:
+        from traceback import clear_frames  # late: it takes 1 ms
+
         clear_frames(error.__traceback__)  # closes the lost descriptor, if the peer went just in between
         raise TlsFailed(f"no TLS with {url.authority}: {_explain(error, host)}") from error
 

@@ -1,6 +1,6 @@
-"""The way in: accept(), the addresses, the slots, and a polite no for clients that get none.
+"""Admission of new clients: accept(), address rules, slots, and a refusal for clients that get no slot.
 
-All modes accept in the same way. What differs is what becomes of a client that was admitted.
+All modes accept in the same way. They differ in what they do with an admitted client.
 
 Clients that find no free slot wait in the *lobby*, at most ``LOBBY`` of them; all others wait in the kernel's backlog.
 In the lobby their addresses are known, so a slot that comes free goes to the address that has the fewest, and clients
@@ -99,10 +99,10 @@ class Acceptor:
     def wait(self, until: float | None = None) -> list[Client]:
         """Wait for something to happen; return the clients that were admitted meanwhile, often none.
 
-        Once draining has begun, nobody comes any more, and those who wait still get their slots.
+        Once draining has begun, no client is accepted any more, and those that wait still get their slots.
 
         Args:
-            until: when to return even if nothing happens.
+            until: when to return if nothing happens.
         """
         now = time.monotonic()
         self._turn_gate(self._gate_at(now))
@@ -197,7 +197,7 @@ class Acceptor:
         self._look_again()  # those who came before
         for _ in range(ACCEPTS_PER_TURN):
             now = time.monotonic()
-            if self._gate_at(now) is Gate.FULL:
+            if self._lobby_is_full and not self._may_thin_out(now):
                 return
             try:
                 fd, peer = accept(listener)
@@ -231,8 +231,8 @@ class Acceptor:
 
     @property
     def _lobby_is_full(self) -> bool:
-        free = self._slots.limit - self._slots.active
-        return len(self._lobby) >= LOBBY + max(0, free)
+        waiting = len(self._lobby)
+        return waiting >= LOBBY and waiting >= LOBBY + self._slots.limit - self._slots.active
 
     def _try(self, one: Waiting) -> bool:
         """Give a slot to a client, or turn it away; return False if there is none at present."""
@@ -268,7 +268,7 @@ class Acceptor:
                 self._turn_away(one)
 
     def _weigh(self) -> Callable[[Waiting], int]:
-        """Return what says how many clients the address of one has, inside and in the lobby."""
+        """Return a function that counts the clients of a client's address, admitted and in the lobby."""
         waiting = Counter(map(self._key, self._lobby))
         counts = self._slots.crowd.counts()
         return lambda one: share_of(self._key(one), counts) + share_of(self._key(one), waiting)
@@ -295,7 +295,7 @@ class Acceptor:
         self._lobby.remove(one)
         self._refusals.turn_away(one.fd, one.peer, Refusal.BUSY)
 
-    # Those who have slots.
+    # Clients that have slots.
 
     @property
     def _next_look(self) -> float:
@@ -306,7 +306,7 @@ class Acceptor:
         return 2 * self._slots.active > self._slots.limit
 
     def _look_at_occupants(self) -> None:
-        """Have clients that do nothing make room, if it is wanted by clients here or in other processes."""
+        """Make idle clients leave if clients wait for a slot, here or in other processes."""
         now, slots = time.monotonic(), self._slots
         if now < self._next_look or not (self._lobby or self._is_filling_up):
             return

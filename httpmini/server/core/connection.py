@@ -1,4 +1,4 @@
-"""What a mode knows of a client: bytes in, pieces out, what is waited for next, and until when.
+"""A client as a mode sees it: bytes in, pieces out, what it waits for next, and until when.
 
 A Connection has no socket and no clock. The owner of the socket asks for ``interest``, moves bytes, and reports how
 many and at what time. Everything that depends on the protocol is in a subclass (``http/connection.py``; ``examples/``
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from httpmini.protocol.body import Piece
+from httpmini.protocol.body import BrokenPromise, Piece, Promise
 from httpmini.server.core.turn import NO_TURN
 from httpmini.server.limits.admission import Refusal
 from httpmini.server.limits.bandwidth import Throttle
@@ -38,7 +38,7 @@ READ, WRITE, PAUSE, WORK, LINGER, CLOSED = Interest
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """How long a client is waited for.
+    """How long to wait for a client.
 
     Attributes:
         idle_s: seconds without any byte while nothing is being answered.
@@ -53,14 +53,28 @@ class Timeouts(msgspec.Struct, frozen=True):
     linger_bytes: int
 
 
+class Sending(msgspec.Struct, frozen=True):
+    """A long response on its way.
+
+    Attributes:
+        what: what was asked for, as the client wrote it.
+        total: the length of its body in bytes.
+        sent: how many of these the kernel has taken.
+    """
+
+    what: str
+    total: int
+    sent: int
+
+
 class Connection(ABC):
     """One client's conversation, without I/O. Times are seconds of one monotonic clock.
 
     Attributes:
-        timeouts: how long the peer is waited for; a subclass may exchange them.
+        timeouts: how long to wait for the peer; a subclass may replace them.
         begun: when the connection was made.
         turn: the token of the turn in which the bytes in hand were received (``turn.py``).
-        output: the pieces to send.
+        output: the pieces to send; the first of them is no promise, unless work has to be done before it can be kept.
         position: how many bytes of the first piece have been sent.
         next_interest: what to wait for when the output has been sent.
         work: what has to be done while the interest is WORK; then call ``work_done``.
@@ -111,12 +125,19 @@ class Connection(ABC):
         """What to wait for now."""
         if not self.output:
             return self.next_interest
+        if self.work is not None:
+            return WORK
         return PAUSE if self.throttle is not None and self.throttle.is_waiting else WRITE
 
     @property
     def is_ending(self) -> bool:
         """Whether nothing more will be sent than what is queued."""
         return self.next_interest is LINGER or self.next_interest is CLOSED
+
+    @property
+    def sending(self) -> Sending | None:
+        """The long response that is being sent, for people who watch; None if there is none."""
+        return None
 
     @property
     def quiet_since(self) -> float:
@@ -172,6 +193,8 @@ class Connection(ABC):
                 self.on_flushed(now)
                 return
         self.deadline = now + self.timeouts.send_stall_s
+        if not self.position and isinstance(self.output[0], Promise):
+            self._keep_promise(now)
 
     def sent_at_once(self, count: int, now: float) -> None:
         """Note that all ``count`` bytes that ``receive`` returned have been sent."""
@@ -199,7 +222,10 @@ class Connection(ABC):
     def work_done(self, now: float) -> None:
         """Note that the work is done; the connection may have been lost meanwhile, or need more work now."""
         self.work = None
-        if self.next_interest is WORK:
+        if self.output:
+            self.deadline = now + self.timeouts.send_stall_s
+            self._keep_promise(now)
+        elif self.next_interest is WORK:
             self.next_interest = READ
             self.on_work_done(now)
 
@@ -228,6 +254,28 @@ class Connection(ABC):
         """Queue output."""
         self.output.extend(piece for piece in pieces if len(piece))
         self.deadline = now + self.timeouts.send_stall_s
+        if self.output and isinstance(self.output[0], Promise):
+            self._keep_promise(now)
+
+    def _keep_promise(self, now: float) -> None:
+        """Have a piece that can be sent at the head of the output, where there may be a promise; or wait for work."""
+        while self.output:
+            promise = self.output[0]
+            if not isinstance(promise, Promise):
+                return
+            try:
+                made = promise.make()
+            except BrokenPromise:
+                self.lose(now)
+                return
+            if isinstance(made, Work):
+                self.work, self.deadline = made, inf
+                return
+            if made:
+                self.output[0:0] = made
+            else:
+                del self.output[0]
+        self.on_flushed(now)
 
     def wait_for(self, work: Work[Any]) -> None:
         """Wait until ``work`` has been done; there is nothing to send, and until then nothing is read."""

@@ -175,10 +175,10 @@ class ChildProcesses:
 
 
 class Orders:
-    """What the parent asks of a child with its signals: noted by a handler, carried out between two turns.
+    """Requests from the parent, which arrive as signals: a handler notes them, and they are carried out between turns.
 
     Args:
-        calls: what to do, by signal.
+        calls: the action for each signal.
     """
 
     def __init__(self, calls: Mapping[int, Callable[[], None]]) -> None:
@@ -194,7 +194,7 @@ class Orders:
         return self._pipe.fileno()
 
     def carry_out(self) -> None:
-        """Do what was asked for."""
+        """Carry out all requests that were noted."""
         self._pipe.clear()
         while self._given:
             self._calls[self._given.popleft()]()

@@ -220,7 +220,8 @@ class Reactor:
             self._paused.pop(client.fd, None)
         if interest is CLOSED:
             self._clients.pop(client.fd, None)
-            self._leave_alone(client)
+            if client.watched:
+                self._leave_alone(client)
             client.close()
             self._counters.count_sent(client.connection.sent_bytes)
             return
@@ -237,16 +238,17 @@ class Reactor:
         client.watched = wanted
 
     def _leave_alone(self, client: Client) -> None:
-        if client.watched:
-            self._poll.unregister(client.fd)
-            client.watched = 0
+        """Stop watching a client that is watched."""
+        self._poll.unregister(client.fd)
+        client.watched = 0
 
     def _have_work_done(self, client: Client) -> None:
         """Wait for what a connection needs before it can respond. Its client is in the set, but nothing wakes it."""
         work = client.connection.work
         if work is None:
             return
-        self._leave_alone(client)
+        if client.watched:
+            self._leave_alone(client)
         self._clients[client.fd] = client
         if self._helpers is None:
             self._helpers = Helpers()

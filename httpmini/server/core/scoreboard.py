@@ -165,12 +165,14 @@ class Scoreboard:
         counters: the counts of this process.
         reload_problem: in the main process, why the last reload was refused; "" if it was not.
         certificates: when each certificate in use expires, in seconds since the epoch, by its first name.
+        tell: takes each client now and then, for people who watch; None if nobody does.
     """
 
     def __init__(self, counters: Counters) -> None:
         self.counters = counters
         self.reload_problem = ""
         self.certificates: dict[str, float] = {}
+        self.tell: Callable[[Client], None] | None = None
         self._segments: list[Segment] = []
         self._free: dict[int, list[Segment]] = {SOLO: [], CROWD: []}
         self._clients: Callable[[], Iterable[Client]] = tuple
@@ -216,10 +218,14 @@ class Scoreboard:
         self.publish()
 
     def publish(self) -> None:
-        """Write the present state of this process, for the others to read."""
+        """Write the present state of this process, for the others to read, and tell of its clients."""
+        clients = list(self._clients())
         if self._own is not None:
             with self._lock:
-                self._own.write(self.counters, list(self._clients()))
+                self._own.write(self.counters, clients)
+        if self.tell is not None:
+            for client in clients:
+                self.tell(client)
 
     def read(self) -> Snapshot:
         """Publish the state of this process, then return what every process has published."""

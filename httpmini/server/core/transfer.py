@@ -34,9 +34,9 @@ RECEIVE_BYTES = 16 * 1024
 SEND_BYTES = 2 * 1024 * 1024  # of a file, in one sendfile: the kernel takes what fits into its buffer
 COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
 WRITER_LOOK_S = 0.25  # how often a thread or a child finds out how much its client has taken
-# A client that is sent to is patiently waited for, this long after it has last taken something. What it took buys it
-# more time, up to a bound, since a receiver with a large buffer tells us of its progress in large steps. A client that
-# needs more time than this takes almost nothing, which matters only while others wait for a slot.
+# How long a client that takes nothing counts as making progress. What it took last buys it more time, up to a bound,
+# since a receiver with a large buffer reports its progress in large steps. A client that needs longer takes almost
+# nothing, which matters only while others wait for a slot.
 PATIENCE_S, PATIENCE_BYTES_PER_S, LONGEST_PATIENCE_S = 0.75, 32 * 1024, 3.0
 WRITES_PER_TURN = 8  # so that one fast reader does not keep the reactor from the others
 
@@ -54,7 +54,7 @@ class Client:
 
     Args:
         fd: the socket's descriptor, which belongs to this client from now on; it does not block.
-        peer: whose it is.
+        peer: the other end.
         connection: the conversation on it.
         slot: its slot among max_clients, or among the clients being refused; None when another process counts it.
 
@@ -143,7 +143,8 @@ class Client:
     def close(self) -> None:
         """Give back the slot, then close: a client that sees the close may connect again at once."""
         try:
-            self.release()
+            if self.slot is not None:
+                self.slot.release()
             if self.connection.aborted:
                 with contextlib.suppress(OSError):  # the peer may be gone already
                     self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
@@ -259,7 +260,7 @@ def _flush(client: Client, connection: Connection, now: float) -> None:
     if len(output) > 1 and not client.is_corked:
         _cork(client, True)
     writes = 0
-    while output and writes < WRITES_PER_TURN:
+    while output and writes < WRITES_PER_TURN and connection.work is None:
         most = SEND_BYTES if connection.throttle is None else connection.ask_to_send(connection.throttle, now)
         piece = output[0]
         try:
@@ -277,7 +278,7 @@ def _flush(client: Client, connection: Connection, now: float) -> None:
             break
         connection.sent(count, now)
         writes += 1
-    if client.is_corked and not output:
+    if client.is_corked and (not output or connection.work is not None):
         _cork(client, False)
     if connection.next_interest is LINGER and not output and not client.has_shut_down:
         _shut_down(client)
@@ -426,7 +427,15 @@ def _shut_down(client: Client) -> None:
 
 def _is_settled(fd: int) -> bool:
     """Whether the kernel holds nothing for the peer, and nothing from it."""
-    return not _unacknowledged(fd) and not _ask_kernel(fd, termios.FIONREAD)
+    answer = bytearray(4)
+    for request in (termios.TIOCOUTQ, termios.FIONREAD):  # written out: ``_ask_kernel`` twice costs as much again
+        try:
+            fcntl.ioctl(fd, request, answer)
+        except OSError:
+            continue
+        if any(answer):
+            return False
+    return True
 
 
 def _unacknowledged(fd: int) -> int:
@@ -468,7 +477,9 @@ def _send_some(fd: int, piece: Piece, position: int, most: int) -> int:
         raise BlockingIOError
     if isinstance(piece, FileSlice):
         return _send_file(fd, piece, position, most)
-    return os.write(fd, memoryview(piece)[position : position + most])
+    if isinstance(piece, bytes):
+        return os.write(fd, memoryview(piece)[position : position + most])
+    raise TypeError("a promise is kept before it is sent")
 
 
 def _send_file(fd: int, piece: FileSlice, position: int, most: int) -> int:

@@ -20,7 +20,7 @@ from httpmini.protocol.message import Response
 from httpmini.protocol.reader import NEED_DATA, RequestReader
 from httpmini.protocol.writer import response_head
 from httpmini.reasons import REASONS
-from httpmini.server.core.connection import READ, Connection, Interest
+from httpmini.server.core.connection import READ, Connection, Interest, Sending
 from httpmini.server.core.turn import NO_TURN
 from httpmini.server.http.generation import Generations, HttpGeneration
 from httpmini.server.http.heads import Head, Reply
@@ -31,6 +31,8 @@ from httpmini.server.listeners.peer import Peer
 from httpmini.work import Pending
 
 MAX_JOINED_BYTES = 64 * 1024
+# People who watch see the progress of responses that are at least this long.
+LONG_BYTES = 1024 * 1024
 
 
 class HttpConnection(Connection):
@@ -143,6 +145,18 @@ class HttpConnection(Connection):
         if self._head_deadline is None or self.next_interest is not READ:
             return super().quiet_since
         return self._head_deadline - (self._generation or self._service.generation).head_s
+
+    @property
+    def sending(self) -> Sending | None:
+        """The long response that is being sent; no cached response is one."""
+        reply = self._reply
+        if reply is None or reply.response is None or reply.request is None:
+            return None
+        total = body_length(_body(reply.request.method, reply.response))
+        if total < LONG_BYTES:
+            return None
+        sent = self.sent_bytes - self._reply_starts - reply.head_bytes
+        return Sending(reply.request.target, total, min(max(sent, 0), total))
 
     def on_end(self, now: float) -> None:
         """End between two requests; refuse a request that is not complete."""
@@ -261,9 +275,9 @@ class HttpConnection(Connection):
         """Have a response cached, if that is possible; then its descriptors are closed."""
         wall = generation.wall()
         spelled = response_head(response, keep_alive=head.keep_alive, server=generation.server_name, wall=wall)
-        cached = generation.cache.add(key, response, spelled, _body(head.request.method, response), wall)
+        cached = generation.cache.add(key, response, spelled, _body(head.read.method, response), wall)
         if cached is not None:
-            _close(response.owned_fds)
+            _close(response)
         return cached
 
     def refuse(self, error: ProtocolError, now: float) -> None:
@@ -274,7 +288,7 @@ class HttpConnection(Connection):
 
     def _send(self, generation: HttpGeneration, head: Head | None, response: Response, now: float) -> None:
         """Send a response; ``head`` is None when the request could not be read."""
-        request, reader = (head.request if head else None), self._reader
+        request, reader = (head.read if head else None), self._reader
         keep_alive = head is not None and head.keep_alive and not response.is_last and not self._draining
         method = request.method if request else reader.method if reader else ""
         line = request.line if request else reader.first_line() if reader else ""
@@ -296,19 +310,19 @@ class HttpConnection(Connection):
 
     def _expects_more(self, head: Head | None) -> bool:
         """Whether the client is likely to send more: it was refused, has a body, or may pipeline."""
-        return head is None or head.request.expects_more or self._has_begun
+        return head is None or head.expects_more or self._has_begun
 
     # Afterwards.
 
     def sent_at_once(self, count: int, now: float) -> None:
-        """Log a cached response, and wait for the next request: ``on_flushed``, shorter."""
+        """Log a cached response, and wait for the next request or the end: ``on_flushed``, shorter."""
         reply = self._reply
-        if reply is None or self.next_interest is not READ:
+        if reply is None:
             super().sent_at_once(count, now)
             return
         self._reply = None
         self._reply_starts = self.sent_bytes = self.sent_bytes + count
-        self.deadline = now + self.timeouts.idle_s
+        self.deadline = now + (self.timeouts.idle_s if self.next_interest is READ else self.timeouts.linger_s)
         reply.log.write(self._peer, "", reply.description, now)
 
     def on_flushed(self, now: float) -> None:
@@ -331,6 +345,7 @@ class HttpConnection(Connection):
 
     def on_lost(self, now: float) -> None:
         """Log what was cut off: a response, or a head that was never complete (as 400, as others do)."""
+        self._pending = None  # gives back what the site holds for it
         reply, self._reply = self._reply, None
         if reply is not None:
             if reply.response is not None:
@@ -346,7 +361,7 @@ class HttpConnection(Connection):
 
     def _close_response(self, response: Response) -> None:
         """Close what a response needed, and count it if it is a refusal."""
-        _close(response.owned_fds)
+        _close(response)
         if response.status >= 400:
             self._service.counters.count_outcome(response.status)
 
@@ -382,6 +397,8 @@ def _join(head: bytes, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
     return (head, *pieces)
 
 
-def _close(fds: tuple[int, ...]) -> None:
-    for fd in fds:
+def _close(response: Response) -> None:
+    for fd in response.owned_fds:
         os.close(fd)
+    if response.release is not None:
+        response.release()

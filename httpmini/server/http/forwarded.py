@@ -1,11 +1,11 @@
-"""The client behind a trusted proxy, by the one source that the operator has named.
+"""Find the client behind a trusted proxy, from the one source that the operator has chosen.
 
 Anybody can write Forwarded (RFC 7239) and X-Forwarded-For. So only the one that our proxies write is read
 (``proxies.client_from``), and only what a trusted proxy has written in it: a list is read from its right end, where our
 neighbour has added the address that it saw, and only as far as the addresses in it are trusted too.
 
-An entry there that cannot be read is nobody's, and nobody is refused. If it counted as the proxy, then whoever gets
-rubbish through to us would have the rights of the proxy.
+An entry that cannot be parsed identifies no client, and the request is refused. If it counted as the proxy itself,
+anyone who got garbage through to us would have the rights of the proxy.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from httpmini.server.limits.address_rules import AddressRules, Network
 from httpmini.server.listeners.peer import LOCAL, Peer, client_host
 
 Source = Literal["x-forwarded-for", "forwarded", "proxy-protocol"]
-"""What the proxies name their clients in."""
+"""Where proxies name their clients: in which field, or in the PROXY protocol."""
 
 Node = tuple[str, int]
 """Address and port of one hop; the port is 0 if the proxy does not say."""
 
 MAX_HOPS = 16  # a longer chain of our own proxies is a mistake, or an attempt to keep us busy
-_MAX_COMMAS = 64  # that are looked at in search of the beginning of one element
+_MAX_COMMAS = 64  # examined to find the beginning of one element
 
 # RFC 9110 §5.6.2 and §5.6.4:  token, and quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
@@ -48,12 +48,12 @@ _BARE_IPV6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 
 
 class TrustedProxies(msgspec.Struct, frozen=True):
-    """The proxies whose word about the client is trusted.
+    """The proxies whose forwarding fields are trusted.
 
     Attributes:
         networks: where they are.
         local: whether clients of our unix sockets are among them.
-        client_from: what they name their clients in.
+        client_from: where they name their clients.
         rules: which clients may make requests through them.
     """
 
@@ -79,10 +79,10 @@ class TrustedProxies(msgspec.Struct, frozen=True):
         Args:
             headers: of the request.
             proxy: the trusted proxy that sent it.
-            client_from: what that proxy names its clients in.
+            client_from: where that proxy names its clients.
 
         Returns:
-            The client, which is ``proxy`` if the field is not there; None if the field does not say who it is.
+            The client, which is ``proxy`` if the field is not there; None if the field cannot be parsed.
         """
         client = proxy
         for hop, node in enumerate(_nodes(headers, client_from)):
@@ -95,7 +95,7 @@ class TrustedProxies(msgspec.Struct, frozen=True):
 
 
 def _nodes(headers: Headers, client_from: Source) -> Iterator[Node | None]:
-    """Yield each hop from the right end, our neighbour's client first; None for what cannot be read."""
+    """Yield each hop from the right end, our neighbour's client first; None for an entry that cannot be parsed."""
     read = _READERS.get(client_from)
     return iter(()) if read is None else chain.from_iterable(map(read, reversed(headers.all(client_from))))
 
@@ -140,7 +140,7 @@ def _read_element(text: str) -> Node | None:
 
 
 def _read_node(text: str) -> Node | None:
-    """Return what a node of RFC 7239 says; None for "unknown", a made-up name, and what is no node."""
+    """Parse a node of RFC 7239; return None for "unknown", for a made-up name, and for anything else."""
     match = _NODE.fullmatch(text)
     if match is None:
         return None

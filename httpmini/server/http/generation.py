@@ -63,7 +63,7 @@ class HttpGeneration(msgspec.Struct, frozen=True, eq=False):
             address: the client's.
             pending: what the site has returned before, if its work is done now.
         """
-        line = head.request.line
+        line = head.read.line
         try:
             response = pending.resume() if pending else head.host.site.respond(head.request, address)
         except Exception as fault:

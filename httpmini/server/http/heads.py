@@ -12,8 +12,9 @@ from _thread import allocate_lock
 
 import msgspec
 
-from httpmini.protocol.message import Headers, Request, Response
-from httpmini.protocol.reader import HeadLimits, read_plain_head
+from httpmini.protocol.message import Headers, Request, Response, persistence
+from httpmini.protocol.plain import PlainHead, PlainReader
+from httpmini.protocol.reader import HeadLimits
 from httpmini.server.http.response_cache import CachedResponse, Key, key_of
 from httpmini.server.http.virtual_hosts import VirtualHost, VirtualHosts
 from httpmini.server.logs.access import AccessLog
@@ -46,7 +47,7 @@ class Reply(msgspec.Struct, frozen=True, eq=False):
     log: AccessLog
     description: str
     line: str
-    request: Request | None
+    request: Request | PlainHead | None
     status: int
     head_bytes: int
     number: int = 0
@@ -67,24 +68,31 @@ class Head(msgspec.Struct, eq=False):
     """A request, and what one generation makes of it.
 
     Attributes:
-        request: the request.
+        read: the request, as it was read.
         host: whose site it is for.
         keep_alive: whether the connection may stay open after the response.
+        expects_more: whether the client is likely to send more after it.
         key: what the response depends on; None when it must not be cached.
         reply: the last cached response to it, as a reply.
     """
 
-    request: Request
+    read: Request | PlainHead
     host: VirtualHost
     keep_alive: bool
+    expects_more: bool
     key: Key | None
     reply: Reply | None = None
 
+    @property
+    def request(self) -> Request:
+        """The request."""
+        return self.read.request if isinstance(self.read, PlainHead) else self.read
+
     def reply_with(self, cached: CachedResponse) -> Reply:
         """Return the reply that a cached response is to this request."""
-        log, request, status = self.host.log, self.request, cached.status
-        description = log.describe(request.line, request, status, len(cached.octets) - cached.head_bytes)
-        reply = Reply(log, description, request.line, request, status, cached.head_bytes, cached.number)
+        log, read, status = self.host.log, self.read, cached.status
+        description = log.describe(read.line, read, status, len(cached.octets) - cached.head_bytes)
+        reply = Reply(log, description, read.line, read, status, cached.head_bytes, cached.number)
         self.reply = reply
         return reply
 
@@ -98,8 +106,9 @@ class HeadReader:
     """
 
     def __init__(self, limits: HeadLimits, hosts: VirtualHosts) -> None:
-        self._limits = limits
+        self._read_plain = PlainReader(limits).read
         self._hosts = hosts
+        self._only_host = hosts.default if not hosts.others else None
         self._heads: dict[bytes, Head] = {}
         self._seen = [0] * MAX_HEADS  # hashes of heads that came once, each at a place that it decides itself
         self._bytes = 0  # of the octets by which they are found
@@ -109,8 +118,13 @@ class HeadReader:
         head = self._heads.get(octets)
         if head is not None:
             return head
-        request = read_plain_head(octets, self._limits)
-        return self.make(request) if request is not None else None
+        plain = self._read_plain(octets)
+        if plain is None:
+            return None
+        host = self._only_host or self._hosts.of(plain.host)
+        stays, is_last = persistence(plain.connection or "", plain.version)
+        matters = "?" in plain.line and plain.query in host.queries  # then the path alone is no key
+        return Head(plain, host, stays, not is_last, None if matters else key_of(host.name, plain.resource, stays))
 
     def make(self, request: Request) -> Head:
         """Make the head of a request.
@@ -120,13 +134,16 @@ class HeadReader:
         """
         host = self._hosts.of(request.host)
         if request.version < (1, 0) or request.content_length:
-            return Head(request, host, False, None)
-        keep_alive = request.persistence.wants_keep_alive
-        key = key_of(host.name, request.method, request.target.partition("?")[0], keep_alive)
-        if request.is_conditional:
+            return Head(request, host, False, request.expects_more, None)
+        keep_alive, is_last = request.persistence
+        path, _, query = request.target.partition("?")
+        if query and query in host.queries:
+            return Head(request, host, keep_alive, not is_last, None)
+        key: Key | None = key_of(host.name, f"{request.method} {path}", keep_alive)
+        if key is not None and request.is_conditional:
             validators = _validators_of(request.headers)
-            return Head(request, host, keep_alive, key + validators if validators is not None else None)
-        return Head(request, host, keep_alive, key)
+            key = key + validators if validators is not None else None
+        return Head(request, host, keep_alive, not is_last, key)
 
     def remember(self, octets: bytes, head: Head) -> None:
         """Find ``head`` by its octets if they come a second time; the oldest heads are forgotten.

@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from httpmini.protocol.body import Body, FileSlice, body_length
+from httpmini.protocol.body import Body, FileSlice, Promise, body_length
 from httpmini.protocol.dates import format_date
 from httpmini.protocol.message import Response
 
@@ -41,9 +41,15 @@ Key = str
 """What ``key_of`` returns; for a conditional request, with its validators."""
 
 
-def key_of(site: str, method: str, path: str, keep_alive: bool) -> Key:
-    """Return the key of a request without conditions: one string, because a string remembers its hash."""
-    return f"{method} {site}{' ' if keep_alive else '/'}{path}"  # there is neither a blank nor a slash in a site
+def key_of(site: str, resource: str, keep_alive: bool) -> Key:
+    """Return the key of a request without conditions: one string, because a string remembers its hash.
+
+    Args:
+        site: the name of the site, in which there is no blank.
+        resource: the method, a blank, and the path without its query.
+        keep_alive: whether the connection stays open.
+    """
+    return f"{resource} {site}" if keep_alive else f"{resource} {site} "
 
 
 class CachedResponse(msgspec.Struct, eq=False):
@@ -171,9 +177,11 @@ class ResponseCache:
 
 
 def _read(body: Body) -> bytes | None:
-    """Return all of ``body``; None when a file has become shorter."""
+    """Return all of ``body``; None when a file has become shorter, or when it is made while it is sent."""
     pieces = [
-        os.pread(piece.fd, piece.length, piece.offset) if isinstance(piece, FileSlice) else piece for piece in body
+        os.pread(piece.fd, piece.length, piece.offset) if isinstance(piece, FileSlice) else piece
+        for piece in body
+        if not isinstance(piece, Promise)
     ]
     whole = b"".join(pieces)
     return whole if len(whole) == body_length(body) else None

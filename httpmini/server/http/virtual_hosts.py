@@ -32,11 +32,13 @@ class VirtualHost(msgspec.Struct, frozen=True, eq=False):
         name: tells its cached responses from those of the others.
         site: answers its requests.
         log: takes a line for each of its responses.
+        queries: those that mean something to it. All others it ignores, so a cached response holds for any of them.
     """
 
     name: str
     site: Respond
     log: AccessLog
+    queries: frozenset[str] = frozenset()
 
 
 class VirtualHosts(msgspec.Struct, frozen=True, eq=False):

@@ -1,7 +1,7 @@
-"""Who makes room when the server is full.
+"""Decide which clients make room when the server is full.
 
-A full server would serve nobody else for as long as somebody keeps its slots: with 256 connections that say one byte
-each, say. So while clients wait for a slot, those that do nothing with theirs give it up, in this order:
+Somebody who holds all slots, with 256 connections that send one byte each, would otherwise lock everybody else out. So
+while clients wait for a slot, those that do nothing with theirs give it up, in this order:
 
 1. clients of the address that has the most slots,
 2. before clients that are being sent to, those that are silent: before, within or after a request,
@@ -73,8 +73,8 @@ class Occupant(msgspec.Struct, frozen=True, eq=False):
         quiet_since: since when it does nothing.
         deadline: until when it is waited for if nobody else waits.
         is_sent_to: whether it has asked for something and does not take it.
-        leave: makes it leave.
-        is_leaving: whether it was told to.
+        leave: closes its connection.
+        is_leaving: whether ``leave`` was called.
     """
 
     key: int
@@ -88,11 +88,11 @@ class Occupant(msgspec.Struct, frozen=True, eq=False):
 def choose(
     occupants: Iterable[Occupant], waiting: Sequence[int], clients: Mapping[int, int], limit: int, now: float
 ) -> list[Occupant]:
-    """Return who makes room for clients that wait: at most one for each.
+    """Choose the clients that make room for those that wait: at most one for each.
 
     Args:
         occupants: those that do nothing.
-        waiting: for whom they wait; who comes first is served first.
+        waiting: the addresses of the clients that wait; the first is served first.
         clients: how many each address has.
         limit: how many slots there are.
         now: the time.

@@ -20,7 +20,8 @@ from typing import Literal
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.dates import MONTHS
-from httpmini.protocol.message import Headers, Request
+from httpmini.protocol.message import Request
+from httpmini.protocol.plain import PlainHead
 from httpmini.server.listeners.peer import Peer
 
 Format = Literal["common", "combined"]
@@ -36,15 +37,17 @@ _USERINFO = re.compile(r"(?P<scheme>(?:^|(?<=[ \t]))[A-Za-z][A-Za-z0-9+.-]*://)[
 _ESCAPES = {code: f"\\x{code:02X}" for code in (*range(0x20), ord('"'), ord("\\"), *range(0x7F, 0x100))}
 
 
-_NO_FIELDS = Headers()
-
-
 class AccessLog(ABC):
     """Writes a line for each exchange of a request and a response."""
 
     @abstractmethod
     def describe(
-        self, line: str, request: Request | None, status: int, body_bytes: int, error: ProtocolError | None = None
+        self,
+        line: str,
+        request: Request | PlainHead | None,
+        status: int,
+        body_bytes: int,
+        error: ProtocolError | None = None,
     ) -> str:
         """Return what a line says of one request and its response, whenever and to whomever that is sent.
 
@@ -84,16 +87,20 @@ class TextLog(AccessLog):
         self._date = -1, ""  # a second, and how it is written; one value, so that threads see both or neither
 
     def describe(
-        self, line: str, request: Request | None, status: int, body_bytes: int, error: ProtocolError | None = None
+        self,
+        line: str,
+        request: Request | PlainHead | None,
+        status: int,
+        body_bytes: int,
+        error: ProtocolError | None = None,
     ) -> str:
         """Return the fields after the date; no bytes are a hyphen."""
-        fields = request.headers if request is not None else _NO_FIELDS
-        if fields.plain:  # nothing in them needs quoting
-            referer, agent = fields.plain["Referer"] or "-", fields.plain["User-Agent"] or "-"
+        if isinstance(request, PlainHead):  # nothing in it needs quoting
+            referer, agent = request.referer or "-", request.user_agent or "-"
         else:
             line = _quote(line, _MAX_LINE_OCTETS)
-            referer = _quote(fields.get("Referer") or "-", _MAX_FIELD_OCTETS)
-            agent = _quote(fields.get("User-Agent") or "-", _MAX_FIELD_OCTETS)
+            referer = _quote((request and request.referer) or "-", _MAX_FIELD_OCTETS)
+            agent = _quote((request and request.user_agent) or "-", _MAX_FIELD_OCTETS)
         after = _explain(error) if error else ""
         if self._form == "combined":
             return f'"{line}" {status} {body_bytes or "-"} "{referer}" "{agent}"{after}'
@@ -140,7 +147,7 @@ def _quote(text: str, limit: int) -> str:
 
 def without_userinfo(text: str) -> str:
     """Return ``text`` without what stands before an @ in a URL."""
-    return _USERINFO.sub(r"\g<scheme>", text)
+    return _USERINFO.sub(r"\g<scheme>", text) if "@" in text else text
 
 
 def _explain(error: ProtocolError) -> str:

@@ -23,6 +23,7 @@ import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.protocol.message import Request
+from httpmini.protocol.plain import PlainHead
 from httpmini.server.listeners.peer import Peer
 from httpmini.server.logs.access import AccessLog, without_userinfo
 
@@ -58,38 +59,43 @@ class JsonLog(AccessLog):
         self._wall = wall
 
     def describe(
-        self, line: str, request: Request | None, status: int, body_bytes: int, error: ProtocolError | None = None
+        self,
+        line: str,
+        request: Request | PlainHead | None,
+        status: int,
+        body_bytes: int,
+        error: ProtocolError | None = None,
     ) -> str:
         """Return the members after the user."""
         after = _fields(request) + _explain(error)
-        return f'"request":{_quote(line)},{_parts(request)}"status":{status},"bytes":{body_bytes}{after}}}'
+        return f'"request":{quote(line)},{_parts(request)}"status":{status},"bytes":{body_bytes}{after}}}'
 
     def write(self, peer: Peer, user: str, description: str, begun: float) -> None:
         """Write the object on a line."""
         tls = f'"tls":"{peer.tls.version}","cipher":"{peer.tls.cipher}",' if peer.tls and peer.tls.version else ""
-        middle = tls + (f'"user":{_quote(user, _MAX_USER)},' if user else "")
+        middle = tls + (f'"user":{quote(user, _MAX_USER)},' if user else "")
         second, millisecond = divmod(int(self._wall() * 1000), 1000)
         self._write(
             f'{{"time":"{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))}.{millisecond:03}Z",'
-            f'"client":{_quote(peer.host)},"port":{peer.port},"connection":{peer.number},"process":{os.getpid()},'
+            f'"client":{quote(peer.host)},"port":{peer.port},"connection":{peer.number},"process":{os.getpid()},'
             f'"mode":"{self._mode}","duration":{max(0.0, self._now() - begun):.6f},{middle}{description}'
         )
 
 
-def _parts(request: Request | None) -> str:
+def _parts(request: Request | PlainHead | None) -> str:
     """Return the three parts of the request line as they were understood: there may be several blanks between them."""
     if request is None:
         return ""
     major, minor = request.version
     protocol = f'"protocol":"HTTP/{major}.{minor}",' if major else ""  # a Simple-Request has none
-    return f'"method":{_quote(request.method)},"target":{_quote(request.target)},{protocol}'
+    return f'"method":{quote(request.method)},"target":{quote(request.target)},{protocol}'
 
 
-def _fields(request: Request | None) -> str:
+def _fields(request: Request | PlainHead | None) -> str:
     if request is None:
         return ""
-    values = {"referer": request.headers.get("Referer"), "user_agent": request.headers.get("User-Agent")}
-    return "".join(f',"{name}":{_quote(value, _MAX_FIELD)}' for name, value in values.items() if value)
+    values = {"referer": request.referer, "user_agent": request.user_agent}
+    return "".join(f',"{name}":{quote(value, _MAX_FIELD)}' for name, value in values.items() if value)
 
 
 def _explain(error: ProtocolError | None) -> str:
@@ -100,7 +106,7 @@ def _explain(error: ProtocolError | None) -> str:
     return f',"reason":"{error.reason.token}","section":"{section}"{where}'
 
 
-def _quote(text: str, limit: int = _MAX_LINE) -> str:
+def quote(text: str, limit: int = _MAX_LINE) -> str:
     """Return a JSON string of at most ``limit`` bytes. Characters are octets; others than ASCII mean ISO-8859-1."""
     if "@" in text:
         text = without_userinfo(text)

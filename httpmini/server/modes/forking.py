@@ -11,19 +11,16 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import partial
 from typing import ClassVar
 
-import msgspec
-
 from httpmini.server.core.acceptor import Acceptor
-from httpmini.server.core.connection import Interest
+from httpmini.server.core.child_clients import ChildClients, leave_when_told
 from httpmini.server.core.context import Context
-from httpmini.server.core.processes import LEAVE, REPORT
+from httpmini.server.core.processes import REPORT
 from httpmini.server.core.scoreboard import SOLO, Segment
 from httpmini.server.core.shutdown import Follower
 from httpmini.server.core.transfer import Client, contained, pump
@@ -33,27 +30,6 @@ from httpmini.server.logs.error import Level
 from httpmini.server.modes.base import Mode
 
 FORKS_PER_TURN = 4  # some milliseconds each
-# A signal that arrives right before the child's poll is heard only when another one comes.
-REPEAT_S = 0.25
-
-
-class _Served(msgspec.Struct, eq=False):
-    """A client that a child serves.
-
-    Attributes:
-        key: for whom it counts.
-        segment: where the child says what the client does.
-        told: when the child was told to let it leave; 0 if it was not.
-    """
-
-    key: int
-    segment: Segment
-    told: float = 0.0
-
-    def tell(self, pid: int, now: float) -> None:
-        """Tell the child. It has not been reaped, so no other process has its number."""
-        self.told = now
-        os.kill(pid, LEAVE)
 
 
 class Forking(Mode):
@@ -68,7 +44,7 @@ class Forking(Mode):
         self._shutdown = context.main_shutdown
         self._children = context.children
         self._acceptor = Acceptor(context, FORKS_PER_TURN)
-        self._served: dict[int, _Served] = {}  # by the process number of the child
+        self._clients_of_children = ChildClients()
 
     def start(self) -> None:
         """Reserve what the children write in."""
@@ -96,14 +72,9 @@ class Forking(Mode):
         """Whether all children have ended."""
         return not self._children.of(self._shutdown)
 
-    def occupants(self, now: float) -> Iterator[Occupant]:
-        """Yield the clients that do nothing, by what their children have published."""
-        for pid, one in self._served.items():
-            quiet = one.segment.read_quiet()
-            if quiet is not None and (quiet.quiet_since <= now or one.told):
-                is_sent_to, is_leaving = quiet.interest is Interest.WRITE, now < one.told + REPEAT_S
-                leave = partial(one.tell, pid, now)
-                yield Occupant(one.key, quiet.quiet_since, quiet.deadline, is_sent_to, leave, is_leaving)
+    def occupants(self, now: float) -> Iterable[Occupant]:
+        """Return the clients that do nothing, by what their children have published."""
+        return self._clients_of_children.occupants(now)
 
     def _take(self, clients: list[Client]) -> None:
         while clients:
@@ -114,7 +85,7 @@ class Forking(Mode):
         segment = board.take(SOLO)
 
         def ended(how: str) -> None:
-            self._served.pop(pid, None)
+            self._clients_of_children.remove(pid)
             board.give_back(segment)
             client.release()
             if how != "has ended":
@@ -129,7 +100,7 @@ class Forking(Mode):
             return
         client.close_descriptor()  # the child's copy is the connection now
         if segment is not None and client.slot is not None:
-            self._served[pid] = _Served(client.slot.key, segment)
+            self._clients_of_children.add(pid, client.slot.key, segment)
 
     def _serve_in_child(self, client: Client, segment: Segment | None, follower: Follower) -> None:
         client.slot = None  # counted by the parent
@@ -138,14 +109,8 @@ class Forking(Mode):
             os.close(fd)  # a copy left open would hold back that client's end
         context.reactor.close()
         signal.signal(REPORT, lambda _number, _frame: log(client.describe(time.monotonic())))
-        signal.signal(LEAVE, lambda _number, _frame: _leave(client, follower))
+        leave_when_told(client, follower)
         board.move_to(segment, lambda: [client])
         contained(client, log, lambda client: pump(client, follower, look=board.publish))
         board.publish()
         client.close()
-
-
-def _leave(client: Client, follower: Follower) -> None:
-    """End the connection; nothing else than the end of the client's stream would wake us: a poll outlives a signal."""
-    follower.give_up()
-    client.hang_up(socket.SHUT_RD)

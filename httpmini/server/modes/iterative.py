@@ -78,6 +78,8 @@ class Iterative(Mode):
         the slice, nor for others.
         """
         self._waiting_room.look()
+        if (tell := self._context.board.tell) is not None:
+            tell(client)
         if not self._shutdown.serving and not self._shutdown.draining:
             return True
         if time.monotonic() < self._slice_ends:

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-from httpmini.protocol.body import FileSlice, Piece
+from httpmini.protocol.body import FileSlice, Promise, ReadyPiece
 from httpmini.server.core.connection import CLOSED, LINGER, READ, WRITE, Connection
 from httpmini.server.core.turn import NO_TURN
 from httpmini.server.listeners.peer import Peer, Tls
@@ -282,6 +282,9 @@ class TlsConnection(Connection):
             elif interest is READ and self._tls is not None:
                 if not self._decrypt(inner, self._tls, now):
                     break
+            elif inner.aborted:  # a promise was broken: no goodbye, the client must see a cut
+                self.lose(now)
+                return
             else:
                 if (interest is LINGER or interest is CLOSED) and self._tls is not None and not self._said_goodbye:
                     self._say_goodbye(self._tls)
@@ -329,7 +332,7 @@ class TlsConnection(Connection):
         if inner.throttle is not None:
             room = min(room, inner.ask_to_send(inner.throttle, now))
         for piece in inner.output:
-            if not room:
+            if not room or isinstance(piece, Promise):  # what is promised is made when all before it has left
                 break
             data = _read_piece(piece, position, room)
             if not data:  # it must not end as if it were whole
@@ -365,7 +368,7 @@ class TlsConnection(Connection):
         return bool(octets)
 
 
-def _read_piece(piece: Piece, position: int, most: int) -> bytes | memoryview:
+def _read_piece(piece: ReadyPiece, position: int, most: int) -> bytes | memoryview:
     """Return at most ``most`` octets of a piece; none if its file has shrunk, or cannot be read."""
     if not isinstance(piece, FileSlice):
         return memoryview(piece)[position : position + most]

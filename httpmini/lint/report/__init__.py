@@ -1,0 +1,1 @@
+"""Findings as text, JUnit XML and HTML."""

@@ -1,0 +1,1 @@
+"""Listings of folders: which entries are shown, in which order, and as what."""
