@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from httpmini.lint.cases import CASES, Case
+from httpmini.protocol.body import BrokenPromise, Promise
 from httpmini.server.core.connection import Connection, Interest
 from httpmini.server.limits.bandwidth import LocalBucket, Throttle
 from httpmini.server.listeners.peer import Peer, Tls
@@ -454,3 +455,51 @@ def test_other_protocols_inside(secured: ssl.SSLContext) -> None:
     plain = SecureService(EchoService(), lambda: security).connect(PEER._replace(tls=Tls()), 0.0)
     plain.receive(b"hello", 0.0)
     assert plain.interest is Interest.CLOSED
+
+
+class Promised(Promise):
+    """Keeps so many pieces, and then breaks."""
+
+    def __init__(self, kept: int) -> None:
+        self._left = kept
+
+    def __len__(self) -> int:
+        return 1_000_000
+
+    def make(self) -> list[bytes]:
+        if not self._left:
+            raise BrokenPromise
+        self._left -= 1
+        return [b"x" * 100_000]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_a_promise_that_is_broken(secured: ssl.SSLContext, kept: int) -> None:
+    """The client sees that the response broke: there is no goodbye, and a reset."""
+
+    class Promising(Connection):
+        def on_data(self, data: bytes, now: float) -> None:
+            self.end(now, expects_more=False)
+            self.send(data, Promised(kept), now=now)
+
+    http = Conversation(Path(__file__).parent)
+    security = Security(secured, http.service.generation.timeouts, 5.0, lambda _text, _level=Level.NOTICE, /: None)
+    connection = TlsConnection(
+        security, PEER._replace(tls=Tls()), lambda _peer, now: Promising(security.timeouts, now), None, 0.0
+    )
+    end = TlsEnd(unverified())
+    to_server = end.start()
+    while connection.interest is not Interest.CLOSED:
+        if to_server:
+            assert connection.receive(to_server, 0.0) is None
+        to_server = b""
+        while connection.interest is Interest.WRITE:
+            piece = connection.output[0]
+            assert isinstance(piece, bytes)
+            to_server += end.hear(piece)
+            connection.sent(len(piece), 0.0)
+        if end.is_established and not to_server and not end.said:
+            to_server = end.say(b"hello")
+    assert len(end.said) == len(b"hello") + kept * 100_000
+    assert not end.was_ended
+    assert connection.aborted
