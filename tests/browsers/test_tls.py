@@ -58,7 +58,7 @@ def test_a_page(server: ServerProcess, secure_page: Page, tmp_path: Path) -> Non
     assert secure_page.url == f"https://localhost:{server.port}/"
     assert secure_page.evaluate("window.loaded") == "https:"
     assert secure_page.evaluate("getComputedStyle(document.getElementById('p')).color") == "rgb(1, 2, 3)"
+    size = secure_page.evaluate("fetch('files/large.bin').then(r => r.arrayBuffer()).then(b => b.byteLength)")
+    assert size == 5_000_000
     secure_page.click("a")
     secure_page.wait_for_url(f"https://localhost:{server.port}/files/")
-    size = secure_page.evaluate("fetch('large.bin').then(r => r.arrayBuffer()).then(b => b.byteLength)")
-    assert size == 5_000_000
