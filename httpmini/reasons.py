@@ -33,6 +33,12 @@ _ROWS = (
     Reason(
         "http2-preface", 400, "RFC 9113 §3.4", "This is an HTTP/2 connection preface; this server speaks HTTP/1.x only."
     ),
+    Reason(
+        "plain-on-tls",
+        400,
+        "RFC 9110 §4.2.2",
+        "This port speaks TLS: the address begins with https://, not with http://.",
+    ),
     Reason("request-line", 400, "RFC 9112 §3", "The request line must have a method, a target and a version."),
     Reason("version", 400, "RFC 9112 §2.3", "The version is not of the form HTTP/digits.digits."),
     Reason(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from httpmini.cli.options import config_option
-from httpmini.config import differences, find_dangers, load, show
+from httpmini.config import check_certificates, differences, find_dangers, load, show
 from httpmini.errors import UsageError, visible
 
 
@@ -22,6 +22,7 @@ def check_file(file: str | None) -> None:
     Advice about a valid file, such as a setting under its old name or what is dangerous, goes to standard error.
     """
     settings = load(file, to_serve=True)
+    check_certificates(settings)
     for notice in (*settings.notices, *find_dangers(settings, file)):
         click.echo(f"httpmini: {visible(notice)}", err=True)
     click.echo("ok")

@@ -31,14 +31,15 @@ def place_of(urls: Sequence[str], addresses: Sequence[str]) -> Place:
     network: dict[str, None] = {}
     everywhere = False
     for url in urls:
-        host, port = urlsplit(url).hostname or "", urlsplit(url).port
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme, parts.hostname or "", parts.port
         if host in _LOOPBACK or host in _EVERYWHERE:
-            local[f"http://localhost:{port}/" if host != "::1" else url] = None
+            local[f"{scheme}://localhost:{port}/" if host != "::1" else url] = None
         if host in _EVERYWHERE:
             everywhere = True
             fitting = [one for one in addresses if (":" in one) == (":" in host)]
             network.update(
-                (f"http://[{one}]:{port}/" if ":" in one else f"http://{one}:{port}/", None) for one in fitting
+                (f"{scheme}://[{one}]:{port}/" if ":" in one else f"{scheme}://{one}:{port}/", None) for one in fitting
             )
         elif host not in _LOOPBACK:
             network[url] = None

@@ -84,6 +84,9 @@ def _setting(flag: str, key: str, *, name: str = "", **more: Any) -> Callable[[_
 @click.option(
     "--status", is_flag=True, help="Show /-/status on a free port of this machine, which the first line names."
 )
+@click.option("--tls-cert", metavar="FILE", help="Serve https with this certificate, in PEM; needs --tls-key.")
+@click.option("--tls-key", metavar="FILE", help="The private key of that certificate, in PEM.")
+@click.option("--tls", is_flag=True, help="Serve https with a certificate for a day, made now; browsers warn of it.")
 @click.option("--daemon", is_flag=True, help="Move to the background as soon as clients can connect.")
 @click.option(
     "--chroot",

@@ -1,5 +1,6 @@
 """The configuration: TOML and flags in, a typed Config out. A file is accepted as a whole or refused as a whole."""
 
+from httpmini.config.certificates import check_certificates
 from httpmini.config.dangers import find_dangers
 from httpmini.config.flags import Flags
 from httpmini.config.hints import declared_choices, expected
@@ -17,6 +18,7 @@ __all__ = [
     "Row",
     "ServerSettings",
     "annotated",
+    "check_certificates",
     "declared_choices",
     "differences",
     "expected",

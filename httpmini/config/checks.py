@@ -9,8 +9,11 @@ from ipaddress import IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from httpmini.config.draft import Draft
 from httpmini.config.identity import find_identity, is_settled
+from httpmini.config.tls_checks import check_tls
 from httpmini.protocol.status import PHRASES
 from httpmini.server.listeners.endpoint import parse_endpoint
 from httpmini.server.listeners.peer import LOCAL
@@ -64,9 +67,10 @@ def _check_listen(draft: Draft) -> None:
             except ValueError as error:
                 draft.complain(key, str(error), entry)
                 continue
-            if endpoint in seen and endpoint.port != "0":
+            place = replace(endpoint, is_secure=False)
+            if place in seen and endpoint.port != "0":
                 draft.complain(key, "is listed twice", entry)
-            seen.add(endpoint)
+            seen.add(place)
         draft.values[key] = absolute
 
 
@@ -150,9 +154,21 @@ def _check_index(draft: Draft) -> None:
 def _check_hosts(draft: Draft) -> None:
     for host in draft.values["site.hosts"]:
         if not _HOST.fullmatch(host):
-            draft.complain(
-                "site.hosts", 'must be a host name or an address, without a port, such as "example.org"', host
-            )
+            remedy = 'must be a host name or an address, without a port, such as "example.org"'
+            draft.complain("site.hosts", _explain_international(host) or remedy, host)
+
+
+def _explain_international(host: str) -> str:
+    """Return how a name with letters beyond ASCII is written for clients and certificates; "" if that is no name."""
+    if host.isascii():
+        return ""
+    import idna  # late: its tables take 10 ms
+
+    try:
+        encoded = idna.encode(host, uts46=True).decode()
+    except idna.IDNAError:
+        return ""
+    return f'must be written as clients and certificates have it: "{encoded}"'
 
 
 def _check_charset(draft: Draft) -> None:
@@ -269,6 +285,7 @@ CHECKS: tuple[tuple[str, Callable[[Draft], None]], ...] = (
     ("site.error_pages", _check_error_pages),
     ("site.default_charset", _check_charset),
     ("site.media_types", _check_media_types),
+    ("tls.certificate", check_tls),
     ("limits.target_bytes", _check_sizes),
     ("log.access", _check_log("log.access")),
     ("log.error", _check_log("log.error")),

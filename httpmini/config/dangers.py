@@ -24,6 +24,7 @@ def find_dangers(config: Config, file: str | None) -> list[str]:
         *_unreadable(config),
         *_ways_round_realms(config),
         *_served_users(config),
+        *_keys(config),
     ]
     return list(dict.fromkeys(found))
 
@@ -36,7 +37,11 @@ def _keeps_root(config: Config, file: str | None) -> Iterator[str]:
 
 def _writable(config: Config, file: str | None) -> Iterator[str]:
     """Find files that decide what is served to whom, and that everybody on this machine can change."""
-    for path in [*([file] if file else []), *(realm.users for one in config.all_sites for realm in one.realms)]:
+    for path in [
+        *([file] if file else []),
+        *_tls_files(config),
+        *(realm.users for one in config.all_sites for realm in one.realms),
+    ]:
         mode = _mode(path)
         if stat.S_ISREG(mode) and mode & stat.S_IWOTH:
             yield f"{path} can be changed by every user of this machine; chmod o-w"
@@ -51,8 +56,37 @@ def _unreadable(config: Config) -> Iterator[str]:
             yield f"only root can read {path}, and a server that runs as {who} cannot; chgrp and chmod g+r"
 
 
+def _tls_files(config: Config) -> Iterator[str]:
+    return (path for one in config.all_sites for path in one.tls.files)
+
+
+def _keys(config: Config) -> Iterator[str]:
+    """Find private keys that are open to others, in the served folder, or closed to ourselves later."""
+    for one in config.all_sites:
+        path = one.tls.key
+        mode = _mode(path) if path else 0
+        if mode & stat.S_IROTH:
+            yield f"the key {path} can be read by every user of this machine; chmod o-r"
+        elif path and config.daemon.user and _is_closed_to_others(path, mode):
+            later = "a renewed one needs a new start; chgrp and chmod g+r, or see docs/deploy.md"
+            yield f"the user {config.daemon.user} cannot read the key {path}: {later}"
+        for other in config.all_sites if path else ():
+            if is_served(os.path.realpath(path), other.site.root, hidden=other.site.hidden):
+                yield f"the key {path} is inside the folder that is served, {other.site.root}; move it elsewhere"
+
+
+def _is_closed_to_others(path: str, mode: int) -> bool:
+    """Return whether the server's user cannot read a file: we are that user, or root has kept it for itself."""
+    if os.geteuid() != 0:
+        return not os.access(path, os.R_OK)
+    return not mode & (stat.S_IRGRP | stat.S_IROTH) and _is_of_root(path)
+
+
 def _is_of_root(path: str) -> bool:
-    return Path(path).stat().st_uid == 0
+    try:
+        return Path(path).stat().st_uid == 0
+    except OSError:  # it has just gone
+        return False
 
 
 def _mode(path: str) -> int:

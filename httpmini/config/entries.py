@@ -49,7 +49,7 @@ class RedirectSettings(msgspec.Struct, frozen=True, kw_only=True):
 class RealmSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A folder protected by a password. May be repeated; the innermost one applies.
 
-    The password travels unencrypted, so put the server behind something that encrypts.
+    Without TLS the password travels unencrypted.
     """
 
     path: Annotated[

@@ -7,12 +7,14 @@ import stat
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from httpmini.config.draft import Draft
 from httpmini.config.render import toml
+from httpmini.config.tls_settings import SELF_SIGNED
 from httpmini.errors import Problem
 from httpmini.files import current_folder
-from httpmini.server.listeners.endpoint import INHERITED, UNIX, Endpoint, parse_endpoint
+from httpmini.server.listeners.endpoint import INHERITED, SECURE, UNIX, Endpoint, parse_endpoint
 
 
 class Flags(msgspec.Struct, frozen=True):
@@ -25,6 +27,9 @@ class Flags(msgspec.Struct, frozen=True):
     max_clients: int | None = None
     overflow: str | None = None
     status: bool = False
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    tls: bool = False
     log: str | None = None
 
 
@@ -39,6 +44,7 @@ def apply_flags(draft: Draft, flags: Flags) -> None:
             draft.put(f"server.{name}", value, "--" + name.replace("_", "-"))
     if flags.addresses or flags.port is not None:
         _apply_addresses(draft, flags)
+    _apply_tls(draft, flags)
     if flags.status and not draft.values["status.listen"]:
         draft.put("status.listen", ["127.0.0.1:0"], "--status")
 
@@ -89,14 +95,38 @@ def _apply_addresses(draft: Draft, flags: Flags) -> None:
     except ValueError:
         return  # the check of server.listen complains
     if flags.addresses:
-        endpoints = [Endpoint(_bare_address(draft, host), endpoints[0].port) for host in flags.addresses]
+        first = endpoints[0]
+        endpoints = [Endpoint(_bare_address(draft, host), first.port, first.is_secure) for host in flags.addresses]
     if flags.port is not None:
         endpoints = [
-            endpoint if endpoint.host in (INHERITED, UNIX) else Endpoint(endpoint.host, str(flags.port))
+            endpoint if endpoint.host in (INHERITED, UNIX) else replace(endpoint, port=str(flags.port))
             for endpoint in endpoints
         ]
     listen = [str(endpoint) for endpoint in endpoints]
     draft.put("server.listen", listen, "--bind" if flags.addresses else "--port")
+
+
+def _apply_tls(draft: Draft, flags: Flags) -> None:
+    """Set the certificate. If no listener speaks TLS yet, all that can do so from now on."""
+    said = {"--tls-cert": flags.tls_cert, "--tls-key": flags.tls_key}
+    given = [flag for flag, value in said.items() if value is not None]
+    if not given and not flags.tls:
+        return
+    for flag, key in (("--tls-cert", "tls.certificate"), ("--tls-key", "tls.key")):
+        path = said[flag]
+        if path is not None:
+            draft.put(key, str(current_folder() / path) if path else "", flag)
+    if flags.tls and given:
+        draft.problems.append(
+            Problem("--tls", "", "", f"makes a certificate of its own; leave out --tls or {given[0]}")
+        )
+    elif flags.tls:
+        draft.put("tls.certificate", SELF_SIGNED, "--tls")
+        draft.put("tls.key", "", "--tls")
+    entries = draft.values["server.listen"]
+    if not any(entry.startswith(SECURE) for entry in entries):
+        secured = [entry if entry.startswith(f"{UNIX}:") else SECURE + entry for entry in entries]
+        draft.put("server.listen", secured, "--tls" if flags.tls else given[0])
 
 
 def _bare_address(draft: Draft, text: str) -> str:

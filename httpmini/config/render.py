@@ -50,6 +50,7 @@ def show(config: Config) -> str:
         if several:
             lines += _show_section(one, "site", "[[site]]")
             lines += _show_section(one, "log", "[site.log]", ("access", "format"))
+            lines += _show_section(one, "tls", "[site.tls]", ("certificate", "key"))
         lines += _show_entries(one, "site." if several else "")
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from httpmini.config.declare import Seconds, says
 from httpmini.config.entries import RealmSettings, RedirectSettings, RuleSettings
+from httpmini.config.tls_settings import TlsSettings
 from httpmini.version import __version__
 
 
@@ -29,8 +30,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(min_length=1),
         says("""Where to listen: one or more of "host:port" and "[v6]:port". Host and service names are looked up;
         ":8080" and "*:8080" mean every address of this machine; port 0 picks a free one. "unix:path" is a unix socket,
-        "systemd:name" a socket that the service manager passed in; without this setting, all such sockets are used. By
-        default only this machine can connect: the usual accident is a folder served to a whole network by mistake."""),
+        "systemd:name" a socket that the service manager passed in; without this setting, all such sockets are used.
+        "tls:" before any of these but a unix socket is for https, and needs tls.certificate. By default only this
+        machine can connect: the usual accident is a folder served to a whole network by mistake."""),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.1:8080"])
     socket_mode: Annotated[
         str,
@@ -356,6 +358,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "log": LogSettings,
     "status": StatusSettings,
     "proxies": ProxySettings,
+    "tls": TlsSettings,
     "daemon": DaemonSettings,
 }
 """The tables of a config file, each of which may appear once."""
@@ -392,6 +395,7 @@ class Config(msgspec.Struct, frozen=True):
     Attributes:
         server: how clients are accepted and served.
         site: what is served; ``root`` is absolute.
+        tls: the certificate of this site; paths are absolute.
         limits: sizes, times and rates.
         log: what is logged; paths are absolute.
         status: the server's own pages.
@@ -409,6 +413,7 @@ class Config(msgspec.Struct, frozen=True):
 
     server: ServerSettings
     site: SiteSettings
+    tls: TlsSettings
     limits: LimitSettings
     log: LogSettings
     status: StatusSettings

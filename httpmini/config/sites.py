@@ -23,7 +23,8 @@ from httpmini.config.schema import LISTS, Config
 from httpmini.errors import ConfigError, Problem
 from httpmini.protocol.message import bare_host
 
-_OWN_LOG = ("access", "format")
+_OWN: Mapping[str, tuple[str, ...]] = {"log": ("access", "format"), "tls": ("certificate", "key")}
+"""What one site may have in a table of its own, such as [site.log]; the rest is common to all sites."""
 
 
 def load(file: str | None = None, flags: Flags | None = None, *, to_serve: bool = False) -> Config:
@@ -89,32 +90,35 @@ def _load_sites(
 
 def _as_the_only_one(tables: Mapping[str, Any], site: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tables of a file with this site alone."""
-    apart = {*LISTS, "log"}
+    apart = {*LISTS, *_OWN}
     whole = {name: table for name, table in tables.items() if name not in LISTS}
     whole["site"] = {name: value for name, value in site.items() if name not in apart}
     whole.update((name, site[name]) for name in LISTS if name in site)
-    log = site.get("log")
-    if isinstance(log, dict) and isinstance(tables.get("log", {}), dict):
-        whole["log"] = {**tables.get("log", {}), **{name: log[name] for name in _OWN_LOG if name in log}}
+    for section, names in _OWN.items():
+        own, common = site.get(section), tables.get(section, {})
+        if isinstance(own, dict) and isinstance(common, dict):
+            whole[section] = {**common, **{name: own[name] for name in names if name in own}}
     return whole
 
 
 def _misplaced(file: str, number: int, site: Mapping[str, Any]) -> Iterator[Problem]:
-    """Find settings that ``[site.log]`` cannot have."""
-    log = site.get("log", {})
-    if not isinstance(log, dict):
-        yield Problem(file, f"[[site]] no. {number}: log", toml(log), "must be a table: [site.log]")
-        return
-    for name, value in log.items():
-        if name not in _OWN_LOG:
-            remedy = f"only {' and '.join(_OWN_LOG)} can be set for one site; the rest belongs to [log]"
-            yield Problem(file, f"[[site]] no. {number}: log.{name}", toml(value), remedy)
+    """Find settings that ``[site.log]`` and ``[site.tls]`` cannot have."""
+    for section, names in _OWN.items():
+        own = site.get(section, {})
+        if not isinstance(own, dict):
+            yield Problem(file, f"[[site]] no. {number}: {section}", toml(own), f"must be a table: [site.{section}]")
+            continue
+        for name, value in own.items():
+            if name not in names:
+                remedy = f"only {' and '.join(names)} can be set for one site; the rest belongs to [{section}]"
+                yield Problem(file, f"[[site]] no. {number}: {section}.{name}", toml(value), remedy)
 
 
 def _of_site(problem: Problem, number: int, site: Mapping[str, Any]) -> Problem:
     """Return ``problem`` with the number of the site, or unchanged if it concerns all sites."""
     key = problem.key.removeprefix("site.")
-    own = key != problem.key or key.startswith("[[") or (key.startswith("log.") and key[4:] in site.get("log", {}))
+    section, _, name = key.partition(".")
+    own = key != problem.key or key.startswith("[[") or (section in _OWN and name in site.get(section, {}))
     return Problem(problem.source, f"[[site]] no. {number}: {key}", problem.value, problem.remedy) if own else problem
 
 

@@ -7,8 +7,16 @@ import os
 import msgspec
 
 from httpmini.config import Config
-from httpmini.daemon.build_http import add_status_pages, address_rules, build_http, build_status
+from httpmini.daemon.build_http import (
+    add_status_pages,
+    address_rules,
+    build_http,
+    build_status,
+    redirect_to_https,
+    with_sites,
+)
 from httpmini.daemon.build_site import build_site
+from httpmini.daemon.certificates import Certificates, make_security
 from httpmini.daemon.generation import Generation
 from httpmini.daemon.limits import Tables
 from httpmini.daemon.listeners import Listeners
@@ -51,11 +59,13 @@ class Opened(msgspec.Struct, frozen=True, eq=False):
         logs: the logs.
         pid_file: the pid file.
         listeners: the listeners.
+        certificates: the certificates.
     """
 
     logs: Logs
     pid_file: PidFile
     listeners: Listeners
+    certificates: Certificates
 
 
 def open_logs(config: Config, board: Scoreboard) -> Logs:
@@ -92,10 +102,17 @@ def build_generation(config: Config, lasting: Lasting, opened: Opened) -> Genera
         logs.flush,
         limits,
     )
+    unencrypted = None
+    if config.tls.redirect:
+        to_https = add_status_pages(config, redirect_to_https(config, sites, opened.listeners), board, facts)
+        unencrypted = with_sites(http, config, to_https)
     return Generation(
         **{name: getattr(http, name) for name in http.__struct_fields__},
         config=config,
         status=build_status(http, sites[0], board, facts),
+        unencrypted=unencrypted,
+        certificates=opened.certificates,
+        security=make_security(config, opened.certificates, logs.log),
         admission=Admission(
             lasting.tables.slots(config),
             config.server.overflow,

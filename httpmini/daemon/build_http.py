@@ -10,8 +10,10 @@ from msgspec.structs import replace
 
 from httpmini.config import Config
 from httpmini.daemon.build_site import has_archives
+from httpmini.daemon.listeners import Listeners, secure_ports
 from httpmini.daemon.root_watch import RootWatch
 from httpmini.daemon.status import Facts, Nothing, StatusPages
+from httpmini.daemon.to_https import ToHttps
 from httpmini.protocol.message import bare_host
 from httpmini.protocol.reader import HeadLimits
 from httpmini.server.core.connection import Timeouts
@@ -126,6 +128,32 @@ def build_status(http: HttpGeneration, site: Respond, board: Scoreboard, facts: 
     heads = HeadReader(http.head_limits, hosts)
     no_cache = ResponseCache(0, http.wall)  # that of the sites has responses that are not for here
     return replace(http, hosts=hosts, heads=heads, cache=no_cache, client_limits=None, proxies=None)
+
+
+def redirect_to_https(config: Config, sites: Sequence[Respond], listeners: Listeners) -> list[Respond]:
+    """Return sites that send their clients to https, at the first listener that speaks it."""
+    ports = secure_ports(listeners)
+    has_proxies = bool(config.proxies.trusted)
+    return [
+        ToHttps(site, one.site.hosts, ports[0], has_proxies) for one, site in zip(config.all_sites, sites, strict=True)
+    ]
+
+
+def with_sites(http: HttpGeneration, config: Config, sites: Sequence[Respond]) -> HttpGeneration:
+    """Return the same with other sites, in the places of those of ``config``. Nothing of it is cached."""
+    default, *others = [
+        replace(before, site=site) for before, site in zip(_hosts_in_order(http, config), sites, strict=True)
+    ]
+    by_host = {
+        bare_host(host): other for other, one in zip(others, config.others, strict=True) for host in one.site.hosts
+    }
+    hosts = VirtualHosts(default, by_host)
+    no_cache = ResponseCache(0, http.wall)
+    return replace(http, hosts=hosts, heads=HeadReader(http.head_limits, hosts), cache=no_cache)
+
+
+def _hosts_in_order(http: HttpGeneration, config: Config) -> list[VirtualHost]:
+    return [http.hosts.default, *(http.hosts.of(one.site.hosts[0]) for one in config.others)]
 
 
 def address_rules(config: Config, proxies: Sequence[str] = ()) -> AddressRules:

@@ -31,7 +31,7 @@ def change_root(folder: str) -> None:
         CannotRun: ``folder`` is not a folder, others may write what must be trusted in it, or the process does not run
             as root.
     """
-    load_late_imports()
+    load_late_imports(tls=True)  # the settings are inside, and nothing can be loaded once they have been read
     load_name_services()
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -180,7 +180,7 @@ def _sources(config: Config) -> Iterator[tuple[Routing, str]]:
         endpoint = parse_endpoint(entry)
         if endpoint.host == UNIX:
             yield Routing(unix_socket=endpoint.port), _AT_SOCKET
-        elif endpoint.port.isdecimal() and endpoint.port != "0":
+        elif endpoint.port.isdecimal() and endpoint.port != "0" and not endpoint.is_secure:
             host = _LOOPBACK.get(endpoint.host, endpoint.host)
             yield Routing(), f"http://{Endpoint(host, endpoint.port)}/-/status.json"
 

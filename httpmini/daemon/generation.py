@@ -9,12 +9,14 @@ from __future__ import annotations
 import socket
 
 from httpmini.config import Config
+from httpmini.daemon.certificates import Certificates
 from httpmini.daemon.listeners import CTL, Listeners, listeners_of
 from httpmini.daemon.logs import Logs
 from httpmini.daemon.pid_file import PidFile
 from httpmini.errors import visible
 from httpmini.server.http.generation import HttpGeneration
 from httpmini.server.limits.admission import Admission
+from httpmini.server.tls.security import Security
 
 
 class Generation(HttpGeneration, frozen=True, eq=False, kw_only=True):
@@ -26,6 +28,9 @@ class Generation(HttpGeneration, frozen=True, eq=False, kw_only=True):
     Attributes:
         config: what it was made of.
         status: the part for clients of the status listener.
+        unencrypted: the part for clients of listeners without TLS; None if they get what all get.
+        certificates: the certificates in use.
+        security: TLS with these certificates; None without TLS.
         admission: gives the slots.
         listeners: where clients connect, by setting; those that have stayed the same are the sockets of before.
         logs: the open logs.
@@ -35,6 +40,9 @@ class Generation(HttpGeneration, frozen=True, eq=False, kw_only=True):
 
     config: Config
     status: HttpGeneration
+    unencrypted: HttpGeneration | None
+    certificates: Certificates
+    security: Security | None
     admission: Admission
     listeners: Listeners
     logs: Logs

@@ -24,9 +24,12 @@ _LATE = (
 )
 
 
-def load_late_imports() -> None:
-    """Load every module and library that the server may need later."""
-    for name in _LATE:
+_FOR_TLS = ("_strptime", "ssl", "httpmini.server.tls.connection")  # the first reads the dates of certificates
+
+
+def load_late_imports(*, tls: bool = False) -> None:
+    """Load every module and library that the server may need later; those for TLS only if it may ever be wanted."""
+    for name in (*_LATE, *(_FOR_TLS if tls else ())):
         import_module(name)
     with contextlib.suppress(OSError):
         socket.getaddrinfo("localhost", None)  # makes the C library load its resolver modules

@@ -17,12 +17,13 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, suppress
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 import msgspec
 
+from httpmini.daemon.plan import P, Plan, Renewal, Source
 from httpmini.daemon.signals import handled
 from httpmini.daemon.systemd import ServiceManager
 from httpmini.errors import CannotRun, HttpminiError
@@ -36,7 +37,6 @@ from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.core.shutdown import Shutdown, WakeUpPipe
 from httpmini.server.core.status_listener import StatusListener
 from httpmini.server.core.transfer import Client
-from httpmini.server.limits.admission import Admission
 from httpmini.server.limits.crowd import Occupant
 from httpmini.server.listeners.activation import InheritedListener
 from httpmini.server.logs.error import Level, Log, describe
@@ -49,68 +49,6 @@ PATIENCE_S = 1.0
 _OTHER_DESCRIPTORS = 64
 # A mode that fails is called again, but not more often than this within a second.
 _MOST_FAULTS = 10
-
-
-class Plan(Protocol):
-    """How to serve, until a reload says otherwise."""
-
-    @property
-    def mode(self) -> str:
-        """A name in ``MODES``."""
-        ...
-
-    @property
-    def workers(self) -> int:
-        """How many processes serve, in modes that have workers."""
-        ...
-
-    @property
-    def admission(self) -> Admission:
-        """Gives the slots."""
-        ...
-
-    @property
-    def drain_s(self) -> float:
-        """Seconds that responses being sent get to finish."""
-        ...
-
-    @property
-    def public_listeners(self) -> Sequence[socket.socket]:
-        """Listening sockets for everybody, which do not block."""
-        ...
-
-    @property
-    def status_listeners(self) -> Sequence[socket.socket]:
-        """Listening sockets for operators, which do not block."""
-        ...
-
-    @property
-    def title(self) -> str:
-        """What is served, in a few words."""
-        ...
-
-
-P = TypeVar("P", bound=Plan)
-
-
-class Source(Protocol[P]):
-    """Prepares the plan of a reload."""
-
-    def prepare(self) -> P:
-        """Make a plan from the current settings; if this raises an error, nothing has changed."""
-        ...
-
-    def adopt(self, plan: P, /) -> None:
-        """Make ``plan`` the current one for requests; also to go back to the plan before."""
-        ...
-
-    def discard(self, plan: P, /) -> None:
-        """Give up a plan that is not current."""
-        ...
-
-    def news(self, before: P, after: P, /) -> str:
-        """Say in a few words what has changed."""
-        ...
 
 
 class _Running(msgspec.Struct, eq=False):
@@ -133,6 +71,7 @@ class Lifecycle(Generic[P]):
         status_service: what is spoken with clients of the status listeners.
         manager: the service manager that has started us.
         leave: called in each new child: gives up what only this process needs.
+        renewal: has new certificates now and then.
     """
 
     def __init__(
@@ -146,7 +85,9 @@ class Lifecycle(Generic[P]):
         status_service: Service | None = None,
         manager: ServiceManager | None = None,
         leave: Callable[[], None] = lambda: None,
+        renewal: Renewal[P] | None = None,
     ) -> None:
+        self._renewal = renewal
         self._service = service
         self._plan = plan  # the current one; nothing else may keep an old one, whose logs would stay open
         self._next: P | None = None  # during a reload
@@ -161,7 +102,6 @@ class Lifecycle(Generic[P]):
         self._board.watch(self._clients)
         self._manager = manager or ServiceManager({})
         self._reactor = Reactor(log, self._tick, self._board.counters)
-        self._reactor.longest_wait_s = self._manager.watchdog_s
         self._status_listener = StatusListener(status_service or service, self._reactor, log)
         self._running: list[_Running] = []  # the last one serves, the others have retired and are not done
         self._starting: Shutdown | None = None  # of the mode that is being started
@@ -201,8 +141,17 @@ class Lifecycle(Generic[P]):
             self._manager.close()
 
     def _tick(self) -> None:
-        for step in (self._service.tick, self._board.publish, self._status_listener.tick, self._manager.look):
+        steps = self._service.tick, self._board.publish, self._status_listener.tick, self._manager.look
+        for step in (*steps, self._look_for_certificates):
             self._faults.contain("in a tick", step)
+
+    def _longest_wait_s(self) -> float | None:
+        looks_s = self._manager.watchdog_s, self._renewal.look_s if self._renewal is not None else None
+        return min((one for one in looks_s if one is not None), default=None)
+
+    def _look_for_certificates(self) -> None:
+        if self._renewal is not None and self._renewal.look(time.monotonic()):
+            self._call(self._renew)
 
     def _clients(self) -> list[Client]:
         """Return all clients that this process serves."""
@@ -218,6 +167,7 @@ class Lifecycle(Generic[P]):
         """Start the plan's mode; from then on it is the one that serves."""
         mode_class = MODES[plan.mode]
         _allow_descriptors(plan.admission.slots.limit, mode_class.descriptors_per_client)
+        self._reactor.longest_wait_s = self._longest_wait_s()
         self._starting = shutdown = Shutdown(self._wake_up, plan.drain_s)
         mode = mode_class(
             Context(
@@ -322,6 +272,21 @@ class Lifecycle(Generic[P]):
         self._board.publish()
         self._manager.ready(plan.title)
         self._forget_modes_that_are_done()
+
+    def _renew(self) -> None:
+        """Use new certificates. Workers have their own copy of the old ones, so they retire as in a reload."""
+        plan = self._renewal.renew() if self._renewal is not None else None
+        if plan is None:
+            return
+        self._plan = plan
+        if MODES[plan.mode].uses_workers:
+            try:
+                self._start_mode(plan)
+            except CannotRun as error:
+                self._log(f"the workers go on with the certificates from before: {error}", Level.ERROR)
+                return
+            self._running[-2].mode.retire()
+            self._forget_modes_that_are_done()
 
     def _refuse_reload(self, error: Exception) -> None:
         """Say why nothing has changed."""

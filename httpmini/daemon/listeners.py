@@ -11,7 +11,8 @@ from httpmini.config import DEFAULT, Config, ServerSettings
 from httpmini.errors import CannotRun, visible
 from httpmini.server.listeners.activation import InheritedListener, InheritedSockets
 from httpmini.server.listeners.endpoint import INHERITED, UNIX, parse_endpoint
-from httpmini.server.listeners.tcp import bound_to, covered_by, endpoint_of, is_tcp, open_listeners
+from httpmini.server.listeners.peer import Tls
+from httpmini.server.listeners.tcp import TcpListener, bound_to, covered_by, endpoint_of, is_tcp, open_listeners
 from httpmini.server.listeners.unix import UnixListener, open_unix_listener, replace_unix_listener
 
 Listeners = dict[tuple[str, str], list[socket.socket]]
@@ -31,7 +32,13 @@ def ctl_path(config: Config) -> str:
 def url_of(listener: socket.socket) -> str:
     """Return where a client finds a listener."""
     endpoint = endpoint_of(listener)
-    return visible(str(endpoint)) if endpoint.host == UNIX else f"http://{endpoint}/"
+    scheme = "http" if tls_of(listener) is None else "https"
+    return visible(str(endpoint)) if endpoint.host == UNIX else f"{scheme}://{endpoint}/"
+
+
+def tls_of(listener: socket.socket) -> Tls | None:
+    """Return what connections to a listener begin with; None for no TLS."""
+    return getattr(listener, "tls", None)
 
 
 def listeners_of(listeners: Listeners, setting: str) -> list[socket.socket]:
@@ -153,6 +160,27 @@ def _open_unix(path: str, left: list[socket.socket], mode: int, backlog: int) ->
         if isinstance(one, UnixListener) and one.is_at(path):
             return replace_unix_listener(one, mode, backlog)
     return open_unix_listener(path, mode, backlog)
+
+
+def secure(listeners: Listeners) -> None:
+    """Have clients of listeners that begin with ``tls:`` speak TLS, and clients of all others not.
+
+    A listener that is kept over a reload may have changed in this.
+    """
+    for (_, where), group in listeners.items():
+        for listener in group:
+            if isinstance(listener, TcpListener | InheritedListener):
+                listener.tls = Tls() if parse_endpoint(where).is_secure else None
+
+
+def secure_ports(listeners: Listeners) -> list[int]:
+    """Return the ports where clients of the site speak TLS."""
+    return [
+        one.getsockname()[1]
+        for (setting, where), group in listeners.items()
+        for one in group
+        if setting == "server.listen" and parse_endpoint(where).is_secure
+    ]
 
 
 def set_backlog(listeners: Listeners, backlog: int) -> None:

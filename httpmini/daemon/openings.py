@@ -25,6 +25,7 @@ def openings_of(config: Config, file: str | None) -> list[Opening]:
     read = {Opening(folder, READ) for folder in folders}
     read |= {Opening(one.site.root, READ_FILES) for one in config.all_sites if one.site.only}
     files = [realm.users for one in config.all_sites for realm in one.realms] + ([file] if file else [])
+    files += [path for one in config.all_sites for path in one.tls.files]
     written = set(written_openings(config))
     known = {os.path.realpath(one.path) for one in read | written}
     return sorted(read | written | set(_to_read_again(files, known)))

@@ -9,14 +9,16 @@ from contextlib import ExitStack
 from itertools import chain
 
 import msgspec
+from msgspec.structs import replace
 
 from httpmini.config import Config, differences, find_dangers
 from httpmini.daemon.build import Lasting, Opened, build_generation, open_logs
+from httpmini.daemon.certificates import Certificates, CertificateWatch, make_security, open_certificates
 from httpmini.daemon.confinement import Confinement
 from httpmini.daemon.generation import Generation
 from httpmini.daemon.lifecycle import Lifecycle
 from httpmini.daemon.limits import Tables
-from httpmini.daemon.listeners import close_all, listeners_of, open_all, set_backlog, url_of
+from httpmini.daemon.listeners import close_all, listeners_of, open_all, secure, set_backlog, url_of
 from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import switch_user
 from httpmini.daemon.running_config import RunningConfig
@@ -25,10 +27,11 @@ from httpmini.daemon.workers import read_quota
 from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.scoreboard import Scoreboard
-from httpmini.server.http.service import HttpService, StatusService
+from httpmini.server.http.service import HttpService, PartialService
 from httpmini.server.listeners.activation import InheritedSockets
 from httpmini.server.logs.error import Level, Log, describe
 from httpmini.server.modes import MODES
+from httpmini.server.tls.service import SecureService
 from httpmini.site.authorise import Users
 
 
@@ -116,8 +119,13 @@ class Server:
         generation = self._first_generation(read())
         counters = self._lasting.board.counters
         self._service = HttpService(generation, counters)
-        self._status_service = StatusService(lambda: self._service.generation.status, counters)
-        self._running_config.show(generation.config)
+        self._status_service = PartialService(lambda: self._service.generation.status, counters)
+        # Used only while ``unencrypted`` is there; a connection that it has made may outlive that.
+        self._unencrypted = PartialService(
+            lambda: self._service.generation.unencrypted or self._service.generation, counters
+        )
+        self._watch = CertificateWatch(lambda: self._service.generation.certificates, self.log)
+        self._show(generation)
         if extras.shows_progress:
             from httpmini.server.http.progress import ProgressLog  # few need it
 
@@ -128,12 +136,13 @@ class Server:
         with ExitStack() as undo:
             pid_file = PidFile(config.daemon.pid_file)
             undo.callback(pid_file.close)
+            certificates = open_certificates(config, Certificates(), self.log)
             listeners = open_all(config, {}, self._lasting.inherited)
             undo.callback(close_all, chain(*listeners.values()))
             self._user = switch_user(config, chain(*listeners.values()))
             logs = open_logs(config, self._lasting.board)
             undo.callback(logs.close)
-            generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
+            generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners, certificates))
             undo.pop_all()
             return generation
 
@@ -147,7 +156,7 @@ class Server:
         manager = ServiceManager(os.environ)  # connects, which the confinement forbids
         self._confine()
         life = Lifecycle(
-            self._service,
+            self._secure_service(),
             self._service.generation,
             self.log,
             source=self if self._file is not None else None,
@@ -156,13 +165,26 @@ class Server:
             status_service=self._status_service,
             manager=manager,
             leave=self._lasting.inherited.close,
+            renewal=self,
         )
         life.run(lambda: self._begin(announce))
+
+    def _secure_service(self) -> SecureService:
+        """Return the service, with TLS for clients of the listeners for it."""
+        return SecureService(
+            self._service,
+            lambda: self._service.generation.security,
+            self._service.refuse_plain,
+            lambda: self._unencrypted if self._service.generation.unencrypted is not None else None,
+        )
 
     def _begin(self, announce: Announce) -> None:
         """Say that clients can connect and signals are understood, and then what the operator should think about."""
         self._service.generation.pid_file.publish()
         announce(self._banner(), self.log)
+        for pair in self._service.generation.certificates.pairs.values():
+            if pair.fingerprint:
+                self.log(f"a certificate for a day, for {', '.join(pair.names)}; SHA-256 {pair.fingerprint}")
         self._log_dangers(self._service.generation)
 
     def log(self, text: str, level: Level = Level.NOTICE, /) -> None:
@@ -195,7 +217,8 @@ class Server:
                 undo.callback(pid_file.close)
             listeners = open_all(config, before.listeners, self._lasting.inherited)
             undo.callback(close_all, set(chain(*listeners.values())) - set(chain(*before.listeners.values())))
-            generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners))
+            certificates = open_certificates(config, before.certificates, self.log)
+            generation = build_generation(config, self._lasting, Opened(logs, pid_file, listeners, certificates))
             undo.pop_all()
         self._log_notices(generation)
         self._log_dangers(generation)
@@ -207,8 +230,34 @@ class Server:
         server = generation.config.server
         generation.admission.slots.resize(server.max_clients)
         set_backlog(generation.listeners, server.backlog)
-        self._running_config.show(generation.config)
+        self._show(generation)
         generation.pid_file.publish()
+
+    def _show(self, generation: Generation) -> None:
+        """Set what others see of a generation: its listeners, the metrics, and ``config diff``."""
+        secure(generation.listeners)
+        self._lasting.board.certificates = generation.certificates.ends
+        self._running_config.show(generation.config)
+
+    @property
+    def look_s(self) -> float | None:
+        """How often to look for new certificates; None for never."""
+        return self._service.generation.certificates.look_s
+
+    def look(self, now: float) -> bool:
+        """Return whether there are new certificates to use."""
+        return self._watch.look(now)
+
+    def renew(self) -> Generation | None:
+        """Use new certificates; everything else stays. Return the generation that has them; None if they are wrong."""
+        before = self._service.generation
+        certificates = open_certificates(before.config, before.certificates, self.log)
+        if certificates.pairs == before.certificates.pairs:
+            return None
+        security = make_security(before.config, certificates, before.logs.log)
+        generation = replace(before, certificates=certificates, security=security)
+        self.adopt(generation)
+        return generation
 
     def discard(self, generation: Generation) -> None:
         """Give up a generation that is not current; requests that began in it go on using its logs."""

@@ -71,6 +71,7 @@ class Report(msgspec.Struct, frozen=True):
         reloads: how many reloads have succeeded.
         failed_reloads: how many reloads have failed.
         reload_problem: why the last reload was refused; "" if it was not, and on the site's own listeners.
+        certificates: when each certificate expires, in seconds since the epoch, by its first name.
         processes: one row for each process that serves.
         connections: one row for each client that is shown.
     """
@@ -91,6 +92,7 @@ class Report(msgspec.Struct, frozen=True):
     reload_problem: str
     processes: list[ProcessRow]
     connections: list[ClientRow]
+    certificates: dict[str, float] = {}
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -175,6 +177,7 @@ class StatusPages(msgspec.Struct, frozen=True):
             reload_problem=self.board.reload_problem if self.allowed is None else "",
             processes=sorted(seen.processes, key=lambda row: row.process),
             connections=seen.clients,
+            certificates=self.board.certificates,
         )
 
 
@@ -258,6 +261,10 @@ def _metrics(report: Report, started: float) -> Iterator[str]:
     yield from _head("refusals_total", "counter", "Responses with a status of 400 or above.")
     for status, count in report.refusals.items():
         yield f'httpmini_refusals_total{{status="{status}"}} {count}'
+    if report.certificates:
+        yield from _head("tls_not_after_seconds", "gauge", "When a certificate expires, in seconds since the epoch.")
+    for name, end in report.certificates.items():
+        yield f'httpmini_tls_not_after_seconds{{name="{name}"}} {end:.0f}'
     yield from _head("info", "gauge", "Always 1.")
     yield f'httpmini_info{{version="{report.version}",mode="{report.mode}"}} 1'
 

@@ -15,6 +15,8 @@ import pytest
 
 from httpmini.site.users import set_password
 from tests.support.processes import WAIT_S, ServerProcess, processes_of_session
+from tests.support.tls import Authority
+from tests.support.tls_wire import converse_tls
 from tests.support.tools import tool
 from tests.support.wire import converse, free_port, get
 
@@ -194,3 +196,36 @@ def test_nothing_in_the_jail_becomes_code(jail: Path, owner: str) -> None:
         process.kill()
         process.communicate()
         calls.unlink(missing_ok=True)
+
+
+def test_tls(jail: Path, mode: str, tmp_path: Path) -> None:
+    """There is no /proc inside, so OpenSSL reads the files themselves; ``ssl`` was loaded before."""
+    authority = Authority(tmp_path)
+    port = free_port()
+    file = jail / "etc" / "httpmini.toml"
+    files = [jail / "etc" / name for name in ("cert.pem", "key.pem")]
+
+    def install() -> None:
+        for source, target in zip(authority.pair("localhost"), files, strict=True):
+            target.write_bytes(source.read_bytes())
+            target.chmod(0o600)
+            os.chown(target, NOBODY, NOBODY)
+
+    install()
+    tls = '[tls]\ncertificate = "/etc/cert.pem"\nkey = "/etc/key.pem"\n'
+    file.write_text(settings(mode, port).replace(f'"127.0.0.1:{port}", "[::1]:0"', f'"tls:127.0.0.1:{port}"') + tls)
+    server = ServerProcess(["--chroot", str(jail), "-c", "/etc/httpmini.toml"])
+    try:
+        request = [b"GET /small.txt HTTP/1.0\r\n\r\n"]
+        said, first = converse_tls(port, request, authority.client(), "localhost")
+        assert said.endswith(b"small")
+        install()
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_line("a new certificate is in use")
+        server.wait_for_line("(?<!not) reloaded: ")
+        said, second = converse_tls(port, request, authority.client(), "localhost")
+        assert said.endswith(b"small")
+        assert first.tls.getpeercert(binary_form=True) != second.tls.getpeercert(binary_form=True)
+        assert server.stop(signal.SIGTERM) == 0
+    finally:
+        server.kill()

@@ -17,6 +17,8 @@ import pytest
 import httpmini
 from httpmini.site.users import set_password
 from tests.support.processes import WAIT_S, ServerProcess, eventually
+from tests.support.tls import Authority
+from tests.support.tls_wire import converse_tls
 from tests.support.wire import free_port, get
 
 PACKAGES = ("bcrypt", "click", "jinja2", "markdown_it", "markupsafe", "mdurl", "msgspec")
@@ -164,3 +166,34 @@ def test_from_a_relative_archive_in_the_background(home: Path) -> None:
     finally:
         os.kill(process, signal.SIGTERM)
         eventually(lambda: not (home / "etc" / "pid").exists(), f"it ends within {WAIT_S} s")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch users")
+def test_certificates_are_renewed_where_the_program_cannot_be_read(home: Path, tmp_path: Path) -> None:
+    target = copy_packages(home / "hidden" / "target", "httpmini")
+    (home / "hidden").chmod(0o700)
+    authority = Authority(tmp_path)
+    (home / "tls").mkdir()
+    files = home / "tls" / "cert.pem", home / "tls" / "key.pem"
+
+    def install() -> None:
+        for source, path in zip(authority.pair("localhost"), files, strict=True):
+            path.write_bytes(source.read_bytes())
+            shutil.chown(path, "www-data")
+
+    install()
+    more = f'user = "www-data"\n[tls]\ncertificate = "{files[0]}"\nkey = "{files[1]}"\n'
+    file = Path(settings(home, "prefork", more))
+    file.write_text(file.read_text().replace("[server]\n", '[server]\nlisten = ["tls:127.0.0.1:0"]\n'))
+    server = ServerProcess(["-c", str(file)], interpreter(str(target)))
+    try:
+        for number in range(1, 3):
+            said, _ = converse_tls(server.port, [b"GET /small.txt HTTP/1.0\r\n\r\n"], authority.client(), "localhost")
+            assert said.endswith(b"small")
+            install()
+            server.process.send_signal(signal.SIGHUP)
+            server.wait_for_line("a new certificate is in use", number)
+            server.wait_for_line("(?<!not) reloaded: ", number)
+        server.assert_clean_end()
+    finally:
+        server.kill()

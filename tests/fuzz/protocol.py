@@ -253,7 +253,7 @@ def forwarded(data: bytes) -> None:
         fields = [(source, line) for line in lines]
         for written in ([*fields, (source, ours)], [*fields[:-1], (source, f"{lines[-1]}, {ours}")]):
             found = proxies.find_client(Headers(written), _PROXY, source)
-            assert found == ("192.0.2.7", 80, 0), source
+            assert found == Peer("192.0.2.7", 80), source
         client = proxies.find_client(Headers(fields), _PROXY, source)
         assert client != _PROXY, "a field that is there never makes a client the proxy"
         if client is not None:

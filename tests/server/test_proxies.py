@@ -168,7 +168,7 @@ def test_reading_arbitrary_values_as_fields(source: Source) -> None:
     def check(text: str) -> None:
         for fields in ([(source, f"{text}, {ours}")], [(source, text), (source, ours)]):
             found = proxies.find_client(Headers(fields), Peer("10.0.0.1", 1, 5), source)
-            assert found == ("192.0.2.7", 80, 5)
+            assert found == Peer("192.0.2.7", 80, 5)
         found = proxies.find_client(Headers([(source, text)]), Peer("10.0.0.1", 1), source)
         assert found is None or str(ip_address(found.host)) == found.host
 

@@ -54,7 +54,7 @@ class ServerProcess:
         for reader in self._readers:
             reader.start()
         self.banner: str = self.wait_for_line(r"^httpmini serving |^\S+ serving ")
-        self.urls = re.findall(r"http://[^ ,]+/", self.banner)
+        self.urls = re.findall(r"https?://[^ ,]+/", self.banner)
 
     @property
     def pid(self) -> int:

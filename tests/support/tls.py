@@ -10,10 +10,11 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 DAY = datetime.timedelta(days=1)
 
 
@@ -55,7 +56,22 @@ class Authority:
         self_signed: bool = False,
         whole_chain: bool = False,
     ) -> ssl.SSLContext:
-        """Return a context for a server with a new certificate.
+        """Return a context for a server with a new certificate; the arguments are those of ``pair``."""
+        pair = self.pair(*names, begins=begins, ends=ends, self_signed=self_signed, whole_chain=whole_chain)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*pair)
+        return context
+
+    def pair(
+        self,
+        *names: str,
+        begins: datetime.timedelta = DAY * -1,
+        ends: datetime.timedelta = DAY,
+        self_signed: bool = False,
+        whole_chain: bool = False,
+        rsa_bits: int = 0,
+    ) -> tuple[Path, Path]:
+        """Make files with a new certificate and with its key, and return their paths.
 
         Args:
             names: host names and addresses that the certificate is for.
@@ -63,8 +79,11 @@ class Authority:
             ends: the end of its validity, relative to now.
             self_signed: sign it with its own key, not with the authority's.
             whole_chain: send the authority's certificate too.
+            rsa_bits: the length of an RSA key; 0 for an elliptic curve.
         """
-        key = ec.generate_private_key(ec.SECP256R1())
+        key: PrivateKey = (
+            rsa.generate_private_key(65537, rsa_bits) if rsa_bits else ec.generate_private_key(ec.SECP256R1())
+        )
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         issuer, signer = (subject, key) if self_signed else (self._name, self._key)
         made = _build(subject, issuer, key.public_key(), begins, ends)
@@ -73,14 +92,12 @@ class Authority:
         chain = [made.add_extension(signed_by, critical=False).sign(signer, hashes.SHA256())]
         if whole_chain:
             chain.append(self._certificate)
-        path = self._folder / f"server-{next(self._numbers)}.pem"
-        path.write_bytes(
-            key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            + b"".join(certificate.public_bytes(Encoding.PEM) for certificate in chain)
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        number = next(self._numbers)
+        certificate, secret = self._folder / f"server-{number}.pem", self._folder / f"server-{number}.key"
+        secret.touch(0o600)
+        secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        certificate.write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in chain))
+        return certificate, secret
 
     def client(self) -> ssl.SSLContext:
         """Return a context for a client that trusts only this authority."""
@@ -90,7 +107,7 @@ class Authority:
 def _build(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
     begins: datetime.timedelta,
     ends: datetime.timedelta,
 ) -> x509.CertificateBuilder:

@@ -164,12 +164,14 @@ class Scoreboard:
     Attributes:
         counters: the counts of this process.
         reload_problem: in the main process, why the last reload was refused; "" if it was not.
+        certificates: when each certificate in use expires, in seconds since the epoch, by its first name.
         tell: takes each client now and then, for people who watch; None if nobody does.
     """
 
     def __init__(self, counters: Counters) -> None:
         self.counters = counters
         self.reload_problem = ""
+        self.certificates: dict[str, float] = {}
         self.tell: Callable[[Client], None] | None = None
         self._segments: list[Segment] = []
         self._free: dict[int, list[Segment]] = {SOLO: [], CROWD: []}

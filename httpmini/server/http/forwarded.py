@@ -88,7 +88,7 @@ class TrustedProxies(msgspec.Struct, frozen=True):
         for hop, node in enumerate(_nodes(headers, client_from)):
             if node is None or hop == MAX_HOPS:
                 return None
-            client = Peer(*node, proxy.number)
+            client = Peer(*node, proxy.number, proxy.tls)
             if not self.trusts(client.host):
                 break
         return client

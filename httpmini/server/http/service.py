@@ -44,22 +44,25 @@ class HttpService(Generic[G]):
 
     def connect(self, peer: Peer, now: float) -> Connection:
         """Return a conversation with a client that was admitted."""
-        proxies = self.generation.proxies
-        if proxies is not None and proxies.trusts(peer.host):
-            return ProxiedConnection(self, proxies, peer, now)
-        return HttpConnection(self, peer, now)
+        return _connect(self, peer, now)
 
     def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:
         """Return a conversation that says 403, 429 or 503 without having been asked, and ends."""
         return _refuse(self, peer, refusal, now, retry_s)
+
+    def refuse_plain(self, peer: Peer, now: float) -> Connection:
+        """Return a conversation that tells a client of a TLS port that it has to speak TLS, and ends."""
+        connection = HttpConnection(self, peer, now)
+        connection.refuse(ProtocolError(REASONS["plain-on-tls"]), now)
+        return connection
 
     def tick(self) -> None:
         """Do what was put off (``Service.tick``)."""
         self.generation.tick()
 
 
-class StatusService:
-    """HTTP for the status listener: it uses the part of the current generation that has the status pages.
+class PartialService:
+    """HTTP for some listeners: it uses a part of the current generation, such as the one that has the status pages.
 
     Args:
         current: returns that part.
@@ -72,12 +75,12 @@ class StatusService:
 
     @property
     def generation(self) -> HttpGeneration:
-        """The part of the current generation that has the status pages."""
+        """That part of the current generation."""
         return self._current()
 
     def connect(self, peer: Peer, now: float) -> Connection:
-        """Return a conversation with an operator."""
-        return HttpConnection(self, peer, now)
+        """Return a conversation with a client of these listeners."""
+        return _connect(self, peer, now)
 
     def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:
         """Return a conversation that says 503 without having been asked, and ends."""
@@ -85,6 +88,13 @@ class StatusService:
 
     def tick(self) -> None:
         """Do nothing: the service for everybody ticks."""
+
+
+def _connect(service: Generations, peer: Peer, now: float) -> Connection:
+    proxies = service.generation.proxies
+    if proxies is not None and proxies.trusts(peer.host):
+        return ProxiedConnection(service, proxies, peer, now)
+    return HttpConnection(service, peer, now)
 
 
 def _refuse(service: Generations, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:

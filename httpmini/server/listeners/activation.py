@@ -13,13 +13,20 @@ from contextlib import suppress
 
 from httpmini.errors import CannotRun, visible
 from httpmini.server.listeners.endpoint import SOCKET_NAME
+from httpmini.server.listeners.peer import Tls
 
 _FIRST = 3
 _UNNAMED = "unknown"  # systemd's own name for a socket without one
 
 
 class InheritedListener(socket.socket):
-    """A listening socket that other processes share. It may be closed here, but never shut down."""
+    """A listening socket that other processes share. It may be closed here, but never shut down.
+
+    Attributes:
+        tls: what its clients' connections begin with; None for no TLS.
+    """
+
+    tls: Tls | None = None
 
 
 class InheritedSockets:

@@ -10,6 +10,7 @@ import msgspec
 
 INHERITED = "systemd"  # the host of an endpoint that names an inherited socket
 UNIX = "unix"  # the host of an endpoint that is a path
+SECURE = "tls:"  # before an endpoint whose clients speak TLS
 
 # A number, or a service name: letters, digits and hyphens, at least one of them a letter (RFC 6335 §5.1).
 _PORT = re.compile(r"[0-9]+|(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -24,13 +25,16 @@ class Endpoint(msgspec.Struct, frozen=True):
     Attributes:
         host: a host name or an address; "" for every address of the machine; ``UNIX`` or ``INHERITED`` for the rest.
         port: a number or a service name; the path of a Unix socket; the name of an inherited socket.
+        is_secure: whether its clients speak TLS.
     """
 
     host: str
     port: str
+    is_secure: bool = False
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        where = f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return SECURE + where if self.is_secure else where
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -38,11 +42,13 @@ def parse_endpoint(text: str) -> Endpoint:
 
     Args:
         text: ``host:port``, ``[v6]:port``, ``:port``, ``*:port``, ``unix:path``, or ``systemd:name`` for an inherited
-            socket.
+            socket; all but ``unix:`` with ``tls:`` before it, too.
 
     Raises:
         ValueError: the text is none of these; the message says what would be right.
     """
+    if text.startswith(SECURE):
+        return _parse_secure(text.removeprefix(SECURE))
     if text.startswith((f"{UNIX}:", f"{INHERITED}:")):
         return _parse_named(text)
     if any(character.isspace() for character in text):
@@ -57,6 +63,16 @@ def parse_endpoint(text: str) -> Endpoint:
     if port.isdecimal() and (len(port) > 5 or int(port) > 65535):
         raise ValueError("a port is at most 65535")
     return Endpoint(_parse_host(host), port)
+
+
+def _parse_secure(text: str) -> Endpoint:
+    """Parse what stands after ``tls:``."""
+    if text.startswith((f"{UNIX}:", SECURE)):
+        raise ValueError('needs an address and a port after "tls:", for example "tls:0.0.0.0:443"')
+    if _PORT.fullmatch(text):
+        raise ValueError(f'has no address; write "tls::{text}" for every address of this machine')
+    endpoint = parse_endpoint(text)
+    return Endpoint(endpoint.host, endpoint.port, True)
 
 
 def _parse_host(text: str) -> str:

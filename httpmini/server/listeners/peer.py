@@ -11,6 +11,18 @@ LOCAL = "unix:"  # the host of a client that connected through a Unix socket, an
 MAPPED = "::ffff:"  # an IPv4 address seen through an IPv6 socket begins with this (RFC 4291 §2.5.5.2)
 
 
+class Tls(NamedTuple):
+    """How a connection is encrypted.
+
+    Attributes:
+        version: the version of TLS, such as "TLSv1.3"; empty until the handshake is complete.
+        cipher: the name of the cipher suite.
+    """
+
+    version: str = ""
+    cipher: str = ""
+
+
 class Peer(NamedTuple):
     """The client at the other end of a connection.
 
@@ -18,11 +30,13 @@ class Peer(NamedTuple):
         host: the client's address as ``client_host`` spells it, perhaps with a zone; ``LOCAL`` for a Unix socket.
         port: the client's port; 0 for a Unix socket.
         number: the serial number of the connection within the process that accepted it, from 1.
+        tls: how the connection is encrypted; None if it is not.
     """
 
     host: str
     port: int
     number: int = 0
+    tls: Tls | None = None
 
 
 def accepted_host(host: str) -> str:

@@ -14,7 +14,7 @@ from itertools import count
 
 from httpmini.errors import CannotRun
 from httpmini.server.listeners.endpoint import UNIX, Endpoint
-from httpmini.server.listeners.peer import LOCAL, Peer, accepted_host
+from httpmini.server.listeners.peer import LOCAL, Peer, Tls, accepted_host
 
 Address = tuple[object, ...]
 """What bind() takes and getsockname() returns."""
@@ -22,6 +22,16 @@ Address = tuple[object, ...]
 _DEFER_S = 1
 _ALL = ("0.0.0.0", "::")  # noqa: S104  (compared with, not bound to)
 _numbers = count(1)  # serial numbers of accepted connections
+
+
+class TcpListener(socket.socket):
+    """A listening TCP socket.
+
+    Attributes:
+        tls: what its clients' connections begin with; None for no TLS.
+    """
+
+    tls: Tls | None = None
 
 
 def open_listeners(
@@ -105,7 +115,7 @@ def accept(listener: socket.socket) -> tuple[int, Peer]:
     os.set_blocking(fd, False)
     if isinstance(address, str | bytes):
         return fd, Peer(LOCAL, 0, next(_numbers))
-    return fd, Peer(accepted_host(address[0]), address[1], next(_numbers))
+    return fd, Peer(accepted_host(address[0]), address[1], next(_numbers), getattr(listener, "tls", None))
 
 
 def _resolve(endpoint: Endpoint) -> list[tuple[socket.AddressFamily, Address]]:
@@ -165,7 +175,7 @@ def _listen(
     peers_begin: bool,
     leaving: Collection[socket.socket],
 ) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = TcpListener(family, socket.SOCK_STREAM)
     try:
         _set_options(listener, peers_begin)
         with _beside(_same_port(leaving, family, address), listener):

@@ -4,6 +4,7 @@
 | client, port | the address |
 | connection, process | number of the connection in the process that accepted it; children have the parent's |
 | mode | the mode of the server |
+| tls, cipher | the version of TLS and the cipher suite; absent without TLS |
 | user | the authenticated user; absent without one |
 | duration | seconds from the complete request to the last byte |
 | request, method, target, protocol | the request line as it came; its parts as they were understood, if they were |
@@ -73,12 +74,13 @@ class JsonLog(AccessLog):
 
     def write(self, peer: Peer, user: str, description: str, begun: float) -> None:
         """Write the object on a line."""
-        named_user = f'"user":{quote(user, _MAX_USER)},' if user else ""
+        tls = f'"tls":"{peer.tls.version}","cipher":"{peer.tls.cipher}",' if peer.tls and peer.tls.version else ""
+        middle = tls + (f'"user":{quote(user, _MAX_USER)},' if user else "")
         second, millisecond = divmod(int(self._wall() * 1000), 1000)
         self._write(
             f'{{"time":"{time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))}.{millisecond:03}Z",'
             f'"client":{quote(peer.host)},"port":{peer.port},"connection":{peer.number},"process":{os.getpid()},'
-            f'"mode":"{self._mode}","duration":{max(0.0, self._now() - begun):.6f},{named_user}{description}'
+            f'"mode":"{self._mode}","duration":{max(0.0, self._now() - begun):.6f},{middle}{description}'
         )
 
 
