@@ -53,16 +53,23 @@ def known(port: int) -> dict[str, str]:
     return {entry["name"]: entry["sha256"] for entry in json.loads(body)["entries"] if "sha256" in entry}
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = write_tree(tmp_path / "www", {"small.txt": b"small"})
-    sparse(root / "film.bin", 3 * 1024**2)
+def make_root(folder: Path) -> Path:
+    """Make a folder of files that are old enough to be told from their next versions, and so to have digests."""
+    root = write_tree(folder / "www", {"small.txt": b"small"})
+    for name, size in (("film.bin", 3 * 1024**2), ("large.bin", LARGE), ("endless.bin", ENDLESS)):
+        sparse(root / name, size)
+    old = max(path.stat().st_ctime for path in root.iterdir()) + SETTLED_S
+    eventually(lambda: time.time() > old, "the files are old enough", every_s=0.05)
     return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_root(tmp_path_factory.mktemp("digests"))
 
 
 def test_nobody_waits_for_the_digest_of_another(start: StartServer, mode: str, root: Path) -> None:
     """Nor does the server when it has to stop: what is asked for here would take hours."""
-    sparse(root / "endless.bin", ENDLESS)
     server = start(root, "--mode", mode, config=f"[site]\ndigests = {ENDLESS}\n[limits]\ndrain_s = 0.05\n")
     get(server.port, "/small.txt")
     with ask(server.port, "/endless.bin") as waits:
@@ -74,7 +81,8 @@ def test_nobody_waits_for_the_digest_of_another(start: StartServer, mode: str, r
         server.assert_clean_end()
 
 
-def test_all_processes_remember(start: StartServer, mode: str, root: Path) -> None:
+def test_all_processes_remember(start: StartServer, mode: str, tmp_path: Path) -> None:
+    root = make_root(tmp_path)
     server = start(root, "--mode", mode)
     assert known(server.port) == {}
     told_now = {}
@@ -91,8 +99,6 @@ def test_all_processes_remember(start: StartServer, mode: str, root: Path) -> No
 def test_kept_connections_and_the_cache(start: StartServer, mode: str, root: Path) -> None:
     """A response that was made without a digest is not sent to those who want one, and the other way round."""
     server = start(root, "--mode", mode)
-    old = (root / "small.txt").stat().st_ctime + SETTLED_S
-    eventually(lambda: time.time() > old, "the file is old enough to be cached")
     keep = "Connection: keep-alive"
     with connect(server.port) as sock:
         for turn in range(12):
@@ -104,7 +110,6 @@ def test_kept_connections_and_the_cache(start: StartServer, mode: str, root: Pat
 
 def test_some_leave_while_it_is_made(start: StartServer, mode: str, root: Path) -> None:
     """Connections that are reset in the meantime cost the others nothing, and the descriptors are given back."""
-    large = sparse(root / "large.bin", LARGE)
     server = start(root, "--mode", mode)
     assert "repr-digest" in get(server.port, "/film.bin", WANT)[1]  # what helpers need is open from now on
     before = len(os.listdir(f"/proc/{server.process.pid}/fd"))
@@ -115,13 +120,12 @@ def test_some_leave_while_it_is_made(start: StartServer, mode: str, root: Path) 
             sock.close()
         for sock in socks[1::2]:
             head, _ = read_head(sock)
-            assert told(fields(head)) == digest_of(large)
+            assert told(fields(head)) == digest_of(root / "large.bin")
     eventually(lambda: len(os.listdir(f"/proc/{server.process.pid}/fd")) <= before, "the descriptors are closed")
 
 
 def test_the_server_stops_while_one_is_made(start: StartServer, mode: str, root: Path) -> None:
     """Draining finishes what has begun."""
-    large = sparse(root / "large.bin", LARGE)
     server = start(root, "--mode", mode)
     get(server.port, "/small.txt")
     with ask(server.port, "/large.bin") as sock:
@@ -129,4 +133,4 @@ def test_the_server_stops_while_one_is_made(start: StartServer, mode: str, root:
         get(server.port, "/small.txt")
         server.process.send_signal(signal.SIGTERM)
         head, _ = read_head(sock)
-    assert told(fields(head)) == digest_of(large)
+    assert told(fields(head)) == digest_of(root / "large.bin")
