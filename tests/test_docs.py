@@ -261,7 +261,12 @@ def test_settings_exist(doc: Path) -> None:
 
 def rows_of_settings() -> Iterator[tuple[list[str], list[Any]]]:
     """Each row of the table of settings: the dotted names, and the values in the column of defaults."""
-    table = (HOME / "docs/server.md").read_text("utf-8").partition("| setting | default | |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    table = (
+        (HOME / "docs/server.md")
+        .read_text("utf-8")
+        .partition("| setting | default | |\n|---|---|---|\n")[2]
+        .partition("\n\n")[0]
+    )
     for line in table.splitlines():
         _, names, defaults, *_ = line.split("|")
         keys = INLINE.findall(names)
