@@ -15,7 +15,7 @@ from httpmini.daemon.build_http import (
     redirect_to_https,
     with_sites,
 )
-from httpmini.daemon.build_site import build_site
+from httpmini.daemon.build_site import build_site, has_archives
 from httpmini.daemon.certificates import Certificates, make_security
 from httpmini.daemon.generation import Generation
 from httpmini.daemon.limits import Tables
@@ -87,7 +87,7 @@ def build_generation(config: Config, lasting: Lasting, opened: Opened) -> Genera
     """
     board, logs = lasting.board, opened.logs
     facts = Facts(config.server.mode, config.server.max_clients, os.getpid(), lasting.started)
-    places = lasting.tables.archives()
+    places = lasting.tables.archives() if any(map(has_archives, config.all_sites)) else None
 
     def notify(text: str) -> None:
         logs.log(text, Level.WARNING)

@@ -17,6 +17,7 @@ from httpmini.version import __version__
 AT_ONCE = 8
 MOST_S = 60.0
 MOST_TIMEOUTS = 3
+OLD_S = 3.0
 _DYING_S = 0.1  # a server that its last client has killed needs a moment to end
 
 
@@ -43,6 +44,7 @@ class Runner:
         Raises:
             CannotRun: the server does not send the known file, which nearly all checks need.
         """
+        self._wait_until_old()
         try:
             self._lab.body  # noqa: B018  (before the threads want it)
         except NoAnswer as error:
@@ -55,6 +57,15 @@ class Runner:
                 found[check.id] = self._make(check)
                 self._revive()
         return Report(server, profile, __version__, [found[check.id] for check in checks])
+
+    def _wait_until_old(self) -> None:
+        """Wait until the files of a new folder may have dates: another version may follow in the same second.
+
+        RFC 9110 §8.8.2.2 says why a server may send none, or a weak validator, until then.
+        """
+        if self._lab.root is not None:
+            made = (self._lab.root / self._lab.target[1:]).lstat().st_ctime
+            time.sleep(min(OLD_S, max(0.0, made + OLD_S - time.time())))
 
     def _revive(self) -> None:
         """Start a server that a check has ended, so that the next one is about its own matter."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import re
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
 
 WAIT_S = 60.0
+_NOT_EPHEMERAL = 10_000, 32_000  # ip_local_port_range begins at 32768, and elsewhere at 49152
 
 _DATE = re.compile(rb"\r\nDate: [^\r]*\r\n")
 
@@ -20,11 +22,17 @@ def connect(port: int, host: str = "127.0.0.1") -> socket.socket:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port that is free on ``host``; "" means every address, of both families."""
-    with socket.create_server(
-        (host, 0), family=socket.AF_INET if host else socket.AF_INET6, dualstack_ipv6=not host
-    ) as sock:
-        return int(sock.getsockname()[1])
+    """Return a TCP port that is free on ``host``; "" means every address, of both families.
+
+    It is none that the kernel gives to others who ask for any port, or to clients: between now and the start of a
+    server that is told this one, it would sooner or later be taken.
+    """
+    family = socket.AF_INET if host else socket.AF_INET6
+    while True:
+        with suppress(OSError):
+            address = (host, random.randrange(*_NOT_EPHEMERAL))
+            with socket.create_server(address, family=family, dualstack_ipv6=not host) as sock:
+                return int(sock.getsockname()[1])
 
 
 def accepts(port: int) -> bool:
