@@ -447,7 +447,7 @@ def test_large_and_small_folders_are_shown_alike(tmp_path: Path, monkeypatch: py
         assert isinstance(site.respond(Request("GET", "/f/", headers=Headers((("Accept", form),)))), Pending)
         with monkeypatch.context() as patch:
             patch.setattr("httpmini.site.listing.entries._SMALL", 5000)
-            patch.setattr("httpmini.site.listing.entries._PIECE", 10_000)
+            patch.setattr("httpmini.site.folders._PIECE", 10_000)
             other = load_site(root, "[site]\n")
             assert not isinstance(other.respond(Request("GET", "/f/")), Pending)
             small = ask(other, "/f/", ("Accept", form))

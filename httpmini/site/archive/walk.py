@@ -10,22 +10,20 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from heapq import merge
-from itertools import islice
 
 import msgspec
 
 from httpmini.errors import ProtocolError
 from httpmini.reasons import REASONS
 from httpmini.site.archive.plan import Member, Names, Plan, version_of
+from httpmini.site.folders import modified_of, open_to_read, pieces
 from httpmini.site.names import may_be_short
 from httpmini.site.resolve import Directory, Fact, File, FolderId, Resolver
 
-_PIECE = 1024  # entries that are sorted in one call: others want to go on meanwhile
 _MOST_PATH_BYTES = 4096  # what programs that extract archives can name
 _LOOKS = 256  # entries between two looks at the clock: a few files are never too many, however busy the machine is
-_END_OF_9999 = 253_402_300_799
 _MOST_LEFT_OUT = 20  # lines about what is left out
 
 Found = tuple[bytes, os.stat_result]
@@ -123,7 +121,7 @@ class Walk:
     def _add(self, path: bytes, status: os.stat_result, version: bytes) -> None:
         is_folder = not version
         size = 0 if is_folder else status.st_size
-        modified = int(min(max(0, status.st_mtime), _END_OF_9999))
+        modified = modified_of(status)
         is_executable = bool(status.st_mode & stat.S_IXUSR)
         self._members.append(Member(path, size, modified, is_folder, is_executable, version))
         self._octets += size
@@ -135,7 +133,7 @@ class Walk:
 
     def _read(self, directory: Directory, names: Names, path: bytes) -> list[Found]:
         """Return the visible entries of a folder in the order of their names."""
-        readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory.fd)
+        readable = open_to_read(directory)
         try:
             with os.scandir(readable) as entries:
                 every = (os.fsencode(entry.name) for entry in entries)
@@ -184,14 +182,8 @@ class Walk:
 
 def _sorted(entries: Iterable[Found]) -> list[Found]:
     """Sort entries by name, piece by piece."""
-    runs = [sorted(piece, key=_name) for piece in _pieces(entries)]
+    runs = [sorted(piece, key=_name) for piece in pieces(entries)]
     return runs[0] if len(runs) == 1 else list(merge(*runs, key=_name))
-
-
-def _pieces(entries: Iterable[Found]) -> Iterator[list[Found]]:
-    rest = iter(entries)
-    while piece := list(islice(rest, _PIECE)):
-        yield piece
 
 
 def _join(path: bytes, name: bytes) -> bytes:

@@ -15,6 +15,7 @@ from itertools import islice
 
 import msgspec
 
+from httpmini.site.folders import modified_of, open_to_read, pieces
 from httpmini.site.listing.view import View
 from httpmini.site.resolve import Directory, File, Resolver
 from httpmini.site.target import link_to
@@ -27,7 +28,6 @@ Names = tuple[bytes, ...]
 _UNSHOWN = "\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _UNSHOWN_IN_TEXT = re.compile(f"[{_UNSHOWN}]")
 _UNSHOWN_IN_NAMES = re.compile(f"[{_UNSHOWN}\t\n]")
-_END_OF_9999 = 253_402_300_799  # a file may have a time that a calendar cannot represent
 _DIGITS = re.compile("([0-9]+)")
 
 MOST_WITH_STATUS = 10_000
@@ -36,8 +36,6 @@ MOST_WITH_STATUS = 10_000
 READMES = (b"readme.md", b"readme.txt")
 """What is shown below a listing, in lower case; the first one that is there."""
 
-# Entries that are sorted or hashed in one call.
-_PIECE = 1024
 # What a folder may cost that is listed on the spot: one for each entry, more for a symlink, which is walked to.
 _SMALL = 64
 _SYMLINK_COSTS = 16
@@ -87,7 +85,7 @@ def is_small(directory: Directory) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    readable = _open_to_read(directory)
+    readable = open_to_read(directory)
     try:
         with os.scandir(readable) as found:
             first = list(islice(found, _SMALL + 1))
@@ -96,10 +94,6 @@ def is_small(directory: Directory) -> bool:
             return sum(_SYMLINK_COSTS if entry.is_symlink() else 1 for entry in first) <= _SMALL
     finally:
         os.close(readable)
-
-
-def _open_to_read(directory: Directory) -> int:
-    return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory.fd)
 
 
 def no_digest(_status: os.stat_result) -> str:
@@ -119,7 +113,7 @@ def read_entries(
     Raises:
         OSError: the directory cannot be read.
     """
-    readable = _open_to_read(directory)
+    readable = open_to_read(directory)
     try:
         with os.scandir(readable) as scanned:
             found = [entry for entry in scanned if resolver.shows(os.fsencode(entry.name), at_top=not names)]
@@ -138,7 +132,7 @@ def _read_status(digest_of: DigestOf, entry: os.DirEntry[str], names: Names, res
         return None
     if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         return None
-    modified = int(min(max(0, status.st_mtime), _END_OF_9999))
+    modified = modified_of(status)
     if stat.S_ISDIR(status.st_mode):
         return Entry(False, names[-1], status.st_size, modified)
     return Entry(True, names[-1], status.st_size, modified, digest_of(status))
@@ -214,10 +208,3 @@ def _folded(text: str) -> str:
     from unicodedata import normalize  # most names are ASCII
 
     return normalize("NFC", text.casefold())
-
-
-def pieces(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """Yield entries in lists that are handled in one call."""
-    rest = iter(entries)
-    while piece := list(islice(rest, _PIECE)):
-        yield piece

@@ -22,9 +22,10 @@ from msgspec.structs import replace
 
 from httpmini.site import pages
 from httpmini.site.digests import Digests
+from httpmini.site.folders import pieces
 from httpmini.site.listing import readme
 from httpmini.site.listing.data import draw_json, draw_text
-from httpmini.site.listing.entries import Entry, Names, arrange, is_small, no_digest, pieces, read_entries
+from httpmini.site.listing.entries import Entry, Names, arrange, is_small, no_digest, read_entries
 from httpmini.site.listing.kinds import Kinds
 from httpmini.site.listing.page import Contents, draw_page
 from httpmini.site.listing.view import PLAIN, View
