@@ -3,6 +3,7 @@
     make soak                        # ten minutes
     make soak SOAK_ARGS='--minutes 2'
 
+Two sites, limits for addresses and bandwidth, a status listener and https (if cryptography is installed) take part.
 It looks for failures without an explanation, and for growth of memory, descriptors or processes. The figures are
 printed and drawn into bench/results/soak.svg. The exit status is 1 if there is anything left to explain.
 
@@ -14,11 +15,13 @@ is counted separately.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import random
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -35,6 +38,18 @@ from httpmini.server.modes import MODES
 
 RESULTS = Path(__file__).parent / "results"
 SMALL, LARGE = b"small" * 50, 4 * 1024 * 1024
+OTHER = b"the other site"
+WHAT = ("responses", "the other site", "status pages", "https")
+# Limits that take part and that nobody here reaches.
+LIMITS = """[limits]
+idle_s = 5
+address_clients = 100
+address_requests_per_s = 50000
+address_burst = 50000
+client_bytes_per_s = 100000000
+total_bytes_per_s = 1000000000
+"""
+TLS = '[tls]\ncertificate = "self-signed"\n'
 RELOAD_S, ROTATE_S, KILL_S, SAMPLE_S = 4.0, 7.0, 9.0, 1.0
 AROUND_A_KILL_S = 1.0
 WAIT_S = 30.0
@@ -68,14 +83,15 @@ class Soak:
         self.root = folder / "www"
         self.root.mkdir()
         (self.root / "small.txt").write_bytes(SMALL)
+        (folder / "other").mkdir()
+        (folder / "other" / "small.txt").write_bytes(OTHER)
         self.large = random.Random(1).randbytes(LARGE)
         (self.root / "large.bin").write_bytes(self.large)
         self.modes = sorted(MODES)
         self.mode = self.modes[0]
-        self.port = _free_port()
-        self.counts = dict.fromkeys(
-            ("responses", "large", "retried", "resets", "reloads", "rotations", "kills", "lines"), 0
-        )
+        self.port, self.status_port, self.tls_port = _free_port(), _free_port(), _free_port()
+        self.has_tls = importlib.util.find_spec("cryptography") is not None
+        self.counts = dict.fromkeys((*WHAT, "large", "retried", "resets", "reloads", "rotations", "kills", "lines"), 0)
         self.explained: list[str] = []
         self.unexplained: list[str] = []
         self.samples: list[Sample] = []
@@ -91,14 +107,18 @@ class Soak:
 
     def write(self, product: str) -> None:
         """Write the config file; ``product`` tells it from the previous one."""
+        listen = [f"127.0.0.1:{self.port}", *([f"tls:127.0.0.1:{self.tls_port}"] if self.has_tls else [])]
         self.file.write_text(
-            f'[server]\nmode = "{self.mode}"\nworkers = 3\nproduct = "{product}"\nlisten = ["127.0.0.1:{self.port}"]\n'
-            f'[site]\nroot = "www"\n[limits]\nidle_s = 5\n[log]\naccess = "access.log"\nerror = "error.log"\n'
+            f'[server]\nmode = "{self.mode}"\nworkers = 3\nproduct = "{product}"\nlisten = {json.dumps(listen)}\n'
+            f'[[site]]\nhosts = ["a.example"]\nroot = "www"\n[[site]]\nhosts = ["b.example"]\nroot = "other"\n'
+            f'[status]\nlisten = ["127.0.0.1:{self.status_port}"]\n[log]\naccess = "access.log"\nerror = "error.log"\n'
+            f"{LIMITS}{TLS if self.has_tls else ''}"
         )
 
     def run(self) -> int:
         """Run all threads at once, then stop the server; return its exit status."""
         actors: list[Callable[[], None]] = [self._ask, self._ask_kept, self._ask_kept, self._fetch_large, self._reset]
+        actors += [self._ask_other, self._ask_status, *([self._ask_tls] if self.has_tls else [])]
         actors += [self._reload, self._rotate, self._kill, self._sample]
         threads = [threading.Thread(target=actor) for actor in actors]
         for thread in threads:
@@ -144,6 +164,51 @@ class Soak:
                 self._count("responses")
             except OSError as error:
                 self._failed(f"{error!r} on a new connection", begun)
+
+    def _expect(self, sock: socket.socket, request: bytes, begun: float, has: bytes, what: str) -> None:
+        sock.sendall(request)
+        response = b"".join(iter(lambda: sock.recv(65536), b""))
+        if has not in response:
+            self._failed(f"a wrong response of {what}: {response[:60]!r}", begun)
+        self._count(what)
+
+    def _ask_other(self) -> None:
+        """Ask the other site."""
+        while not self._over.wait(0.02):
+            begun = time.monotonic()
+            try:
+                with self._connect() as sock:
+                    request = b"GET /small.txt HTTP/1.1\r\nHost: b.example\r\n\r\n"
+                    self._expect(sock, request, begun, OTHER, "the other site")
+            except OSError as error:
+                self._failed(f"{error!r} at the other site", begun)
+
+    def _ask_status(self) -> None:
+        """Ask the status listener."""
+        while not self._over.wait(0.2):
+            begun = time.monotonic()
+            try:
+                with socket.create_connection(("127.0.0.1", self.status_port), WAIT_S) as sock:
+                    request = b"GET /-/metrics HTTP/1.0\r\n\r\n"
+                    self._expect(sock, request, begun, b"httpmini_requests_total", "status pages")
+            except OSError as error:
+                self._failed(f"{error!r} at the status listener", begun)
+
+    def _ask_tls(self) -> None:
+        """Ask by https; the certificate is made anew at each reload, so nothing vouches for it."""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        while not self._over.wait(0.05):
+            begun = time.monotonic()
+            try:
+                with (
+                    socket.create_connection(("127.0.0.1", self.tls_port), WAIT_S) as plain,
+                    context.wrap_socket(plain, suppress_ragged_eofs=False) as sock,
+                ):
+                    request = b"GET /small.txt HTTP/1.1\r\nHost: a.example\r\n\r\n"
+                    self._expect(sock, request, begun, b"\r\n\r\n" + SMALL, "https")
+            except OSError as error:
+                self._failed(f"{error!r} by https", begun)
 
     def _ask_kept(self) -> None:
         while not self._over.is_set():
