@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.site.freshness import SETTLED_S
 from tests.client.test_get import PROGRAM
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, eventually
@@ -234,6 +236,8 @@ def test_our_client_names_it_and_resumes(start: StartServer, root: Path, tmp_pat
     folder = tmp_path / "downloads"
     folder.mkdir()
     target = f"{server.url}photos/?{form}"
+    old = max(path.stat().st_ctime for path in root.rglob("*")) + SETTLED_S
+    eventually(lambda: time.time() > old, "the files are old enough for a strong tag", every_s=0.05)
     with subprocess.Popen([*PROGRAM, "--rate", "500K", "-O", target], cwd=folder, stderr=subprocess.DEVNULL) as first:
         eventually(lambda: any(path.stat().st_size > 200_000 for path in folder.glob("*.part")), "a part is here")
         first.kill()
