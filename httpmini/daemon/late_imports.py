@@ -10,15 +10,17 @@ import contextlib
 import socket
 from importlib import import_module
 
-from httpmini.site.listing import listings
+from httpmini.server.modes import MODES
+from httpmini.site.prepare import prepare
 
 _LATE = (
     *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tarfile", "tomllib", "traceback", "unicodedata"),
     *(
         "httpmini.daemon.daemonize",
+        "httpmini.daemon.to_https",
+        "httpmini.server.http.proxied",
         "httpmini.server.logs.json_lines",
         "httpmini.server.logs.syslog",
-        "httpmini.site.archive.archiver",
         "httpmini.site.users",
     ),
 )
@@ -33,4 +35,6 @@ def load_late_imports(*, tls: bool = False) -> None:
         import_module(name)
     with contextlib.suppress(OSError):
         socket.getaddrinfo("localhost", None)  # makes the C library load its resolver modules
-    listings.prepare()
+    prepare(archives=True)
+    for mode in MODES:
+        MODES[mode]  # imports it
