@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
-from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
 from mmap import mmap
@@ -159,6 +158,8 @@ class Digests:
         digest = self.known(file.status, algorithm) or (yield from self._make(names, file.status, algorithm))
         if digest is None:
             return ""
+        from base64 import b64encode  # (prepare.py)
+
         return f"{algorithm}=:{b64encode(digest).decode()}:"
 
     def _make(self, names: tuple[bytes, ...], status: os.stat_result, algorithm: str) -> Steps[bytes | None]:

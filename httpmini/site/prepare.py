@@ -12,10 +12,12 @@ from functools import cache
 
 @cache
 def prepare(*, archives: bool) -> None:
-    """Load what listings, dates and digests need, and with ``archives`` what these need."""
+    """Load what listings, dates, credentials and digests need, and with ``archives`` what these need."""
+    import base64  # noqa: F401
     import calendar  # noqa: F401
 
-    import httpmini.protocol.structured  # noqa: F401
+    import httpmini.protocol.structured
+    import httpmini.site.negotiate  # noqa: F401
     from httpmini.site.listing import listings
 
     listings.prepare()

@@ -42,7 +42,6 @@ from httpmini.site.digests import Digests
 from httpmini.site.freshness import PathStamps
 from httpmini.site.listing.kinds import is_picture
 from httpmini.site.media_types import MediaTypes
-from httpmini.site.negotiate import preferred
 from httpmini.site.pages import NOSNIFF
 from httpmini.site.pages.glyphs import glyph_file
 from httpmini.site.refusals import ErrorPages, redirection
@@ -306,8 +305,9 @@ class Site(msgspec.Struct, frozen=True):
             if trail is not None:
                 trail.note("listing", "switched off (site.listing), and there is no index file")
             raise ProtocolError(REASONS["no-listing"])
-        from httpmini.site.listing.listings import CODINGS, FORMS, Wanted  # (site/prepare.py)
+        from httpmini.site.listing.listings import CODINGS, FORMS, Wanted  # (prepare.py)
         from httpmini.site.listing.view import view_of
+        from httpmini.site.negotiate import preferred
 
         form = preferred(request.headers, FORMS)
         if trail is not None:
