@@ -23,7 +23,6 @@ from httpmini.server.http.heads import HeadReader
 from httpmini.server.http.response_cache import ResponseCache
 from httpmini.server.http.virtual_hosts import Respond, VirtualHost, VirtualHosts
 from httpmini.server.limits.address_rules import AddressRules
-from httpmini.server.limits.client_limits import ClientLimits
 from httpmini.server.listeners.peer import LOCAL
 from httpmini.server.logs.access import AccessLog, TextLog
 from httpmini.server.logs.error import Log
@@ -33,6 +32,7 @@ from httpmini.site.prepare import prepare
 
 if TYPE_CHECKING:
     from httpmini.server.http.forwarded import TrustedProxies
+    from httpmini.server.limits.client_limits import ClientLimits
 
 OpenLog = Callable[[str], Callable[[str], None]]
 """Returns what takes lines of the access log, by the place that a setting names."""

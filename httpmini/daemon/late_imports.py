@@ -19,6 +19,7 @@ _LATE = (
         "httpmini.daemon.daemonize",
         "httpmini.daemon.to_https",
         "httpmini.server.http.proxied",
+        "httpmini.server.limits.client_limits",
         "httpmini.server.logs.json_lines",
         "httpmini.server.logs.syslog",
         "httpmini.site.users",

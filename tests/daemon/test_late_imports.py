@@ -51,6 +51,7 @@ print(*sys.modules)
 NOT_AT_THE_START = {
     *("bcrypt", "calendar", "idna", "jinja2", "json", "markdown_it", "rich", "segno", "ssl", "tarfile", "tomllib"),
     *("httpmini.daemon.to_https", "httpmini.protocol.structured", "httpmini.server.http.proxied"),
+    *("httpmini.server.limits.client_limits", "httpmini.server.limits.per_address"),
     *("httpmini.site.archive.archiver", "httpmini.site.listing.listings", "httpmini.site.users"),
 }
 # Needed only on a terminal, where neither the root nor the user changes.

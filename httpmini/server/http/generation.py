@@ -16,12 +16,12 @@ from httpmini.server.core.counters import Counters
 from httpmini.server.http.heads import Head, HeadReader
 from httpmini.server.http.response_cache import ResponseCache
 from httpmini.server.http.virtual_hosts import VirtualHost, VirtualHosts
-from httpmini.server.limits.client_limits import ClientLimits
 from httpmini.server.logs.error import Level, Log, describe
 from httpmini.work import Pending
 
 if TYPE_CHECKING:
     from httpmini.server.http.forwarded import TrustedProxies
+    from httpmini.server.limits.client_limits import ClientLimits
 
 
 class HttpGeneration(msgspec.Struct, frozen=True, eq=False):
