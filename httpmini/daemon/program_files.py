@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 # Those that are imported when they are needed; they are not imported here.
-_LATE_PACKAGES = ("httpmini", "bcrypt", "click", "jinja2", "markdown_it", "markupsafe", "mdurl", "msgspec")
+_LATE_PACKAGES = ("httpmini", "bcrypt", "click", "idna", "jinja2", "markdown_it", "markupsafe", "mdurl", "msgspec")
 _FOR_PACKAGES = ("site-packages", "dist-packages")
 
 OF_THE_SYSTEM = (
