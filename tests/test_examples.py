@@ -409,7 +409,8 @@ def test_examples_import_nothing_of_http(file: Path) -> None:
 
 @every_example
 def test_examples_load_nothing_of_http(name: str) -> None:
-    program = f"import sys; sys.path.insert(0, {str(EXAMPLES)!r}); import {name}; print(*sys.modules)"
+    load = f"import sys; sys.path.insert(0, {str(EXAMPLES)!r}); import {name}"
+    program = f"{load}; from httpmini.server.modes import MODES; list(MODES.values()); print(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=WAIT_S)
     loaded = ended.stdout.split()
     assert {"httpmini.daemon.lifecycle", *(f"httpmini.server.modes.{mode}" for mode in MODES)} <= set(loaded)

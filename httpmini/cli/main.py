@@ -7,7 +7,6 @@ one for each cause of an error, and 130 for Ctrl-C.
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from importlib import import_module
 from typing import Any
@@ -69,6 +68,8 @@ class _Group(click.Group):
 
 def _meant(word: str) -> str:
     """Say that ``word`` is no command, and which one was probably meant."""
+    import shlex  # only for mistakes
+
     if os.path.exists(word):  # noqa: PTH110  (takes any string)
         return f"{word} is no command; did you mean: httpmini serve {shlex.quote(word)}"
     if "://" in word or word.startswith(":"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from collections.abc import Iterator
 
@@ -43,6 +42,8 @@ def compared(pieces: Iterator[Data], wanted: str, url: str) -> Iterator[Data]:
     Raises:
         Corrupt: it has another digest.
     """
+    import hashlib  # loads OpenSSL, which other responses need not wait for
+
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -13,24 +14,25 @@ from httpmini.daemon.build_site import has_archives
 from httpmini.daemon.listeners import Listeners, secure_ports
 from httpmini.daemon.root_watch import RootWatch
 from httpmini.daemon.status import Facts, Nothing, StatusPages
-from httpmini.daemon.to_https import ToHttps
 from httpmini.protocol.message import bare_host
 from httpmini.protocol.reader import HeadLimits
 from httpmini.server.core.connection import Timeouts
 from httpmini.server.core.scoreboard import Scoreboard
-from httpmini.server.http.forwarded import TrustedProxies
 from httpmini.server.http.generation import HttpGeneration
 from httpmini.server.http.heads import HeadReader
 from httpmini.server.http.response_cache import ResponseCache
 from httpmini.server.http.virtual_hosts import Respond, VirtualHost, VirtualHosts
 from httpmini.server.limits.address_rules import AddressRules
-from httpmini.server.limits.client_limits import ClientLimits
 from httpmini.server.listeners.peer import LOCAL
 from httpmini.server.logs.access import AccessLog, TextLog
 from httpmini.server.logs.error import Log
 from httpmini.site import thumbnail
 from httpmini.site.archive import QUERIES
-from httpmini.site.listing import listings
+from httpmini.site.prepare import prepare
+
+if TYPE_CHECKING:
+    from httpmini.server.http.forwarded import TrustedProxies
+    from httpmini.server.limits.client_limits import ClientLimits
 
 OpenLog = Callable[[str], Callable[[str], None]]
 """Returns what takes lines of the access log, by the place that a setting names."""
@@ -132,6 +134,8 @@ def build_status(http: HttpGeneration, site: Respond, board: Scoreboard, facts: 
 
 def redirect_to_https(config: Config, sites: Sequence[Respond], listeners: Listeners) -> list[Respond]:
     """Return sites that send their clients to https, at the first listener that speaks it."""
+    from httpmini.daemon.to_https import ToHttps  # few sites have this
+
     ports = secure_ports(listeners)
     has_proxies = bool(config.proxies.trusted)
     return [
@@ -169,6 +173,9 @@ def _build_proxies(config: Config) -> TrustedProxies | None:
     trusted = config.proxies.trusted
     if not trusted:
         return None
+    import httpmini.server.http.proxied  # noqa: F401  (here and not in each child that serves one of them)
+    from httpmini.server.http.forwarded import TrustedProxies
+
     networks = [ip_network(entry) for entry in trusted if entry != LOCAL]
     return TrustedProxies(networks, LOCAL in trusted, config.proxies.client_from, address_rules(config))
 
@@ -176,11 +183,12 @@ def _build_proxies(config: Config) -> TrustedProxies | None:
 def _make_tick(config: Config, flush_logs: Callable[[], None], log: Log) -> Callable[[], None]:
     folders = {one.site.root for one in config.all_sites if not one.site.only}  # one file is looked up each time
     roots = [RootWatch(root, log) for root in sorted(folders)]
+    archives = any(map(has_archives, config.all_sites))
 
     def tick() -> None:
         flush_logs()
         for root in roots:
             root.look()
-        listings.prepare()
+        prepare(archives=archives)
 
     return tick

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -16,9 +17,7 @@ from httpmini.site.authorise import Realm
 from httpmini.site.copies import Copies
 from httpmini.site.digests import Digests
 from httpmini.site.freshness import PathStamps
-from httpmini.site.listing.entries import printable
 from httpmini.site.listing.kinds import Kinds
-from httpmini.site.listing.listings import Listings
 from httpmini.site.media_types import MediaTypes
 from httpmini.site.notices import Notices
 from httpmini.site.refusals import ErrorPages
@@ -31,6 +30,7 @@ from httpmini.site.versions import Versions
 if TYPE_CHECKING:
     from httpmini.site.archive.archiver import Archiver, Places
     from httpmini.site.authorise import Users
+    from httpmini.site.listing.listings import Listings
 
 
 def build_site(
@@ -56,7 +56,6 @@ def build_site(
     resolver = Resolver(root, site.hidden or bool(only), site.symlinks == "inside", only)
     media_types = MediaTypes(site.default_charset, site.media_types)
     digests = Digests(resolver, site.digests)
-    kept_bytes, kinds, title = config.limits.response_cache_bytes, Kinds(media_types), site.title or _name_of(root)
     realms = _realms(config, password)
     archiver = _build_archiver(config, resolver, realms, notify, places)
     return Site(
@@ -65,7 +64,7 @@ def build_site(
         stamps=PathStamps(root),
         index=tuple(os.fsencode(name) for name in site.index),
         listing=site.listing,
-        listings=Listings(resolver, kept_bytes, kinds, title, digests, archives=archiver is not None),
+        listings=_build_listings(config, resolver, media_types, digests),
         archiver=archiver,
         media_types=media_types,
         codings=tuple(site.precompressed),
@@ -89,8 +88,25 @@ def _error_pages(config: Config, root: bytes, media_types: MediaTypes) -> ErrorP
     return ErrorPages(resolver, paths, media_types)
 
 
+def _build_listings(
+    config: Config, resolver: Resolver, media_types: MediaTypes, digests: Digests
+) -> Callable[[], Listings]:
+    """Return what returns what draws listings: it is made when the first of them is asked for."""
+
+    @cache
+    def listings() -> Listings:
+        from httpmini.site.listing.listings import Listings  # with the first tick, or the first listing
+
+        kept_bytes, title = config.limits.response_cache_bytes, config.site.title or _name_of(resolver.root)
+        return Listings(resolver, kept_bytes, Kinds(media_types), title, digests, archives=has_archives(config))
+
+    return listings
+
+
 def _name_of(root: bytes) -> str:
     """Return the name of the root folder, as its listing shows it."""
+    from httpmini.site.listing.entries import printable
+
     return printable(os.fsencode(Path(os.fsdecode(root)).name)) or "/"
 
 
@@ -121,15 +137,23 @@ def _build_archiver(
     realms: Sequence[Realm],
     notify: Callable[[str], None],
     places: Places | None,
-) -> Archiver | None:
-    """Return what makes archives; None where there are none, since they show what listings show."""
+) -> Callable[[], Archiver] | None:
+    """Return what returns what makes archives; None where there are none, since they show what listings show."""
     if not has_archives(config):
         return None
-    from httpmini.site.archive.archiver import Archiver  # 5 ms, for which most servers need not wait
-    from httpmini.site.archive.walk import Bounds
+    from httpmini.site.archive.sums import Sums
 
-    bounds = Bounds(config.limits.archive_files, config.limits.archive_bytes)
-    return Archiver(resolver, realms, bounds, places, notify)
+    sums = Sums()  # now, so that children share it
+
+    @cache
+    def archiver() -> Archiver:
+        from httpmini.site.archive.archiver import Archiver  # with the first tick, or the first archive
+        from httpmini.site.archive.walk import Bounds
+
+        bounds = Bounds(config.limits.archive_files, config.limits.archive_bytes)
+        return Archiver(resolver, realms, bounds, places, notify, sums)
+
+    return archiver
 
 
 def has_archives(config: Config) -> bool:

@@ -10,15 +10,18 @@ import contextlib
 import socket
 from importlib import import_module
 
-from httpmini.site.listing import listings
+from httpmini.server.modes import MODES
+from httpmini.site.prepare import prepare
 
 _LATE = (
-    *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tarfile", "tomllib", "traceback", "unicodedata"),
+    *("difflib", "encodings.idna", "hashlib", "idna", "json", "shlex", "tomllib", "traceback", "unicodedata"),
     *(
         "httpmini.daemon.daemonize",
+        "httpmini.daemon.to_https",
+        "httpmini.server.http.proxied",
+        "httpmini.server.limits.client_limits",
         "httpmini.server.logs.json_lines",
         "httpmini.server.logs.syslog",
-        "httpmini.site.archive.archiver",
         "httpmini.site.users",
     ),
 )
@@ -31,6 +34,12 @@ def load_late_imports(*, tls: bool = False) -> None:
     """Load every module and library that the server may need later; those for TLS only if it may ever be wanted."""
     for name in (*_LATE, *(_FOR_TLS if tls else ())):
         import_module(name)
+    if tls:
+        from httpmini.daemon.self_signed import load_library
+
+        load_library()
     with contextlib.suppress(OSError):
         socket.getaddrinfo("localhost", None)  # makes the C library load its resolver modules
-    listings.prepare()
+    prepare(archives=True)
+    for mode in MODES:
+        _ = MODES[mode]  # which imports it

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from httpmini.config import Config
-from httpmini.server.limits.bandwidth import SharedBucket, SharedBytes
-from httpmini.server.limits.client_limits import ClientLimits
 from httpmini.server.limits.one_each import OneEach
-from httpmini.server.limits.per_address import AddressRates, AddressSlots
 from httpmini.server.limits.slots import Slots
 from httpmini.server.logs.error import Log
-from httpmini.token_bucket import TokenBucket
+
+if TYPE_CHECKING:
+    from httpmini.server.limits.bandwidth import SharedBytes
+    from httpmini.server.limits.client_limits import ClientLimits
+    from httpmini.server.limits.per_address import AddressRates, AddressSlots
 
 
 class Tables:
@@ -54,6 +56,8 @@ class Tables:
         """
         if not config.limits.address_clients:
             return None
+        from httpmini.server.limits.per_address import AddressSlots  # few servers have such limits
+
         self._addresses = self._addresses or AddressSlots()
         return self._addresses
 
@@ -67,6 +71,11 @@ class Tables:
         per_s, client, total = limits.address_requests_per_s, limits.client_bytes_per_s, limits.total_bytes_per_s
         if not (per_s or client or total):
             return None
+        from httpmini.server.limits.bandwidth import SharedBucket, SharedBytes
+        from httpmini.server.limits.client_limits import ClientLimits
+        from httpmini.server.limits.per_address import AddressRates
+        from httpmini.token_bucket import TokenBucket
+
         requests, bucket = None, None
         if per_s:
             self._rates = self._rates or AddressRates(time.monotonic)

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 # Those that are imported when they are needed; they are not imported here.
-_LATE_PACKAGES = ("httpmini", "bcrypt", "click", "jinja2", "markdown_it", "markupsafe", "mdurl", "msgspec")
+_LATE_PACKAGES = ("httpmini", "bcrypt", "click", "idna", "jinja2", "markdown_it", "markupsafe", "mdurl", "msgspec")
 _FOR_PACKAGES = ("site-packages", "dist-packages")
 
 OF_THE_SYSTEM = (
@@ -34,7 +34,7 @@ def program_files() -> set[str]:
     """
     whole = {str(Path(os.__file__).parent), *filter(_holds_code_only, sys.path)}
     inside = tuple(folder + os.sep for folder in whole)
-    return whole | {path for path in _packages() if not path.startswith(inside)}
+    return whole | set(_packages(inside))
 
 
 def _holds_code_only(path: str) -> bool:
@@ -49,12 +49,17 @@ def _is_archive(path: str) -> bool:
         return False
 
 
-def _packages() -> Iterator[str]:
-    """Yield where packages are that are imported, or may be later, with the libraries that wheels put beside them."""
+def _packages(known: tuple[str, ...]) -> Iterator[str]:
+    """Yield where packages are that are imported, or may be later, with the libraries that wheels put beside them.
+
+    Those whose paths begin with one of ``known`` are left out.
+    """
     for name in {*_LATE_PACKAGES, *(name for name in sys.modules if "." not in name)}:
-        for path in _places(_spec_of(name)):
-            yield path
-            yield str(Path(path).with_name(f"{name}.libs"))
+        for place in _places(_spec_of(name)):
+            if not place.startswith(known):  # nearly all of them do: a path is made of few
+                path = Path(place).absolute()
+                yield str(path)
+                yield str(path.with_name(f"{name}.libs"))
 
 
 def _spec_of(name: str) -> ModuleSpec | None:
@@ -67,5 +72,4 @@ def _spec_of(name: str) -> ModuleSpec | None:
 def _places(spec: ModuleSpec | None) -> list[str]:
     if spec is None:
         return []
-    places = spec.submodule_search_locations or ([spec.origin] if spec.has_location and spec.origin else [])
-    return [str(Path(place).absolute()) for place in places]
+    return spec.submodule_search_locations or ([spec.origin] if spec.has_location and spec.origin else [])

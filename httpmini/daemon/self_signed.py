@@ -51,6 +51,12 @@ def make_pair(config: Config) -> Pair:
     return Pair(SELF_SIGNED, "", context, tuple(names), end, (None, None), digest.hex(":").upper())
 
 
+def load_library() -> None:
+    """Load all of ``cryptography`` that is needed, where it is installed: by using it."""
+    with suppress(ImportError):
+        _sign(["localhost", "127.0.0.1"])
+
+
 def names_for(config: Config) -> list[str]:
     """Return whom a certificate of our own is for."""
     names = ["localhost", "127.0.0.1", "::1", socket.gethostname()]

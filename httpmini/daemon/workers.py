@@ -91,6 +91,8 @@ def _read_mounts(text: str) -> Iterator[_Mount]:
 
 
 def _unescape(text: str) -> str:
+    if "\\" not in text:  # as nearly always; the expression takes a while to compile
+        return text
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 

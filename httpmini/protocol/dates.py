@@ -5,10 +5,9 @@ They are always in English and in GMT. ``strftime`` is not used, because it foll
 
 from __future__ import annotations
 
-import calendar
 import re
 import time
-from functools import lru_cache
+from functools import cache, lru_cache
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -17,15 +16,18 @@ _MONTH = "(?P<month>" + "|".join(MONTHS) + ")"
 _TIME = "(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _FORMS = (
     # Sun, 06 Nov 1994 08:49:37 GMT      IMF-fixdate, RFC 1123
-    re.compile(rf"(?:{'|'.join(DAYS)}), (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT"),
+    rf"(?:{'|'.join(DAYS)}), (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",
     # Sunday, 06-Nov-94 08:49:37 GMT     RFC 850
-    re.compile(
-        "(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday), "
-        rf"(?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT"
-    ),
+    "(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday), "
+    rf"(?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT",
     # Sun Nov  6 08:49:37 1994           asctime
-    re.compile(rf"(?:{'|'.join(DAYS)}) {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} (?P<year>[0-9]{{4}})"),
+    rf"(?:{'|'.join(DAYS)}) {_MONTH} (?P<day>[0-9 ][0-9]) {_TIME} (?P<year>[0-9]{{4}})",
 )
+
+
+@cache  # with the first date: a start need not wait for it
+def _forms() -> tuple[re.Pattern[str], ...]:
+    return tuple(map(re.compile, _FORMS))
 
 
 def format_date(seconds: float) -> str:
@@ -53,11 +55,13 @@ def parse_date(text: str, wall: float) -> int | None:
     Returns:
         Seconds since the epoch, or None if ``text`` is not a date.
     """
-    for form in _FORMS:
+    for form in _forms():
         if match := form.fullmatch(text):
             break
     else:
         return None
+    import calendar  # not needed to write dates
+
     year, month, day = int(match["year"]), MONTHS.index(match["month"]) + 1, int(match["day"])
     if len(match["year"]) == 2:
         this_year = time.gmtime(wall).tm_year

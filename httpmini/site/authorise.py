@@ -7,7 +7,6 @@ elsewhere into a realm publishes its target: that is its owner's decision. The s
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -200,8 +199,10 @@ def _parse(value: str) -> tuple[bytes, bytes] | None:
     match = _BASIC.fullmatch(value)
     if match is None:
         return None
+    from base64 import b64decode  # (prepare.py)
+
     try:
-        decoded = base64.b64decode(match["token"], validate=True)
+        decoded = b64decode(match["token"], validate=True)
     except ValueError:
         return None
     user, colon, password = decoded.partition(b":")

@@ -8,9 +8,10 @@ does: where nothing is folded, a password is asked for without need, or a name c
 from __future__ import annotations
 
 import re
+from functools import cache
 
 # Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt).
-_IGNORED = re.compile(
+_IGNORED = (
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
@@ -18,11 +19,16 @@ _IGNORED = re.compile(
 _SHORT = re.compile(rb"~[0-9A-Za-z]")
 
 
+@cache  # with the first name that is not ASCII: a start need not wait for it
+def _ignored() -> re.Pattern[str]:
+    return re.compile(_IGNORED)
+
+
 def fold(name: bytes) -> str:
     """Return a form of ``name`` that is equal for all names that may lead to the same file."""
     from unicodedata import normalize  # only realms need it, and most sites have none
 
-    seen = _IGNORED.sub("", name.decode("utf-8", "surrogateescape"))
+    seen = _ignored().sub("", name.decode("utf-8", "surrogateescape"))
     return normalize("NFC", normalize("NFD", seen).casefold())
 
 
@@ -30,7 +36,7 @@ def begins_with_dot(name: bytes) -> bool:
     """Whether the first character that is seen is a dot."""
     if name.startswith(b"."):
         return True
-    return not name.isascii() and _IGNORED.sub("", name.decode("utf-8", "surrogateescape")).startswith(".")
+    return not name.isascii() and _ignored().sub("", name.decode("utf-8", "surrogateescape")).startswith(".")
 
 
 def may_be_short(name: bytes) -> bool:

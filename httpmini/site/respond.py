@@ -35,15 +35,13 @@ from httpmini.errors import ProtocolError
 from httpmini.protocol.body import FileSlice
 from httpmini.protocol.message import Headers, Request, Response
 from httpmini.reasons import REASONS
+from httpmini.site.archive import QUERIES as ARCHIVES
 from httpmini.site.authorise import Realm, authorise, check_credentials, realm_of, realm_opened
 from httpmini.site.conditional import Validators, Verdict, judge, validators
 from httpmini.site.digests import Digests
 from httpmini.site.freshness import PathStamps
 from httpmini.site.listing.kinds import is_picture
-from httpmini.site.listing.listings import CODINGS, FORMS, Listings, Wanted
-from httpmini.site.listing.view import view_of
 from httpmini.site.media_types import MediaTypes
-from httpmini.site.negotiate import preferred
 from httpmini.site.pages import NOSNIFF
 from httpmini.site.pages.glyphs import glyph_file
 from httpmini.site.refusals import ErrorPages, redirection
@@ -51,7 +49,8 @@ from httpmini.site.representation import REVALIDATE, Representation
 from httpmini.site.resolve import Directory, Fact, File, Resolver, fact_of
 from httpmini.site.rules import Field, FieldRule, Redirect, fields_for, redirect_of, spell, with_rules
 from httpmini.site.target import Path, link_to, parse_target
-from httpmini.site.thumbnail import MOST_FILE_BYTES, QUERY, START_BYTES, find_thumbnail
+from httpmini.site.thumbnail import MOST_FILE_BYTES, START_BYTES, find_thumbnail
+from httpmini.site.thumbnail import QUERY as THUMBNAIL
 from httpmini.site.trail import Trail, path_of
 from httpmini.site.variants import Variants, acceptable, beside
 from httpmini.site.versions import Versions
@@ -59,6 +58,7 @@ from httpmini.work import Pending, Steps, begin
 
 if TYPE_CHECKING:
     from httpmini.site.archive.archiver import Archiver
+    from httpmini.site.listing.listings import Listings
 
 _ALLOWED = ("GET", "HEAD", "OPTIONS")
 _KNOWN = {*_ALLOWED, "CONNECT", "DELETE", "PATCH", "POST", "PUT", "TRACE"}
@@ -95,8 +95,8 @@ class Site(msgspec.Struct, frozen=True):
         stamps: say whether a cached response about a file in it is still right.
         index: names of index files, in order of preference.
         listing: whether to list a directory without an index.
-        listings: draws these listings.
-        archiver: makes one file of a folder; None where that is not to be had.
+        listings: returns what draws these listings.
+        archiver: returns what makes one file of a folder; None where that is not to be had.
         media_types: the Content-Type of files.
         codings: content codings of precompressed variants, in order of preference.
         variants: finds them.
@@ -113,8 +113,8 @@ class Site(msgspec.Struct, frozen=True):
     stamps: PathStamps
     index: tuple[bytes, ...]
     listing: bool
-    listings: Listings
-    archiver: Archiver | None
+    listings: Callable[[], Listings]
+    archiver: Callable[[], Archiver] | None
     media_types: MediaTypes
     codings: tuple[str, ...]
     variants: Variants
@@ -210,7 +210,7 @@ class Site(msgspec.Struct, frozen=True):
                 trail.note("slash", "a file has none at its end")
         if isinstance(found, Fact):
             raise ProtocolError(REASONS[_FACT_REASONS[found]])
-        if path.sent_query == f"?{QUERY}" and self.listing and is_picture(self.media_types.of(path.names[-1])):
+        if path.sent_query == f"?{THUMBNAIL}" and self.listing and is_picture(self.media_types.of(path.names[-1])):
             return (yield from self._respond_with_thumbnail(request, path, found, trail))
         return (yield from self._respond_with_file(request, path, path.names, found, trail))
 
@@ -269,10 +269,10 @@ class Site(msgspec.Struct, frozen=True):
                 trail.note("slash", "a folder has one at its end")
             location = link_to(path.names[-1], directory=True) + path.query
             return self._with_rules(redirection(301, location, "This is a folder."), path, trail)
-        if self.archiver is not None and self.archiver.is_asked_by(path):
+        if self.archiver is not None and path.sent_query.removeprefix("?") in ARCHIVES:
             if trail is not None:
                 trail.note("archive", "of the whole folder; it is not planned here")
-            archive = yield from self.archiver.respond(request, directory, path, host, self.wall)
+            archive = yield from self.archiver().respond(request, directory, path, host, self.wall)
             return self._with_rules(archive, path, trail)
         found = yield from self._respond_with_index(request, path, directory, trail)
         return found or (yield from self._respond_with_listing(request, path, directory, trail))
@@ -305,13 +305,17 @@ class Site(msgspec.Struct, frozen=True):
             if trail is not None:
                 trail.note("listing", "switched off (site.listing), and there is no index file")
             raise ProtocolError(REASONS["no-listing"])
+        from httpmini.site.listing.listings import CODINGS, FORMS, Wanted  # (prepare.py)
+        from httpmini.site.listing.view import view_of
+        from httpmini.site.negotiate import preferred
+
         form = preferred(request.headers, FORMS)
         if trail is not None:
             trail.note("listing", f"as {form}: there is no index file")
         coding = next(iter(acceptable(request.headers, CODINGS)), "")
         wanted = Wanted(path.names, form, coding, view_of(path.sent_query))
         try:
-            listing = yield from self.listings.find(directory, wanted)
+            listing = yield from self.listings().find(directory, wanted)
         except OSError as error:
             raise ProtocolError(REASONS[_FACT_REASONS[fact_of(error)]]) from error
         return self._respond_with_made(

@@ -16,7 +16,7 @@ import pytest
 from httpmini.site.users import set_password
 from tests.support.processes import WAIT_S, ServerProcess, processes_of_session
 from tests.support.tls import Authority
-from tests.support.tls_wire import converse_tls
+from tests.support.tls_wire import converse_tls, unverified
 from tests.support.tools import tool
 from tests.support.wire import converse, free_port, get
 
@@ -226,6 +226,21 @@ def test_tls(jail: Path, mode: str, tmp_path: Path) -> None:
         said, second = converse_tls(port, request, authority.client(), "localhost")
         assert said.endswith(b"small")
         assert first.tls.getpeercert(binary_form=True) != second.tls.getpeercert(binary_form=True)
+        assert server.stop(signal.SIGTERM) == 0
+    finally:
+        server.kill()
+
+
+def test_a_certificate_of_our_own(jail: Path) -> None:
+    """The library that makes it is loaded before the settings, which ask for it, are read."""
+    port = free_port()
+    file = jail / "etc" / "httpmini.toml"
+    listen = settings("select", port).replace(f'"127.0.0.1:{port}", "[::1]:0"', f'"tls:127.0.0.1:{port}"')
+    file.write_text(listen + '[tls]\ncertificate = "self-signed"\n')
+    server = ServerProcess(["--chroot", str(jail), "-c", "/etc/httpmini.toml"])
+    try:
+        said, _ = converse_tls(port, [b"GET /small.txt HTTP/1.0\r\n\r\n"], unverified(), "localhost")
+        assert said.endswith(b"small")
         assert server.stop(signal.SIGTERM) == 0
     finally:
         server.kill()

@@ -21,7 +21,7 @@ from tests.support.tls import Authority
 from tests.support.tls_wire import converse_tls
 from tests.support.wire import free_port, get
 
-PACKAGES = ("bcrypt", "click", "jinja2", "markdown_it", "markupsafe", "mdurl", "msgspec")
+PACKAGES = ("bcrypt", "click", "idna", "jinja2", "markdown_it", "markupsafe", "mdurl", "msgspec")
 BASE = str(getattr(sys, "_base_executable", sys.executable))  # knows nothing of the packages of this environment
 RIGHT, WRONG = "Authorization: Basic YWRhOnB3", "Authorization: Basic YWRhOnA="
 
@@ -135,6 +135,20 @@ def test_where_its_user_cannot_read(home: Path, mode: str) -> None:
     (home / "hidden").chmod(0o700)
     file = settings(home, mode, 'user = "www-data"\n')
     serves_everything(file, interpreter(str(target)))
+
+
+def test_a_host_name_with_letters_beyond_ascii(home: Path) -> None:
+    """What such a name has to be is told by a library that only a reload has needed."""
+    target = copy_packages(home / "target", "httpmini")
+    file = settings(home, "select")
+    server = ServerProcess(["-c", file, "--port", "0"], interpreter(str(target)))
+    try:
+        Path(file).write_text(Path(file).read_text().replace("[site]\n", '[site]\nhosts = ["bücher.example"]\n'))
+        server.process.send_signal(signal.SIGHUP)
+        assert "xn--bcher-kva.example" in server.wait_for_line("not reloaded: ")
+        server.assert_clean_end()
+    finally:
+        server.kill()
 
 
 def test_another_user_needs_a_new_start(home: Path) -> None:

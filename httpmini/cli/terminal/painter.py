@@ -11,15 +11,18 @@ import signal
 import threading
 import time
 from collections import deque
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from httpmini.cli.places import Place, place_of
 from httpmini.cli.terminal.banner import Share, fit, headline, places
 from httpmini.cli.terminal.count import Count
 from httpmini.cli.terminal.qr import qr_lines
-from httpmini.cli.terminal.rows import Rows
 from httpmini.cli.terminal.screen import Screen
 from httpmini.cli.terminal.transfers import Transfers
+
+if TYPE_CHECKING:
+    from httpmini.cli.terminal.rows import Rows
 
 _PACE_S = 0.1  # between two paintings
 _REFRESH_S = 0.5  # while there are transfers under way
@@ -44,7 +47,6 @@ class Painter:
         self._source = source
         self._share = share
         self._screen = Screen(terminal, share.look)
-        self._rows = Rows(share.look)
         self._transfers = Transfers()
         self._count = Count(share.path)
         self._arrived: deque[str] = deque(maxlen=_MOST_LINES)
@@ -70,6 +72,13 @@ class Painter:
     @property
     def _patience_s(self) -> float | None:
         return _REFRESH_S if self._transfers.running or not self._has_counted else None
+
+    @cached_property
+    def _rows(self) -> Rows:
+        """The lines of transfers: with the first of them, since the first line need not wait for the imports."""
+        from httpmini.cli.terminal.rows import Rows
+
+        return Rows(self._share.look)
 
     def _read(self) -> None:
         """Take what the server writes, as fast as it comes."""

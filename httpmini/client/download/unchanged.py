@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
@@ -29,6 +28,8 @@ def is_unchanged(path: str, headers: Headers, sha256: str | None = None) -> bool
             return False
         digest = sha256 or announced_sha256(headers)
         if digest:
+            import hashlib  # loads OpenSSL, which most requests need not wait for
+
             with open(path, "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest() == digest
     except OSError:

@@ -10,16 +10,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from enum import Enum
 from math import inf
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from httpmini.protocol.body import BrokenPromise, Piece, Promise
 from httpmini.server.core.turn import NO_TURN
 from httpmini.server.limits.admission import Refusal
-from httpmini.server.limits.bandwidth import Throttle
 from httpmini.server.listeners.peer import Peer
 from httpmini.work import Work
+
+if TYPE_CHECKING:
+    from httpmini.server.limits.bandwidth import Throttle
 
 
 class Interest(Enum):

@@ -10,6 +10,7 @@ There is one way from bytes to a response: ``_respond`` gets every request that 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -26,9 +27,11 @@ from httpmini.server.http.generation import Generations, HttpGeneration
 from httpmini.server.http.heads import Head, Reply
 from httpmini.server.http.response_cache import CachedResponse, Key
 from httpmini.server.http.retry_after import retry_after
-from httpmini.server.limits.client_limits import ClientLimits
 from httpmini.server.listeners.peer import Peer
 from httpmini.work import Pending
+
+if TYPE_CHECKING:
+    from httpmini.server.limits.client_limits import ClientLimits
 
 MAX_JOINED_BYTES = 64 * 1024
 # People who watch see the progress of responses that are at least this long.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -13,13 +13,15 @@ from httpmini.protocol.reader import HeadLimits
 from httpmini.reasons import REASONS
 from httpmini.server.core.connection import Timeouts
 from httpmini.server.core.counters import Counters
-from httpmini.server.http.forwarded import TrustedProxies
 from httpmini.server.http.heads import Head, HeadReader
 from httpmini.server.http.response_cache import ResponseCache
 from httpmini.server.http.virtual_hosts import VirtualHost, VirtualHosts
-from httpmini.server.limits.client_limits import ClientLimits
 from httpmini.server.logs.error import Level, Log, describe
 from httpmini.work import Pending
+
+if TYPE_CHECKING:
+    from httpmini.server.http.forwarded import TrustedProxies
+    from httpmini.server.limits.client_limits import ClientLimits
 
 
 class HttpGeneration(msgspec.Struct, frozen=True, eq=False):

@@ -11,7 +11,6 @@ from httpmini.server.core.connection import Connection
 from httpmini.server.core.counters import Counters
 from httpmini.server.http.connection import HttpConnection
 from httpmini.server.http.generation import Generations, HttpGeneration
-from httpmini.server.http.proxied import ProxiedConnection
 from httpmini.server.http.retry_after import retry_after
 from httpmini.server.limits.admission import Refusal
 from httpmini.server.listeners.peer import Peer
@@ -93,6 +92,8 @@ class PartialService:
 def _connect(service: Generations, peer: Peer, now: float) -> Connection:
     proxies = service.generation.proxies
     if proxies is not None and proxies.trusts(peer.host):
+        from httpmini.server.http.proxied import ProxiedConnection  # loaded with the proxies
+
         return ProxiedConnection(service, proxies, peer, now)
     return HttpConnection(service, peer, now)
 

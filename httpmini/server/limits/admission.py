@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from httpmini.server.limits.address_rules import AddressRules, address_key
-from httpmini.server.limits.per_address import AddressSlots, Place
 from httpmini.server.limits.slots import Slots
 from httpmini.server.listeners.peer import LOCAL
+
+if TYPE_CHECKING:
+    from httpmini.server.limits.per_address import AddressSlots, Place
 
 Overflow = Literal["queue", "refuse"]
 

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from httpmini.server.modes.base import Mode
-from httpmini.server.modes.forking import Forking
-from httpmini.server.modes.iterative import Iterative
-from httpmini.server.modes.prefork import Prefork
-from httpmini.server.modes.select import Select
-from httpmini.server.modes.threading import Threading
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
-MODES: dict[str, type[Mode]] = {mode.name: mode for mode in (Iterative, Forking, Threading, Select, Prefork)}
+from httpmini.server.modes.base import Mode
+
+_CLASSES = {
+    "iterative": "Iterative",
+    "forking": "Forking",
+    "threading": "Threading",
+    "select": "Select",
+    "prefork": "Prefork",
+}
+
+
+class _Modes(Mapping[str, type[Mode]]):
+    """A server uses one mode, and a start need not wait for the others: each is imported when it is looked up."""
+
+    def __getitem__(self, name: str) -> type[Mode]:
+        class_name = _CLASSES[name]
+        found: type[Mode] = getattr(import_module(f"{__name__}.{name}"), class_name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_CLASSES)
+
+    def __len__(self) -> int:
+        return len(_CLASSES)
+
+
+MODES: Mapping[str, type[Mode]] = _Modes()
 """The modes by the name that they have in a config file."""

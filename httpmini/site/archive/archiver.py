@@ -65,6 +65,7 @@ class Archiver:
         bounds: how much an archive may cost.
         places: bounds how many an address gets at a time; None for any number.
         tell: takes lines about files that change while they are sent.
+        sums: what is known of the files; shared with other processes.
     """
 
     def __init__(
@@ -74,18 +75,15 @@ class Archiver:
         bounds: Bounds,
         places: Places | None,
         tell: Callable[[str], None],
+        sums: Sums,
     ) -> None:
         self._resolver = resolver
         self._realms = realms
         self._bounds = bounds
         self._places = places
         self._tell = tell
-        self._sums = Sums()
+        self._sums = sums
         self._archives = WeakValueDictionary[str, Archive]()  # those that are being sent: many may want the same one
-
-    def is_asked_by(self, path: Path) -> bool:
-        """Whether the query of a path asks for an archive of its folder, and says nothing else."""
-        return path.sent_query in _FORMS
 
     def respond(
         self, request: Request, directory: Directory, path: Path, host: str, wall: Callable[[], float]
@@ -95,7 +93,7 @@ class Archiver:
         Args:
             request: has the conditions and ranges.
             directory: the open folder.
-            path: the requested path; ``is_asked_by`` is true of it.
+            path: the requested path; its query is one of ``QUERIES``.
             host: the address of the client.
             wall: returns the time of day, in seconds since the epoch.
 

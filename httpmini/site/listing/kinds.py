@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from httpmini.site.listing.entries import Entry
+from typing import TYPE_CHECKING
+
 from httpmini.site.media_types import MediaTypes
+
+if TYPE_CHECKING:
+    from httpmini.site.listing.entries import Entry
 
 _ARCHIVES = (
     *("application/zip", "application/gzip", "application/zstd", "application/java-archive"),
