@@ -23,6 +23,7 @@ from httpmini.version import __version__
 _MODULES = {
     "config": "config",
     "ctl": "ctl",
+    "docs": "docs",
     "get": "client",
     "htpasswd": "htpasswd",
     "lint": "lint",
