@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import click
 from msgspec.structs import replace
@@ -28,8 +29,7 @@ def docs(context: click.Context, port: int | None, opens: bool, output: str | No
     """Serve the documentation of this version at http://127.0.0.1:8080/ until Ctrl-C."""
     from httpmini.docs.site import write_site
 
-    program = context.find_root().command
-    assert isinstance(program, click.Group)
+    program = cast("click.Group", context.find_root().command)
     if output is not None:
         write_site(Path(output), program)
         click.echo(f"{output}: open index.html, or serve it with httpmini serve")

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -79,7 +80,7 @@ def _name_headings(tokens: list[Token]) -> list[tuple[str, Section]]:
     """Give each heading an ``id``; return them with their levels."""
     found: list[tuple[str, Section]] = []
     used: dict[str, int] = {}
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         if token.type == "heading_open":
             title = _MARK_UP.sub("", inline.content)
             anchor = slug(title)

@@ -9,7 +9,7 @@ import click
 
 from httpmini.config.hints import expected
 from httpmini.config.render import toml
-from httpmini.config.rows import REQUIRED, Row, rows_of
+from httpmini.config.rows import REQUIRED, rows_of
 from httpmini.config.schema import LISTS, SECTIONS
 
 
@@ -22,20 +22,16 @@ def settings() -> str:
         "what is wrong with a file, and `httpmini config show -c FILE` where each value comes from.",
     ]
     for section, struct in SECTIONS.items():
-        lines += ["", f"## [{section}]", "", *_section(section, struct.__doc__)]
+        lines += ["", f"## [{section}]", "", _prose(struct.__doc__), *_settings(section)]
     for section, struct in LISTS.items():
-        lines += ["", f"## [[{section}]]", "", *_section(section, struct.__doc__)]
+        lines += ["", f"## [[{section}]]", "", _prose(struct.__doc__), *_settings(section)]
     return "\n".join(lines) + "\n"
 
 
-def _section(section: str, about: str | None) -> list[str]:
-    lines = [_plain(inspect.cleandoc(about or "")), "", "| setting | default | values | |", "|---|---|---|---|"]
-    return lines + [_setting(row) for row in rows_of(section)]
-
-
-def _setting(row: Row) -> str:
-    default = "none: it has to be set" if row.default is REQUIRED else _code(toml(row.default))
-    return f"| `{row.name}` | {default} | {_cell(expected(row.type))} | {_cell(row.help)} |"
+def _settings(section: str) -> Iterator[str]:
+    for row in rows_of(section):
+        default = "has to be set" if row.default is REQUIRED else f"default {_code(toml(row.default))}"
+        yield f"\n### {row.key}\n\n{_plain(expected(row.type))}; {default}\n\n{_plain(row.help)}"
 
 
 def commands(program: click.Group) -> str:
@@ -50,7 +46,8 @@ def _all(group: click.Group, context: click.Context) -> Iterator[tuple[str, clic
     """Yield every command with all of its name, those of groups included."""
     for word in group.list_commands(context):
         command = group.get_command(context, word)
-        assert command is not None
+        if command is None:
+            continue
         below = click.Context(command, info_name=word, parent=context)
         if isinstance(command, click.Group):
             yield from _all(command, below)
@@ -62,11 +59,17 @@ def _command(name: str, command: click.Command) -> list[str]:
     context = click.Context(command, info_name=name)
     usage = " ".join((name, *command.collect_usage_pieces(context)))
     lines = [f"    {usage}", ""]
-    lines += [_plain(paragraph) + "\n" for paragraph in inspect.cleandoc(command.help or "").split("\n\n")]
-    records = [record for option in command.get_params(context) if (record := option.get_help_record(context))]
+    lines += [_prose(command.help), ""]
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    records = [record for option in options if (record := option.get_help_record(context))]
     if records:
         lines += ["| option | |", "|---|---|", *(f"| {_code(flag)} | {_cell(text)} |" for flag, text in records)]
     return lines
+
+
+def _prose(text: str | None) -> str:
+    """Return the paragraphs of a docstring."""
+    return "\n\n".join(_plain(paragraph) for paragraph in inspect.cleandoc(text or "").split("\n\n"))
 
 
 def _plain(text: str) -> str:

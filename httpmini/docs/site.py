@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SETTINGS, _COMMANDS = "settings.html", "commands.html"
 _GENERATED = {"docs/settings.md": _SETTINGS, "docs/commands.md": _COMMANDS}
 # What the links of other texts call the same.
-_ALIASES = {"conf/httpmini.toml": _SETTINGS, "docs/design": "design.html"}
+_ALIASES = {"conf/httpmini.toml": _SETTINGS, "httpmini/cli": _COMMANDS, "docs/design": "design.html"}
 _TABS = (
     ("index.html", "Start"),
     ("readme.html", "Overview"),

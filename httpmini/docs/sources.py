@@ -53,7 +53,8 @@ def pages() -> dict[str, str]:
 def modes() -> dict[str, str]:
     """Return the files of the modes, which are there to be read, and the pages that show them."""
     folder = resources.files("httpmini") / "server" / "modes"
-    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".py") and file.name != "__init__.py")
+    others = ("__init__.py", "base.py")
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".py") and file.name not in others)
     return {f"httpmini/server/modes/{name}": f"modes/{name.removesuffix('.py')}.html" for name in names}
 
 

@@ -41,12 +41,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("conf", "www", "examples"):
         shutil.copytree(HOME / name, tmp_path / name)
     (tmp_path / "wrong.toml").write_text(WRONG)
-    (tmp_path / "site.toml").write_text(site_toml().replace("/srv/www", "www"))
+    (tmp_path / "my.toml").write_text(my_toml().replace("/srv/www", "www"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def site_toml() -> str:
+def my_toml() -> str:
     """Return the settings that the first page tells one to write."""
     lines = [line for block in blocks(HOME / "docs" / "index.md") if block[0].startswith("[") for line in block]
     assert 'root = "/srv/www"' in lines
@@ -71,7 +71,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 def test_every_command_has_a_row() -> None:
     found = dict.fromkeys(command for _, command in all_commands())
     assert len(found) > 80
-    pages = dict((command, page) for page, command in all_commands())
+    pages = {command: page for page, command in all_commands()}
     missing = {command: pages[command] for command in found if how(command) is None}
     assert missing == {}, "say in tests/docs/typed.py how these are tested"
     assert set(ROWS) - set(found) == set(), "no page has these any more"

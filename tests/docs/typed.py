@@ -12,7 +12,20 @@ from tests.test_docs import PRESENT, blocks, name_of
 # A block with a line that begins with one of these is something to type.
 PROGRAMS = (
     *("adduser", "apt", "apt-get", "aria2c", "brew", "cargo", "cc", "certbot", "chown", "cp", "curl", "docker", "gcc"),
-    *("git", "goaccess", "groupadd", "httpmini", "kubectl", "lnav", "make", "mkdir", "openssl", "pip", "pipx", "podman"),
+    *(
+        "git",
+        "goaccess",
+        "groupadd",
+        "httpmini",
+        "kubectl",
+        "lnav",
+        "make",
+        "mkdir",
+        "openssl",
+        "pip",
+        "pipx",
+        "podman",
+    ),
     *("pre-commit", "python", "python3", "sh", "su", "sudo", "systemctl", "systemd-socket-activate", "tar", "twine"),
     *("uv", "wget", "xh"),
 )
@@ -97,10 +110,11 @@ def all_commands() -> Iterator[tuple[str, str]]:
 _SYNOPSIS = Elsewhere("a synopsis", "tests/test_docs.py", "def test_commands_exist")
 _SHELL = Elsewhere("moves the shell, and says nothing")
 _RELEASE = Elsewhere("a release is made by a person, of the whole tree")
-_INSTALL = Elsewhere("installs from the network", "tests/deploy/boot", 'commands Install')
+_INSTALL = Elsewhere("installs from the network", "tests/deploy/boot", "commands Install")
 _SYSTEMD = Elsewhere("needs a machine that boots", "tests/deploy/boot", 'commands "With systemd"')
 _REALMS = Elsewhere("needs a machine that boots", "tests/deploy/boot", "with-realms")
-_ROOT = Elsewhere("changes the users of the machine", "tests/daemon/test_detached.py", "def test_")
+_USERS = Elsewhere("changes the users of the machine")
+_DETACHED = Elsewhere("needs that user", "tests/daemon/test_detached.py", "def test_a_life")
 _HOOK = Elsewhere("a script of several lines", "tests/daemon/test_certificates.py", "def test_the_deploy_hook")
 _LOGS = Elsewhere("needs a log with lines", "tests/server/test_log_places.py", "def test_goaccess_reads_it")
 _LAN = Elsewhere("opens every private address", "tests/terminal/test_lan.py", '"--lan"')
@@ -181,16 +195,16 @@ _DEPLOY: dict[str, How] = {
     "chgrp httpmini-users /etc/httpmini/users": _REALMS,
     "chmod 640 /etc/httpmini/users": _REALMS,
     "systemctl restart httpmini": _REALMS,
-    "adduser --system --group --no-create-home httpmini": _ROOT,
-    "mkdir -p /var/log/httpmini /run/httpmini": _ROOT,
-    "sed 's|\"journal\"|\"/var/log/httpmini/error.log\"|' /usr/local/src/httpmini/conf/systemd/httpmini.toml "
+    "adduser --system --group --no-create-home httpmini": _USERS,
+    "mkdir -p /var/log/httpmini /run/httpmini": _USERS,
+    'sed \'s|"journal"|"/var/log/httpmini/error.log"|\' /usr/local/src/httpmini/conf/systemd/httpmini.toml '
     "> /etc/httpmini/httpmini.toml": Runs(
         makes="httpmini.toml", instead=(("/usr/local/src/httpmini/", ""), ("/etc/httpmini/", ""))
     ),
-    "chown httpmini: /var/log/httpmini /run/httpmini": _ROOT,
-    "su -s /bin/sh httpmini -c 'httpmini serve --daemon -c /etc/httpmini/httpmini.toml'": _ROOT,
+    "chown httpmini: /var/log/httpmini /run/httpmini": _USERS,
+    "su -s /bin/sh httpmini -c 'httpmini serve --daemon -c /etc/httpmini/httpmini.toml'": _DETACHED,
     "certbot certonly --webroot -w /srv/www -d example.org -d www.example.org": Elsewhere(
-        "needs a name and a certificate authority", "tests/daemon/test_certificates.py", "as certbot"
+        "needs a name and a certificate authority", "tests/daemon/test_certificates.py", "As certbot has them"
     ),
     "httpmini serve --chroot /srv/jail -c /etc/httpmini.toml": Elsewhere(
         "needs root", "tests/daemon/test_chroot.py", '"--chroot"'
@@ -219,10 +233,10 @@ _PAGES: dict[str, How] = {
         "the settings are not shown", "tests/test_why.py", "Explainer"
     ),
     "httpmini serve --lan --password": _LAN,
-    "httpmini config check -c site.toml": Runs("ok"),
-    "httpmini serve -c site.toml": Serves("mode select"),
+    "httpmini config check -c my.toml": Runs("ok"),
+    "httpmini serve -c my.toml": Serves("mode select"),
     "curl -i http://127.0.0.1:8080/": Runs("HTTP/1.0 200 OK"),
-    "httpmini why -c site.toml /": Runs("200 OK"),
+    "httpmini why -c my.toml /": Runs("200 OK"),
     "httpmini serve --mode forking": Serves("mode forking"),
     "curl --limit-rate 500 -o slow.bin http://127.0.0.1:8080/large.bin": Runs(makes="slow.bin"),
 }
