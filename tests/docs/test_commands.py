@@ -27,6 +27,12 @@ FILES = {
     "x": b"x\n",
     "photos/a.jpg": b"\xff\xd8\xff",
 }
+# Two sites and a redirection, on the lines that docs/design/why.md names.
+SITES = {
+    1: '[[site]]\nhosts = ["example.org"]\nroot = "www"',
+    14: '[[site]]\nhosts = ["files.example.org"]\nroot = "www"',
+    31: '[[site.redirects]]\npath = "/old/**"\nto = "/new/**"',
+}
 WRONG = '[server]\nmode = "selct"\nmax_client = 5\n[site]\nroot = "nowhere"\n'
 _Row = TypeVar("_Row")
 
@@ -41,9 +47,17 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("conf", "www", "examples"):
         shutil.copytree(HOME / name, tmp_path / name)
     (tmp_path / "wrong.toml").write_text(WRONG)
+    (tmp_path / "site.toml").write_text(two_sites())
     (tmp_path / "my.toml").write_text(my_toml().replace("/srv/www", "www"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def two_sites() -> str:
+    text = ""
+    for number, lines in SITES.items():
+        text += "\n" * (number - 1 - text.count("\n")) + lines + "\n"
+    return text
 
 
 def my_toml() -> str:
@@ -113,6 +127,17 @@ def test_runs(command: str, place: Path, server: ServerProcess) -> None:
     assert (place / row.makes).exists()
     if row.makes in FILES:
         assert (place / row.makes).read_bytes() == FILES[row.makes]
+
+
+def test_what_why_prints(place: Path) -> None:
+    """As the page has it, where "..." stands for the rest of a line."""
+    (page,) = (block for block in blocks(HOME / "docs/design/why.md") if block[0].startswith("$ httpmini why"))
+    _, output, _ = run(page[0].removeprefix("$ "))
+    printed = [line.strip() for line in output.decode().splitlines()]
+    assert [line.partition("...")[0] for line in page[1:]] == [
+        line[: len(said.partition("...")[0])] if "..." in said else line
+        for line, said in zip(printed, page[1:], strict=True)
+    ]
 
 
 def run(line: str) -> tuple[int, bytes, bytes]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import signal
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -18,7 +22,7 @@ from httpmini.docs import sources
 from httpmini.docs.markdown import render
 from httpmini.docs.site import write_site
 from httpmini.server.modes import MODES
-from tests.support.processes import ServerProcess, run_command
+from tests.support.processes import WAIT_S, ServerProcess, run_command
 from tests.support.wire import get
 from tests.test_docs import all_commands
 
@@ -186,3 +190,27 @@ def test_it_is_served(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         running.stop(number)
     assert list(tmp_path.iterdir()) == []
     assert running.access_lines() == []
+
+
+def test_it_is_made_from_an_installed_package(folder: Path, tmp_path: Path) -> None:
+    """As the wheel has it, and nothing of the source tree beside it."""
+    shutil.copytree(HOME / "httpmini", tmp_path / "httpmini", ignore=shutil.ignore_patterns("__pycache__"))
+    for source, there in PACKED["force-include"].items():
+        copy = shutil.copytree if (HOME / source).is_dir() else shutil.copy
+        (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+        copy(HOME / source, tmp_path / there)
+    command = [sys.executable, "-m", "httpmini", "docs", "-o", "made"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True, timeout=WAIT_S)
+    made = {path.relative_to(tmp_path / "made"): path.read_bytes() for path in (tmp_path / "made").rglob("*.*")}
+    assert made == {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+
+
+def test_an_installed_package_without_texts(tmp_path: Path) -> None:
+    """It says so in one line."""
+    shutil.copytree(HOME / "httpmini", tmp_path / "httpmini", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "httpmini", "docs", "-o", "made"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=WAIT_S, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"httpmini: the documentation is not installed: there is no ")

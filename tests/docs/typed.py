@@ -115,7 +115,6 @@ _SYSTEMD = Elsewhere("needs a machine that boots", "tests/deploy/boot", 'command
 _REALMS = Elsewhere("needs a machine that boots", "tests/deploy/boot", "with-realms")
 _USERS = Elsewhere("changes the users of the machine")
 _DETACHED = Elsewhere("needs that user", "tests/daemon/test_detached.py", "def test_a_life")
-_HOOK = Elsewhere("a script of several lines", "tests/daemon/test_certificates.py", "def test_the_deploy_hook")
 _LOGS = Elsewhere("needs a log with lines", "tests/server/test_log_places.py", "def test_goaccess_reads_it")
 _LAN = Elsewhere("opens every private address", "tests/terminal/test_lan.py", '"--lan"')
 
@@ -229,9 +228,7 @@ _PAGES: dict[str, How] = {
     "lnav access.log": _LOGS,
     "lnav -i conf/lnav/httpmini.json": _LOGS,
     "lnav -n -c ';SELECT status, count(*), max(duration) FROM httpmini_json GROUP BY status' access.log": _LOGS,
-    "httpmini why -c site.toml http://files.example.org/old/a.css -H 'Range: bytes=0-9'": Elsewhere(
-        "the settings are not shown", "tests/test_why.py", "Explainer"
-    ),
+    "httpmini why -c site.toml http://files.example.org/old/a.css -H 'Range: bytes=0-9'": Runs("site.toml:31"),
     "httpmini serve --lan --password": _LAN,
     "httpmini config check -c my.toml": Runs("ok"),
     "httpmini serve -c my.toml": Serves("mode select"),
