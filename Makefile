@@ -9,7 +9,8 @@
 #   make soak      one server under load, reloads, rotations and kills for ten minutes (SOAK_ARGS='--minutes 2')
 #   make deploy-test  boot a Debian 12 in a container and follow docs/deploy.md in it (root, debootstrap, systemd-container)
 # Also: make check (ruff, mypy and codespell), make conf (write conf/httpmini.toml from the settings),
-# make docs (write docs/reasons.md), make screenshots (write docs/pictures), make clean.
+# make docs (write docs/reasons.md), make site (write the documentation as HTML into site/), make screenshots (write
+# docs/pictures), make clean.
 #
 # make matrix takes one interpreter per version: from the folder MATRIX_PYTHONS, if that is set (python3.12,
 # bin/python3.12 or */bin/python3.12 in it), from PATH, or from ~/.pyenv/versions. It names the versions that it lacks.
@@ -39,7 +40,7 @@ QUICK = tests/protocol tests/site tests/test_architecture.py tests/test_config.p
 	tests/server/test_http_connection.py tests/server/test_listener.py tests/server/test_reactor.py \
 	tests/server/test_response_cache.py
 
-.PHONY: serve quick test deploy-test matrix coverage bench soak fuzz check conf docs screenshots tools clean
+.PHONY: serve quick test deploy-test matrix coverage bench soak fuzz check conf docs site screenshots tools clean
 
 serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
@@ -92,6 +93,9 @@ conf: $(VENV)/ready
 docs: $(VENV)/ready
 	$(BIN)/python -c "from httpmini.reasons import as_markdown; print(as_markdown(), end='')" > docs/reasons.md
 
+site: $(VENV)/ready
+	$(BIN)/httpmini docs --output site
+
 screenshots: $(VENV)/ready-test tools
 	$(BIN)/python -m tests.browsers.screenshots
 
@@ -112,4 +116,4 @@ $(VENV)/ready-bench: $(VENV)/ready
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .hypothesis .coverage test-artefacts
+	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .hypothesis .coverage site test-artefacts

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "httpmini"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
-    ("daemon",),
+    ("daemon", "docs"),
     ("config",),
     ("server", "site", "client", "lint"),  # beside one another, and strangers: see STRANGERS
     ("protocol",),

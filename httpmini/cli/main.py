@@ -22,6 +22,7 @@ from httpmini.version import __version__
 _MODULES = {
     "config": "config",
     "ctl": "ctl",
+    "docs": "docs",
     "get": "client",
     "htpasswd": "htpasswd",
     "lint": "lint",

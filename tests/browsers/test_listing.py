@@ -7,20 +7,17 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browsers.accessibility import Scheme, assert_accessible
 from tests.support.photos import exif, photo, tiff
 from tests.support.processes import ServerProcess
 from tests.support.small_site import write_tree
 
 pytestmark = pytest.mark.browser_test
 
-Scheme = Literal["light", "dark"]
-WIDTHS: dict[Scheme, int] = {"light": 320, "dark": 1200}
 ROOT = Path(__file__).parents[2]
 README = b"# About\n\nSee [the notes](notes%209.txt) and\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n    code\n"
 HOSTILE = [
@@ -191,7 +188,7 @@ PAGES = {
 @pytest.mark.only_browser("chromium")  # the same rules on the same elements
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_our_pages_are_accessible(browser: Browser, server: ServerProcess, scheme: Scheme) -> None:
-    _assert_accessible(browser, scheme, [server.url + target for target in PAGES.values()])
+    assert_accessible(browser, scheme, [server.url + target for target in PAGES.values()])
 
 
 @pytest.mark.only_browser("chromium")
@@ -202,22 +199,7 @@ def test_the_other_pages_are_accessible(browser: Browser, tmp_path: Path, scheme
     settings.write_text("[status]\non_site = true\n")
     running = ServerProcess(["-c", str(settings), str(ROOT / "www"), "--port", "0"])
     try:
-        _assert_accessible(browser, scheme, [running.url + name for name in ["-/status", "downloads/", *pages]])
+        assert_accessible(browser, scheme, [running.url + name for name in ["-/status", "downloads/", *pages]])
         running.assert_clean_end()
     finally:
         running.kill()
-
-
-def _assert_accessible(browser: Browser, scheme: Scheme, urls: list[str]) -> None:
-    """Assert that axe-core has no rule that a page breaks: light on a telephone, dark on a wide screen."""
-    found = []
-    width = WIDTHS[scheme]
-    # Past the page's own policy, or the rules could not be brought into it.
-    context = browser.new_context(bypass_csp=True, color_scheme=scheme, viewport={"width": width, "height": 800})
-    page = context.new_page()
-    for url in urls:
-        page.goto(url)
-        broken = Axe().run(page).response["violations"]
-        found += [(url, rule["id"], [node["html"] for node in rule["nodes"]][:2]) for rule in broken]
-    context.close()
-    assert found == []
