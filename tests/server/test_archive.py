@@ -45,6 +45,12 @@ def ask_slowly(port: int, target: str, host: str = "127.0.0.1", *more: str) -> s
     return sock
 
 
+def wait_until_old(root: Path) -> None:
+    """Wait until the files of a folder are old enough for a strong tag."""
+    old = max(path.stat().st_ctime for path in root.rglob("*")) + SETTLED_S
+    eventually(lambda: time.time() > old, "the files are old", every_s=0.05)
+
+
 def status_of(port: int, host: str = "127.0.0.1") -> int:
     """Return the status of another request for an archive."""
     with ask_slowly(port, "/photos/sub/?tar", host) as sock:
@@ -111,6 +117,7 @@ def test_a_change_resets_the_connection(start: StartServer, root: Path, mode: st
 def test_a_zip_goes_on_with_another_server(start: StartServer, root: Path) -> None:
     """Whose table of checksums is empty."""
     first, second = start(root), start(root, "--mode", "threading")
+    wait_until_old(root)
     _, named, whole = get(first.port, "/photos/?zip")
     for place in (1, len(whole) // 3, len(whole) - 400, len(whole) - 10):
         part = get(second.port, "/photos/?zip", f"Range: bytes={place}-", f"If-Range: {named['etag']}")
@@ -236,8 +243,7 @@ def test_our_client_names_it_and_resumes(start: StartServer, root: Path, tmp_pat
     folder = tmp_path / "downloads"
     folder.mkdir()
     target = f"{server.url}photos/?{form}"
-    old = max(path.stat().st_ctime for path in root.rglob("*")) + SETTLED_S
-    eventually(lambda: time.time() > old, "the files are old enough for a strong tag", every_s=0.05)
+    wait_until_old(root)
     with subprocess.Popen([*PROGRAM, "--rate", "500K", "-O", target], cwd=folder, stderr=subprocess.DEVNULL) as first:
         eventually(lambda: any(path.stat().st_size > 200_000 for path in folder.glob("*.part")), "a part is here")
         first.kill()
