@@ -33,9 +33,26 @@ sub vcl_recv {
     if (client.ip ~ denied) {
         return (synth(403));
     }
+    # The status pages are for this machine.
+    if (req.url ~ "^(/files)?/-/") {
+        return (synth(404));
+    }
+    # For the same site below a prefix; httpmini need not know it.
+    #set req.url = regsub(req.url, "^/files/", "/");
+}
+
+sub vcl_backend_fetch {
+    # Connections to httpmini are used again if it is asked for that.
+    set bereq.http.Connection = "keep-alive";
 }
 
 sub vcl_backend_response {
+    # Large files are passed on as they come, and do not push everything else out of the cache.
+    if (beresp.http.Content-Length ~ "^[0-9]{8,}$") {
+        set beresp.uncacheable = true;
+        set beresp.ttl = 0s;
+        return (deliver);
+    }
     # httpmini sends no-cache unless [[rules]] says otherwise: store, but revalidate before every use. Here a response
     # may be used for ten seconds without that; browsers still revalidate. It is kept for an hour, to be revalidated.
     if (beresp.status == 200 && beresp.http.Cache-Control == "no-cache") {
