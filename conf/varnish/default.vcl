@@ -42,7 +42,7 @@ sub vcl_recv {
 }
 
 sub vcl_backend_fetch {
-    # Connections to httpmini are used again if it is asked for that.
+    # Asks httpmini to keep connections open: it does only what it is asked for.
     set bereq.http.Connection = "keep-alive";
 }
 
@@ -65,6 +65,13 @@ sub vcl_backend_response {
     # says nothing, and is as short-lived: the folder may become a file.
     if (beresp.status >= 300 && !beresp.http.Cache-Control) {
         set beresp.ttl = 0s;
+    }
+}
+
+sub vcl_backend_error {
+    # Kept connections end when httpmini reloads or restarts; nothing was sent on them, so ask again on another.
+    if (bereq.retries < 3) {
+        return (retry);
     }
 }
 

@@ -8,7 +8,6 @@ from httpmini.cli.options import Choice, config_option
 from httpmini.config import check_certificates, differences, find_dangers, load, show
 from httpmini.errors import UsageError, visible
 
-
 # Those of config.examples, which only ``example`` imports.
 _KINDS = ("caddy", "certbot", "docker", "haproxy", "kubernetes", "logrotate", "nginx", "openrc", "systemd", "varnish")
 
