@@ -93,13 +93,13 @@ conf: $(VENV)/ready
 
 docs: $(VENV)/ready
 	$(BIN)/python -c "from httpmini.reasons import as_markdown; print(as_markdown(), end='')" > docs/reasons.md
-	$(BIN)/python -m packaging.manual docs/man
+	$(BIN)/python -m release.manual docs/man
 
 # The archives, the program in one file, checksums, and a list of what is in them (CycloneDX). The time of the last
 # commit stands for that of all files, so that two builds are equal.
 dist: $(VENV)/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dist]'
-	packaging/make-dist $(BIN)/python dist
+	release/make-dist $(BIN)/python dist
 
 # The tests of what differs on systems that are not Linux, with Python as it is there.
 without-linux: $(VENV)/ready-test
