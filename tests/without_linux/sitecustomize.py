@@ -21,7 +21,7 @@ MISSING: dict[ModuleType, tuple[str, ...]] = {
         *("sendfile", "getresuid", "getresgid", "setresuid", "setresgid", "posix_fadvise", "posix_fallocate", "splice"),
     ),
     resource: ("prlimit",),
-    select: ("epoll",),
+    select: ("epoll", *(name for name in dir(select) if name.startswith("EPOLL"))),
     socket: ("TCP_CORK", "TCP_DEFER_ACCEPT", "TCP_QUICKACK", "TCP_USER_TIMEOUT", "SO_PEERCRED"),
 }
 SYSTEM_CALLS = ("syscall", "prctl")
