@@ -7,7 +7,9 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+from httpmini.config import rows
 from httpmini.config.examples import EXAMPLES
+from release.manual import manual_pages
 from tests.release.conftest import HOME, build
 
 MOST_BYTES = 660_000  # of the wheel, which is code: no pictures, no tests, no site
@@ -50,3 +52,17 @@ def test_what_is_left_out_of_the_image() -> None:
         word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
     }
     assert {name for name in needed if not any(f"{name}/".startswith(f"{folder}/") for folder in copied)} == set()
+
+
+def test_the_manual_pages_are_up_to_date() -> None:
+    """``make docs`` writes them."""
+    for name, text in manual_pages().items():
+        assert (HOME / "docs" / "man" / name).read_text("utf-8") == text, name
+
+
+def test_the_manual_pages_name_everything() -> None:
+    pages = manual_pages()
+    for row in rows():
+        assert rf"\fB{row.name}\fR" in pages["httpmini.toml.5"], row.key
+    for name in ("config check", "config example", "ctl reload", "get", "mirror", "serve", "why", "lint", "htpasswd"):
+        assert f".SS httpmini {name}\n" in pages["httpmini.1"], name
