@@ -40,7 +40,11 @@ def _of_program() -> Iterator[str]:
         _text(_sentences(main)),
         "Names of commands and options can be completed in bash, zsh",
     )
-    yield from ("and fish: the documentation of the installation says how.", ".SH COMMANDS")
+    yield from (
+        "and fish: the documentation of the installation says how.",
+        r"\fB\-\-help\fR after any command explains it.",
+        ".SH COMMANDS",
+    )
     for path, command in _commands(main, "httpmini"):
         yield from (f".SS {_text(path)}", f".B {_text(path)}", _text(_usage(command)), ".PP")
         yield from _paragraphs(_sentences(command))
@@ -114,7 +118,9 @@ def _sentences(command: click.Command) -> str:
 
 def _options(command: click.Command) -> Iterator[str]:
     context = click.Context(command)
-    for param in (param for param in command.get_params(context) if isinstance(param, click.Option)):
+    for param in command.get_params(context):
+        if not isinstance(param, click.Option) or "--help" in param.opts:  # every command has that one
+            continue
         record = param.get_help_record(context)
         if record is not None:
             names, help_text = record
