@@ -104,7 +104,8 @@ dist: $(VENV)/ready
 # The tests of what differs on systems that are not Linux, with Python as it is there.
 without-linux: $(VENV)/ready-test
 	PYTHONPATH=$(CURDIR)/tests/without_linux $(BIN)/python -m pytest -n 2 --dist worksteal tests/protocol tests/site \
-		tests/server -k 'not prefork' $(PYTEST_ARGS)
+		tests/server/test_reactor.py tests/server/test_listener.py tests/server/test_unix.py \
+		tests/server/test_features.py -k 'not prefork' $(PYTEST_ARGS)
 
 screenshots: $(VENV)/ready-test tools
 	$(BIN)/python -m tests.browsers.screenshots
