@@ -8,9 +8,11 @@
 #   make fuzz      fuzz with coverage guidance where atheris installs, for FUZZ_MINUTES=10 (FUZZ_TARGETS='urls dates')
 #   make soak      one server under load, reloads, rotations and kills for ten minutes (SOAK_ARGS='--minutes 2')
 #   make deploy-test  boot a Debian 12 in a container and follow docs/deploy.md in it (root, debootstrap, systemd-container)
+#   make dist      dist/: wheel, source archive, httpmini.pyz, checksums, SBOM; twice the same if nothing has changed
+#   make without-linux  tests without what only Linux has: epoll, Landlock, sendfile, eventfd, TCP_CORK and others
 # Also: make check (ruff, mypy and codespell), make conf (write conf/httpmini.toml from the settings),
-# make docs (write docs/reasons.md), make site (write the documentation as HTML into site/), make screenshots (write
-# docs/pictures), make clean.
+# make docs (write docs/reasons.md and docs/man), make site (write the documentation as HTML into site/), make screenshots
+# (write docs/pictures), make clean.
 #
 # make matrix takes one interpreter per version: from the folder MATRIX_PYTHONS, if that is set (python3.12,
 # bin/python3.12 or */bin/python3.12 in it), from PATH, or from ~/.pyenv/versions. It names the versions that it lacks.
@@ -40,7 +42,8 @@ QUICK = tests/protocol tests/site tests/test_architecture.py tests/test_config.p
 	tests/server/test_http_connection.py tests/server/test_listener.py tests/server/test_reactor.py \
 	tests/server/test_response_cache.py
 
-.PHONY: serve quick test deploy-test matrix coverage bench soak fuzz check conf docs site screenshots tools clean
+.PHONY: serve quick test deploy-test matrix coverage bench soak fuzz check conf docs site screenshots tools dist \
+	without-linux clean
 
 serve: $(VENV)/ready
 	$(BIN)/httpmini serve -c conf/httpmini.toml
@@ -92,6 +95,19 @@ conf: $(VENV)/ready
 
 docs: $(VENV)/ready
 	$(BIN)/python -c "from httpmini.reasons import as_markdown; print(as_markdown(), end='')" > docs/reasons.md
+	$(BIN)/python -m release.manual docs/man
+
+# The archives, the program in one file, checksums, and a list of what is in them (CycloneDX). The time of the last
+# commit stands for that of all files, so that two builds are equal.
+dist: $(VENV)/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dist]'
+	release/make-dist $(BIN)/python dist
+
+# The tests of what differs on systems that are not Linux, with Python as it is there.
+without-linux: $(VENV)/ready-test
+	PYTHONPATH=$(CURDIR)/tests/without_linux $(BIN)/python -m pytest -n 2 --dist worksteal tests/protocol tests/site \
+		tests/server/test_reactor.py tests/server/test_listener.py tests/server/test_unix.py \
+		tests/server/test_features.py -k 'not prefork' $(PYTEST_ARGS)
 
 site: $(VENV)/ready
 	$(BIN)/httpmini docs --output site

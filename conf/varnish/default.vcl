@@ -33,9 +33,26 @@ sub vcl_recv {
     if (client.ip ~ denied) {
         return (synth(403));
     }
+    # The status pages are for this machine.
+    if (req.url ~ "^(/files)?/-/") {
+        return (synth(404));
+    }
+    # For the same site below a prefix; httpmini need not know it.
+    #set req.url = regsub(req.url, "^/files/", "/");
+}
+
+sub vcl_backend_fetch {
+    # Asks httpmini to keep connections open: it does only what it is asked for.
+    set bereq.http.Connection = "keep-alive";
 }
 
 sub vcl_backend_response {
+    # Large files are passed on as they come, and do not push everything else out of the cache.
+    if (beresp.http.Content-Length ~ "^[0-9]{8,}$") {
+        set beresp.uncacheable = true;
+        set beresp.ttl = 0s;
+        return (deliver);
+    }
     # httpmini sends no-cache unless [[rules]] says otherwise: store, but revalidate before every use. Here a response
     # may be used for ten seconds without that; browsers still revalidate. It is kept for an hour, to be revalidated.
     if (beresp.status == 200 && beresp.http.Cache-Control == "no-cache") {
@@ -48,6 +65,13 @@ sub vcl_backend_response {
     # says nothing, and is as short-lived: the folder may become a file.
     if (beresp.status >= 300 && !beresp.http.Cache-Control) {
         set beresp.ttl = 0s;
+    }
+}
+
+sub vcl_backend_error {
+    # Kept connections end when httpmini reloads or restarts; nothing was sent on them, so ask again on another.
+    if (bereq.retries < 3) {
+        return (retry);
     }
 }
 

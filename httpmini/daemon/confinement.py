@@ -14,7 +14,7 @@ from httpmini.config import Config
 from httpmini.daemon import sandbox, seccomp
 from httpmini.daemon.capabilities import drop_capabilities
 from httpmini.daemon.openings import missing, openings_of, shown, written_openings
-from httpmini.daemon.system_calls import prctl
+from httpmini.daemon.system_calls import have_system_calls, prctl
 from httpmini.errors import CannotRun, visible
 from httpmini.server.listeners.peer import LOCAL
 from httpmini.server.logs.error import Log
@@ -58,11 +58,11 @@ class Confinement:
         if not self._is_looked_at:
             prctl(_PR_SET_DUMPABLE, 0)
         self._has_landlock = sandbox.enter(self._opened)
-        if not self._has_landlock:
+        if not self._has_landlock and have_system_calls():
             log("no sandbox: this kernel has no Landlock, or does not let us use it")
         self._inner_rules = sandbox.make_inner_sandbox() if self._has_landlock else -1
         self._has_seccomp = seccomp.install(seccomp.make_filter(self._for_main))
-        if not self._has_seccomp:
+        if not self._has_seccomp and have_system_calls():
             log("no filter of system calls: this kernel or this kind of processor has none that we know")
         os.register_at_fork(after_in_child=self._enter_child)
 

@@ -53,17 +53,24 @@ def drop_privileges(identity: Identity) -> None:
     Raises:
         CannotRun: the process does not run as root, or could regain root afterwards.
     """
-    users, groups = (identity.uid,) * 3, (identity.gid,) * 3
+    wanted = {identity.uid}, {identity.gid}
     if os.geteuid() != 0:
-        if (os.getresuid(), os.getresgid()) == (users, groups):
+        if _users_and_groups() == wanted:
             return
         raise CannotRun(f'only root can become the user "{identity.name}"; start the server as root, or as that user')
     os.setgroups([])  # user last: after that, the groups cannot be set any more
-    os.setresgid(*groups)
-    os.setresuid(*users)
-    is_done = (os.getresuid(), os.getresgid()) == (users, groups) and os.getgroups() in ([], [identity.gid])
+    os.setgid(identity.gid)  # of root, these set the saved ones too
+    os.setuid(identity.uid)
+    is_done = _users_and_groups() == wanted and os.getgroups() in ([], [identity.gid])
     if not is_done or _can_regain_root():
         raise CannotRun(f'could not become the user "{identity.name}" for good')
+
+
+def _users_and_groups() -> tuple[set[int], set[int]]:
+    """Return the real and effective users and groups of this process, and the saved ones where they can be seen."""
+    if hasattr(os, "getresuid"):
+        return set(os.getresuid()), set(os.getresgid())
+    return {os.getuid(), os.geteuid()}, {os.getgid(), os.getegid()}
 
 
 def _can_regain_root() -> bool:

@@ -19,6 +19,7 @@ from httpmini.daemon.generation import Generation
 from httpmini.daemon.lifecycle import Lifecycle
 from httpmini.daemon.limits import Tables
 from httpmini.daemon.listeners import close_all, listeners_of, open_all, secure, set_backlog, url_of
+from httpmini.daemon.missing import missing_features
 from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import switch_user
 from httpmini.daemon.running_config import RunningConfig
@@ -289,6 +290,8 @@ class Server:
     def _confine(self) -> None:
         """Keep this process, and those that it starts, to what the settings name."""
         config = self._service.generation.config
+        if absent := missing_features():
+            self.log(f"this system lacks {absent}")
         if config.daemon.sandbox != "off":
             self._confinement = Confinement(config, self._file)
             self._confinement.enter(self.log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from functools import cache
 
 
@@ -19,8 +20,15 @@ def prctl(option: int, *arguments: bytes | int) -> int:
     return -1 if call is None else int(call(ctypes.c_int(option), *map(_as_c, padded)))
 
 
+def have_system_calls() -> bool:
+    """Whether system calls can be made by their numbers, which are those of Linux."""
+    return _function("syscall") is not None
+
+
 @cache  # children inherit what is found: to look it up costs a third of a fork
 def _function(name: str) -> ctypes._NamedFuncPointer | None:
+    if sys.platform != "linux":  # elsewhere, the same number is another call
+        return None
     try:
         found = getattr(ctypes.CDLL(None), name)
     except (OSError, AttributeError):

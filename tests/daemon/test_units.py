@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from httpmini.config import load, rows
+from httpmini.version import __version__
 from tests.conftest import StartServer
 from tests.support.processes import WAIT_S
 from tests.support.tools import tool
@@ -128,6 +129,27 @@ def test_the_openrc_script_is_executable_and_parses() -> None:
     assert script.stat().st_mode & 0o111
     done = subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_deploy_hook_of_certbot(tmp_path: Path) -> None:
+    """Both files arrive whole, readable for the group, and replace older ones."""
+    lineage, folder = tmp_path / "lineage", tmp_path / "tls"
+    lineage.mkdir()
+    environment = {"PATH": os.defpath, "RENEWED_LINEAGE": str(lineage), "folder": str(folder)}
+    for text in ("first", "second"):
+        for name in ("fullchain.pem", "privkey.pem"):
+            (lineage / name).write_text(f"{text} {name}")
+        command = ["sh", str(ROOT / "conf/certbot/httpmini")]
+        subprocess.run(command, env={**environment, "group": str(os.getgid())}, check=True, timeout=WAIT_S)
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {
+            "fullchain.pem": f"{text} fullchain.pem",
+            "privkey.pem": f"{text} privkey.pem",
+        }
+    assert (folder / "privkey.pem").stat().st_mode & 0o777 == 0o640
+
+
+def test_the_image_has_the_version_of_the_manifest() -> None:
+    assert f"image: httpmini:{__version__}\n" in (ROOT / "conf/kubernetes/httpmini.yaml").read_text()
 
 
 def test_files_that_go_into_the_image_exist() -> None:

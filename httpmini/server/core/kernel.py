@@ -11,6 +11,7 @@ from errno import EINVAL, ENOSYS, ENOTSUP
 from httpmini.protocol.body import FileSlice, Piece
 
 COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
+_HAS_SENDFILE = hasattr(os, "sendfile")  # OpenBSD has none
 
 
 def is_settled(fd: int) -> bool:
@@ -62,10 +63,11 @@ def send_some(fd: int, piece: Piece, position: int, most: int) -> int:
 def _send_file(fd: int, piece: FileSlice, position: int, most: int) -> int:
     """Send at most ``most`` bytes of a file; return how many the kernel took."""
     offset, count = piece.offset + position, min(piece.length - position, most)
-    try:
-        return os.sendfile(fd, piece.fd, offset, count)
-    except OSError as error:
-        if error.errno not in (EINVAL, ENOSYS, ENOTSUP):  # some file systems cannot (FUSE, /proc)
-            raise
+    if _HAS_SENDFILE:
+        try:
+            return os.sendfile(fd, piece.fd, offset, count)
+        except OSError as error:
+            if error.errno not in (EINVAL, ENOSYS, ENOTSUP):  # some file systems cannot (FUSE, /proc)
+                raise
     data = os.pread(piece.fd, min(count, COPY_BYTES), offset)
     return os.write(fd, data) if data else 0

@@ -161,7 +161,7 @@ class Reactor:
         """Close the descriptors of the poll set and the helpers. Clients in it are the caller's to close."""
         if self._helpers is not None:
             self._helpers.close()
-        if isinstance(self._poll, select.epoll):
+        if _HAS_EPOLL and isinstance(self._poll, select.epoll):
             self._poll.close()
 
     def _attend(self, client: Client, step: Step, now: float, turn: int) -> None:

@@ -84,15 +84,21 @@ class UnixListener(socket.socket):
         Raises:
             OSError: the file at our path is not our socket any more, or has another name as well.
         """
+        if not hasattr(os, "O_PATH"):  # a socket cannot be opened, so the path may change between these two
+            self._check(os.lstat(self.path))
+            os.chown(self.path, uid, gid, follow_symlinks=False)
+            return
         fd = os.open(self.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)  # what is checked is what is changed
         try:
-            status = os.fstat(fd)
-            ours = (status.st_dev, status.st_ino) == self._identity
-            if not ours or not stat.S_ISSOCK(status.st_mode) or status.st_nlink != 1:
-                raise FileExistsError(EEXIST, "another file has taken its place", self.path)
+            self._check(os.fstat(fd))
             _change_owner(fd, uid, gid)
         finally:
             os.close(fd)
+
+    def _check(self, status: os.stat_result) -> None:
+        ours = (status.st_dev, status.st_ino) == self._identity
+        if not ours or not stat.S_ISSOCK(status.st_mode) or status.st_nlink != 1:
+            raise FileExistsError(EEXIST, "another file has taken its place", self.path)
 
     def close(self) -> None:
         """Close the socket, and remove its file unless another process created it or another file has replaced it.
