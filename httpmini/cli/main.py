@@ -28,6 +28,7 @@ _MODULES = {
     "lint": "lint",
     "mirror": "client",
     "serve": "serve",
+    "timeline": "timeline",
     "why": "why",
 }
 _CLIENT = ("get", "mirror")
