@@ -43,14 +43,14 @@ def test_the_order_is_that_of_strace(mode: str, tmp_path: Path) -> None:
 def test_strace_is_read_over_interruptions() -> None:
     """The events of a child and its parent, whose calls are cut in two."""
     text = """\
-7 1.0 accept4(3<TCP:[1]>, {sa_family=AF_INET, sin_port=htons(4711)}, [16], 0) = 4<TCP:[9]>
+7 1.0 accept4(3<TCP:[1]>, {sa_family=AF_INET, sin_port=htons(4711), sin_addr=inet_addr("1.2.3.4")}, [], 0) = 4<TCP:[9]>
 8 1.1 read(4<TCP:[9]>,  <unfinished ...>
 7 1.2 close(4<TCP:[9]>)                 = 0
 8 1.3 <... read resumed>""..., 16384)   = 20
 8 1.4 write(4<TCP:[9]>, ""..., 100)     = 100
 8 1.5 close(4<TCP:[9]>)                 = 0
 """
-    assert told_by_strace(text) == {4711: ["accepted", "read", "sent", "closed"]}
+    assert told_by_strace(text) == {("1.2.3.4", 4711): ["accepted", "read", "sent", "closed"]}
 
 
 def test_who_has_closed(site: Path, start: StartServer, tmp_path: Path, mode: str) -> None:

@@ -21,8 +21,10 @@ BIG_BYTES = 12 * 1024 * 1024  # more than the kernels hold for a client that doe
 _STRACE = ("-f", "-ttt", "-y", "-s0", "-e", "trace=accept4,read,write,sendfile,shutdown,close")
 _LINE = re.compile(r"^(?P<pid>\d+) +[0-9.]+ (?P<call>\w+)\((?P<rest>.*)$")
 _RESUMED = re.compile(r"^(\d+) +[0-9.]+ <\.\.\. (\w+) resumed>(.*)$")
-_ACCEPTED = re.compile(r"sin_port=htons\((\d+)\).* = \d+<[^\[]*\[(\d+)\]>$")
+_ACCEPTED = re.compile(r'sin_port=htons\((\d+)\), sin_addr=inet_addr\("([^"]*)"\).* = \d+<[^\[]*\[(\d+)\]>$')
 _SOCKET = re.compile(r"^\d+<[^\[]*\[(\d+)\]>")
+Client = tuple[str, int]
+Told = dict[Client, list[str]]
 _SEEN = {
     Kind.ACCEPTED: "accepted",
     Kind.FIRST_BYTE: "read",
@@ -33,24 +35,24 @@ _SEEN = {
 }
 
 
-def told_by_trace(recording: Recording) -> dict[int, list[str]]:
-    """Return the events that are system calls, for each client's port."""
+def told_by_trace(recording: Recording) -> Told:
+    """Return the events that are system calls, for each client."""
     return {
-        one.port: [_SEEN[event.kind] for event in one.single_events if event.kind in _SEEN]
+        (one.host, one.port): [_SEEN[event.kind] for event in one.single_events if event.kind in _SEEN]
         for one in recording.connections
     }
 
 
-def told_by_strace(text: str) -> dict[int, list[str]]:
+def told_by_strace(text: str) -> Told:
     """Return the same, of the output of strace."""
-    ports: dict[str, int] = {}
-    seen: dict[int, list[str]] = defaultdict(list)
+    clients: dict[str, Client] = {}  # by their sockets
+    seen: Told = defaultdict(list)
     for call, rest in _whole_calls(text):
         if call == "accept4" and (match := _ACCEPTED.search(rest)):
-            ports[match[2]] = int(match[1])
-            seen[int(match[1])].append("accepted")
-        elif (match := _SOCKET.match(rest)) and match[1] in ports:
-            _follow(seen[ports[match[1]]], call, rest.rpartition(" = ")[2])
+            clients[match[3]] = match[2], int(match[1])
+            seen[clients[match[3]]].append("accepted")
+        elif (match := _SOCKET.match(rest)) and match[1] in clients:
+            _follow(seen[clients[match[1]]], call, rest.rpartition(" = ")[2])
     return dict(seen)
 
 
@@ -89,7 +91,8 @@ def _follow(events: list[str], call: str, result: str) -> None:
 
 def converse(port: int, which: int) -> None:
     """Hold one of four kinds of conversations."""
-    with socket.create_connection(("127.0.0.1", port), 60) as sock:
+    own = f"127.0.{which // 100}.{which % 100 + 1}"  # or two clients, one after the other, may have the same port
+    with socket.create_connection(("127.0.0.1", port), 60, (own, 0)) as sock:
         if which % 4 == 0:  # two requests, kept
             for _ in range(2):
                 sock.sendall(b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -106,7 +109,7 @@ def converse(port: int, which: int) -> None:
             pass
 
 
-def watch(mode: str, count: int, folder: Path, strace: str) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+def watch(mode: str, count: int, folder: Path, strace: str) -> tuple[Told, Told]:
     """Serve ``count`` conversations under strace; return what the trace and strace tell."""
     root = folder / "root"
     root.mkdir()
