@@ -16,10 +16,9 @@ import msgspec
 SCALE = 0.6
 IDLE_S = 9 * SCALE  # how long a silent connection is kept
 QUICK_FILE, SLOW_FILE = "quick.html", "slow.bin"
-QUICK_BYTES, SLOW_BYTES = 20_000, 32 * 1024 * 1024  # the second is far more than the kernels hold
-MOST_CLIENTS = 30
+QUICK_BYTES, SLOW_BYTES = 20_000, 96 * 1024 * 1024  # the second is far more than the kernels hold
 _BUFFER_BYTES = 64 * 1024
-_PATIENCE_S = 11.0  # after which a client gives up, so that a mode takes 12 s at most
+_PATIENCE_S = 10.0  # after which a client gives up, so that a mode takes 12 s at most
 
 
 class Arrival(msgspec.Struct, frozen=True):

@@ -6,10 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from httpmini.server.core.events import ENDED_BY, Conversation, End, Event, Kind, Recording
-
-# The kernel's estimates are steps of its clock, up to 10 ms: less than this is no wait.
-LEAST_WAIT_S = 0.02
+from httpmini.server.core.events import ENDED_BY, LEAST_WAIT_S, Conversation, End, Event, Kind, Recording
 
 
 class State(msgspec.Struct, frozen=True):

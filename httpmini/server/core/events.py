@@ -9,6 +9,8 @@ import msgspec
 from httpmini.errors import UsageError, visible
 
 FORMAT = "httpmini-trace-1"
+# The kernel's estimates are steps of its clock, up to 10 ms: less than this is no wait.
+LEAST_WAIT_S = 0.02
 
 
 class Kind(IntEnum):
