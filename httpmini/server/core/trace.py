@@ -58,7 +58,7 @@ class Row:
     # Memory as numbers: to assign one takes a quarter of the time of struct's pack_into, and each response has two.
     __slots__ = ("_at", "_blocked_at", "_count", "_fd", "_last", "_number", "_times", "_words")
 
-    def __init__(self, words: memoryview, times: memoryview, at: int, number: int, fd: int) -> None:
+    def __init__(self, words: memoryview[int], times: memoryview[float], at: int, number: int, fd: int) -> None:
         self._words = words
         self._times = times
         self._at = at
@@ -74,7 +74,7 @@ class Row:
         if words[at] != self._number:
             return
         place = at + EVENTS_AT + 2 * (count if count < EVENTS else place_of(count))
-        self._times[place] = self._last = monotonic()
+        self._last = self._times[place] = monotonic()
         words[place + 1] = kind << VALUE_BITS | value
         words[at + 1] = self._count = count + 1
 
