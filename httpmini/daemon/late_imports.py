@@ -16,6 +16,8 @@ _LATE = (
     *("difflib", "encodings.idna", "hashlib", "json", "shlex", "tarfile", "tomllib", "traceback", "unicodedata"),
     *(
         "httpmini.daemon.daemonize",
+        "httpmini.server.core.trace",
+        "httpmini.server.http.traced",
         "httpmini.server.logs.json_lines",
         "httpmini.server.logs.syslog",
         "httpmini.site.archive.archiver",
@@ -34,3 +36,6 @@ def load_late_imports(*, tls: bool = False) -> None:
     with contextlib.suppress(OSError):
         socket.getaddrinfo("localhost", None)  # makes the C library load its resolver modules
     listings.prepare()
+    from httpmini.timeline import page  # few need it so soon
+
+    page.load()
