@@ -32,6 +32,7 @@ class Plan(msgspec.Struct, frozen=True):
     status_listeners: list[socket.socket] = []
     workers: int = 2  # in prefork mode
     drain_s: float = 5.0
+    slice_s: float = 0.25  # in iterative mode
 
 
 def main(name: str, service: Service, default_port: int) -> None:

@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).parent.parent / "httpmini"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
-    ("daemon", "docs"),
+    ("daemon", "docs", "compare"),
+    ("timeline",),
     ("config",),
     ("server", "site", "client", "lint"),  # beside one another, and strangers: see STRANGERS
     ("protocol",),
@@ -24,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 # Rooms on one floor do not know each other: the server takes its site as a Protocol of its own, and the client could be
 # taken out without the server noticing.
-STRANGERS = FLOORS[5]
+STRANGERS = FLOORS[6]
 
 FORBIDDEN = ("http.server", "http.client", "socketserver", "asyncio", "urllib.request", "mimetypes", "wsgiref")
 

@@ -20,6 +20,7 @@ from httpmini.version import __version__
 # Each command with its module in this package. A module is imported when its command runs: the server does not wait for
 # the client's many flags, and the client does not wait for the settings.
 _MODULES = {
+    "compare": "compare",
     "config": "config",
     "ctl": "ctl",
     "docs": "docs",
@@ -28,6 +29,7 @@ _MODULES = {
     "lint": "lint",
     "mirror": "client",
     "serve": "serve",
+    "timeline": "timeline",
     "why": "why",
 }
 _CLIENT = ("get", "mirror")

@@ -84,6 +84,7 @@ def _setting(flag: str, key: str, *, name: str = "", **more: Any) -> Callable[[_
 @click.option(
     "--status", is_flag=True, help="Show /-/status on a free port of this machine, which the first line names."
 )
+@click.option("--trace", metavar="FILE", help="Note what happens on all connections, for `httpmini timeline FILE`.")
 @click.option("--tls-cert", metavar="FILE", help="Serve https with this certificate, in PEM; needs --tls-key.")
 @click.option("--tls-key", metavar="FILE", help="The private key of that certificate, in PEM.")
 @click.option("--tls", is_flag=True, help="Serve https with a certificate for a day, made now; browsers warn of it.")
@@ -100,6 +101,7 @@ def serve(
     user: str | None,
     qr: bool | None,
     opens: bool,
+    trace: str | None,
     daemon: bool,
     chroot: str | None,
     **settings: Any,
@@ -111,7 +113,7 @@ def serve(
     _keep_standard_descriptors()
     null = os.open(os.devnull, os.O_RDWR) if daemon else None  # the new root may have no /dev/null
     flags = config.Flags(root=root, **settings)
-    with Sharing(Wishes(lan, user, qr, opens, daemon, chroot is not None), flags, file) as sharing:
+    with Sharing(Wishes(lan, user, qr, opens, daemon, chroot is not None, _absolute(trace)), flags, file) as sharing:
         with uncollected():
             from httpmini.daemon import server  # --help need not wait for this import
 
@@ -124,6 +126,11 @@ def serve(
         else:
             read = _reader(file, sharing.flags, chrooted=chroot is not None)
             server.serve(read, sharing.announce, file, sharing.extras)
+
+
+def _absolute(path: str | None) -> str | None:
+    """Return where a file is even if the current folder becomes another one."""
+    return path and str(current_folder() / path)
 
 
 def _reader(file: str | None, flags: config.Flags, *, chrooted: bool) -> Callable[[], config.Config]:

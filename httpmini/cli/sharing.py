@@ -38,6 +38,7 @@ class Wishes(msgspec.Struct, frozen=True):
         opens: whether to open a browser.
         is_daemon: whether the server moves to the background.
         is_chrooted: whether it gets another root directory.
+        trace: the file for what happens on all connections; None for no trace.
     """
 
     lan: bool
@@ -46,6 +47,7 @@ class Wishes(msgspec.Struct, frozen=True):
     opens: bool
     is_daemon: bool
     is_chrooted: bool
+    trace: str | None = None
 
 
 class Sharing:
@@ -131,7 +133,7 @@ class Sharing:
             from httpmini.site.one_user import OneUser
 
             gate = OneUser(self._wishes.user, self._password)
-        return Extras(gate, shows_progress=self._display is not None)
+        return Extras(gate, shows_progress=self._display is not None, trace=self._wishes.trace)
 
     def _choose_password(self) -> str:
         """Have the password asked for, or made up; return it in the second case."""

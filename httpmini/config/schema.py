@@ -188,6 +188,12 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
         says("""Seconds in which a client takes not one byte of its response; then it is disconnected. A slow client
         that keeps reading is never disconnected by this. nginx takes 60."""),
     ] = 30.0
+    slice_s: Annotated[
+        float,
+        Meta(ge=0, le=3600),
+        says("""In iterative mode, seconds after which a client that takes its response slowly lets others have their
+        turn. 0 means never: each is served to its end, as in the textbook."""),
+    ] = 0.25
     linger_s: Annotated[
         Seconds,
         says("""Seconds to wait, after the last response, for the client to close, if it may still be sending. If the

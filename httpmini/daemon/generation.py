@@ -60,6 +60,11 @@ class Generation(HttpGeneration, frozen=True, eq=False, kw_only=True):
         return self.config.limits.drain_s
 
     @property
+    def slice_s(self) -> float:
+        """Seconds that iterative mode serves a slow client while others wait; 0 for to its end."""
+        return self.config.limits.slice_s
+
+    @property
     def public_listeners(self) -> list[socket.socket]:
         """The listeners for everybody."""
         return listeners_of(self.listeners, "server.listen")

@@ -18,7 +18,9 @@ _LATE = (
     *(
         "httpmini.daemon.daemonize",
         "httpmini.daemon.to_https",
+        "httpmini.server.core.trace",
         "httpmini.server.http.proxied",
+        "httpmini.server.http.traced",
         "httpmini.server.limits.client_limits",
         "httpmini.server.logs.json_lines",
         "httpmini.server.logs.syslog",
@@ -43,3 +45,6 @@ def load_late_imports(*, tls: bool = False) -> None:
     prepare(archives=True)
     for mode in MODES:
         _ = MODES[mode]  # which imports it
+    from httpmini.timeline import page  # few need it so soon
+
+    page.load()

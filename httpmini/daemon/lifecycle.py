@@ -39,6 +39,8 @@ from httpmini.server.core.status_listener import StatusListener
 from httpmini.server.core.transfer import Client
 from httpmini.server.limits.crowd import Occupant
 from httpmini.server.listeners.activation import InheritedListener
+from httpmini.server.listeners.peer import Peer
+from httpmini.server.listeners.tcp import accept
 from httpmini.server.logs.error import Level, Log, describe
 from httpmini.server.modes import MODES
 from httpmini.server.modes.base import Mode
@@ -72,6 +74,7 @@ class Lifecycle(Generic[P]):
         manager: the service manager that has started us.
         leave: called in each new child: gives up what only this process needs.
         renewal: has new certificates now and then.
+        accept: accepts the next client of a listener.
     """
 
     def __init__(
@@ -86,8 +89,10 @@ class Lifecycle(Generic[P]):
         manager: ServiceManager | None = None,
         leave: Callable[[], None] = lambda: None,
         renewal: Renewal[P] | None = None,
+        accept: Callable[[socket.socket], tuple[int, Peer]] = accept,
     ) -> None:
         self._renewal = renewal
+        self._accept = accept
         self._service = service
         self._plan = plan  # the current one; nothing else may keep an old one, whose logs would stay open
         self._next: P | None = None  # during a reload
@@ -183,6 +188,8 @@ class Lifecycle(Generic[P]):
                 self._reopen_logs,
                 self._lobby,
                 self._occupants,
+                self._accept,
+                plan.slice_s,
             )
         )
         try:

@@ -33,6 +33,11 @@ class Plan(Protocol):
         ...
 
     @property
+    def slice_s(self) -> float:
+        """How long a mode that serves one client at a time serves it while others wait; 0 for to its end."""
+        ...
+
+    @property
     def public_listeners(self) -> Sequence[socket.socket]:
         """Listening sockets for everybody, which do not block."""
         ...

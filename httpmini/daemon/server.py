@@ -24,12 +24,14 @@ from httpmini.daemon.pid_file import PidFile
 from httpmini.daemon.privileges import switch_user
 from httpmini.daemon.running_config import RunningConfig
 from httpmini.daemon.systemd import ServiceManager
+from httpmini.daemon.tracing import Tracing
 from httpmini.daemon.workers import read_quota
 from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.http.service import HttpService, PartialService
 from httpmini.server.listeners.activation import InheritedSockets
+from httpmini.server.listeners.tcp import accept
 from httpmini.server.logs.error import Level, Log, describe
 from httpmini.server.modes import MODES
 from httpmini.server.tls.service import SecureService
@@ -60,10 +62,12 @@ class Extras(msgspec.Struct, frozen=True):
     Attributes:
         password: who may see any of the sites; None for everybody.
         shows_progress: whether to write the progress of long responses beside the error log.
+        trace: the file for what happens on all connections; None for no trace.
     """
 
     password: Users | None = None
     shows_progress: bool = False
+    trace: str | None = None
 
 
 _NONE = Extras()
@@ -117,9 +121,11 @@ class Server:
         board = Scoreboard(Counters())
         self._lasting = Lasting(board, Tables(self.log), inherited, time.time(), read_quota(), extras.password)
         self._running_config = RunningConfig()
-        generation = self._first_generation(read())
+        config = read()
+        self._tracing = Tracing(extras.trace, config, board) if extras.trace is not None else None
+        generation = self._first_generation(config)
         counters = self._lasting.board.counters
-        self._service = HttpService(generation, counters)
+        self._service = self._tracing.service(generation) if self._tracing else HttpService(generation, counters)
         self._status_service = PartialService(lambda: self._service.generation.status, counters)
         # Used only while ``unencrypted`` is there; a connection that it has made may outlive that.
         self._unencrypted = PartialService(
@@ -167,6 +173,7 @@ class Server:
             manager=manager,
             leave=self._lasting.inherited.close,
             renewal=self,
+            accept=self._tracing.accept if self._tracing else accept,
         )
         life.run(lambda: self._begin(announce))
 
@@ -193,7 +200,12 @@ class Server:
         self._service.generation.log(text, level)
 
     def close(self) -> None:
-        """Write lines that wait, close the logs, and remove the pid file."""
+        """Write the trace and lines that wait, close the logs, and remove the pid file."""
+        if self._tracing is not None:
+            try:
+                self._tracing.finish()
+            except CannotRun as error:
+                self.log(str(error), Level.ERROR)
         self._service.generation.logs.close()
         self._service.generation.pid_file.close()
         self._running_config.close()

@@ -4,6 +4,7 @@
 | /-/status.json | the same report for programs; ``httpmini ctl status`` reads it |
 | /-/metrics     | metrics in Prometheus' text format, version 0.0.4 |
 | /-/health      | "ok" |
+| /-/timeline    | what has happened on the last connections, with ``serve --trace`` |
 
 They take precedence over the site for clients that may see them. Any other client gets what the site has at these
 paths.
@@ -147,6 +148,8 @@ class StatusPages(msgspec.Struct, frozen=True):
     def respond(self, request: Request, host: str, /) -> Response | Pending[Response]:
         """Return the status page at the target, or what the site responds."""
         name = page_of(request, host, self.allowed)
+        if name == "timeline" and self.board.recording is None:
+            name = ""
         if name:
             media_type, (text, fields) = _PAGES[name](self)
             return Response(200, Headers((("Content-Type", media_type), _NO_STORE, *fields)), (text,))
@@ -216,7 +219,17 @@ def _add_up(seen: Snapshot) -> dict[int, int]:
 
 
 def _draw_page(status: StatusPages) -> tuple[str, Drawn]:
-    return "text/html; charset=utf-8", pages.draw("status.html", report=status.report())
+    has_timeline = status.board.recording is not None
+    drawn = pages.draw("status.html", report=status.report(), has_timeline=has_timeline)
+    return "text/html; charset=utf-8", drawn
+
+
+def _draw_timeline(status: StatusPages) -> tuple[str, Drawn]:
+    from httpmini.timeline.page import draw_timeline  # loaded by whoever made the recording
+
+    if status.board.recording is None:
+        raise LookupError("there is no recording")
+    return "text/html; charset=utf-8", draw_timeline(status.board.recording(), is_live=True)
 
 
 def _draw_json(status: StatusPages) -> tuple[str, Drawn]:
@@ -237,6 +250,7 @@ _PAGES: dict[str, Callable[[StatusPages], tuple[str, Drawn]]] = {
     "status.json": _draw_json,
     "metrics": _draw_metrics,
     "health": _draw_health,
+    "timeline": _draw_timeline,
 }
 
 

@@ -1,4 +1,4 @@
-// The clients, and when they connect. Times are seconds of the simulation; all four modes get the same arrivals.
+// The clients, and when they connect. Times are seconds of the simulation; all five modes get the same arrivals.
 
 /**
  * @typedef {object} Arrival

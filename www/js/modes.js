@@ -1,4 +1,4 @@
-// The four architectures as one small simulation: arrivals in, coloured spans out. It draws nothing.
+// The five architectures as one small simulation: arrivals in, coloured spans out. It draws nothing.
 
 import { ARRIVALS, IDLE_S, START_S } from "./arrivals.js";
 
@@ -14,7 +14,7 @@ export const STATES = {
   answer: { text: "is receiving its response", waits: false },
 };
 
-export const MODES = ["iterative", "forking", "threading", "select"];
+export const MODES = ["iterative", "forking", "threading", "select", "prefork"];
 
 /**
  * Simulate one mode.

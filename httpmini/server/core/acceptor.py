@@ -23,7 +23,6 @@ from httpmini.server.core.room import occupants_of
 from httpmini.server.core.transfer import Client, welcome
 from httpmini.server.limits.admission import Refusal, Slot
 from httpmini.server.limits.crowd import choose, overdue, share_of
-from httpmini.server.listeners.tcp import accept
 from httpmini.server.logs.error import Level
 
 # Clients taken from one listener before the others get their turn.
@@ -74,6 +73,7 @@ class Acceptor:
     ) -> None:
         self._context = context
         self._service = context.service
+        self._accept = context.accept
         self._admission = context.admission
         self._slots = context.admission.slots
         self._log = context.log
@@ -200,7 +200,7 @@ class Acceptor:
             if self._lobby_is_full and not self._may_thin_out(now):
                 return
             try:
-                fd, peer = accept(listener)
+                fd, peer = self._accept(listener)
             except BlockingIOError:
                 return
             except ConnectionError:  # it came and went while it was in the backlog

@@ -250,6 +250,20 @@ class Connection(ABC):
             self.output.clear()
             self.next_interest = CLOSED
 
+    # What the owner of the socket reports to those who watch: ``http/traced.py``.
+
+    def on_taken(self) -> None:  # noqa: B027
+        """React to being served from now on, by this thread of this process."""
+
+    def on_blocked(self) -> None:  # noqa: B027
+        """React to a kernel that takes no more for now."""
+
+    def on_shut_down(self) -> None:  # noqa: B027
+        """React to the end of our half, after which the peer's is waited for."""
+
+    def on_closed(self) -> None:  # noqa: B027
+        """React to the close of the socket, which comes next."""
+
     # What a subclass says.
 
     def send(self, *pieces: Piece, now: float) -> None:

@@ -15,6 +15,7 @@ from httpmini.server.core.shutdown import Follower, Shutdown
 from httpmini.server.limits.admission import Admission
 from httpmini.server.limits.crowd import Occupant
 from httpmini.server.listeners.peer import Peer
+from httpmini.server.listeners.tcp import accept
 from httpmini.server.logs.error import Log
 
 
@@ -48,6 +49,8 @@ class Context(msgspec.Struct, frozen=True):
         reopen_logs: reopens the logs of this process.
         lobby: clients that wait for a slot; those of an earlier mode may be in it.
         occupants: returns the clients of this process that are not in the poll set and do nothing, of all modes.
+        accept: accepts the next client of a listener.
+        slice_s: how long a mode that serves one client at a time serves it while others wait; 0 for to its end.
     """
 
     listeners: Sequence[socket.socket]
@@ -62,6 +65,8 @@ class Context(msgspec.Struct, frozen=True):
     reopen_logs: Callable[[], None] = lambda: None
     lobby: list[Waiting] = msgspec.field(default_factory=list)
     occupants: Callable[[float], Iterable[Occupant]] = lambda _now: ()
+    accept: Callable[[socket.socket], tuple[int, Peer]] = accept
+    slice_s: float = 0.25
 
     @property
     def main_shutdown(self) -> Shutdown:

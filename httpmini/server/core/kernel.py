@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _socket
 import fcntl
 import os
+import socket
 import sys
 import termios
 from errno import EINVAL, ENOSYS, ENOTSUP
@@ -12,6 +14,9 @@ from httpmini.protocol.body import FileSlice, Piece
 
 COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
 _HAS_SENDFILE = hasattr(os, "sendfile")  # OpenBSD has none
+# Of struct tcp_info (linux/tcp.h): 8 bytes, then numbers of 4. tcpi_last_data_sent counts from the handshake at first.
+_TCP_INFO = getattr(socket, "TCP_INFO", 11)
+_LAST_SENT, _LAST_RECEIVED, _INFO_BYTES = 8 + 9 * 4, 8 + 11 * 4, 8 + 12 * 4
 
 
 def is_settled(fd: int) -> bool:
@@ -71,3 +76,28 @@ def _send_file(fd: int, piece: FileSlice, position: int, most: int) -> int:
                 raise
     data = os.pread(piece.fd, min(count, COPY_BYTES), offset)
     return os.write(fd, data) if data else 0
+
+
+def connected_ms(fd: int) -> int:
+    """Return how long ago a connection that has sent nothing yet was established; 0 if the kernel cannot say."""
+    return _tcp_info(fd, _LAST_SENT)
+
+
+def quiet_ms(fd: int) -> int:
+    """Return how long ago the last bytes of the peer have arrived; 0 if the kernel cannot say."""
+    return _tcp_info(fd, _LAST_RECEIVED)
+
+
+def _tcp_info(fd: int, place: int) -> int:
+    """Return a number of ``struct tcp_info``, whose times are as exact as the kernel's clock: 1 to 10 ms."""
+    try:
+        sock = _socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, fd)
+    except OSError:
+        return 0
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _INFO_BYTES)
+    except OSError:  # not TCP
+        return 0
+    finally:
+        sock.detach()
+    return int.from_bytes(info[place : place + 4], sys.byteorder)

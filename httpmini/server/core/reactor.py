@@ -100,6 +100,7 @@ class Reactor:
 
     def add(self, client: Client, now: float, turn: int) -> None:
         """Take ``client`` in; its socket must not block. What can be moved is moved at once."""
+        client.connection.on_taken()
         self._attend(client, client.step, now, turn)
 
     def evict(self, client: Client, now: float) -> None:

@@ -21,6 +21,7 @@ import msgspec
 
 from httpmini.server.core.connection import Interest
 from httpmini.server.core.counters import Counters, ProcessRow
+from httpmini.server.core.events import Recording
 from httpmini.server.core.transfer import Client
 
 # How many clients a segment has room for. A child serves one client; a worker serves many, of whom the first 256 are
@@ -165,6 +166,7 @@ class Scoreboard:
         counters: the counts of this process.
         reload_problem: in the main process, why the last reload was refused; "" if it was not.
         certificates: when each certificate in use expires, in seconds since the epoch, by its first name.
+        recording: returns what has happened on all connections; None without a trace.
         tell: takes each client now and then, for people who watch; None if nobody does.
     """
 
@@ -172,6 +174,7 @@ class Scoreboard:
         self.counters = counters
         self.reload_problem = ""
         self.certificates: dict[str, float] = {}
+        self.recording: Callable[[], Recording] | None = None
         self.tell: Callable[[Client], None] | None = None
         self._segments: list[Segment] = []
         self._free: dict[int, list[Segment]] = {SOLO: [], CROWD: []}

@@ -138,6 +138,7 @@ class Client:
     def close(self) -> None:
         """Give back the slot, then close: a client that sees the close may connect again at once."""
         try:
+            self.connection.on_closed()
             if self.slot is not None:
                 self.slot.release()
             if self.connection.aborted:
@@ -265,6 +266,7 @@ def _flush(client: Client, connection: Connection, now: float) -> None:
                 count = send_some(client.fd, piece, connection.position, most)
         except BlockingIOError:
             client.unacknowledged = unacknowledged(client.fd)
+            connection.on_blocked()
             break
         except OSError:
             count = 0
@@ -427,6 +429,7 @@ def _shut_down(client: Client) -> None:
         return
     client.unacknowledged = unacknowledged(client.fd)
     client.has_shut_down = True
+    client.connection.on_shut_down()
     with contextlib.suppress(OSError):  # the peer has ended before us
         client.sock.shutdown(socket.SHUT_WR)
 

@@ -100,6 +100,11 @@ def _connect(service: Generations, peer: Peer, now: float) -> Connection:
 
 def _refuse(service: Generations, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:
     connection = HttpConnection(service, peer, now)
-    fields = () if refusal is Refusal.DENIED else (retry_after(retry_s),)
-    connection.refuse(ProtocolError(REASONS[_REASONS[refusal]], fields=fields), now)
+    connection.refuse(refusal_of(refusal, retry_s), now)
     return connection
+
+
+def refusal_of(refusal: Refusal, retry_s: float) -> ProtocolError:
+    """Return what a client is told that was not admitted; there may be room in ``retry_s``."""
+    fields = () if refusal is Refusal.DENIED else (retry_after(retry_s),)
+    return ProtocolError(REASONS[_REASONS[refusal]], fields=fields)

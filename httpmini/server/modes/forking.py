@@ -111,6 +111,7 @@ class Forking(Mode):
         signal.signal(REPORT, lambda _number, _frame: log(client.describe(time.monotonic())))
         leave_when_told(client, follower)
         board.move_to(segment, lambda: [client])
+        client.connection.on_taken()
         contained(client, log, lambda client: pump(client, follower, look=board.publish))
         board.publish()
         client.close()

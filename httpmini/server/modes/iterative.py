@@ -4,7 +4,8 @@ The first server of the textbook accepts a client, serves it, closes, and accept
 it stops: Chrome opens spare connections that say nothing, and the server would wait for their requests while the page
 hangs. So clients wait in a poll set until a whole request is there; only then are they served, and while one is,
 nothing else happens: for as long as nobody else wants anything, or for a quarter of a second. A client that needs
-longer goes back to the poll set until all others have had their turn.
+longer goes back to the poll set until all others have had their turn. ``limits.slice_s`` = 0 does without that, as the
+textbook does.
 
 Good at: being understood. Bad at: everybody else's patience, when one client reads slowly.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from math import inf
 from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
@@ -22,7 +24,7 @@ from httpmini.server.core.transfer import Client, advance, pump
 from httpmini.server.core.turn import next_turn
 from httpmini.server.modes.base import Mode
 
-SLICE_S = 0.25  # after which a client that is slow to take its response lets others have their turn
+LOOK_S = 0.25  # how often to look, while a client is served, whether there is something else to do
 _ANSWERING = frozenset({Interest.WRITE, Interest.PAUSE})
 
 
@@ -36,6 +38,7 @@ class Iterative(Mode):
         self._shutdown = context.main_shutdown
         self._waiting_room = context.reactor
         self._acceptor = Acceptor(context)
+        self._slice_s = context.slice_s or inf
         self._slice_ends = 0.0  # 0 until somebody is served in this turn
 
     def serve(self) -> None:
@@ -63,10 +66,10 @@ class Iterative(Mode):
         now = time.monotonic()
         if advance(client, now, next_turn()):
             return True
-        self._slice_ends = self._slice_ends or now + SLICE_S
+        self._slice_ends = self._slice_ends or now + self._slice_s
         look = partial(self._look, client)
         if client.connection.interest in _ANSWERING and not look():
-            pump(client, self._shutdown, _ANSWERING, look, SLICE_S)
+            pump(client, self._shutdown, _ANSWERING, look, min(self._slice_s, LOOK_S))
             self._shutdown.wake()  # the pump may have taken out what the main loop has to hear
         return False
 

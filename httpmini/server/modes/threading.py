@@ -90,6 +90,7 @@ class Threading(Mode):
                 self._acceptor.refuse(client, Refusal.RESOURCES)
 
     def _serve_client(self, client: Client, follower: Follower) -> None:
+        client.connection.on_taken()
         try:
             contained(client, self._context.log, partial(pump, signal=follower, look=self._look_of(client)))
         finally:

@@ -26,7 +26,10 @@ _PARTS = {
     "listing.html": ("listing.css", "listing.js"),
     "grid.html": ("listing.css", "listing.js"),
     "status.html": ("status.css", "status.js"),
+    "timeline.html": ("timeline.css", ""),
+    "compare.html": ("timeline.css", ""),
 }
+_RARE = ("timeline.html", "compare.html")  # loaded by whoever draws them
 GRID, README = "grid.css", "readme.css"
 _BASE = "page.css"
 
@@ -121,6 +124,8 @@ def prepare() -> None:
     """Import jinja2 and load every template, style and script. Calls after the first do nothing."""
     _template("page.html")
     for name in _PARTS:
+        if name in _RARE:
+            continue
         _template(name)
         _surroundings(name, (), ())
     for style in (GRID, README):

@@ -1,0 +1,1 @@
+"""``httpmini compare``: every mode in turn, with the same real clients, measured on this machine."""
