@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("daemon",),
     ("config",),
     ("server", "site", "client", "lint"),  # beside one another, and strangers: see STRANGERS
-    ("protocol",),
+    ("protocol", "recording"),
     ("errors",),
     ("addresses", "files", "reasons", "token_bucket", "version", "work"),
 )
