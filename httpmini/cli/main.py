@@ -27,6 +27,7 @@ _MODULES = {
     "htpasswd": "htpasswd",
     "lint": "lint",
     "mirror": "client",
+    "replay": "replay",
     "serve": "serve",
     "why": "why",
 }

@@ -16,7 +16,7 @@ from httpmini.recording import MOST_FILE_BYTES, MOST_FILES, SUFFIX, VERSION, Beg
 from httpmini.server.http.credentials import Blanker
 from httpmini.server.logs.error import Level, Log
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MORE = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_ESCAPED = 6  # how many bytes of JSON an octet may become: \\u0000
 _FOR_LAST_BYTES = 256  # of the file, for the event that says that the rest is missing

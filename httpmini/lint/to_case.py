@@ -1,0 +1,53 @@
+"""A recorded connection as a wire case, in the form of ``lint/cases``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from httpmini.lint.answer import Answer
+from httpmini.lint.replay import request_lines, split
+from httpmini.recording import Recording
+
+_MOST_BODY_BYTES = 200  # that a case spells out
+_TELLING = ("allow", "connection", "content-length", "content-range", "content-type", "location")
+
+
+def to_case(recording: Recording, name: str) -> str:
+    """Return the source of a case; other fields than the telling ones differ with time and place."""
+    data = recording.said("client")
+    lines = request_lines(data)
+    methods = [line.split(" ")[0] for line in lines]
+    answers = split(recording.said("server"), methods, ended=True)
+    rows = [f"{name!r},", *_octets(data)]
+    if len(answers) == 1 and not answers[0].status:
+        rows.append(f"raw={answers[0].body!r},")
+    else:
+        cut = recording.is_cut
+        rows += [
+            _expected(answer, number < len(methods) and methods[number] == "HEAD", cut)
+            for number, answer in enumerate(answers)
+        ]
+    return "case(\n" + "".join(f"    {row}\n" for row in rows) + "),"
+
+
+def _octets(data: bytes) -> Iterator[str]:
+    """Yield the request, a literal for each of its lines."""
+    lines = data.splitlines(keepends=True) or [b""]
+    if len(lines) == 1:
+        yield f"{lines[0]!r},"
+        return
+    yield f"({lines[0]!r}"
+    for line in lines[1:-1]:
+        yield f" {line!r}"
+    yield f" {lines[-1]!r}),"
+
+
+def _expected(answer: Answer, head_only: bool, cut: bool) -> str:
+    fields = {name: value for name, value in answer.fields if name in _TELLING}
+    parts = [str(answer.status)]
+    if not head_only and not cut and answer.status < 400 and len(answer.body) <= _MOST_BODY_BYTES:
+        parts.append(repr(answer.body))
+    parts.append(f"fields={fields!r}")
+    if head_only:
+        parts.append("head_only=True")
+    return f"Expected({', '.join(parts)}),"
