@@ -71,7 +71,7 @@ def replay(recording: Path, url: str | None, to_case: bool, **more: Any) -> None
     if to_case:
         from httpmini.lint.to_case import to_case as case_of
 
-        click.echo(case_of(recorded, recording.stem))
+        click.echo(case_of(recorded, f"recorded: {recording.stem}"))
         return
     try:
         with _server(url, recorded, flags) as address:
@@ -115,7 +115,7 @@ def _play(recording: Recording, address: tuple[str, int], flags: _Flags) -> bool
             click.echo(f"      {visible(line)}")
     if not exchanges:
         click.echo("no answer, as recorded")
-    if recording.is_blanked:
+    if recording.is_blanked and not same:
         click.echo("Credentials were blanked when this was recorded: answers that need them differ.", err=True)
     if recording.is_cut:
         click.echo("The recording is cut: it had become too large.", err=True)

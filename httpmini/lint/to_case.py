@@ -9,6 +9,8 @@ from httpmini.lint.replay import request_lines, split
 from httpmini.recording import Recording
 
 _MOST_BODY_BYTES = 200  # that a case spells out
+_FIRST_REFUSAL = 400
+_OF_REFUSALS = ("allow", "connection", "content-range")
 _TELLING = ("allow", "connection", "content-length", "content-range", "content-type", "location")
 
 
@@ -43,9 +45,10 @@ def _octets(data: bytes) -> Iterator[str]:
 
 
 def _expected(answer: Answer, head_only: bool, cut: bool) -> str:
-    fields = {name: value for name, value in answer.fields if name in _TELLING}
+    telling = _OF_REFUSALS if answer.status >= _FIRST_REFUSAL else _TELLING
+    fields = {name: value for name, value in answer.fields if name in telling}
     parts = [str(answer.status)]
-    if not head_only and not cut and answer.status < 400 and len(answer.body) <= _MOST_BODY_BYTES:
+    if not head_only and not cut and answer.status < _FIRST_REFUSAL and len(answer.body) <= _MOST_BODY_BYTES:
         parts.append(repr(answer.body))
     parts.append(f"fields={fields!r}")
     if head_only:
