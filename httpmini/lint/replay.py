@@ -21,9 +21,8 @@ MOST_S = 60.0  # for all of it
 _WAIT_S = 10.0  # for more of the answers; and longer where that took longer when they were recorded
 _WAIT_FOR_NOTHING_S = 1.0
 _MOST_BYTES = 16 << 20
-_REQUEST = re.compile(
-    rb"(?:\r?\n)*([^ \r\n]*)(?: [^\r\n]*HTTP/[0-9][^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n|[^\r\n]*\r?\n)"
-)
+_EMPTY_LINES = re.compile(rb"[\r\n]*")
+_HEAD_END = re.compile(rb"\n\r?\n")
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Player:
         self._recording = recording
         self._address = address
         self._most_pause_s = min(most_pause_s, MOST_PAUSE_S)
-        self._methods = [line.split(" ")[0] for line in request_lines(recording.said("client"))]
+        self._methods = methods_of(request_lines(recording.said("client")))
         self._came = bytearray()
         self._news = threading.Condition()
         self._ended = False
@@ -157,14 +156,24 @@ class Player:
 
 
 def request_lines(data: bytes) -> list[str]:
-    """Return the first line of each request; what looks like none ends them."""
+    """Return the first line of each request; after one without a version, nothing is read."""
     lines, at = [], 0
-    while match := _REQUEST.match(data, at):
-        lines.append(match[0].strip().split(b"\n")[0].strip().decode("iso-8859-1"))
+    while match := _EMPTY_LINES.match(data, at):
         at = match.end()
-    if at < len(data) and not lines:
-        lines.append(data[at:].split(b"\n")[0].strip().decode("iso-8859-1"))
+        end = data.find(b"\n", at)
+        line = data[at : end if end >= 0 else len(data)].strip()
+        if line:
+            lines.append(line.decode("iso-8859-1"))
+        head = _HEAD_END.search(data, at)
+        if b" HTTP/" not in line or head is None:
+            break
+        at = head.end()
     return lines
+
+
+def methods_of(lines: Sequence[str]) -> list[str]:
+    """Return the method of each request line; GET for a line without a version (RFC 1945 §5)."""
+    return [line.split(" ")[0] if " HTTP/" in line else "GET" for line in lines]
 
 
 def split(data: bytes, methods: Sequence[str], *, ended: bool) -> list[Answer]:

