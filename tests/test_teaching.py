@@ -36,7 +36,7 @@ def patient(command: str, promised: list[str]) -> str:
     """The same command for a busy machine: what a person sees after a while is waited for, not slept for."""
     if command.endswith("& sleep 2"):
         return f"rm -f server.log\n{command.removesuffix('sleep 2')}\ntry grep -qs serving server.log"
-    if command.startswith("pgrep"):
+    if command.startswith(("pgrep", "curl -s -o /dev/null -w '%{http_code}")):
         return f'counted() {{ [ "$({command})" = {promised[0]} ]; }}\ntry counted\n{command}'
     if command.startswith("test "):
         condition, _, then = command.partition(" && ")

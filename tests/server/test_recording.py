@@ -197,28 +197,27 @@ def talk(port: int) -> None:
         sock.sendall(REQUEST[:20])
         sock.sendall(REQUEST[20:-2] + b"Cookie: a=SECRET\r\n\r\n")
         assert read_answer(sock)[2] == b"0123456789"
-        sock.sendall(REQUEST.replace(b"GET /ten.txt", b"HEAD /page.html"))
+        sock.sendall(REQUEST.replace(b"GET /ten.txt", b"HEAD /with%20space.txt"))
         assert b"\r\n\r\n" in sock.recv(65536)
         sock.sendall(b"GET /nothing HTTP/1.0\r\n\r\n")
         assert read_all(sock)
 
 
-def test_in_every_mode(mode: str, root: Path, tapes: Path, start: StartServer) -> None:
+def test_in_every_mode(mode: str, site: Path, root: Path, tapes: Path, start: StartServer) -> None:
     """Recorded, sent again to a server in the same mode, and to one with other files."""
-    server = start(root, "--mode", mode, "--record", str(tapes))
+    server = start(site, "--mode", mode, "--record", str(tapes))
     talk(server.port)
     server.assert_clean_end()
     (file,) = tapes.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert b"SECRET" not in file.read_bytes()
     assert json.loads(file.read_bytes().splitlines()[0])["mode"] == mode
-    status, output, errors = run_command("replay", str(file), "--root", str(root))
+    status, output, errors = run_command("replay", str(file), "--root", str(site))
     assert (status, errors) == (0, b""), output
     assert [line.split()[-3:] for line in output.decode().splitlines()] == [
         [code, "as", "recorded"] for code in ("200,", "200,", "404,")
     ]
     (root / "ten.txt").write_bytes(b"other")
-    (root / "page.html").unlink()
     status, output, errors = run_command("replay", str(file), "--root", str(root), "--mode", "threading")
     assert status == 1
     assert b"body 5 bytes" in output
