@@ -197,7 +197,7 @@ def talk(port: int) -> None:
         sock.sendall(REQUEST[:20])
         sock.sendall(REQUEST[20:-2] + b"Cookie: a=SECRET\r\n\r\n")
         assert read_answer(sock)[2] == b"0123456789"
-        sock.sendall(REQUEST.replace(b"GET /ten.txt", b"HEAD /with%20space.txt"))
+        sock.sendall(REQUEST.replace(b"GET /ten.txt", b"HEAD /big.bin"))
         assert b"\r\n\r\n" in sock.recv(65536)
         sock.sendall(b"GET /nothing HTTP/1.0\r\n\r\n")
         assert read_all(sock)
