@@ -19,13 +19,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("timeline",),
     ("config",),
     ("server", "site", "client", "lint"),  # beside one another, and strangers: see STRANGERS
-    ("protocol",),
+    ("protocol", "recording"),
     ("errors",),
     ("addresses", "files", "reasons", "token_bucket", "version", "work"),
 )
 # Rooms on one floor do not know each other: the server takes its site as a Protocol of its own, and the client could be
 # taken out without the server noticing.
-STRANGERS = FLOORS[6]
+STRANGERS = ("server", "site", "client", "lint")
 
 FORBIDDEN = ("http.server", "http.client", "socketserver", "asyncio", "urllib.request", "mimetypes", "wsgiref")
 

@@ -485,6 +485,20 @@ def test_a_line_from_standard_input(why: Why, monkeypatch: pytest.MonkeyPatch) -
     assert why("-").outcome == "200 OK"
 
 
+def test_a_password_for_the_whole_site(why: Why) -> None:
+    """As with ``serve --password``; nobody has to know it."""
+    assert why("/x", "--password", "ada").outcome.startswith("401 ")
+    said = why("/", "--password", "ada", "--as", "ada")
+    assert said.step("user") == ["ada, with the right password"]
+    assert said.outcome == "200 OK"
+    assert why("/", "--password", "ada", "--as", "bob").outcome.startswith("401 ")
+
+
+def test_a_host_that_no_site_has(why: Why) -> None:
+    said = why("http://nobody.example.org/")
+    assert said.step("site")[0].startswith("nobody.example.org, which no site has: the first [[site]]")
+
+
 def test_the_host_in_a_line_finds_the_site(why: Why) -> None:
     line = {"client": "192.0.2.1", "request": "GET /old/x HTTP/1.1", "host": "files.example.org", "status": 301}
     assert why(json.dumps(line)).outcome == "301 Moved Permanently, Location: /new/x"

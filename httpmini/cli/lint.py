@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from httpmini.errors import HttpminiError, UsageError, visible
+from httpmini.cli.examined import address_of, give_up
+from httpmini.errors import HttpminiError, UsageError
 
 if TYPE_CHECKING:
     from httpmini.lint.check import Check
@@ -164,7 +165,7 @@ def _examine(targets: tuple[str, ...], flags: _Flags) -> Report:
         try:
             report = Runner(lab, points).run(checks, flags.spawn or targets[0], flags.profile)
         except HttpminiError as error:
-            _give_up(error)
+            give_up(error)
     for line in () if quiet else text.lines(report, verbose=flags.verbose):
         click.echo(line)
     return report
@@ -188,7 +189,7 @@ def _server(targets: tuple[str, ...], flags: _Flags) -> Iterator[Lab]:
             try:
                 server.start()
             except HttpminiError as error:
-                _give_up(error)
+                give_up(error)
             yield Lab("127.0.0.1", server.port, flags.timeout, _KNOWN_FILE, server.root, server, most)
         finally:
             server.close()
@@ -196,34 +197,12 @@ def _server(targets: tuple[str, ...], flags: _Flags) -> Iterator[Lab]:
 
 def _address(url: str, flags: _Flags) -> tuple[str, int, str]:
     """Return address, port and target of the URL; this machine's own addresses are all that need no flag."""
-    import ipaddress
-    import socket
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(url if "//" in url else f"http://{url}")
-        host, port = parts.hostname or "127.0.0.1", parts.port or 80
-    except ValueError as error:
-        raise UsageError(f"{visible(url)}: not a URL: {error}") from error
-    if parts.scheme != "http":
-        raise UsageError(f"{visible(url)}: only http is examined")
-    try:
-        address = str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError as error:
-        _give_up(UsageError(f"{visible(host)}: {error.strerror or error}"))
-    if not ipaddress.ip_address(address).is_loopback and not flags.owned:
-        raise UsageError(f"{visible(host)} is another machine, and would get broken requests: --i-own-this-server")
+    address, port, path = address_of(url, "broken requests", owned=flags.owned)
     if flags.root is None:
-        return address, port, parts.path or "/"
+        return address, port, path
     if not (flags.root / _KNOWN_FILE[1:]).is_file():
         raise UsageError(f"--root: {flags.root} is not a folder made by --make-root")
     return address, port, _KNOWN_FILE
-
-
-def _give_up(error: HttpminiError) -> NoReturn:
-    """End with status 4: there is no server to examine."""
-    click.echo(f"httpmini: {visible(str(error))}", err=True)
-    sys.exit(4)
 
 
 def _write(reports: list[Report], flags: _Flags) -> None:

@@ -28,6 +28,7 @@ _MODULES = {
     "htpasswd": "htpasswd",
     "lint": "lint",
     "mirror": "client",
+    "replay": "replay",
     "serve": "serve",
     "timeline": "timeline",
     "why": "why",

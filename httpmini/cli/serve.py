@@ -81,6 +81,7 @@ def _setting(flag: str, key: str, *, name: str = "", **more: Any) -> Callable[[_
     "log.format",
     help="Write the access log in this format, also to a terminal, where people see less otherwise.",
 )
+@_setting("--record", "log.record", metavar="FOLDER", help="Record connections there, for httpmini replay.")
 @click.option(
     "--status", is_flag=True, help="Show /-/status on a free port of this machine, which the first line names."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 
 import click
@@ -20,9 +21,24 @@ FIRST_REFUSAL = 400
 @click.option("-X", "--method", default="GET", show_default=True, metavar="METHOD", help="The method of the request.")
 @click.option("-H", "--header", "fields", multiple=True, metavar="'Name: value'", help="A field of the request.")
 @click.option("--as", "user", default="", metavar="USER", help="Suppose that it has the name and password of USER.")
+@click.option(
+    "--password",
+    "guard",
+    is_flag=False,
+    flag_value="",
+    metavar="[USER]",
+    help="Suppose that the server was started with --password [USER].",
+)
 @click.option("--address", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="Where it comes from.")
 def why(
-    request: str, file: str | None, root: str | None, method: str, fields: tuple[str, ...], user: str, address: str
+    request: str,
+    file: str | None,
+    root: str | None,
+    method: str,
+    fields: tuple[str, ...],
+    user: str,
+    guard: str | None,
+    address: str,
 ) -> None:
     """Say step by step what a server with the settings in FILE would answer to REQUEST.
 
@@ -32,12 +48,14 @@ def why(
     """
     from httpmini.daemon.explain import Explainer
     from httpmini.daemon.questions import ask, ask_again
+    from httpmini.site.one_user import OneUser
 
     if request == "-":
         request = sys.stdin.readline().strip()
     question = ask_again(request, fields) if request.startswith("{") else ask(request, method, fields, address)
     settings = config.load(file, config.Flags(root=root), to_serve=file is not None and root is None)
-    explanation = Explainer(settings).explain(question.octets, question.address, user or question.user)
+    password = None if guard is None else OneUser(guard, secrets.token_hex())  # which nobody knows, nor has to
+    explanation = Explainer(settings, password).explain(question.octets, question.address, user or question.user)
     for number, step in enumerate(explanation.steps, 1):
         click.echo(f"{number:2}  {step.name:<10}  {visible(step.text)}")
     click.echo(f" =  {visible(explanation.outcome)}")

@@ -15,7 +15,7 @@ from httpmini.config.draft import Draft
 from httpmini.config.identity import find_identity, is_settled
 from httpmini.config.tls_checks import check_tls
 from httpmini.protocol.status import PHRASES
-from httpmini.server.listeners.endpoint import parse_endpoint
+from httpmini.server.listeners.endpoint import SECURE, parse_endpoint
 from httpmini.server.listeners.peer import LOCAL
 from httpmini.site.resolve import Fact, File, Resolver
 
@@ -268,6 +268,18 @@ def _check_log(key: str) -> Callable[[Draft], None]:
     return check
 
 
+def _check_record(draft: Draft) -> None:
+    said = draft.values["log.record"]
+    if not said:
+        return
+    folder = os.path.join(draft.folder, said)
+    if not os.path.isdir(folder):
+        draft.complain("log.record", "is not a folder; create it, for the server's user alone (mkdir -m 700)")
+    elif any(entry.startswith(SECURE) for entry in draft.values["server.listen"]):
+        draft.complain("log.record", "cannot record TLS; leave out either, or record a listener without TLS")
+    draft.values["log.record"] = folder
+
+
 CHECKS: tuple[tuple[str, Callable[[Draft], None]], ...] = (
     ("server.listen", _check_listen),
     ("server.socket_mode", _check_socket_mode),
@@ -289,6 +301,7 @@ CHECKS: tuple[tuple[str, Callable[[Draft], None]], ...] = (
     ("limits.target_bytes", _check_sizes),
     ("log.access", _check_log("log.access")),
     ("log.error", _check_log("log.error")),
+    ("log.record", _check_record),
     ("daemon.pid_file", _check_pid_file),
     ("daemon.user", _check_identity),
     ("daemon.readable", _check_readable),

@@ -31,6 +31,7 @@ class Flags(msgspec.Struct, frozen=True):
     tls_key: str | None = None
     tls: bool = False
     log: str | None = None
+    record: str | None = None
 
 
 def apply_flags(draft: Draft, flags: Flags) -> None:
@@ -39,6 +40,8 @@ def apply_flags(draft: Draft, flags: Flags) -> None:
         _apply_path(draft, flags.root)
     if flags.log is not None:
         draft.put("log.format", flags.log, "--log")
+    if flags.record is not None:
+        draft.put("log.record", str(current_folder() / flags.record) if flags.record else "", "--record")
     for name in ("mode", "max_clients", "overflow"):
         if (value := getattr(flags, name)) is not None:
             draft.put(f"server.{name}", value, "--" + name.replace("_", "-"))

@@ -285,6 +285,12 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
         says("""Which of these messages to log: "error" is for faults, "warning" for what clients notice, "notice" for
         what an operator did or asked for, "info" for normal operation; each level includes those before it."""),
     ] = "notice"
+    record: Annotated[
+        str,
+        says("""A folder for recordings: a file for each of 500 connections, with all that was sent, for httpmini
+        replay. Passwords and cookies are blanked; everything else is kept, so use it to find a fault, not for ever.
+        Listeners that speak TLS cannot be recorded. "" records nothing."""),
+    ] = ""
 
 
 class StatusSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,10 +15,11 @@ from httpmini.daemon.build_http import address_rules, build_hosts, status_rules
 from httpmini.daemon.build_site import build_site
 from httpmini.daemon.status import page_of
 from httpmini.errors import ProtocolError
-from httpmini.protocol.message import Request, Response
+from httpmini.protocol.message import Request, Response, bare_host
 from httpmini.protocol.reader import NEED_DATA, HeadLimits, RequestReader
 from httpmini.protocol.status import PHRASES
 from httpmini.reasons import REASONS, Reason
+from httpmini.site.authorise import Users
 from httpmini.site.trail import Step, Trail
 from httpmini.work import finish
 
@@ -54,14 +55,15 @@ class Explainer:
 
     Args:
         config: the settings of the server.
+        password: who may see any of the sites, as with ``serve --password``; None for everybody.
 
     Raises:
         CannotRun: a users file cannot be read.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, password: Users | None = None) -> None:
         self._config = config
-        self._sites = [build_site(one) for one in config.all_sites]
+        self._sites = [build_site(one, password=password) for one in config.all_sites]
         self._hosts = build_hosts(config, self._sites, lambda _place: lambda _line: None)
         limits = config.limits
         self._limits = HeadLimits(limits.head_bytes, limits.target_bytes, limits.fields)
@@ -126,7 +128,10 @@ class Explainer:
             return
         nth = _ORDINALS[number] if number < len(_ORDINALS) else f"{number + 1}th"
         config = self._config.all_sites[number]
-        trail.note("site", f"{request.host or 'no host'}: the {nth} [[site]]", config.place("site"))
+        host = request.host or "no host"
+        if request.host and number == 0 and bare_host(host) not in map(bare_host, config.site.hosts):
+            host += ", which no site has"
+        trail.note("site", f"{host}: the {nth} [[site]]", config.place("site"))
 
 
 def _note_head(response: Response, trail: Trail) -> None:

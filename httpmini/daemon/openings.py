@@ -36,6 +36,8 @@ def written_openings(config: Config) -> Iterator[Opening]:
     for target in {*(one.log.access for one in config.all_sites), config.log.error}:
         if Path(target).is_absolute():
             yield from _for_log(Path(target))
+    if config.log.record:
+        yield Opening(config.log.record, APPEND)
     if config.daemon.pid_file:
         yield Opening(str(Path(config.daemon.pid_file).parent), KEEP)  # and the socket of httpmini ctl
     for entry in (*config.server.listen, *config.status.listen):

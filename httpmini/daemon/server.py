@@ -27,6 +27,7 @@ from httpmini.daemon.systemd import ServiceManager
 from httpmini.daemon.tracing import Tracing
 from httpmini.daemon.workers import read_quota
 from httpmini.errors import CannotRun, HttpminiError
+from httpmini.server.core.connection import Service
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.scoreboard import Scoreboard
 from httpmini.server.http.service import HttpService, PartialService
@@ -126,6 +127,7 @@ class Server:
         generation = self._first_generation(config)
         counters = self._lasting.board.counters
         self._service = self._tracing.service(generation) if self._tracing else HttpService(generation, counters)
+        self._conversations = self._recorded(generation)
         self._status_service = PartialService(lambda: self._service.generation.status, counters)
         # Used only while ``unencrypted`` is there; a connection that it has made may outlive that.
         self._unencrypted = PartialService(
@@ -177,10 +179,20 @@ class Server:
         )
         life.run(lambda: self._begin(announce))
 
+    def _recorded(self, generation: Generation) -> Service:
+        """Return the service; or one that records each connection as well, if the settings ask for that."""
+        if not generation.config.log.record:
+            return self._service
+        from httpmini.server.http.recorded import RecordingService  # few need them
+        from httpmini.server.http.tape import Recorder
+
+        recorder = Recorder(generation.config.log.record, lambda: self._service.generation.mode, self.log)
+        return RecordingService(self._service, recorder)
+
     def _secure_service(self) -> SecureService:
         """Return the service, with TLS for clients of the listeners for it."""
         return SecureService(
-            self._service,
+            self._conversations,
             lambda: self._service.generation.security,
             self._service.refuse_plain,
             lambda: self._unencrypted if self._service.generation.unencrypted is not None else None,
@@ -293,6 +305,8 @@ class Server:
 
     def _refuse_what_needs_a_restart(self, config: Config) -> None:
         before, after = self._service.generation.config.daemon, config.daemon
+        if self._service.generation.config.log.record != config.log.record:
+            raise CannotRun("log.record has changed; that needs a new start")
         for key in ("user", "group", "sandbox", "readable"):
             if getattr(before, key) != getattr(after, key):
                 raise CannotRun(f"daemon.{key} has changed; that needs a new start")

@@ -28,6 +28,7 @@ TYPES = {".txt": "text/plain", ".html": "text/html", ".png": "image/png"}
 MOST_CLIENTS = 20
 SENDING = threading.Lock()
 REMEMBERED: dict[Path, bytes] = {}
+LARGE: list[object] = []  # clients that are sent a large file
 KEPT: list[object] = []  # what a leaking server never lets go
 
 
@@ -80,6 +81,7 @@ class Client:
 
     def _read_head(self) -> bytes | None:
         limit = 10_000_000 if self.fault == "endless head" else 16_384
+        pieces = 0
         while True:
             if self.buffer[:2] == b"\r\n" and self.fault != "no empty line first":
                 self.buffer = self.buffer[2:]
@@ -103,6 +105,9 @@ class Client:
             if not piece:
                 if self.fault == "vanishing ends it" if self.buffer else self.fault == "silence ends it":
                     os._exit(3)
+                return None
+            pieces += 1
+            if self.fault == "three pieces at most" and pieces > 3:
                 return None
             if self.fault == "one recv is one request" and not piece.endswith(b"\n"):
                 return None
@@ -134,6 +139,10 @@ class Client:
             return False
         self._send_response(status, fields, body, keep)
         self.served += 1
+        if (self.fault, status) == ("ends after 404", 404) or (self.fault, self.method) == ("ends after head", "HEAD"):
+            return False
+        if self.fault == "close is a word" and self.fields.get(b"connection") == b"close":
+            return True
         return (keep and not (self.fault == "two of three" and self.served == 2)) or self.fault == "never closes"
 
     def _request_line(self, line: bytes) -> tuple[bytes, bytes]:
@@ -145,6 +154,8 @@ class Client:
                 raise OSError
             raise Refused(200 if self.fault == "junk is fine" else 400)
         self.method, self.sent_target = words[0].decode(), words[1]
+        if self.fault == "http/2 is fine" and self.method == "PRI":
+            raise Refused(200)
         if self.fault == "any case of methods":
             self.method = self.method.upper()
         version = re.fullmatch(rb"HTTP/([0-9])\.([0-9])", words[2])
@@ -335,6 +346,8 @@ class Client:
             body = path.read_text(errors="replace").encode()
         else:
             body = path.read_bytes()
+        if self.fault == "two megabytes at most":
+            body = body[: 2 << 20]
         if self.fault == "remembers":
             REMEMBERED[path] = body
         if self.fault == "empty is 404" and not body:
@@ -495,6 +508,13 @@ class Client:
         if self.fault == "stops at eof" and len(data) > 1 << 20:
             self._send_until_eof(data)
             return
+        if self.fault == "loses signals" and len(data) > 1 << 20:
+            LARGE.append(self)
+            try:
+                self.sock.sendall(data)
+            finally:
+                LARGE.remove(self)
+            return
         if self.fault == "one sends at a time":
             with SENDING:
                 self.sock.sendall(data)
@@ -518,7 +538,7 @@ def listen(port: int, fault: str) -> socket.socket:
     sock = socket.socket()
     if fault != "no reuseaddr":
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if fault in ("one send", "reset ends it"):
+    if fault in ("one send", "reset ends it", "loses signals"):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
     sock.bind(("127.0.0.1", port))
     sock.listen(128)
@@ -572,7 +592,7 @@ def main() -> None:
     if fault == "ignores sigterm":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     else:
-        signal.signal(signal.SIGTERM, lambda *_: ends.set())
+        signal.signal(signal.SIGTERM, lambda *_: None if LARGE else ends.set())
     if fault == "ignores ctrl-c":
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     else:
