@@ -20,6 +20,8 @@ _LATE = (
         "httpmini.daemon.to_https",
         "httpmini.server.core.trace",
         "httpmini.server.http.proxied",
+        "httpmini.server.http.recorded",
+        "httpmini.server.http.tape",
         "httpmini.server.http.traced",
         "httpmini.server.limits.client_limits",
         "httpmini.server.logs.json_lines",

@@ -26,6 +26,7 @@ FILES = {
     "large.bin": bytes(400),
     "x": b"x\n",
     "photos/a.jpg": b"\xff\xd8\xff",
+    "holidays/b.jpg": b"\xff\xd8\xff",
 }
 # Two sites and a redirection, on the lines that docs/design/why.md names.
 SITES = {

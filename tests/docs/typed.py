@@ -32,6 +32,10 @@ PROGRAMS = (
 _PROGRAM = re.compile(rf"(?:[\w.~-]*/(?:[\w.-]+/)*)?(?:{'|'.join(map(re.escape, PROGRAMS))})(?= |$)")
 
 
+# Pages whose commands are typed from the first to the last by a test of their own.
+LITERALLY = {"docs/teaching.md": "tests/test_teaching.py"}
+
+
 class Runs(NamedTuple):
     """It is run as it is, but for the port and for paths that no test may use.
 
@@ -103,7 +107,7 @@ def typed(block: list[str]) -> list[str]:
 def all_commands() -> Iterator[tuple[str, str]]:
     """Yield every command with the page that it is on."""
     for page in PRESENT:
-        for block in blocks(page):
+        for block in blocks(page) if name_of(page) not in LITERALLY else ():
             yield from ((name_of(page), command) for command in typed(block))
 
 
@@ -116,15 +120,16 @@ _REALMS = Elsewhere("needs a machine that boots", "tests/deploy/boot", "with-rea
 _USERS = Elsewhere("changes the users of the machine")
 _DETACHED = Elsewhere("needs that user", "tests/daemon/test_detached.py", "def test_a_life")
 _LOGS = Elsewhere("needs a log with lines", "tests/server/test_log_places.py", "def test_goaccess_reads_it")
+_EXAMPLE = Elsewhere("writes where only root may", "tests/release/test_fresh.py", "def test_every_example_is_printed")
+_MANUAL = Elsewhere("writes where only root may", "tests/release/test_fresh.py", "def test_manual_pages_are_found")
+_RECORDED = Elsewhere("needs a recording", "tests/server/test_recording.py", "--to-case")
+_TRACED = Elsewhere("needs a trace", "tests/server/test_trace.py", "def test_the_command")
 _LAN = Elsewhere("opens every private address", "tests/terminal/test_lan.py", '"--lan"')
 
 _README: dict[str, How] = {
     "make serve": Dry("httpmini serve -c conf/httpmini.toml"),
     "pipx install .": Elsewhere("installs from the network"),
     "httpmini serve": Serves("mode select"),
-    "pip install .": Elsewhere("installs from the network", "tests/daemon/test_installed.py", "pip install"),
-    "python -m httpmini serve": Serves("mode select"),
-    "cd ~/Pictures": _SHELL,
     "httpmini serve --lan": _LAN,
     "httpmini serve [PATH] [-c FILE] [--lan] [--password [USER]] [--mode MODE] [-b ADDRESS] [-p PORT] ...": _SYNOPSIS,
     "httpmini get URL... [-o FILE | -O] [--segments N] [--sha256 HEX] [--json] [-v] ...": _SYNOPSIS,
@@ -134,6 +139,18 @@ _README: dict[str, How] = {
     "httpmini config check [-c FILE]": _SYNOPSIS,
     "httpmini config show [-c FILE]": _SYNOPSIS,
     "httpmini config diff [OLD] NEW": _SYNOPSIS,
+    "httpmini why [-c FILE] URL | PATH | LINE ...": _SYNOPSIS,
+    "httpmini docs [--open] [-o FOLDER]": _SYNOPSIS,
+    "httpmini compare [--load LOAD] [-o FILE]": _SYNOPSIS,
+    "httpmini timeline FILE [-o FILE]": _SYNOPSIS,
+    "httpmini replay FILE [URL] [--root FOLDER] [--mode MODE] [--to-case]": _SYNOPSIS,
+    "httpmini config example [--for KIND] [NAME]": _SYNOPSIS,
+    "httpmini ctl status | reload | reopen | stop [-c FILE]": _SYNOPSIS,
+    "httpmini get -O ':8080/holidays/?zip'": Runs(makes="holidays.zip"),
+    "httpmini mirror :8080/holidays/ holidays": Runs(makes="holidays/b.jpg"),
+    "httpmini config check -c conf/httpmini.toml": Runs("ok"),
+    "httpmini why -c conf/httpmini.toml /modes/select.html": Runs("200 OK"),
+    "httpmini serve www --mode forking": Serves("mode forking"),
     "httpmini get -O :8080/film.mp4": Runs(makes="film.mp4"),
     "httpmini serve -c conf/httpmini.toml": Serves("mode select"),
     "httpmini config check -c wrong.toml": Runs("did you mean server.max_clients?", status=2),
@@ -158,11 +175,11 @@ _CONTRIBUTING: dict[str, How] = {
 }
 
 _RELEASING: dict[str, How] = {
+    "make dist": Dry("release/make-dist"),
+    "/tmp/release/bin/pip install twine": _RELEASE,
+    "/tmp/release/bin/twine upload dist/*.whl dist/*.tar.gz": _RELEASE,
     "git status --short": _RELEASE,
     "python3 -m venv /tmp/release": _RELEASE,
-    "/tmp/release/bin/pip install build twine": _RELEASE,
-    "/tmp/release/bin/python -m build": _RELEASE,
-    "/tmp/release/bin/twine check dist/*": _RELEASE,
     "tar tzf dist/httpmini-VERSION.tar.gz": _RELEASE,
     "python3 -m venv /tmp/try": _RELEASE,
     "/tmp/try/bin/pip install dist/httpmini-VERSION-py3-none-any.whl": _RELEASE,
@@ -173,19 +190,29 @@ _RELEASING: dict[str, How] = {
     "kill %1": _SHELL,
     'git tag -a vVERSION -m "httpmini VERSION"': _RELEASE,
     "git push --follow-tags": _RELEASE,
-    "/tmp/release/bin/twine upload dist/*": _RELEASE,
 }
 
 _DEPLOY: dict[str, How] = {
+    "httpmini config example --for systemd httpmini.toml > /etc/httpmini/httpmini.toml": _EXAMPLE,
+    "httpmini config example --for systemd httpmini.socket > /etc/systemd/system/httpmini.socket": _EXAMPLE,
+    "httpmini config example --for systemd httpmini.service > /etc/systemd/system/httpmini.service": _EXAMPLE,
+    "httpmini config example --for logrotate > /etc/logrotate.d/httpmini": _EXAMPLE,
+    "httpmini config example --for certbot": _EXAMPLE,
+    "httpmini config example --for nginx > /etc/nginx/conf.d/httpmini.conf": _EXAMPLE,
+    "httpmini config example --for caddy > /etc/caddy/Caddyfile": _EXAMPLE,
+    "httpmini config example --for haproxy > /etc/haproxy/haproxy.cfg": _EXAMPLE,
+    "httpmini config example --for varnish > /etc/varnish/default.vcl": _EXAMPLE,
+    "python3 httpmini.pyz serve /srv/www": Elsewhere(
+        "takes a build", "tests/release/test_fresh.py", "def test_one_file"
+    ),
+    "mkdir -p /usr/local/share/man/man1 /usr/local/share/man/man5": _MANUAL,
+    "ln -s /opt/httpmini/share/man/man1/httpmini*.1 /usr/local/share/man/man1/": _MANUAL,
+    "ln -s /opt/httpmini/share/man/man5/httpmini.toml.5 /usr/local/share/man/man5/": _MANUAL,
     "apt install python3-venv": _INSTALL,
     "python3 -m venv /opt/httpmini": _INSTALL,
     "/opt/httpmini/bin/pip install /usr/local/src/httpmini": _INSTALL,
     "ln -s /opt/httpmini/bin/httpmini /usr/local/bin/httpmini": _INSTALL,
     "mkdir -p /srv/www /etc/httpmini": _INSTALL,
-    "cd /usr/local/src/httpmini/conf": _SYSTEMD,
-    "cp systemd/httpmini.toml /etc/httpmini/": _SYSTEMD,
-    "cp systemd/httpmini.socket systemd/httpmini.service /etc/systemd/system/": _SYSTEMD,
-    "cp logrotate/httpmini /etc/logrotate.d/": _SYSTEMD,
     "systemctl daemon-reload": _SYSTEMD,
     "systemctl enable --now httpmini.socket httpmini.service": _SYSTEMD,
     "curl -I http://127.0.0.1/": _SYSTEMD,
@@ -196,9 +223,9 @@ _DEPLOY: dict[str, How] = {
     "systemctl restart httpmini": _REALMS,
     "adduser --system --group --no-create-home httpmini": _USERS,
     "mkdir -p /var/log/httpmini /run/httpmini": _USERS,
-    'sed \'s|"journal"|"/var/log/httpmini/error.log"|\' /usr/local/src/httpmini/conf/systemd/httpmini.toml '
-    "> /etc/httpmini/httpmini.toml": Runs(
-        makes="httpmini.toml", instead=(("/usr/local/src/httpmini/", ""), ("/etc/httpmini/", ""))
+    "httpmini config example --for systemd httpmini.toml |": _SHELL,
+    'sed \'s|"journal"|"/var/log/httpmini/error.log"|\' > /etc/httpmini/httpmini.toml': Elsewhere(
+        "the second half of a pipe", "tests/release/test_fresh.py", "def test_every_example_is_printed"
     ),
     "chown httpmini: /var/log/httpmini /run/httpmini": _USERS,
     "su -s /bin/sh httpmini -c 'httpmini serve --daemon -c /etc/httpmini/httpmini.toml'": _DETACHED,
@@ -214,6 +241,11 @@ _DEPLOY: dict[str, How] = {
 }
 
 _PAGES: dict[str, How] = {
+    "httpmini serve site --record tapes": _RECORDED,
+    "httpmini replay tapes/0007.record --root site": _RECORDED,
+    "httpmini replay tapes/0007.record --to-case": _RECORDED,
+    "httpmini serve --mode iterative --trace t.json": _TRACED,
+    "httpmini timeline t.json": _TRACED,
     "httpmini get http://localhost:8080/": Runs("<h1>Prepared</h1>"),
     "httpmini get -O http://localhost:8080/film.mp4": Runs(makes="film.mp4"),
     "httpmini get -o film.mp4 --segments 4 :8080/film.mp4": Runs(makes="film.mp4"),

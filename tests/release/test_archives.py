@@ -12,7 +12,7 @@ from httpmini.config.examples import EXAMPLES
 from release.manual import manual_pages
 from tests.release.conftest import HOME, build
 
-MOST_BYTES = 660_000  # of the wheel, which is code: no pictures, no tests, no site
+MOST_BYTES = 850_000  # of the wheel: code, and the texts of httpmini docs; no pictures, no tests, no site
 
 
 def test_the_wheel(built: tuple[Path, Path]) -> None:
