@@ -24,6 +24,7 @@ from httpmini.lint.checks import CHECKS
 from httpmini.lint.lab import MOST_CONNECTIONS, Lab, NoAnswer, OutOfConnections, Session
 from httpmini.lint.points import read_points
 from httpmini.lint.runner import MOST_TIMEOUTS, Runner
+from tests.support.processes import eventually
 
 OURS = f"{sys.executable} -m httpmini serve {{root}} -p {{port}}"
 FAULTY = f"{sys.executable} {Path(__file__).with_name('faulty_server.py')} {{port}} {{root}}"
@@ -147,6 +148,8 @@ def test_a_server_that_runs_already(tmp_path: Path) -> None:
     made = lint("--make-root", str(tmp_path / "site"))
     root = tmp_path / "site" / "www"
     assert made.stdout == f"Serve {root}, then: httpmini lint --root {root} http://127.0.0.1:PORT/\n"
+    old = (root / "ten.txt").lstat().st_ctime + runner.OLD_S
+    eventually(lambda: time.time() > old, "the files are old enough for a date", every_s=0.05)
     with subprocess.Popen(
         [sys.executable, "-m", "httpmini", "serve", str(root), "-p", "0"], stdout=subprocess.PIPE, text=True
     ) as server:
