@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ from httpmini.lint.checks import CHECKS
 from httpmini.lint.lab import MOST_CONNECTIONS, Lab, NoAnswer, OutOfConnections, Session
 from httpmini.lint.points import read_points
 from httpmini.lint.runner import MOST_TIMEOUTS, Runner
+from tests.conftest import StartServer
 from tests.support.processes import eventually
 
 OURS = f"{sys.executable} -m httpmini serve {{root}} -p {{port}}"
@@ -143,21 +143,16 @@ def _answer(listener: socket.socket, data: bytes) -> None:
 # Which server.
 
 
-def test_a_server_that_runs_already(tmp_path: Path) -> None:
+def test_a_server_that_runs_already(start: StartServer, tmp_path: Path) -> None:
     """By its URL alone, and with the folder that it serves."""
     made = lint("--make-root", str(tmp_path / "site"))
     root = tmp_path / "site" / "www"
     assert made.stdout == f"Serve {root}, then: httpmini lint --root {root} http://127.0.0.1:PORT/\n"
     old = (root / "ten.txt").lstat().st_ctime + runner.OLD_S
     eventually(lambda: time.time() > old, "the files are old enough for a date", every_s=0.05)
-    with subprocess.Popen(
-        [sys.executable, "-m", "httpmini", "serve", str(root), "-p", "0"], stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout is not None
-        url = server.stdout.readline().split(" at ")[1].split()[0]
-        bare = json.loads(lint(f"{url}ten.txt", "--json", "-", "--profile", "files", "--timeout", "20").stdout)
-        known = json.loads(lint(url, "--root", str(root), "--json", "-", "--timeout", "20").stdout)
-        server.terminate()
+    url = start(root).url
+    bare = json.loads(lint(f"{url}ten.txt", "--json", "-", "--profile", "files", "--timeout", "20").stdout)
+    known = json.loads(lint(url, "--root", str(root), "--json", "-", "--timeout", "20").stdout)
     outcomes = {one["id"]: one["outcome"] for one in bare["findings"]}
     assert outcomes["range"] == "passed"
     assert outcomes["empty-file"] == "not applicable"
