@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -424,10 +423,9 @@ def test_a_key_that_only_root_can_read(home: Path, authority: Authority) -> None
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to a group")
 def test_the_deploy_hook(home: Path, authority: Authority) -> None:
-    """The script in docs/deploy.md, with other paths, while the server runs."""
-    page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text()
-    (script,) = re.findall(r"```sh\n( *#!/bin/sh\n.*?)```", page, re.DOTALL)
-    script = textwrap.dedent(script).replace("/etc/httpmini/tls", str(home / "deployed")).replace("-g httpmini", "-g 0")
+    """The script that ``config example`` prints, with other paths, while the server runs."""
+    script = (Path(__file__).parents[2] / "conf" / "certbot" / "httpmini").read_text()
+    script = script.replace("/etc/httpmini/tls", str(home / "deployed")).replace("-g httpmini", "-g 0")
     lineage = home / "lineage"
     lineage.mkdir()
 

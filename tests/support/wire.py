@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
+from errno import ECONNRESET, ENOTCONN, EPIPE
 
 WAIT_S = 60.0
 _NOT_EPHEMERAL = 10_000, 32_000  # ip_local_port_range begins at 32768, and elsewhere at 49152
@@ -54,14 +55,18 @@ def converse(port: int, pieces: Iterable[bytes]) -> bytes:
     """Send the pieces one by one, end our side, and return everything that the server sends.
 
     A server that refuses the first piece may close before the last one is sent; its response can still be read.
+
+    Raises:
+        ConnectionResetError: the server has reset the connection.
     """
     with connect(port) as sock:
         try:
             for piece in pieces:
                 sock.sendall(piece)
             sock.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
+        except OSError as error:
+            if error.errno not in (EPIPE, ECONNRESET, ENOTCONN):
+                raise
         return read_all(sock)
 
 
