@@ -425,14 +425,14 @@ def test_a_key_that_only_root_can_read(home: Path, authority: Authority) -> None
 def test_the_deploy_hook(home: Path, authority: Authority) -> None:
     """The script that ``config example`` prints, with other paths, while the server runs."""
     script = (Path(__file__).parents[2] / "conf" / "certbot" / "httpmini").read_text()
-    script = script.replace("/etc/httpmini/tls", str(home / "deployed")).replace("-g httpmini", "-g 0")
     lineage = home / "lineage"
     lineage.mkdir()
 
     def renew() -> None:
         for source, name in zip(authority.pair("example.org"), ("fullchain.pem", "privkey.pem"), strict=True):
             (lineage / name).write_bytes(source.read_bytes())
-        environment = {**os.environ, "RENEWED_LINEAGE": str(lineage)}
+        places = {"RENEWED_LINEAGE": str(lineage), "folder": str(home / "deployed"), "group": "0"}
+        environment = {**os.environ, **places}
         subprocess.run(["sh", "-eu", "-c", script], env=environment, check=True, timeout=WAIT_S)
 
     renew()
