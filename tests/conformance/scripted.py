@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
+from errno import ECONNRESET, ENOTCONN, EPIPE
 
 from tests.support.processes import eventually
 from tests.support.wire import WAIT_S
@@ -67,6 +68,11 @@ def wait_for_end(sock: socket.socket) -> None:
             pass
 
 
+def has_hung_up(error: BaseException) -> bool:
+    """Whether an error says that the client has gone: at shutdown(2) that is ENOTCONN."""
+    return isinstance(error, OSError) and error.errno in (EPIPE, ECONNRESET, ENOTCONN)
+
+
 @contextmanager
 def serving(converse: Converse, clients: int) -> Iterator[str]:
     """The URL of a server that has ``clients`` conversations, one after another, each in a socket of its own.
@@ -87,10 +93,9 @@ def serving(converse: Converse, clients: int) -> Iterator[str]:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:
                     converse(sock)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass
                 except BaseException as error:
-                    faults.append(error)
+                    if not has_hung_up(error):
+                        faults.append(error)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve)
