@@ -35,7 +35,8 @@ def test_colours_are_tokens(style: Path) -> None:
     rest = re.sub(r":root\s*\{[^}]*\}", "", style.read_text())
     assert re.findall(r"#[0-9a-f]{3,8}\b(?!\w)", rest) == []
     used = set(re.findall(r"var\((--[a-z]+)\)", rest))
-    assert used <= {"--glyph", *_tokens((OURS / "page.css").read_text())[0]}
+    of_its_own = {name for tokens in _tokens(style.read_text()) for name in tokens}
+    assert used <= {"--glyph", "--mode", *of_its_own, *_tokens((OURS / "page.css").read_text())[0]}
 
 
 def test_every_kind_has_its_glyph() -> None:
