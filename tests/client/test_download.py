@@ -344,7 +344,9 @@ def test_killed_at_50_moments_while_the_file_is_rewritten(start: StartServer, ta
         if writer.stdout:
             writer.stdout.close()
     while not Path(f"{target}.part.json").exists():  # now that the file stays the same, a part can be resumed
-        assert fetch_or_be_killed(url, target, 2_000_000, moments.uniform(0.5, 1.2))[0] == -signal.SIGKILL
+        status, _, errors = fetch_or_be_killed(url, target, 2_000_000, moments.uniform(0.5, 1.2))
+        assert status != 0, "too fast to be killed"
+        check_outcome(status, errors, target, versions)  # the part of before may be found out first
     status, _, errors = fetch_or_be_killed(url, target, 0, 60)
     assert (status, errors) == (0, "")
     assert target.read_bytes() in versions
