@@ -24,7 +24,7 @@ from httpmini.daemon.self_signed import names_for
 from httpmini.errors import ConfigError
 from httpmini.server.logs.error import Level
 from httpmini.server.tls.security import make_context
-from tests.support.processes import WAIT_S, ServerProcess
+from tests.support.processes import WAIT_S, ServerProcess, open_files
 from tests.support.tls import DAY, Authority
 from tests.support.tls_wire import converse_tls, unverified
 from tests.support.wire import converse
@@ -302,14 +302,10 @@ def test_what_was_read_is_what_is_used(home: Path, authority: Authority) -> None
         link.symlink_to(os.path.relpath(target, home))
     pair = read_pair(str(links[0]), str(links[1]), time.time())
     assert pair.names == ("example.org",)
-    assert not any("memfd" in os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if is_link(fd))
+    assert not any("memfd" in link for link in open_files(os.getpid()))
     both = home / "both.pem"
     both.write_bytes(key.read_bytes() + certificate.read_bytes())
     assert read_pair(str(both), str(both), time.time()).names == ("example.org",)
-
-
-def is_link(fd: str) -> bool:
-    return Path(f"/proc/self/fd/{fd}").is_symlink() and Path(f"/proc/self/fd/{fd}").exists()
 
 
 def test_what_the_sandbox_opens(home: Path, authority: Authority) -> None:
@@ -403,8 +399,7 @@ def test_a_key_that_only_root_can_read(home: Path, authority: Authority) -> None
         server.wait_for_line(f"the user nobody cannot read the key {key}: .*a new start")
         get = [b"GET /small.txt HTTP/1.0\r\n\r\n"]
         assert converse_tls(server.port, get, unverified())[0].endswith(b"small")
-        for fd in Path(f"/proc/{server.pid}/fd").iterdir():
-            assert "httpmini-tls" not in str(fd.readlink())
+        assert not any("httpmini-tls" in link for link in open_files(server.pid))
         install(home, authority.pair("example.org"))
         server.process.send_signal(signal.SIGHUP)
         server.wait_for_line("tls.certificate = .* cannot be read: .*the certificate from before stays, until 20")

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.conftest import StartServer
-from tests.support.processes import eventually
+from tests.support.processes import eventually, open_files
 from tests.support.tools import tool
 from tests.support.wire import connect, get, read_all, read_answer
 
@@ -69,7 +69,7 @@ def test_children_hold_only_their_own_descriptors(start: StartServer, site: Path
     for sock in socks:
         assert read_answer(sock)[0] == 200
     for child in server.children():
-        links = [os.readlink(f"/proc/{child}/fd/{fd}") for fd in os.listdir(f"/proc/{child}/fd")]
+        links = open_files(child)
         assert sum(link.startswith("socket:") for link in links) == 1, links
         assert not any("eventpoll" in link for link in links), links
     for sock in socks:

@@ -28,7 +28,7 @@ from tests.conftest import StartServer
 from tests.support import crowd
 from tests.support.crowd import CROWD, OTHER, ask, connect_from
 from tests.support.logs import log_into
-from tests.support.processes import ServerProcess, eventually
+from tests.support.processes import ServerProcess, eventually, ports_listened_on
 from tests.support.small_site import write_tree
 from tests.support.wire import WAIT_S, read_all, read_answer
 
@@ -75,15 +75,8 @@ def test_the_health_check_of_a_full_status_listener(start: StartServer, site: Pa
 
 def _status_port(pid: int, other: int) -> int:
     """Return the port that the server listens on beside its first one."""
-    inodes = set()
-    for entry in os.listdir(f"/proc/{pid}/fd"):
-        inodes.add(os.readlink(f"/proc/{pid}/fd/{entry}"))
-    for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        columns = row.split()
-        port = int(columns[1].rpartition(":")[2], 16)
-        if columns[3] == "0A" and f"socket:[{columns[9]}]" in inodes and port != other:
-            return port
-    raise AssertionError("no other listener")
+    [port] = ports_listened_on(pid) - {other}
+    return port
 
 
 def test_who_takes_a_response_is_never_cut_off(start: StartServer, site: Path, mode: str) -> None:

@@ -23,7 +23,7 @@ from httpmini.server.logs.access import TextLog
 from httpmini.work import finish
 from tests.conftest import StartServer
 from tests.server.test_response_cache import Told, told
-from tests.support.processes import WAIT_S, eventually
+from tests.support.processes import WAIT_S, eventually, open_files
 from tests.support.sans_io import PEER, deliver
 from tests.support.small_site import write_tree
 from tests.support.wire import connect, get
@@ -151,13 +151,7 @@ def test_a_generation_is_immutable(tmp_path: Path) -> None:
 
 def descriptors_of(pid: int, path: Path) -> int:
     """Return how many descriptors of a process refer to a file."""
-    found = 0
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            found += entry.readlink() == path
-        except FileNotFoundError:  # closed meanwhile
-            continue
-    return found
+    return open_files(pid).count(str(path))
 
 
 @pytest.mark.parametrize("mode", ["select", "threading"])

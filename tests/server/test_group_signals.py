@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartServer
-from tests.support.processes import WAIT_S, ServerProcess, eventually, processes_of_session
+from tests.support.processes import WAIT_S, ServerProcess, eventually, open_files, processes_of_session
 from tests.support.wire import connect, get, read_all, read_answer, read_head
 
 KEEP = b"GET /small.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
@@ -38,8 +38,7 @@ def signal_all(server: ServerProcess, number: int) -> None:
 
 def logs_of(pid: int, folder: Path) -> set[str]:
     """Return the names of the log files that a process has open."""
-    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-    return {Path(link).name for link in links if link.startswith(f"{folder}/")}
+    return {Path(link).name for link in open_files(pid) if link.startswith(f"{folder}/")}
 
 
 def test_usr1_reopens_the_logs_and_nothing_else(start: StartServer, root: Path, tmp_path: Path, mode: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartServer
-from tests.support.processes import ServerProcess, eventually, processes_of_session
+from tests.support.processes import ServerProcess, eventually, ports_listened_on, processes_of_session
 from tests.support.wire import connect, free_port, read_all, read_answer, read_head
 
 KEEP = b"GET /small.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
@@ -58,17 +57,6 @@ def reload(server: ServerProcess, file: Path, text: str) -> None:
     file.write_text(text)
     server.process.send_signal(signal.SIGHUP)
     server.wait_for_line("(?<!not) reloaded: ", before + 1)
-
-
-def ports_held_by(pid: int) -> set[int]:
-    """Return the ports that a process listens on."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    listening = {f"socket:[{row[9]}]": int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A"}
-    try:
-        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-    except FileNotFoundError:  # a child of an earlier moment, or a descriptor
-        return set()
-    return {listening[link] for link in links if link in listening}
 
 
 def no_process_is_left(server: ServerProcess) -> bool:
@@ -145,10 +133,10 @@ def test_children_hold_no_listener_that_they_do_not_serve(reloadable: ServerProc
         kept.sendall(KEEP)
         read_answer(kept)
         served = {two} if mode == "prefork" else set()
-        assert server.children() != []
-        for child in server.children():
-            assert ports_held_by(child) == served
-        assert ports_held_by(server.pid) == {two, status}
+        eventually(lambda: server.children() != [], "there is a child")
+        for child in server.children():  # one that has only just begun still closes what it inherited
+            eventually(lambda child=child: ports_listened_on(child) == served, "it holds no other listener")  # type: ignore[misc]
+        eventually(lambda: ports_listened_on(server.pid) == {two, status}, "the master holds those it serves")
 
 
 def _accepts(path: str) -> bool:

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import threading
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import StartServer
-from tests.support.processes import ServerProcess, eventually
+from tests.support.processes import ServerProcess, eventually, ports_listened_on
 from tests.support.wire import connect, get, read_answer, read_head
 
 LARGE = 64 * 1024 * 1024
@@ -54,16 +53,7 @@ def row_of(server: ServerProcess, port: int) -> dict[str, Any]:
 
 def status_port(server: ServerProcess) -> int:
     """Return the port that the process listens on and the banner does not name."""
-    listening = set()
-    for line in Path(f"/proc/{server.pid}/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == "0A":
-            listening.add((fields[9], int(fields[1].split(":")[1], 16)))
-    own = set()
-    for fd in os.listdir(f"/proc/{server.pid}/fd"):
-        with suppress(FileNotFoundError):  # closed meanwhile
-            own.add(os.readlink(f"/proc/{server.pid}/fd/{fd}"))
-    [port] = [port for inode, port in listening if f"socket:[{inode}]" in own and port != server.port]
+    [port] = ports_listened_on(server.pid) - {server.port}
     return port
 
 

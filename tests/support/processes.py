@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -218,6 +219,26 @@ def _stat_fields() -> dict[str, tuple[str, str, str]]:
 def processes_of_session(session: int) -> list[int]:
     """Return the numbers of the processes in a session."""
     return [int(pid) for pid, fields in _stat_fields().items() if fields[2] == str(session)]
+
+
+def open_files(pid: int) -> list[str]:
+    """Return what the descriptors of a process refer to: paths, and names such as ``socket:[123]``.
+
+    A descriptor that is closed while this looks is left out, and a process that has ended has none.
+    """
+    links = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(FileNotFoundError):
+                links.append(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return links
+
+
+def ports_listened_on(pid: int) -> set[int]:
+    """Return the IPv4 ports that a process holds a listening socket for."""
+    own = set(open_files(pid))
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return {int(row[1].split(":")[1], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in own}
 
 
 def eventually(condition: Callable[[], bool], what: str, every_s: float = 0.01) -> None:
