@@ -92,16 +92,21 @@ class ServerProcess:
     def wait_for_line(self, pattern: str, count: int = 1) -> str:
         """Wait for the ``count``-th line that matches ``pattern`` and return it."""
         expression = re.compile(pattern)
+        found: list[str] = []
+        looked_at = 0  # each line once: a busy server writes faster than all can be searched again and again
 
-        def found() -> list[str]:
-            return [line for line in self.lines if expression.search(line)]
+        def enough() -> bool:
+            nonlocal looked_at
+            found.extend(line for line in self.lines[looked_at:] if expression.search(line))
+            looked_at = len(self.lines)
+            return len(found) >= count
 
         with self._news:
-            self._news.wait_for(lambda: len(found()) >= count or self._ended, WAIT_S)
-            if len(found()) < count:
+            self._news.wait_for(lambda: enough() or self._ended, WAIT_S)
+            if len(found) < count:
                 log = "\n".join(self.lines)
                 raise AssertionError(f"no line {pattern!r} (x{count}) in:\n{log}\n{self.errors}")
-            return str(found()[count - 1])
+            return found[count - 1]
 
     def stop_reading(self) -> None:
         """Close our end of its standard output after one more line."""
