@@ -72,6 +72,7 @@ class Acceptor:
         batch: int = ACCEPTS_PER_TURN,
     ) -> None:
         self._context = context
+        self._shutdown = context.shutdown
         self._service = context.service
         self._accept = context.accept
         self._admission = context.admission
@@ -104,6 +105,29 @@ class Acceptor:
         Args:
             until: when to return if nothing happens.
         """
+        is_busy = self._is_busy
+        self._admitted = []
+        self._reactor.turn(self._prepare_turn(until) if is_busy or until is not None else None)
+        if is_busy or self._lobby:
+            self._look_again()
+            self._look_at_occupants()
+            self._refuse_late()
+        return self._admitted
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether more is to be done than to accept: somebody waits for a slot or soon will, or the gate is to move."""
+        return (
+            bool(self._lobby)
+            or self._slots.are_filling_up
+            or self._gate is not Gate.OPEN
+            or self._paused_until > 0
+            or self._watches_slots
+            or self._shutdown.draining
+        )
+
+    def _prepare_turn(self, until: float | None) -> float | None:
+        """Watch what has to be watched in the next turn; return how long it may take."""
         now = time.monotonic()
         self._turn_gate(self._gate_at(now))
         self._watch_slots(bool(self._lobby) and self._slots.is_shared)
@@ -112,14 +136,9 @@ class Acceptor:
             moments.append(self._paused_until)
         if self._lobby and self._batch_was_full:
             moments.append(now)
-        elif self._lobby or self._is_filling_up:
+        elif self._lobby or self._slots.are_filling_up:
             moments.append(max(now, self._next_look))
-        self._admitted = []
-        self._reactor.turn(max(0.0, min(moments) - now) if moments else None)
-        self._look_again()
-        self._look_at_occupants()
-        self._refuse_late()
-        return self._admitted
+        return max(0.0, min(moments) - now) if moments else None
 
     def last_call(self) -> list[Client]:
         """Give the listeners back; return the clients that had connected already, as far as there are slots.
@@ -134,7 +153,7 @@ class Acceptor:
         self._turn_gate(Gate.SHUT)
         self._watch_slots(False)
         self._look_again(len(self._admitted) + len(self._lobby))
-        if self._context.shutdown.draining and not self._context.shutdown.replaced:
+        if self._shutdown.draining and not self._shutdown.replaced:
             self.empty_lobby()
         return self._admitted
 
@@ -165,9 +184,12 @@ class Acceptor:
         """Return the state that the listeners should be in."""
         if self._lobby_is_full and not self._may_thin_out(now):
             return Gate.FULL
-        if self._context.shutdown.draining:
+        if self._shutdown.draining:
             return Gate.SHUT
-        return Gate.PAUSED if self._paused_until > now else Gate.OPEN
+        if self._paused_until > now:
+            return Gate.PAUSED
+        self._paused_until = 0.0
+        return Gate.OPEN
 
     def _turn_gate(self, gate: Gate) -> None:
         """Watch what has to be watched in the new state, and nothing else."""
@@ -194,10 +216,10 @@ class Acceptor:
 
     def _accept_from(self, listener: socket.socket) -> None:
         """Accept the clients in one backlog, within bounds."""
-        self._look_again()  # those who came before
+        if self._lobby:
+            self._look_again()  # those who came before
         for _ in range(ACCEPTS_PER_TURN):
-            now = time.monotonic()
-            if self._lobby_is_full and not self._may_thin_out(now):
+            if self._lobby and self._lobby_is_full and not self._may_thin_out(time.monotonic()):
                 return
             try:
                 fd, peer = self._accept(listener)
@@ -209,7 +231,7 @@ class Acceptor:
                 self._pause(error)
                 return
             self._pause_was_logged = False
-            self._admit(Waiting(fd, peer, now))
+            self._admit(Waiting(fd, peer, time.monotonic()))
 
     def _pause(self, error: OSError) -> None:
         """Stop accepting for a moment; log it once until accept() succeeds again."""
@@ -301,14 +323,10 @@ class Acceptor:
     def _next_look(self) -> float:
         return self._last_look + (LOOK_S if self._lobby else SLOW_LOOK_S)
 
-    @property
-    def _is_filling_up(self) -> bool:
-        return 2 * self._slots.active > self._slots.limit
-
     def _look_at_occupants(self) -> None:
         """Make idle clients leave if clients wait for a slot, here or in other processes."""
         now, slots = time.monotonic(), self._slots
-        if now < self._next_look or not (self._lobby or self._is_filling_up):
+        if now < self._next_look or not (self._lobby or slots.are_filling_up):
             return
         self._last_look = now
         occupants = list(chain(occupants_of(self._reactor, slots, now), self._context.occupants(now)))

@@ -67,6 +67,13 @@ class Slots:
         return sum(self._fields[_HELD : self._fields[_USED]])
 
     @property
+    def are_filling_up(self) -> bool:
+        """Whether more than half of them are taken."""
+        if self._semaphore is None:
+            return 2 * self._held > self._limit
+        return 2 * self.active > self.limit
+
+    @property
     def is_shared(self) -> bool:
         """Whether other processes take slots too, so that ``fileno`` can be polled."""
         return self._semaphore is not None

@@ -49,6 +49,7 @@ class Select(Mode):
         context.reactor.finish(lambda: shutdown.deadline)
 
     def _take(self, clients: list[Client]) -> None:
-        now, turn = time.monotonic(), next_turn()
-        for client in clients:
-            self._context.reactor.add(client, now, turn)
+        if clients:  # in most turns nobody has come
+            now, turn = time.monotonic(), next_turn()
+            for client in clients:
+                self._context.reactor.add(client, now, turn)
