@@ -14,7 +14,8 @@ KEPT = "Connection: keep-alive"
 CLOSED = "Connection: close"
 CONNECTIONS = 32
 HEADS = 30_000  # in the pool of workload 3
-WARM_S = 3  # before workload 3 is measured: the pool of heads is used once, and each file gets into every cache
+WARM_S = 1  # before anything is measured: what a server does once, soon after its start, is no part of a request
+HEADS_WARM_S = 3  # before workload 3: the pool of heads is used once, and each file gets into every cache
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Effort:
     Attributes:
         seconds: how long the load lasts.
         repeats: how often single operations, such as a start, are repeated.
-        warm: whether to warm up before workload 3.
+        warm: whether to warm up first.
     """
 
     seconds: int = 2
@@ -89,8 +90,11 @@ def load(
     connections: int = CONNECTIONS,
     script: str = "plain.lua",
     arguments: tuple[str, ...] = (),
+    warm_s: int = WARM_S,
 ) -> Outcome:
     """Run wrk against a server, and measure what that costs the server."""
+    if effort.warm:
+        wrk.run(running.url(target), warm_s, connections, fields, script=script, arguments=arguments)
     seen = [Memory()]
 
     def look() -> None:
@@ -142,9 +146,8 @@ def many_heads(running: Running, effort: Effort) -> Outcome:
     for path in (running.place.root / "many").iterdir():
         site.into_memory(path)
     arguments = (running.server.prefix or "", str(site.MANY), str(HEADS))
-    if effort.warm:
-        wrk.run(running.url("/"), WARM_S, CONNECTIONS, [], script="heads.lua", arguments=arguments)
-    return _with(note, load(running, "/", effort, [], script="heads.lua", arguments=arguments))
+    outcome = load(running, "/", effort, [], script="heads.lua", arguments=arguments, warm_s=HEADS_WARM_S)
+    return _with(note, outcome)
 
 
 def medium_kept(running: Running, effort: Effort) -> Outcome:
