@@ -228,9 +228,7 @@ def test_new_files_are_noticed(
     server = start(site, "--mode", mode, config=secure(files))
     put(authority.pair("localhost"), files)
     server.wait_for_line("fullchain.pem: a new certificate is in use")
-    if mode == "prefork":
-        wait_for_certificate(server, der(files[0]))
-    assert certificate_of(server.port) == der(files[0])
+    wait_for_certificate(server, der(files[0]))  # in prefork mode workers with the old one may still take clients
     assert not any("reloaded" in line for line in server.lines)
 
 

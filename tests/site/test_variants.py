@@ -88,7 +88,7 @@ def site(tmp_path: Path) -> Site:
     os.utime(root / "a.css.gz", ns=(0, 999_999_999_999_900_000))  # as rounded by a floating-point number
     os.symlink("/etc/passwd", root / "outside.txt.gz")
     (root / "outside.txt").write_bytes(b"plain")
-    return load_site(root, '[site]\nprecompressed = ["br", "zstd", "gzip"]\n')
+    return load_site(root, '[site]\nprecompressed = ["br", "zstd", "gzip"]\n', ahead_s=60)
 
 
 @pytest.mark.parametrize(

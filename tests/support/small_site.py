@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from httpmini import config
 from httpmini.daemon.build_site import build_site
@@ -35,11 +38,22 @@ def write_tree(root: Path, files: dict[str, bytes]) -> Path:
     return root
 
 
-def load_site(root: Path, toml: str, notify: Callable[[str], None] = lambda _text: None) -> Site:
-    """Return the site that the settings ``toml`` describe; their file is written beside ``root``."""
+def load_site(
+    root: Path, toml: str, notify: Callable[[str], None] = lambda _text: None, *, ahead_s: float = 0.0
+) -> Site:
+    """Return the site that the settings ``toml`` describe; their file is written beside ``root``.
+
+    Args:
+        root: what is served.
+        toml: the settings.
+        notify: takes what the log would say.
+        ahead_s: how fast the site's clock is. Two responses about a file that was written less than two seconds ago may
+            differ in the tag's strength; a minute makes all files old.
+    """
     file = root.parent / "httpmini.toml"
     file.write_text(toml)
-    return build_site(config.load(str(file), config.Flags(root=str(root))), notify)
+    site = build_site(config.load(str(file), config.Flags(root=str(root))), notify)
+    return replace(site, wall=lambda: time.time() + ahead_s)
 
 
 def ask(site: Site, target: str, *fields: tuple[str, str], method: str = "GET", host: str = "") -> Answer:
