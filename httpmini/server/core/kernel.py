@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import _socket
-import fcntl
 import os
 import socket
 import sys
 import termios
 from errno import EINVAL, ENOSYS, ENOTSUP
+from fcntl import ioctl
 
 from httpmini.protocol.body import FileSlice, Piece
 
+_HELD = termios.TIOCOUTQ, termios.FIONREAD  # bytes for the peer that it has not acknowledged, and bytes from it
+_NOTHING = bytes(4)
 COPY_BYTES = 64 * 1024  # of a file that sendfile cannot read
 _HAS_SENDFILE = hasattr(os, "sendfile")  # OpenBSD has none
 # Of struct tcp_info (linux/tcp.h): 8 bytes, then numbers of 4. tcpi_last_data_sent counts from the handshake at first.
@@ -22,12 +24,12 @@ _LAST_SENT, _LAST_RECEIVED, _INFO_BYTES = 8 + 9 * 4, 8 + 11 * 4, 8 + 12 * 4
 def is_settled(fd: int) -> bool:
     """Whether the kernel holds nothing for the peer, and nothing from it."""
     answer = bytearray(4)
-    for request in (termios.TIOCOUTQ, termios.FIONREAD):  # written out: ``_ask_kernel`` twice costs as much again
+    for request in _HELD:  # written out: ``_ask_kernel`` twice costs as much again
         try:
-            fcntl.ioctl(fd, request, answer)
+            ioctl(fd, request, answer)
         except OSError:
             continue
-        if any(answer):
+        if answer != _NOTHING:
             return False
     return True
 
@@ -41,7 +43,7 @@ def _ask_kernel(fd: int, request: int) -> int:
     """Return a number of bytes; 0 when this system cannot say, or the connection is gone."""
     answer = bytearray(4)  # a mutable buffer makes it two and a half times as fast
     try:
-        fcntl.ioctl(fd, request, answer)
+        ioctl(fd, request, answer)
     except OSError:
         return 0
     return int.from_bytes(answer, sys.byteorder)

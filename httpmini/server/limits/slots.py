@@ -114,6 +114,8 @@ class Slots:
 
     def note_admitted(self, overflow: str) -> None:
         """Say once that the last slot was taken."""
+        if self._semaphore is None and self._held < self._limit:  # as a rule
+            return
         fields = self._fields
         if self.active >= fields[_LIMIT] and not fields[_CROWDED_SINCE]:
             fields[_CROWDED_SINCE] = time.monotonic_ns()
