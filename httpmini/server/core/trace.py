@@ -175,6 +175,10 @@ class Trace:
         row = self._accepted.pop(peer.number, None)
         return row if row is not None else self._take(peer, -1)
 
+    def hand_on(self, peer: Peer, row: Row) -> None:
+        """Have a row returned by the next ``row_of`` for the same client."""
+        self._accepted[peer.number] = row
+
     def _take(self, peer: Peer, fd: int) -> Row:
         """Return the row for a new connection."""
         with self._lock:

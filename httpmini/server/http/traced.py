@@ -6,22 +6,25 @@ Each method notes what has happened and leaves the rest to the connection that i
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from enum import IntEnum
 from time import monotonic
 from typing import TypeVar
 
+from httpmini.errors import ProtocolError
 from httpmini.protocol.body import Piece
 from httpmini.protocol.message import Response
+from httpmini.reasons import REASONS
 from httpmini.server.core.connection import WRITE, Connection
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.events import LEAST_WAIT_S, End, Kind
 from httpmini.server.core.trace import Row, Trace
 from httpmini.server.core.turn import NO_TURN
 from httpmini.server.http.connection import HttpConnection, PendingRequest
-from httpmini.server.http.generation import HttpGeneration
+from httpmini.server.http.generation import Generations, HttpGeneration
 from httpmini.server.http.heads import Head
 from httpmini.server.http.proxied import ProxiedConnection
-from httpmini.server.http.service import HttpService, refusal_of
+from httpmini.server.http.service import HttpService, PartialService, refusal_of
 from httpmini.server.limits.admission import Refusal
 from httpmini.server.listeners.peer import Peer
 
@@ -206,23 +209,56 @@ class TracedService(HttpService[G]):
 
     def connect(self, peer: Peer, now: float) -> Connection:
         """Return a conversation with a client that was admitted."""
-        proxies = self.generation.proxies
-        connection: TracedConnection
-        if proxies is not None and proxies.trusts(peer.host):
-            connection = TracedProxiedConnection(self, proxies, peer, now)
-        else:
-            connection = TracedConnection(self, peer, now)
-        return self._begin(connection, peer, Kind.SLOT)
+        return _connect(self, self._trace, peer, now)
 
     def refuse(self, peer: Peer, refusal: Refusal, now: float, retry_s: float) -> Connection:
         """Return a conversation that says 403, 429 or 503 without having been asked, and ends."""
-        connection = self._begin(TracedConnection(self, peer, now), peer, Kind.REFUSED)
-        connection.noted = _HEAD
-        connection.refuse(refusal_of(refusal, retry_s), now)
-        return connection
+        return _refuse(self, self._trace, peer, refusal_of(refusal, retry_s), now)
 
-    def _begin(self, connection: TracedConnection, peer: Peer, kind: Kind) -> TracedConnection:
-        row = self._trace.row_of(peer)
-        connection.begin_notes(row)
+    def refuse_plain(self, peer: Peer, now: float) -> Connection:
+        """Return a conversation that tells a client of a TLS port that it has to speak TLS, and ends."""
+        return _refuse(self, self._trace, peer, ProtocolError(REASONS["plain-on-tls"]), now)
+
+
+class TracedPartialService(PartialService):
+    """HTTP for some listeners, with a trace.
+
+    Args:
+        current: returns the part of the current generation.
+        counters: count the refusals.
+        trace: where the events go.
+    """
+
+    def __init__(self, current: Callable[[], HttpGeneration], counters: Counters, trace: Trace) -> None:
+        super().__init__(current, counters)
+        self._trace = trace
+
+    def connect(self, peer: Peer, now: float) -> Connection:
+        """Return a conversation with a client of these listeners."""
+        return _connect(self, self._trace, peer, now)
+
+
+def _connect(service: Generations, trace: Trace, peer: Peer, now: float) -> TracedConnection:
+    proxies = service.generation.proxies
+    connection: TracedConnection
+    if proxies is not None and proxies.trusts(peer.host):
+        connection = TracedProxiedConnection(service, proxies, peer, now)
+    else:
+        connection = TracedConnection(service, peer, now)
+    return _begin(connection, trace, peer, Kind.SLOT)
+
+
+def _refuse(service: Generations, trace: Trace, peer: Peer, error: ProtocolError, now: float) -> TracedConnection:
+    connection = _begin(TracedConnection(service, peer, now), trace, peer, Kind.REFUSED)
+    connection.noted = _HEAD
+    connection.refuse(error, now)
+    return connection
+
+
+def _begin(connection: TracedConnection, trace: Trace, peer: Peer, kind: Kind) -> TracedConnection:
+    """Note the first event, unless the connection around it has done so."""
+    row = trace.row_of(peer)
+    connection.begin_notes(row)
+    if peer.tls is None:
         row.note(kind)
-        return connection
+    return connection
