@@ -163,8 +163,9 @@ class TracedConnection(HttpConnection):
         super().end(now, expects_more=expects_more)
 
     def lose(self, now: float) -> None:
-        """Note that the connection has broken, unless somebody has ended it before."""
-        self.ended_by = self.ended_by or End.BROKEN
+        """Note that the connection has broken: in the middle of a response, or before anybody has ended it."""
+        if self.ended_by is None or (self.output and self.ended_by is not End.TIMEOUT):
+            self.ended_by = End.BROKEN
         super().lose(now)
 
     # The owner of the socket.

@@ -40,9 +40,11 @@ class TracedTlsConnection(TlsConnection):
         refuse_plain: Connect | None,
         now: float,
     ) -> None:
+        row = trace.row_of(peer)
+
         def in_the_same_row(connect: Connect) -> Connect:
             def connect_inside(peer: Peer, now: float) -> Connection:
-                trace.hand_on(peer, self._row)
+                trace.hand_on(peer, row)
                 return connect(peer, now)
 
             return connect_inside
@@ -51,8 +53,8 @@ class TracedTlsConnection(TlsConnection):
             security, peer, in_the_same_row(connect), in_the_same_row(refuse_plain) if refuse_plain else None, now
         )
         self._ended_by: End | None = None  # while there is no connection inside
-        self._row = trace.row_of(peer)
-        self._row.note(kind)
+        self._row = row
+        row.note(kind)
 
     def on_end(self, now: float) -> None:
         """Note who ends the connection."""
