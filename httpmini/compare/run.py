@@ -20,11 +20,11 @@ from msgspec.structs import replace
 from httpmini.compare.clients import (
     IDLE_S,
     LOADS,
+    PATIENCE_S,
     QUICK_BYTES,
     QUICK_FILE,
     SLOW_BYTES,
     SLOW_FILE,
-    Arrival,
     Visit,
     visit,
 )
@@ -35,7 +35,8 @@ from httpmini.timeline.bars import Bar, bars_of
 
 _START_S, _END_S = 20.0, 8.0
 _WARM_S = 0.8  # in which a server loads what it has put off
-_MOST_S, _MODE_S = 60.0, 12.0  # for all of it, and for one mode
+MOST_S = 60.0  # for all of it
+_MODE_S = 8.0  # for one mode, as a rule
 _SETTINGS = """\
 [server]
 mode = "{mode}"
@@ -63,12 +64,16 @@ class Wanted(msgspec.Struct, frozen=True):
         max_clients: how many clients each mode serves at the same time.
         overflow: what becomes of others.
         slice_s: how long iterative mode serves a slow client while others wait; 0 for to its end.
+        patience_s: when a client gives up, in seconds since the first came.
+        most_s: how long all modes may take; those for which there is no time are left out.
     """
 
     load: str
     max_clients: int
     overflow: Literal["queue", "refuse"]
     slice_s: float = 0.0
+    patience_s: float = PATIENCE_S
+    most_s: float = MOST_S
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -116,10 +121,10 @@ def compare(modes: list[str], wanted: Wanted) -> Iterator[Result]:
         (root / QUICK_FILE).write_bytes(b"<p>" * (QUICK_BYTES // 3))
         with open(root / SLOW_FILE, "wb") as file:
             file.truncate(SLOW_BYTES)  # a hole: nothing of it is on the disk
-        until = time.monotonic() + _MOST_S - _MODE_S
+        until = time.monotonic() + wanted.most_s - _MODE_S
         for mode in modes:
             if time.monotonic() > until:
-                yield Result(mode, problem=f"there was no time left of the {_MOST_S:g} s for all modes")
+                yield Result(mode, problem=f"there was no time left of the {wanted.most_s:g} s for all modes")
                 continue
             try:
                 yield _run(mode, wanted, Path(folder))
@@ -140,7 +145,7 @@ def _run(mode: str, wanted: Wanted, folder: Path) -> Result:
         watch = Watch(server.pid)
         try:
             wall = time.time()
-            visits = _visit_all(LOADS[wanted.load], port)
+            visits = _visit_all(wanted, port)
         finally:
             watch.end()
         watch.settle(*server.stop())
@@ -149,10 +154,10 @@ def _run(mode: str, wanted: Wanted, folder: Path) -> Result:
     return _result(mode, server.trace, wall, visits, watch.measures)
 
 
-def _visit_all(arrivals: tuple[Arrival, ...], port: int) -> list[Visit]:
-    begun = time.monotonic()
+def _visit_all(wanted: Wanted, port: int) -> list[Visit]:
+    begun, arrivals = time.monotonic(), LOADS[wanted.load]
     with ThreadPoolExecutor(len(arrivals)) as clients:
-        return list(clients.map(lambda arrival: visit(arrival, port, begun), arrivals))
+        return list(clients.map(lambda arrival: visit(arrival, port, begun, wanted.patience_s), arrivals))
 
 
 def _result(mode: str, trace: Path, wall: float, visits: list[Visit], measures: Measures) -> Result:
