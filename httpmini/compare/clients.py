@@ -18,7 +18,7 @@ IDLE_S = 9 * SCALE  # how long a silent connection is kept
 QUICK_FILE, SLOW_FILE = "quick.html", "slow.bin"
 QUICK_BYTES, SLOW_BYTES = 20_000, 96 * 1024 * 1024  # the second is far more than the kernels hold
 _BUFFER_BYTES = 64 * 1024
-_PATIENCE_S = 10.0  # after which a client gives up, so that a mode takes 12 s at most
+PATIENCE_S = 10.0  # after which a client gives up, so that a mode takes 12 s at most
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -89,11 +89,18 @@ class Visit(msgspec.Struct):
     is_refused: bool = False
 
 
-def visit(arrival: Arrival, port: int, begun: float) -> Visit:
-    """Be one client of the server at ``port``; ``begun`` is the beginning, in monotonic seconds."""
+def visit(arrival: Arrival, port: int, begun: float, patience_s: float = PATIENCE_S) -> Visit:
+    """Be one client of a server.
+
+    Args:
+        arrival: which one.
+        port: that of the server.
+        begun: the beginning, in monotonic seconds.
+        patience_s: how long after it the client gives up.
+    """
     seen = Visit(arrival)
     time.sleep(max(0.0, begun + arrival.at - time.monotonic()))
-    start, until = time.monotonic(), begun + _PATIENCE_S
+    start, until = time.monotonic(), begun + patience_s
     with suppress(OSError), socket.socket() as sock:
         if arrival.answer_s:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)

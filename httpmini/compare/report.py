@@ -127,6 +127,7 @@ def to_html(results: list[Result], wanted: Wanted, machine: Machine) -> bytes:
         wanted=wanted,
         machine=machine,
         states=STATES,
+        modes=[result.mode for result in results],
         clients=len(LOADS[wanted.load]),
     )
     return drawn.text

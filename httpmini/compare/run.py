@@ -20,11 +20,11 @@ from msgspec.structs import replace
 from httpmini.compare.clients import (
     IDLE_S,
     LOADS,
+    PATIENCE_S,
     QUICK_BYTES,
     QUICK_FILE,
     SLOW_BYTES,
     SLOW_FILE,
-    Arrival,
     Visit,
     visit,
 )
@@ -33,9 +33,9 @@ from httpmini.errors import CannotRun, HttpminiError, visible
 from httpmini.server.core.events import read_recording
 from httpmini.timeline.bars import Bar, bars_of
 
-_START_S, _END_S = 20.0, 8.0
 _WARM_S = 0.8  # in which a server loads what it has put off
-_MOST_S, _MODE_S = 60.0, 12.0  # for all of it, and for one mode
+MOST_S = 60.0  # for all of it
+_MODE_S = 8.0  # for one mode, as a rule
 _SETTINGS = """\
 [server]
 mode = "{mode}"
@@ -63,12 +63,17 @@ class Wanted(msgspec.Struct, frozen=True):
         max_clients: how many clients each mode serves at the same time.
         overflow: what becomes of others.
         slice_s: how long iterative mode serves a slow client while others wait; 0 for to its end.
+        patience_s: when a client gives up, in seconds since the first came; and how long a server may take to start,
+            and to end.
+        most_s: how long all modes may take; those for which there is no time are left out.
     """
 
     load: str
     max_clients: int
     overflow: Literal["queue", "refuse"]
     slice_s: float = 0.0
+    patience_s: float = PATIENCE_S
+    most_s: float = MOST_S
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -116,10 +121,10 @@ def compare(modes: list[str], wanted: Wanted) -> Iterator[Result]:
         (root / QUICK_FILE).write_bytes(b"<p>" * (QUICK_BYTES // 3))
         with open(root / SLOW_FILE, "wb") as file:
             file.truncate(SLOW_BYTES)  # a hole: nothing of it is on the disk
-        until = time.monotonic() + _MOST_S - _MODE_S
+        until = time.monotonic() + wanted.most_s - _MODE_S
         for mode in modes:
             if time.monotonic() > until:
-                yield Result(mode, problem=f"there was no time left of the {_MOST_S:g} s for all modes")
+                yield Result(mode, problem=f"there was no time left of the {wanted.most_s:g} s for all modes")
                 continue
             try:
                 yield _run(mode, wanted, Path(folder))
@@ -135,24 +140,24 @@ def _run(mode: str, wanted: Wanted, folder: Path) -> Result:
     """
     server = _Server(mode, wanted, folder)
     try:
-        port = server.wait_until_ready()
+        port = server.wait_until_ready(wanted.patience_s)
         time.sleep(_WARM_S)
         watch = Watch(server.pid)
         try:
             wall = time.time()
-            visits = _visit_all(LOADS[wanted.load], port)
+            visits = _visit_all(wanted, port)
         finally:
             watch.end()
-        watch.settle(*server.stop())
+        watch.settle(*server.stop(wanted.patience_s))
     finally:
         server.kill()
     return _result(mode, server.trace, wall, visits, watch.measures)
 
 
-def _visit_all(arrivals: tuple[Arrival, ...], port: int) -> list[Visit]:
-    begun = time.monotonic()
+def _visit_all(wanted: Wanted, port: int) -> list[Visit]:
+    begun, arrivals = time.monotonic(), LOADS[wanted.load]
     with ThreadPoolExecutor(len(arrivals)) as clients:
-        return list(clients.map(lambda arrival: visit(arrival, port, begun), arrivals))
+        return list(clients.map(lambda arrival: visit(arrival, port, begun, wanted.patience_s), arrivals))
 
 
 def _result(mode: str, trace: Path, wall: float, visits: list[Visit], measures: Measures) -> Result:
@@ -190,8 +195,8 @@ class _Server:
         self.pid = self._process.pid
         self._has_ended = False
 
-    def wait_until_ready(self) -> int:
-        """Wait until clients can connect; return the port.
+    def wait_until_ready(self, most_s: float) -> int:
+        """Wait until clients can connect, at most ``most_s`` seconds; return the port.
 
         Raises:
             CannotRun: it has ended, or takes too long.
@@ -201,29 +206,32 @@ class _Server:
             raise CannotRun("there is no output")
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
-            if not selector.select(_START_S):
-                raise CannotRun(f"it has not begun to serve within {_START_S:g} s")
+            if not selector.select(most_s):
+                raise CannotRun(f"it has not begun to serve within {most_s:g} s")
         line = output.readline().decode("utf-8", "replace").strip()
         _, found, rest = line.partition(" at http://127.0.0.1:")
         if not found:
             raise CannotRun(visible(line).removeprefix("httpmini: ") or "it ended without a word")
         return int(rest.partition("/")[0])
 
-    def stop(self) -> tuple[float, int]:
-        """Have it end; return the processor time, and the changes of the kernel between processes and threads.
+    def stop(self, most_s: float) -> tuple[float, int]:
+        """Have it end within ``most_s`` seconds.
+
+        Returns:
+            Its processor time, and how often the kernel changed to or from one of its processes and threads.
 
         Raises:
             CannotRun: it does not end.
         """
         os.kill(self.pid, signal.SIGTERM)
-        until = time.monotonic() + _END_S
+        until = time.monotonic() + most_s
         while time.monotonic() < until:
             pid, _, used = os.wait4(self.pid, os.WNOHANG)
             if pid:
                 self._has_ended, self._process.returncode = True, 0
                 return used.ru_utime + used.ru_stime, used.ru_nvcsw + used.ru_nivcsw
             time.sleep(0.02)
-        raise CannotRun(f"it does not end within {_END_S:g} s of SIGTERM")
+        raise CannotRun(f"it does not end within {most_s:g} s of SIGTERM")
 
     def kill(self) -> None:
         """End it whatever its state, and everything that it has started."""

@@ -31,7 +31,12 @@ _LATE = (
 )
 
 
-_FOR_TLS = ("_strptime", "ssl", "httpmini.server.tls.connection")  # the first reads the dates of certificates
+_FOR_TLS = (
+    "_strptime",  # reads the dates of certificates
+    "ssl",
+    "httpmini.server.tls.connection",
+    "httpmini.server.tls.traced",
+)
 
 
 def load_late_imports(*, tls: bool = False) -> None:

@@ -30,6 +30,7 @@ from httpmini.errors import CannotRun, HttpminiError
 from httpmini.server.core.connection import Service
 from httpmini.server.core.counters import Counters
 from httpmini.server.core.scoreboard import Scoreboard
+from httpmini.server.http.generation import HttpGeneration
 from httpmini.server.http.service import HttpService, PartialService
 from httpmini.server.listeners.activation import InheritedSockets
 from httpmini.server.listeners.tcp import accept
@@ -130,9 +131,7 @@ class Server:
         self._conversations = self._recorded(generation)
         self._status_service = PartialService(lambda: self._service.generation.status, counters)
         # Used only while ``unencrypted`` is there; a connection that it has made may outlive that.
-        self._unencrypted = PartialService(
-            lambda: self._service.generation.unencrypted or self._service.generation, counters
-        )
+        self._unencrypted = self._part(lambda: self._service.generation.unencrypted or self._service.generation)
         self._watch = CertificateWatch(lambda: self._service.generation.certificates, self.log)
         self._show(generation)
         if extras.shows_progress:
@@ -189,6 +188,12 @@ class Server:
         recorder = Recorder(generation.config.log.record, lambda: self._service.generation.mode, self.log)
         return RecordingService(self._service, recorder)
 
+    def _part(self, current: Callable[[], HttpGeneration]) -> PartialService:
+        """Return the service for some listeners of the site."""
+        if self._tracing is not None:
+            return self._tracing.partial_service(current)
+        return PartialService(current, self._lasting.board.counters)
+
     def _secure_service(self) -> SecureService:
         """Return the service, with TLS for clients of the listeners for it."""
         return SecureService(
@@ -196,6 +201,7 @@ class Server:
             lambda: self._service.generation.security,
             self._service.refuse_plain,
             lambda: self._unencrypted if self._service.generation.unencrypted is not None else None,
+            self._tracing.trace if self._tracing is not None else None,
         )
 
     def _begin(self, announce: Announce) -> None:

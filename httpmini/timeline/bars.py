@@ -25,7 +25,7 @@ class State(msgspec.Struct, frozen=True):
     waits: bool = False
 
 
-BACKLOG = State("backlog", "in the backlog, or accepted and not served yet", ".", waits=True)
+BACKLOG = State("backlog", "in the backlog, not served yet", ".", waits=True)
 STARTS = State("starts", "its process or thread is starting", "~", waits=True)
 OWN = State("own", "the server waits for the client", "-")
 WAITS = State("waits", "has sent its request, waits for others", "!", waits=True)
@@ -97,7 +97,7 @@ def bar_of(one: Conversation, recording: Recording) -> Bar:
     events = one.single_events
     of_kind = {event.kind: event for event in events}
     refused, closed, taken = (of_kind.get(kind) for kind in (Kind.REFUSED, Kind.CLOSED, Kind.TAKEN))
-    end = "still open" if closed is None else f"ended by {ENDED_BY[End(closed.value)]}" if closed.value else "ended"
+    end = "still open" if closed is None else ENDED_BY[End(closed.value)] if closed.value else "ended"
     return Bar(
         name=f"{one.host}:{one.port}" if one.port else one.host,
         manner="quick",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from httpmini.timeline.bars import Bar
+from httpmini.timeline.bars import ANSWER, Bar
 
 _STEPS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600)
 _MOST_TICKS = 6
@@ -79,7 +79,7 @@ def _line(bar: Bar, start: float, length: float) -> Line:
             f"{max(_LEAST_PERCENT, percent(span.end - start) - percent(span.start - start)):.3f}%",
             f"{bar.name}: {span.state.text}, {seconds(span.seconds)}",
         )
-        for span in bar.spans
+        for span in sorted(bar.spans, key=lambda span: span.state is ANSWER)  # on top: often it is the shortest
         if span.end >= start
     ]
     refused = f"{percent(bar.refused_at - start):.3f}%" if bar.refused_at is not None else ""

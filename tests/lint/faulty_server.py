@@ -51,7 +51,7 @@ class Client:
         self.buffer = begun
         self.served = 0
         self.method = "GET"
-        self.sent_target = b""
+        self.head = self.sent_target = b""
         self.fields: dict[bytes, bytes] = {}
 
     def serve(self) -> None:
@@ -119,6 +119,7 @@ class Client:
             head = self._read_head()
             if head is None:
                 return False
+            self.head = head
             line, *lines = head.replace(b"\r\n", b"\n").split(b"\n") if self.fault != "bare CR" else head.split(b"\r\n")
             target, version = self._request_line(line)
             simple = version == b""
@@ -345,7 +346,7 @@ class Client:
         elif self.fault == "text mode":
             body = path.read_text(errors="replace").encode()
         else:
-            body = path.read_bytes()
+            body = self._read(path)
         if self.fault == "two megabytes at most":
             body = body[: 2 << 20]
         if self.fault == "remembers":
@@ -363,7 +364,19 @@ class Client:
                 fields = [field for field in fields if not field.startswith("ETag")]
             body = body if status == 304 and self.fault == "304 with body" else b""
             return status, fields, body
+        if self.fault == "ends lines" and self.head == b"GET /ten.txt HTTP/1.0\r\nHost: 127.0.0.1":
+            body = body[:-1] + b"\n"
         return self._range(body, tag, fields)
+
+    def _read(self, path: Path) -> bytes:
+        if self.fault == "root only" and path.parent != self.root:
+            raise Refused(404)
+        try:
+            return path.read_bytes()
+        except PermissionError:
+            if self.fault == "permissions end it":
+                raise
+            raise Refused(403) from None
 
     def _fields_of(self, path: Path, when: int, tag: str) -> list[str]:
         suffix = path.suffix if self.fault == "case of extensions" else path.suffix.lower()

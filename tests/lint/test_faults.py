@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from multiprocessing import Pipe, get_context
 from pathlib import Path
+from threading import Thread
 
 from httpmini.lint.cases.site_tree import make_site
 from httpmini.lint.checks import CHECKS
@@ -13,12 +19,15 @@ from httpmini.lint.lab import Lab
 from httpmini.lint.result import Report
 from httpmini.lint.runner import Runner
 from httpmini.lint.spawn import Spawned
+from tests.lint import faulty_server
 
 SERVER = Path(__file__).with_name("faulty_server.py")
 POINTS = {check.id: 1.0 for check in CHECKS}
 MOST_CLIENTS = 20  # as in the server
 MOST_OTHERS = 2
 AT_ONCE = 6
+UNREADABLE = "unreadable-file"
+NOBODY = 65_534
 
 # Faults of messages, each with the check that is about it.
 IN_MESSAGES = {
@@ -39,6 +48,7 @@ IN_MESSAGES = {
     "close is a word": "connection-close",
     "ends after 404": "kept-after-404",
     "ends after head": "kept-after-head",
+    "ends lines": "get-file",
     "http/2 is fine": "http2",
     "two megabytes at most": "large-file",
     "backslash": "dots-disguised",
@@ -119,10 +129,12 @@ IN_MESSAGES = {
     "raw links": "listing-links",
     "raw markup": "listing-markup",
     "remembers": "changed-file",
+    "root only": "subfolder",
     "slash after files": "file-slash",
     "space before colon": "space-before-colon",
     "suffix is a prefix": "range-suffix",
     "tag without quotes": "etag-form",
+    "text mode": "binary-file",
     "two content-length": "length-twice",
     "two host": "host-twice",
     "two of three": "kept-requests",
@@ -206,13 +218,48 @@ def test_faults_of_behaviour(tmp_path: Path) -> None:
     assert _wrong(failed, IN_BEHAVIOUR) == {}
 
 
+def test_a_file_that_may_not_be_read() -> None:
+    """As a user who may not read everything."""
+    faults = {"none": set(), "permissions end it": {UNREADABLE}}
+    with tempfile.TemporaryDirectory() as folder:  # not one that is closed to others
+        Path(folder).chmod(0o755)
+        root = Path(folder, "www")
+        root.mkdir()
+        (root / "ten.txt").write_bytes(b"0123456789")
+        root.chmod(0o777)
+        assert {fault: _as_nobody(partial(_examine_one, fault, root)) for fault in faults} == faults
+
+
+def _examine_one(fault: str, root: Path) -> set[str]:
+    """Make the check about such files; the server is a thread."""
+    with faulty_server.listen(0, fault) as sock:
+        Thread(target=faulty_server.accept_for_ever, args=(sock, root, fault), daemon=True).start()
+        lab = Lab("127.0.0.1", sock.getsockname()[1], 5.0, "/ten.txt", root)
+        report = Runner(lab, POINTS).run([check for check in CHECKS if check.id == UNREADABLE], "it", "files")
+    (root / "unreadable.txt").unlink()
+    return {finding.id for finding in report.findings if finding.outcome != "passed"}
+
+
+def _as_nobody(examine: Callable[[], set[str]]) -> set[str]:
+    """Call ``examine`` in a process of another user, if this one is root. A fork, as Python may be in root's folder."""
+    ours, theirs = Pipe(duplex=False)
+
+    def run() -> None:
+        if os.getuid() == 0:
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+        theirs.send(examine())
+
+    process = get_context("fork").Process(target=run)
+    with ours, theirs:
+        process.start()
+        theirs.close()
+        found: set[str] = ours.recv()
+    process.join()
+    process.close()
+    return found
+
+
 def test_every_check_has_a_fault() -> None:
-    found = {*IN_MESSAGES.values(), *IN_BEHAVIOUR.values()}
-    untried = {check.id for check in CHECKS} - found
-    # Without a fault of their own: what every fault of its kind meets first, or what needs another user.
-    assert untried == {
-        "get-file",
-        "binary-file",
-        "subfolder",
-        "unreadable-file",
-    }
+    found = {*IN_MESSAGES.values(), *IN_BEHAVIOUR.values(), UNREADABLE}
+    assert found == {check.id for check in CHECKS}

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from httpmini.server.core.events import FORMAT, Conversation, End, Event, Kind, 
 from httpmini.server.core.trace import EVENTS, KEPT, ROWS, Trace
 from httpmini.server.listeners.peer import Peer
 from httpmini.timeline.bars import ANSWER, BACKLOG, OWN, STARTS, WAITS, bar_of
+from httpmini.timeline.trace_events import to_trace_events
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, run_command
 from tests.support.tools import tool
@@ -217,6 +219,46 @@ def test_the_command(tmp_path: Path) -> None:
     assert [event["dur"] for event in drawn if event["ph"] == "X"] == [1_000_000, 2_000_000, 2_000_000, 1_000_000]
 
 
+PHASES = {"M", "X", "i"}  # of the Trace Event Format: metadata, complete events, instant events
+
+
+def assert_trace_events(octets: bytes) -> None:
+    """Assert what the Trace Event Format asks of a JSON object, and that the bars of a row do not overlap."""
+    whole = json.loads(octets)
+    assert whole["displayTimeUnit"] in ("ms", "ns")
+    events = whole["traceEvents"]
+    for event in events:
+        assert isinstance(event["name"], str)
+        assert event["ph"] in PHASES
+        assert all(type(event[name]) is int and event[name] >= 0 for name in ("ts", "pid", "tid")), event
+        assert event["ph"] != "X" or (type(event["dur"]) is int and event["dur"] >= 0), event
+        assert event["ph"] != "i" or event["s"] == "t", event
+    metadata = [event for event in events if event["ph"] == "M"]
+    assert {event["name"] for event in metadata} == {"process_name", "thread_name"}
+    assert all(event["args"].keys() == {"name"} and event["args"]["name"] for event in metadata)
+    named = [(event["pid"], event["tid"]) for event in metadata if event["name"] == "thread_name"]
+    assert len(set(named)) == len(named)
+    assert {(event["pid"], event["tid"]) for event in events if event["ph"] != "M"} <= set(named)
+    for row in named:
+        bars = [event for event in events if (event["pid"], event["tid"]) == row and event["ph"] == "X"]
+        assert all(one["ts"] + one["dur"] <= after["ts"] for one, after in pairwise(bars)), bars
+
+
+def test_what_perfetto_reads(site: Path, start: StartServer, tmp_path: Path) -> None:
+    """Of connections of a real server; times are rounded, so bars could overlap by a microsecond."""
+    server = start(site, "--mode", "threading", "--trace", str(tmp_path / "t"))
+    for which in range(8):
+        with connect(server.port) as sock:
+            sock.sendall(b"GET /ten.txt HTTP/1.0\r\n\r\n" if which % 2 else b"GET  HTTP/9.0\r\n\r\n")
+            assert read_all(sock)
+    recording = recorded(server, tmp_path / "t")
+    assert_trace_events(to_trace_events(recording))
+    for events, _ in BARS.values():
+        assert_trace_events(to_trace_events(recording_of("iterative", *events)))
+    odd = [Event(one / 3_000_000 + 1, kind) for one, kind in enumerate((*Kind, Kind.CLOSED)) if kind != Kind.REFUSED]
+    assert_trace_events(to_trace_events(recording_of("forking", *((one.at, one.kind, 0) for one in odd))))
+
+
 WRONG = {
     "nothing": (b"", "is not a trace"),
     "another": (b'{"format": "x"}', "is not a trace"),
@@ -236,9 +278,15 @@ def test_what_is_no_trace(name: str) -> None:
     [
         (("timeline", "/nowhere"), 1, b"cannot read /nowhere: No such file"),
         (("serve", "--port", "0", "--trace", "/nowhere/t"), 1, b"cannot write the trace /nowhere/t: No such file"),
-        (("serve", "--tls", "--port", "0", "--trace", "t"), 2, b"--trace does not see what happens inside TLS"),
     ],
 )
 def test_wrong_use(arguments: tuple[str, ...], status: int, said: bytes) -> None:
     found, _, errors = run_command(*arguments)
     assert (found, said in errors) == (status, True), errors
+
+
+def test_not_with_recordings(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir(0o700)
+    arguments = "--port", "0", "--record", str(tmp_path / "kept"), "--trace", str(tmp_path / "t")
+    status, _, errors = run_command("serve", str(tmp_path), *arguments)
+    assert (status, b"--trace and log.record" in errors) == (2, True), errors

@@ -7,7 +7,7 @@ const LIMIT_S = 120;
 
 /** The states of a client, and whether it waits for other clients in that state. */
 export const STATES = {
-  backlog: { text: "in the backlog", waits: true },
+  backlog: { text: "in the backlog, not served yet", waits: true },
   starts: { text: "its process or thread is starting", waits: true },
   own: { text: "the server waits for the client", waits: false },
   waits: { text: "has sent its request, waits for others", waits: true },

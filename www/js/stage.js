@@ -63,7 +63,7 @@ export class Stage {
     if (row.how === "refused") {
       const [x, r] = [this.x(row.end) + 5, 4];
       const cross = add(bars, "path", { class: "s-end", d: `M${x - r} ${y - r}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}` });
-      add(cross, "title", {}, `${row.arrival.name}: refused with 503`);
+      add(cross, "title", {}, `${row.arrival.name}: refused`);
     }
   }
 

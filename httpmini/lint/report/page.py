@@ -14,6 +14,7 @@ def to_html(reports: list[Report]) -> str:
         loader=jinja2.PackageLoader("httpmini.lint", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["visible"] = _visible_lines
+    environment.filters["points"] = "{:g}".format
     template = environment.get_template("one.html" if len(reports) == 1 else "matrix.html")
     return template.render(report=reports[0], reports=reports, rows=_rows(reports))
 

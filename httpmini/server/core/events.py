@@ -42,9 +42,9 @@ class End(IntEnum):
 
 
 ENDED_BY = {
-    End.CLIENT: "the client has closed it",
-    End.SERVER: "the server, after its last response",
-    End.TIMEOUT: "the server, after a time limit or to make room",
+    End.CLIENT: "the client closed it",
+    End.SERVER: "the server closed it after its last response",
+    End.TIMEOUT: "the server closed it after a time limit, or to make room",
     End.BROKEN: "it broke",
 }
 # What stands for two.

@@ -16,19 +16,22 @@ import time
 from collections.abc import Callable
 from time import monotonic
 
-from httpmini.server.core.events import FORMAT, LEAST_WAIT_S, Conversation, Event, Kind, Recording
+from httpmini.server.core.events import FORMAT, Conversation, Event, Kind, Recording
 from httpmini.server.core.kernel import connected_ms, quiet_ms
 from httpmini.server.limits.shared_lock import SharedLock
 from httpmini.server.listeners.peer import LOCAL, Peer
 
 ROWS = 10_000
 EVENTS, KEPT = 48, 6  # the first of a connection are never overwritten: what it waited for at the start
+_WORD = 8  # bytes
+_TOTAL = struct.Struct("=Q")
 _HEAD = struct.Struct("=QQH46s")  # the number of the connection, how many events it had, port, address
-_WORD = 8  # bytes; an event is two words: when, and its kind with its value
-EVENTS_AT = 8  # words
-_ROW_WORDS = EVENTS_AT + 2 * EVENTS
+_EVENT, _TWO_EVENTS = struct.Struct("=dQ"), struct.Struct("=dQdQ")  # when, and its kind with its value
+_ROW_BYTES = _HEAD.size + EVENTS * _EVENT.size
+_WRAP = _HEAD.size + KEPT * _EVENT.size  # where the events after the last place go on
 VALUE_BITS = 56
 _MOST = (1 << VALUE_BITS) - 1
+_ASKED, _ANSWERED = Kind.ASKED << VALUE_BITS, Kind.ANSWERED << VALUE_BITS
 
 Accept = Callable[[socket.socket], tuple[int, Peer]]
 """Accepts the next client of a listener."""
@@ -40,61 +43,99 @@ def place_of(count: int) -> int:
 
 
 def _place_of_row(number: int) -> int:
-    """Return the word in which the row of a connection begins."""
-    return 1 + (number - 1) % ROWS * _ROW_WORDS
+    """Return the byte at which the row of a connection begins."""
+    return _TOTAL.size + (number - 1) % ROWS * _ROW_BYTES
 
 
 class Row:
     """Where the events of one connection are written.
 
     Args:
-        words: the memory of the ring as numbers of eight bytes.
-        times: the same memory as floating-point numbers.
-        at: in which of these the row begins.
+        memory: the ring.
+        at: at which of its bytes the row begins.
         number: the number of the connection.
         fd: the connection's descriptor; -1 if the kernel cannot tell anything of it.
+
+    Attributes:
+        last: when the last event was noted.
     """
 
-    # Memory as numbers: to assign one takes a quarter of the time of struct's pack_into, and each response has two.
-    __slots__ = ("_at", "_blocked_at", "_count", "_fd", "_last", "_number", "_times", "_words")
+    # Each response on a kept connection is written here. So the next place is known, not computed, and the number of
+    # the connection and of its events are read and written as items of an array: half the time of ``struct``.
+    __slots__ = (
+        "_at",
+        "_blocked",
+        "_count",
+        "_end",
+        "_fd",
+        "_memory",
+        "_next",
+        "_number",
+        "_numbers",
+        "last",
+    )
 
-    def __init__(self, words: memoryview[int], times: memoryview[float], at: int, number: int, fd: int) -> None:
-        self._words = words
-        self._times = times
+    def __init__(self, memory: memoryview, at: int, number: int, fd: int) -> None:
+        self._memory = memory
+        self._numbers = memory[at : at + 2 * _WORD].cast("Q")  # the number of the connection, and of its events
         self._at = at
         self._number = number
         self._fd = fd
         self._count = 0
-        self._last = 0.0
-        self._blocked_at = -1
+        self._next = at + _HEAD.size
+        self._end = at + _ROW_BYTES
+        self._blocked = -1, 0  # after how many events it was blocked, and where that is written
+        self.last = 0.0
 
     def note(self, kind: int, value: int = 0) -> None:
-        """Write an event of this moment, unless the row belongs to another connection by now."""
-        words, at, count = self._words, self._at, self._count
-        if words[at] != self._number:
-            return
-        place = at + EVENTS_AT + 2 * (count if count < EVENTS else place_of(count))
-        self._last = self._times[place] = monotonic()
-        words[place + 1] = kind << VALUE_BITS | value
-        words[at + 1] = self._count = count + 1
+        """Write an event of this moment."""
+        self._put(monotonic(), kind << VALUE_BITS | value)
+
+    def note_answered(self, asked_at: float, waited_ms: int, count: int) -> None:
+        """Write that a request came in one step, and that its response has left in one.
+
+        Args:
+            asked_at: when the request was read.
+            waited_ms: how long it had waited then.
+            count: how many bytes have left.
+        """
+        self.last = answered_at = monotonic()
+        place = self._next
+        after = place + _TWO_EVENTS.size
+        if after > self._end:
+            self._put(asked_at, _ASKED | waited_ms)
+            self._put(answered_at, _ANSWERED | count)
+        elif self._numbers[0] == self._number:
+            _TWO_EVENTS.pack_into(self._memory, place, asked_at, _ASKED | waited_ms, answered_at, _ANSWERED | count)
+            self._numbers[1] = self._count = self._count + 2
+            self._next = after if after < self._end else self._at + _WRAP
+
+    def _put(self, at: float, packed: int) -> None:
+        """Write an event, unless the row belongs to another connection by now."""
+        if self._numbers[0] == self._number:
+            self.last = at
+            _EVENT.pack_into(self._memory, self._next, at, packed)
+            self._numbers[1] = self._count = self._count + 1
+            self._next += _EVENT.size
+            if self._next == self._end:
+                self._next = self._at + _WRAP
 
     def note_blocked(self) -> None:
         """Write that the kernel takes no more; if that is the last event already, count it there."""
-        last = self._count - 1
-        if self._blocked_at != last:
-            self._blocked_at = last + 1
+        count, place = self._blocked
+        if count != self._count:
+            self._blocked = self._count + 1, self._next
             self.note(Kind.BLOCKED, 1)
-        elif self._words[self._at] == self._number:
-            self._words[self._at + EVENTS_AT + 2 * place_of(last) + 1] += 1
+        elif self._numbers[0] == self._number:
+            at, packed = _EVENT.unpack_from(self._memory, place)
+            _EVENT.pack_into(self._memory, place, at, packed + 1)
 
     def waited_ms(self) -> int:
         """Return how long ago the last bytes of the client have arrived, as the kernel estimates.
 
-        The kernel is not asked if that must be less than its clock can tell: they came after the event before.
+        Less than ``LEAST_WAIT_S`` after the last event there is nothing to ask: its clock cannot tell so little.
         """
-        if self._fd < 0 or monotonic() - self._last < LEAST_WAIT_S:
-            return 0
-        return quiet_ms(self._fd)
+        return quiet_ms(self._fd) if self._fd >= 0 else 0
 
 
 class Trace:
@@ -112,9 +153,8 @@ class Trace:
     def __init__(self, mode: str, max_clients: int, overflow: str) -> None:
         self._facts = mode, max_clients, overflow
         self._lock = SharedLock()
-        size = (1 + ROWS * _ROW_WORDS) * _WORD
+        size = _TOTAL.size + ROWS * _ROW_BYTES
         self._memory = memoryview(mmap.mmap(-1, size))  # pages that nobody touches cost nothing
-        self._words, self._times = self._memory.cast("Q"), self._memory.cast("d")
         self._begun, self._wall = time.monotonic(), time.time()
         self._accepted: dict[int, Row] = {}  # those that have no conversation yet, by the number of the peer
 
@@ -135,17 +175,28 @@ class Trace:
         row = self._accepted.pop(peer.number, None)
         return row if row is not None else self._take(peer, -1)
 
+    def hand_on(self, peer: Peer, row: Row) -> None:
+        """Have a row returned by the next ``row_of`` for the same client."""
+        self._accepted[peer.number] = row
+
     def _take(self, peer: Peer, fd: int) -> Row:
         """Return the row for a new connection."""
         with self._lock:
-            self._words[0] = number = self._words[0] + 1
+            number = self._total + 1
+            _TOTAL.pack_into(self._memory, 0, number)
         at = _place_of_row(number)
-        _HEAD.pack_into(self._memory, at * _WORD, number, 0, peer.port, peer.host.encode()[:46])
-        return Row(self._words, self._times, at, number, fd)
+        _HEAD.pack_into(self._memory, at, number, 0, peer.port, peer.host.encode()[:46])
+        return Row(self._memory, at, number, fd)
+
+    @property
+    def _total(self) -> int:
+        """How many connections there were."""
+        total: int = _TOTAL.unpack_from(self._memory)[0]
+        return total
 
     def read(self) -> Recording:
         """Return everything that is known at this moment."""
-        total = self._words[0]
+        total = self._total
         mode, max_clients, overflow = self._facts
         return Recording(
             format=FORMAT,
@@ -160,13 +211,13 @@ class Trace:
 
     def _read_row(self, number: int) -> Conversation:
         at = _place_of_row(number)
-        _, count, port, host = _HEAD.unpack_from(self._memory, at * _WORD)
+        _, count, port, host = _HEAD.unpack_from(self._memory, at)
         kept = range(count) if count <= EVENTS else (*range(KEPT), *range(count - EVENTS + KEPT, count))
-        events = [self._read_event(at + EVENTS_AT + 2 * place_of(which)) for which in kept]
+        events = [self._read_event(at + _HEAD.size + _EVENT.size * place_of(which)) for which in kept]
         name = host.rstrip(b"\0").decode("utf-8", "replace")
         return Conversation(number, name, port, max(0, count - EVENTS), events)
 
     def _read_event(self, place: int) -> Event:
-        moment, packed = self._times[place], self._words[place + 1]
+        moment, packed = _EVENT.unpack_from(self._memory, place)
         kind = packed >> VALUE_BITS
         return Event(round(moment - self._begun, 6), Kind(kind or Kind.ACCEPTED), packed & _MOST)

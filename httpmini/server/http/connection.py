@@ -71,7 +71,7 @@ class HttpConnection(Connection):
         self._begun = now  # when its request was complete
         self._reply_starts = 0  # in ``sent_bytes``
         self._draining = False
-        self._pending: _Pending | None = None  # the request whose response needs work first
+        self._pending: PendingRequest | None = None  # the request whose response needs work first
 
     # Reading heads.
 
@@ -238,7 +238,7 @@ class HttpConnection(Connection):
         """Have the site's response cached, if ``key`` is not None and that is possible; else queue it."""
         response = generation.respond(head, self._peer.host)
         if isinstance(response, Pending):
-            self._wait(_Pending(generation, head, response, now))
+            self._wait(PendingRequest(generation, head, response, now))
             return None
         if key is not None and response.is_current is not None:
             cached = self._cache(generation, head, key, response)
@@ -247,7 +247,7 @@ class HttpConnection(Connection):
         self._send(generation, head, response, now)
         return None
 
-    def _wait(self, pending: _Pending) -> None:
+    def _wait(self, pending: PendingRequest) -> None:
         """Have the work done that the response needs; nothing that needs work is cached."""
         self._pending = pending
         self.wait_for(pending.answer.work)
@@ -369,7 +369,7 @@ class HttpConnection(Connection):
             self._service.counters.count_outcome(response.status)
 
 
-class _Pending(msgspec.Struct, frozen=True, eq=False):
+class PendingRequest(msgspec.Struct, frozen=True, eq=False):
     """A request whose response needs work first.
 
     Attributes:
