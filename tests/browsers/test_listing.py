@@ -12,9 +12,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browsers.accessibility import Scheme, assert_accessible
+from tests.support.marionette import FirefoxWithoutScripts
 from tests.support.photos import exif, photo, tiff
 from tests.support.processes import ServerProcess
 from tests.support.small_site import write_tree
+from tests.support.tools import tool
 
 pytestmark = pytest.mark.browser_test
 
@@ -113,13 +115,39 @@ def test_everything_works_with_scripts(page: Page, server: ServerProcess) -> Non
     assert [fault for fault in faults if "decod" not in fault.lower()] == []
 
 
-@pytest.mark.only_browser("chromium")  # Firefox, driven over BiDi, cannot be told to run no scripts
+@pytest.mark.only_browser("chromium")
 def test_everything_works_without_scripts(browser: Browser, server: ServerProcess) -> None:
     context = browser.new_context(java_script_enabled=False)
     try:
         _use(context.new_page(), server.url)
     finally:
         context.close()
+
+
+@pytest.mark.only_browser("firefox")
+def test_everything_works_in_firefox_without_scripts(server: ServerProcess, tmp_path: Path) -> None:
+    """Playwright, which drives Firefox over BiDi, cannot tell it to run no scripts."""
+    name = "#list li b"
+    with FirefoxWithoutScripts(tool("firefox-esr", "firefox-esr"), tmp_path) as firefox:
+        firefox.open(server.url)
+        assert firefox.texts(name) == SORTED[""]
+        firefox.click(".sort a", "Size")
+        assert firefox.url == f"{server.url}?sort=size&order=desc"
+        assert firefox.texts(name)[:3] == SORTED["Size"][:3]
+        firefox.write("input[type=search]", "NOTES")
+        assert len(firefox.texts(name)) == len(SORTED[""])  # the script would have filtered them
+        firefox.click("button", "Filter")
+        assert firefox.url.startswith(f"{server.url}?q=NOTES&")
+        assert sorted(firefox.texts(name)) == ["notes 10.txt", "notes 9.txt"]
+        firefox.open(server.url)
+        firefox.click("a", "Grid")
+        assert firefox.url == f"{server.url}?view=grid"
+        assert firefox.texts(name) == SORTED[""]
+        firefox.click("#list a", "sub/")
+        firefox.click("#list a", "many/")
+        firefox.click("a", "Next")
+        assert firefox.url == f"{server.url}sub/many/?view=grid&page=2"
+        assert len(firefox.texts(name)) == 100
 
 
 @pytest.mark.only_browser("chromium")
