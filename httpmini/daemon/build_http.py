@@ -26,9 +26,10 @@ from httpmini.server.limits.address_rules import AddressRules
 from httpmini.server.listeners.peer import LOCAL
 from httpmini.server.logs.access import AccessLog, TextLog
 from httpmini.server.logs.error import Log
+from httpmini.server.modes import MODES
 from httpmini.site import thumbnail
 from httpmini.site.archive import QUERIES
-from httpmini.site.prepare import prepare
+from httpmini.site.prepare import prepare, prepare_more
 
 if TYPE_CHECKING:
     from httpmini.server.http.forwarded import TrustedProxies
@@ -180,15 +181,19 @@ def _build_proxies(config: Config) -> TrustedProxies | None:
     return TrustedProxies(networks, LOCAL in trusted, config.proxies.client_from, address_rules(config))
 
 
-def _make_tick(config: Config, flush_logs: Callable[[], None], log: Log) -> Callable[[], None]:
+def _make_tick(config: Config, flush_logs: Callable[[], None], log: Log) -> Callable[[], bool]:
     folders = {one.site.root for one in config.all_sites if not one.site.only}  # one file is looked up each time
     roots = [RootWatch(root, log) for root in sorted(folders)]
     archives = any(map(has_archives, config.all_sites))
+    forks = MODES[config.server.mode].starts_processes  # children should find all of it
 
-    def tick() -> None:
+    def tick() -> bool:
         flush_logs()
         for root in roots:
             root.look()
-        prepare(archives=archives)
+        if forks:
+            prepare(archives=archives)
+            return False
+        return prepare_more(archives=archives)
 
     return tick

@@ -145,10 +145,17 @@ class Lifecycle(Generic[P]):
             self._wake_up.close()
             self._manager.close()
 
-    def _tick(self) -> None:
-        steps = self._service.tick, self._board.publish, self._status_listener.tick, self._manager.look
+    def _tick(self) -> bool:
+        wants_more = False
+
+        def tick_service() -> None:
+            nonlocal wants_more
+            wants_more = bool(self._service.tick())
+
+        steps = tick_service, self._board.publish, self._status_listener.tick, self._manager.look
         for step in (*steps, self._look_for_certificates):
             self._faults.contain("in a tick", step)
+        return wants_more
 
     def _longest_wait_s(self) -> float | None:
         looks_s = self._manager.watchdog_s, self._renewal.look_s if self._renewal is not None else None

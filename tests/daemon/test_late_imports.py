@@ -37,6 +37,24 @@ def read():
 
 server.serve(read, announce)
 """
+# Serves nobody, and prints what is loaded as soon as a list of modules is; each tick loads a part of it.
+IDLE = """
+import os, sys, threading
+from httpmini import config
+from httpmini.cli import serve
+from httpmini.daemon import server
+
+def announce(banner, log):
+    threading.Thread(target=watch, daemon=True).start()
+
+def watch():
+    while not all(map(sys.modules.get, sys.argv[3:])):
+        threading.Event().wait(0.01)
+    print(*sys.modules, flush=True)
+    os._exit(0)
+
+server.serve(lambda: config.load(None, config.Flags(root=sys.argv[1], mode=sys.argv[2], port=0)), announce)
+"""
 LATE = """
 import sys
 from httpmini.cli import serve
@@ -87,6 +105,13 @@ def test_a_start_waits_for_little(tmp_path: Path, mode: str) -> None:
     others = {f"httpmini.server.modes.{name}" for name in MODES} - {f"httpmini.server.modes.{mode}"}
     assert f"httpmini.server.modes.{mode}" in loaded
     assert not loaded & (NOT_AT_THE_START | others)
+
+
+@pytest.mark.parametrize("mode", ["iterative", "select"])
+def test_an_idle_server_loads_the_rest(tmp_path: Path, mode: str) -> None:
+    """What takes long to load is there before a client needs it, though nothing happens meanwhile."""
+    wanted = {"calendar", "jinja2", "markdown_it", "httpmini.protocol.structured", "httpmini.site.listing.listings"}
+    assert wanted <= modules_of(IDLE, str(tmp_path), mode, *wanted)
 
 
 def test_nothing_is_missing_later() -> None:

@@ -363,10 +363,13 @@ class Service(Protocol):
         """Return a short conversation with a client that was not admitted; there may be room in ``retry_s``."""
         ...
 
-    def tick(self) -> None:
+    def tick(self) -> bool | None:
         """Do what was put off: write log lines that wait, load what is needed later only.
 
         Called for the first time soon after the start, then a few times a second while there are clients, and when the
         last of them has left.
+
+        Returns:
+            True to be called again soon, even if nothing happens.
         """
         ...

@@ -47,7 +47,8 @@ class Reactor:
 
     Args:
         log: takes a line for a fault of ours.
-        tick: called ``SWEEP_S`` after the start, and after anything that was done for a client.
+        tick: called ``SWEEP_S`` after the start, and after anything that was done for a client; returns whether to call
+            it again even if nothing happens.
         counters: count the bytes sent to clients that have left.
 
     Attributes:
@@ -57,7 +58,7 @@ class Reactor:
     def __init__(
         self,
         log: Log,
-        tick: Callable[[], None] = lambda: None,
+        tick: Callable[[], bool | None] = lambda: None,
         counters: Counters | None = None,
     ) -> None:
         self._log = log
@@ -295,7 +296,11 @@ class Reactor:
         for client in [client for client in self._clients.values() if client.connection.deadline <= now]:
             self._attend(client, expire, time.monotonic(), next_turn())
         self._wake_resting()
-        self._faults.contain("in a tick", self._tick)
+        self._faults.contain("in a tick", self._tick_and_note)
+
+    def _tick_and_note(self) -> None:
+        if self._tick():
+            self._tick_is_due = True
 
 
 def _lose(client: Client, now: float, _turn: int) -> bool:

@@ -100,9 +100,10 @@ def become_worker(context: Context, worker: Worker, follower: Follower) -> React
     if admission.addresses:
         admission.addresses.belong_to(worker.process)
 
-    def tick() -> None:
-        context.service.tick()
+    def tick() -> bool | None:
+        more = context.service.tick()
         board.publish()
+        return more
 
     reactor = Reactor(context.log, tick, board.counters)
     board.move_to(worker.segment, lambda: reactor.clients)

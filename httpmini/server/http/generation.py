@@ -51,7 +51,7 @@ class HttpGeneration(msgspec.Struct, frozen=True, eq=False):
     server_name: str
     log: Log
     wall: Callable[[], float]
-    tick: Callable[[], None]
+    tick: Callable[[], bool | None]
     client_limits: ClientLimits | None = None
     proxies: TrustedProxies | None = None
 

@@ -92,9 +92,9 @@ class RecordingService(Generic[G]):
         """Return a short conversation with a client that was not admitted."""
         return self._service.refuse(peer, refusal, now, retry_s)
 
-    def tick(self) -> None:
+    def tick(self) -> bool | None:
         """Do what was put off."""
-        self._service.tick()
+        return self._service.tick()
 
 
 def _connect(service: Generations, peer: Peer, now: float) -> RecordedConnection | RecordedProxiedConnection:

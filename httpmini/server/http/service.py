@@ -55,9 +55,9 @@ class HttpService(Generic[G]):
         connection.refuse(ProtocolError(REASONS["plain-on-tls"]), now)
         return connection
 
-    def tick(self) -> None:
+    def tick(self) -> bool | None:
         """Do what was put off (``Service.tick``)."""
-        self.generation.tick()
+        return self.generation.tick()
 
 
 class PartialService:

@@ -54,9 +54,9 @@ class SecureService:
 
         return refuse(peer, now) if peer.tls is None else self._secure(Kind.REFUSED, peer, refuse, now)
 
-    def tick(self) -> None:
+    def tick(self) -> bool | None:
         """Do what was put off."""
-        self._service.tick()
+        return self._service.tick()
 
     def _secure(self, kind: Kind, peer: Peer, connect: Callable[[Peer, float], Connection], now: float) -> Connection:
         from httpmini.server.tls.connection import TlsConnection  # and with it ssl, only where there is TLS
