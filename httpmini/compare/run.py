@@ -63,8 +63,8 @@ class Wanted(msgspec.Struct, frozen=True):
         max_clients: how many clients each mode serves at the same time.
         overflow: what becomes of others.
         slice_s: how long iterative mode serves a slow client while others wait; 0 for to its end.
-        patience_s: when a client gives up, in seconds since the first came; and how long a server may take to start,
-            and to end.
+        patience_s: when a client gives up, in seconds since the first came; a server has as long to end, and twice as
+            long to start.
         most_s: how long all modes may take; those for which there is no time are left out.
     """
 
@@ -140,7 +140,7 @@ def _run(mode: str, wanted: Wanted, folder: Path) -> Result:
     """
     server = _Server(mode, wanted, folder)
     try:
-        port = server.wait_until_ready(wanted.patience_s)
+        port = server.wait_until_ready(2 * wanted.patience_s)
         time.sleep(_WARM_S)
         watch = Watch(server.pid)
         try:
