@@ -28,12 +28,11 @@ from httpmini.compare.clients import (
     Visit,
     visit,
 )
-from httpmini.compare.measures import Measures, Watch
+from httpmini.compare.measures import Measures, Watch, wait_until_idle
 from httpmini.errors import CannotRun, HttpminiError, visible
 from httpmini.server.core.events import read_recording
 from httpmini.timeline.bars import Bar, bars_of
 
-_WARM_S = 0.8  # in which a server loads what it has put off
 MOST_S = 60.0  # for all of it
 _MODE_S = 8.0  # for one mode, as a rule
 _SETTINGS = """\
@@ -141,7 +140,7 @@ def _run(mode: str, wanted: Wanted, folder: Path) -> Result:
     server = _Server(mode, wanted, folder)
     try:
         port = server.wait_until_ready(2 * wanted.patience_s)
-        time.sleep(_WARM_S)
+        wait_until_idle(server.pid, wanted.patience_s)
         watch = Watch(server.pid)
         try:
             wall = time.time()
