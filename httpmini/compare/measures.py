@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 _LOOK_S = 0.05
-_TICKS = os.sysconf("SC_CLK_TCK")
+_IDLE_S = 0.4  # in which a process that is idle uses no processor time
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Measures(msgspec.Struct):
@@ -29,6 +31,18 @@ class Measures(msgspec.Struct):
     pss_kib: int = 0
     processor_s: float = 0.0
     switches: int = 0
+
+
+def wait_until_idle(pid: int, most_s: float) -> None:
+    """Wait until a process and its children do nothing, at most ``most_s`` seconds: a server loads some things late."""
+    until, before = time.monotonic() + most_s, -1.0
+    while time.monotonic() < until:
+        stats = [_stat(one) for one in _with_children(pid)]
+        used = sum(_ticks(stat) for stat in stats)
+        if used == before and all(stat[:1] == ["S"] for stat in stats):
+            return
+        before = used
+        time.sleep(_IDLE_S)
 
 
 class Watch:
@@ -98,6 +112,14 @@ def _switches(pid: int) -> int:
     return _number(text, "voluntary_ctxt_switches:") + _number(text, "nonvoluntary_ctxt_switches:")
 
 
+def _stat(pid: int) -> list[str]:
+    """Return what is known of a process, from its state on (proc_pid_stat(5)); nothing if it has ended."""
+    return _read(pid, "stat").rpartition(")")[2].split()
+
+
+def _ticks(stat: list[str]) -> int:
+    return sum(map(int, stat[11:15]))
+
+
 def _processor_s(pid: int) -> float:
-    fields = _read(pid, "stat").rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICKS if fields else 0.0
+    return _ticks(_stat(pid)) / _TICKS_PER_S

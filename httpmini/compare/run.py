@@ -28,12 +28,11 @@ from httpmini.compare.clients import (
     Visit,
     visit,
 )
-from httpmini.compare.measures import Measures, Watch
+from httpmini.compare.measures import Measures, Watch, wait_until_idle
 from httpmini.errors import CannotRun, HttpminiError, visible
 from httpmini.server.core.events import read_recording
 from httpmini.timeline.bars import Bar, bars_of
 
-_WARM_S = 0.8  # in which a server loads what it has put off
 MOST_S = 60.0  # for all of it
 _MODE_S = 8.0  # for one mode, as a rule
 _SETTINGS = """\
@@ -63,8 +62,8 @@ class Wanted(msgspec.Struct, frozen=True):
         max_clients: how many clients each mode serves at the same time.
         overflow: what becomes of others.
         slice_s: how long iterative mode serves a slow client while others wait; 0 for to its end.
-        patience_s: when a client gives up, in seconds since the first came; and how long a server may take to start,
-            and to end.
+        patience_s: when a client gives up, in seconds since the first came; a server has as long to end, and twice as
+            long to start.
         most_s: how long all modes may take; those for which there is no time are left out.
     """
 
@@ -140,8 +139,8 @@ def _run(mode: str, wanted: Wanted, folder: Path) -> Result:
     """
     server = _Server(mode, wanted, folder)
     try:
-        port = server.wait_until_ready(wanted.patience_s)
-        time.sleep(_WARM_S)
+        port = server.wait_until_ready(2 * wanted.patience_s)
+        wait_until_idle(server.pid, wanted.patience_s)
         watch = Watch(server.pid)
         try:
             wall = time.time()

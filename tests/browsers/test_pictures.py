@@ -18,6 +18,7 @@ from httpmini.compare.report import look_at_machine, to_html
 from httpmini.compare.run import Result, Wanted
 from httpmini.server.modes import MODES
 from tests.browsers.accessibility import assert_accessible
+from tests.conftest import StartServer
 from tests.lint.test_faults import SERVER
 from tests.support.processes import ServerProcess, run_command
 from tests.support.wire import connect, read_all
@@ -162,6 +163,22 @@ def test_the_bars_of_a_timeline(quiet_page: Page, pictures: dict[str, Path]) -> 
     _assert_boxes_are_seen(quiet_page.locator(".bar rect"))
     quiet_page.locator("summary").click()
     assert "1 response, the client closed it" in quiet_page.locator("details").inner_text()
+
+
+def test_the_timeline_of_a_server_that_runs(
+    quiet_page: Page, browser: Browser, start: StartServer, site: Path, tmp_path: Path
+) -> None:
+    """Its policy forbids all that is not its own; so the colours show that nothing of it is forbidden."""
+    server = start(site, "--trace", str(tmp_path / "t"), config="[status]\non_site = true\n")
+    with connect(server.port) as sock:
+        sock.sendall(b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        assert sock.recv(65536)
+        quiet_page.goto(f"{server.url}-/timeline")
+        line = quiet_page.locator(".line", has_text=f"127.0.0.1:{sock.getsockname()[1]}")
+        assert line.locator(".s-answer").count() == 1
+        colour = "one => getComputedStyle(one).fill"
+        assert line.locator(".s-answer").evaluate(colour) != line.locator(".s-own").first.evaluate(colour)
+        assert_accessible(browser, "light", [f"{server.url}-/timeline"], 390)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from httpmini.lint.lab import Lab
 from httpmini.lint.result import Report
 from httpmini.lint.runner import Runner
 from httpmini.lint.spawn import Spawned
+from tests.support.processes import run_command
 from tests.support.tools import tool
 
 HOME = Path(__file__).parents[2]
@@ -92,13 +94,47 @@ def examine(command: str, folder: Path, *, alone: bool) -> Report:
 
 @pytest.mark.parametrize("name", SERVERS)
 def test_what_a_server_fails(name: str, tmp_path: Path) -> None:
-    row = re.search(rf"^\| {re.escape(name)}[^|]*\|([^|]*)\|$", PAGE, re.MULTILINE)
-    assert row is not None
-    documented = set(re.findall(r"`([^`]+)`", row[1]))
+    documented = _documented(name)
     report = examine(SERVERS[name](tmp_path), tmp_path, alone=False)
     failed = {finding.id for finding in report.failed()}
     assert not [finding.id for finding in report.findings if finding.outcome == "not run"]
     assert failed - SOMETIMES.get(name, set()) == documented - SOMETIMES.get(name, set())
+
+
+@pytest.mark.parametrize("name", ["nginx"])
+def test_by_its_url(name: str, tmp_path: Path) -> None:
+    """A server that runs already fails the same, as often as it is asked; without its folder, less can be asked."""
+    tmp_path.chmod(0o755)
+    server = Spawned(SERVERS[name](tmp_path), make_site(tmp_path / "site"))
+    try:
+        server.start()
+        url = f"http://127.0.0.1:{server.port}/ten.txt"
+        alone = [_outcomes_by_url(url) for _ in range(3)]
+        known = [_outcomes_by_url(url, "--root", str(server.root)) for _ in range(3)]
+    finally:
+        server.close()
+    for found in alone, known:
+        assert found[0] == found[1] == found[2]
+    failed = {one for one, outcome in known[0].items() if outcome == "failed"}
+    assert failed == _documented(name) & known[0].keys()
+    assert {one for one, outcome in alone[0].items() if outcome == "failed"} <= failed
+    asked = {"passed", "failed"}
+    assert {one for one, outcome in alone[0].items() if outcome in asked} < {
+        one for one, outcome in known[0].items() if outcome in asked
+    }
+
+
+def _outcomes_by_url(url: str, *more: str) -> dict[str, str]:
+    _, said, errors = run_command("lint", url, "--profile", "files", "--timeout", "20", "--json", "-", *more)
+    assert errors == b""
+    return {one["id"]: one["outcome"] for one in json.loads(said)["findings"]}
+
+
+def _documented(name: str) -> set[str]:
+    """The checks that a server fails, as the page says."""
+    row = re.search(rf"^\| {re.escape(name)}[^|]*\|([^|]*)\|$", PAGE, re.MULTILINE)
+    assert row is not None
+    return set(re.findall(r"`([^`]+)`", row[1]))
 
 
 def test_the_server_of_a_student(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -184,3 +185,21 @@ def _events_of(connection: Connection, trace: Trace) -> list[Event]:
     connection.on_closed()
     (one,) = trace.read().connections
     return one.single_events
+
+
+def test_clients_that_are_sent_to_https(
+    pair: tuple[Path, Path], site: Path, start: StartServer, tmp_path: Path
+) -> None:
+    config = (
+        CONFIG.format(*pair, mode="select").replace('["tls', '["127.0.0.1:0", "tls')
+        + 'redirect = true\n[site]\nhosts = ["localhost"]\n'
+    )
+    server = start(site, "--trace", str(tmp_path / "t"), config=config)
+    match = re.search(r"http://127\.0\.0\.1:(\d+)/", server.banner)
+    assert match is not None
+    with connect(int(match[1])) as sock:
+        sock.sendall(b"GET /ten.txt HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert b"https://localhost" in read_all(sock)
+    assert server.stop() == 0
+    (one,) = read_recording((tmp_path / "t").read_bytes(), "t").connections
+    assert [event.kind for event in one.single_events][: len(BEGIN + ASKED)] == BEGIN + ASKED
