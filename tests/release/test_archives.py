@@ -46,7 +46,9 @@ def test_two_builds_are_equal(built: tuple[Path, Path], tmp_path: Path) -> None:
 def test_what_is_left_out_of_the_image() -> None:
     """The Dockerfile copies all that the wheel is made from."""
     project = tomllib.loads((HOME / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
-    needed = {*project["packages"], *project["force-include"], *project["shared-data"]}
+    hook = project["hooks"]["custom"]
+    packed = {pattern.partition("/**")[0] for pattern in hook["files"]}
+    needed = {*project["packages"], *project["force-include"], *project["shared-data"], hook["path"], *packed}
     lines = (HOME / "conf" / "docker" / "Dockerfile").read_text("utf-8").splitlines()
     copied = {
         word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
