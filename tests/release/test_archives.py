@@ -12,7 +12,7 @@ from httpmini.config.examples import EXAMPLES
 from release.manual import manual_pages
 from tests.release.conftest import HOME, build
 
-MOST_BYTES = 850_000  # of the wheel: code, and the texts of httpmini docs; no pictures, no tests, no site
+MOST_BYTES = 880_000  # of the wheel; docs/design/documentation.md says what takes how much
 
 
 def test_the_wheel(built: tuple[Path, Path]) -> None:
