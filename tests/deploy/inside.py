@@ -227,8 +227,8 @@ def hands_over_a_certificate() -> None:
     """LoadCredential=: files that only root can read, for a user that exists only while the service runs."""
     first = certificate(10)
     UNIT.write_text(UNIT.read_text().replace("#LoadCredential=", "LoadCredential="))
-    server, tls = Path("/root/https.toml").read_text().split("\n\n")
-    CONFIG.write_text(f"{server}\n{CONFIG.read_text()}\n{tls}")
+    server, _, tls = Path("/root/https.toml").read_text().partition("[tls]\n")
+    CONFIG.write_text(f"{server}{CONFIG.read_text()}[tls]\n{tls}")
     right("sh", "-ec", Path("/root/with-https").read_text())
     assert (served_certificate(), status_of("/file.txt")) == (first, 200)
     assert int(process_facts(int(shown("MainPID")))["Uid"].split()[0]) != 0
@@ -247,8 +247,8 @@ CHECKS = (
     restarts_without_a_refusal,
     guards_a_folder,
     survives_a_wrong_file,
-    is_restarted_when_it_hangs,
     hands_over_a_certificate,
+    is_restarted_when_it_hangs,
 )
 
 
