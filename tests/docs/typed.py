@@ -178,6 +178,8 @@ _CONTRIBUTING: dict[str, How] = {
 _RELEASING: dict[str, How] = {
     "make dist": Dry("release/make-dist"),
     "/tmp/release/bin/pip install twine": _RELEASE,
+    "/tmp/release/bin/twine check dist/*.whl dist/*.tar.gz": _RELEASE,
+    "(cd dist && sha256sum -c SHA256SUMS)": _RELEASE,
     "/tmp/release/bin/twine upload dist/*.whl dist/*.tar.gz": _RELEASE,
     "git status --short": _RELEASE,
     "python3 -m venv /tmp/release": _RELEASE,

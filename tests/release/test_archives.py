@@ -43,6 +43,14 @@ def test_two_builds_are_equal(built: tuple[Path, Path], tmp_path: Path) -> None:
         assert first.read_bytes() == second.read_bytes(), first.name
 
 
+def test_the_source_archive_makes_the_same_wheel(built: tuple[Path, Path], tmp_path: Path) -> None:
+    with tarfile.open(built[1]) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (source,) = tmp_path.iterdir()
+    wheel, _ = build(tmp_path / "dist", source)
+    assert wheel.read_bytes() == built[0].read_bytes()
+
+
 def test_what_is_left_out_of_the_image() -> None:
     """The Dockerfile copies all that the wheel is made from."""
     project = tomllib.loads((HOME / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
