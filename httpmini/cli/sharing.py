@@ -111,7 +111,7 @@ class Sharing:
     def announce(self, banner: Banner, _log: Log) -> None:
         """Say that clients can connect, and open a browser if that was asked for."""
         if self._display is not None:
-            self._display.say_ready(banner.urls, banner.status_urls, self.notes)
+            self._display.say_ready(banner.urls, banner.status_urls, banner.fingerprint, self.notes)
         else:
             _say("\n".join((banner.line, *self.notes, *self._qr_lines(banner))))
         if self._browser is not None:

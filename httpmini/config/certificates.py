@@ -182,12 +182,13 @@ def _read(name: str, path: str) -> bytearray:
 
 
 def _check_certificate(octets: bytes) -> None:
-    if _BEGIN + b"CERTIFICATE-----" in octets or _BEGIN + b"TRUSTED CERTIFICATE-----" in octets:
+    if _BEGIN + b"CERTIFICATE-----" in octets:
         return
+    if _BEGIN + b"TRUSTED CERTIFICATE-----" in octets:
+        raise WrongFile("certificate", "is what OpenSSL alone trusts; it must be PEM: openssl x509 -in FILE -out NEW")
     if b"PRIVATE KEY-----" in octets:
         raise WrongFile("certificate", "has a key and no certificate; are the two files swapped?")
-    if octets[:1] == b"\x30":
-        raise WrongFile("certificate", "is DER; it must be PEM: openssl x509 -inform der -in FILE -out NEW")
+    _refuse_binary("certificate", octets, "x509")
     raise WrongFile("certificate", "has no certificate; it must be PEM, with a line -----BEGIN CERTIFICATE-----")
 
 
@@ -197,13 +198,22 @@ def _check_key(octets: bytearray) -> None:
             "is encrypted, and nobody can type its password at the start; decrypt it: openssl pkey -in FILE -out NEW"
         )
         raise WrongFile("key", remedy)
+    if _BEGIN + b"OPENSSH PRIVATE KEY-----" in octets:
+        raise WrongFile("key", "is a key for ssh; it must be that of the certificate, -----BEGIN PRIVATE KEY-----")
     if b"PRIVATE KEY-----" in octets:
         return
     if _BEGIN + b"CERTIFICATE-----" in octets:
         raise WrongFile("key", "has a certificate and no key; are the two files swapped?")
-    if octets[:1] == b"\x30":
-        raise WrongFile("key", "is DER; it must be PEM: openssl pkey -inform der -in FILE -out NEW")
+    _refuse_binary("key", octets, "pkey")
     raise WrongFile("key", "has no private key; it must be PEM, with a line -----BEGIN PRIVATE KEY-----")
+
+
+def _refuse_binary(name: str, octets: bytes | bytearray, command: str) -> None:
+    """Refuse what begins like DER: one certificate or key, or both of them in PKCS #12 (version 3, RFC 7292 §4)."""
+    if octets[:1] == b"\x30" and b"\x02\x01\x03" in octets[2:9]:
+        raise WrongFile(name, "is PKCS #12; it must be PEM: openssl pkcs12 -nodes -in FILE -out NEW, for both")
+    if octets[:1] == b"\x30":
+        raise WrongFile(name, f"is DER; it must be PEM: openssl {command} -inform der -in FILE -out NEW")
 
 
 @contextmanager
@@ -259,7 +269,10 @@ def _decode(chain_file: str) -> dict[str, Any]:
     """
     import ssl
 
-    found: dict[str, Any] = ssl._ssl._test_decode_cert(chain_file)  # type: ignore[attr-defined]
+    try:
+        found: dict[str, Any] = ssl._ssl._test_decode_cert(chain_file)  # type: ignore[attr-defined]
+    except ssl.SSLError as error:
+        raise WrongFile("certificate", f"cannot be read: OpenSSL says: {error.args[0]}") from error
     return found
 
 

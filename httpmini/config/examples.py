@@ -21,7 +21,10 @@ EXAMPLES = {
     "logrotate": ("logrotate/httpmini",),
     "nginx": ("nginx/httpmini.conf",),
     "openrc": ("openrc/httpmini",),
-    "systemd": ("systemd/httpmini.toml", "systemd/httpmini.socket", "systemd/httpmini.service"),
+    "systemd": (
+        *("systemd/httpmini.toml", "systemd/httpmini.socket", "systemd/httpmini.service"),
+        "systemd/httpmini-https.socket",
+    ),
     "varnish": ("varnish/default.vcl",),
 }
 """What there are examples for, each with its files in ``conf/``."""

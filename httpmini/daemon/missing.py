@@ -18,6 +18,7 @@ def missing_features() -> str:
         (hasattr(socket, "TCP_DEFER_ACCEPT"), "TCP_DEFER_ACCEPT"),
         (hasattr(os, "eventfd"), "eventfd (no prefork mode)"),
         (hasattr(os, "memfd_create"), "memfd (no limits by address or in total, no config diff)"),
+        (hasattr(os, "O_PATH"), "O_PATH (files in a folder need permission to read the folder, too)"),
         (have_system_calls(), "Landlock and seccomp (no sandbox)"),
     )
     return ", ".join(name for is_there, name in probes if not is_there)

@@ -47,11 +47,13 @@ class Banner(msgspec.Struct, frozen=True):
         line: where and how, in one line.
         urls: where clients find it.
         status_urls: where the status pages are.
+        fingerprint: the SHA-256 of the certificate, if it is one of our own.
     """
 
     line: str
     urls: tuple[str, ...]
     status_urls: tuple[str, ...]
+    fingerprint: str = ""
 
 
 Announce = Callable[[Banner, Log], None]
@@ -119,6 +121,7 @@ class Server:
         self._read = read
         self._file = file
         self._confinement: Confinement | None = None
+        self._is_watched = extras.shows_progress
         inherited = InheritedSockets(os.environ)
         board = Scoreboard(Counters())
         self._lasting = Lasting(board, Tables(self.log), inherited, time.time(), read_quota(), extras.password)
@@ -209,7 +212,7 @@ class Server:
         self._service.generation.pid_file.publish()
         announce(self._banner(), self.log)
         for pair in self._service.generation.certificates.pairs.values():
-            if pair.fingerprint:
+            if pair.fingerprint and not self._is_watched:  # the first lines on a terminal have it
                 self.log(f"a certificate for a day, for {', '.join(pair.names)}; SHA-256 {pair.fingerprint}")
         self._log_dangers(self._service.generation)
 
@@ -335,6 +338,7 @@ class Server:
         status_urls = tuple(f"{url_of(one)}-/status" for one in listeners_of(generation.listeners, "status.listen"))
         confined_by = self._confinement.shown if self._confinement else ""
         status = ", ".join(status_urls)
+        fingerprint = next((one.fingerprint for one in generation.certificates.pairs.values() if one.fingerprint), "")
         workers = f", {generation.workers} workers" if MODES[generation.mode].uses_workers else ""
         return Banner(
             f"httpmini serving {generation.site_names} at {', '.join(urls)} "
@@ -343,4 +347,5 @@ class Server:
             f"{status and f', status at {status}'})",
             urls,
             status_urls,
+            fingerprint,
         )

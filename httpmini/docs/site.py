@@ -16,13 +16,20 @@ from httpmini.version import __version__
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_SETTINGS, _COMMANDS = "settings.html", "commands.html"
+_SETTINGS, _COMMANDS, _LESSON = "settings.html", "commands.html", "www/index.html"
 _GENERATED = {"docs/settings.md": _SETTINGS, "docs/commands.md": _COMMANDS}
 # What the links of other texts call the same.
-_ALIASES = {"conf/httpmini.toml": _SETTINGS, "httpmini/cli": _COMMANDS, "docs/design": "design.html"}
+_ALIASES = {
+    "conf/httpmini.toml": _SETTINGS,
+    "httpmini/cli": _COMMANDS,
+    "docs/design": "design.html",
+    "www/index.html": _LESSON,
+    "www/play.html": "www/play.html",
+}
 _TABS = (
     ("index.html", "Start"),
     ("readme.html", "Overview"),
+    (_LESSON, "Modes"),
     ("client.html", "Client"),
     ("deploy.html", "Deploy"),
     ("logs.html", "Logs"),
@@ -50,20 +57,21 @@ def write_site(folder: Path, program: click.Group) -> None:
     """
     files = dict(_files(program))
     try:
-        for name, text in files.items():
+        for name, content in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
+            path.write_bytes(content)
     except OSError as error:
         raise CannotRun(f"cannot write the documentation: {error.filename}: {error.strerror}") from error
 
 
-def _files(program: click.Group) -> Iterator[tuple[str, str]]:
-    """Yield the files of the site: paths and texts."""
-    yield from ((name, sources.read(path)) for name, path in sources.STYLES.items())
+def _files(program: click.Group) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of the site: paths and contents."""
+    yield from sources.lesson().items()
+    yield "docs.css", sources.read("httpmini/docs/docs.css").encode()
     pages = sources.pages() | sources.modes() | _GENERATED
     for path, name in pages.items():
-        yield name, _draw(name, render(_text(path, program), path, pages | _ALIASES))
+        yield name, _draw(name, render(_text(path, program), path, pages | _ALIASES)).encode()
 
 
 def _text(path: str, program: click.Group) -> str:

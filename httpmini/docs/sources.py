@@ -1,23 +1,23 @@
-"""The texts that the site is made of, from the source tree or from the installed package.
+"""The files that the site is made of, from the source tree or from the installed package.
 
-The wheel has them in ``httpmini/docs/texts``, in the same layout as the source tree (``force-include`` in
-``pyproject.toml``), so that the links between them are the same.
+The wheel has those that lie beside the package in one archive, with the paths of the source tree, so that the links
+between them are the same. ``release/wheel.py`` makes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from httpmini.errors import CannotRun
 
 FIRST_PAGE = "docs/index.md"
-STYLES = {"css/style.css": "www/css/style.css", "css/docs.css": "httpmini/docs/docs.css"}
-"""Style sheets: where they are on the site, and where they come from."""
+ARCHIVE = "beside.tar.xz"
+BESIDE = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "bench/README.md", "docs/**/*.md", "www/**/*")
+"""What the site needs of the source tree; ``pyproject.toml`` has the same list for the wheel."""
 
-_BESIDE_DOCS = {
+_PAGES = {
     "README.md": "readme.html",
     "CONTRIBUTING.md": "contributing.html",
     "SECURITY.md": "security.html",
@@ -34,20 +34,24 @@ def read(path: str) -> str:
     Raises:
         CannotRun: it is not there.
     """
-    package = resources.files("httpmini")
     inside = path.removeprefix("httpmini/")
-    place = package / inside if inside != path else _texts() / path
     try:
-        return place.read_text("utf-8")
-    except OSError as error:
-        raise CannotRun(f"{path}: the documentation is not installed completely ({error.strerror})") from error
+        if inside != path:
+            return (resources.files("httpmini") / inside).read_text("utf-8")
+        return _beside()[path].decode("utf-8")
+    except (OSError, KeyError) as error:
+        raise CannotRun(f"{path}: the documentation is not installed completely") from error
 
 
-@cache
 def pages() -> dict[str, str]:
     """Return the Markdown files, by their paths in the source tree, and the pages that they become."""
-    found = {f"docs/{path}": path.removesuffix(".md") + ".html" for path in sorted(_markdown(_texts() / "docs", ""))}
-    return found | _BESIDE_DOCS
+    docs = {path: path.removeprefix("docs/") for path in _beside() if path.startswith("docs/")}
+    return {path: name.removesuffix(".md") + ".html" for path, name in docs.items()} | _PAGES
+
+
+def lesson() -> dict[str, bytes]:
+    """Return the files of ``www/``, which are part of the site as they are."""
+    return {path: content for path, content in _beside().items() if path.startswith("www/")}
 
 
 def modes() -> dict[str, str]:
@@ -59,26 +63,29 @@ def modes() -> dict[str, str]:
 
 
 @cache
-def _texts() -> Traversable:
-    """Return the folder that has what the source tree has at its top.
+def _beside() -> dict[str, bytes]:
+    """Return the files that lie beside the package in the source tree, by their paths there.
 
     Raises:
-        CannotRun: there is none.
+        CannotRun: they are not there, or the archive cannot be read.
     """
     package = resources.files("httpmini")
-    installed = package / "docs" / "texts"
-    if (installed / FIRST_PAGE).is_file():
-        return installed
+    archive = package / "docs" / ARCHIVE
+    if archive.is_file():
+        return _unpacked(archive.read_bytes())
     tree = getattr(package, "parent", None)  # of a path; an archive has none
-    if tree is not None and (tree / FIRST_PAGE).is_file():
-        found: Traversable = tree
-        return found
-    raise CannotRun(f"the documentation is not installed: there is no {installed / FIRST_PAGE}")
+    if isinstance(tree, Path) and (tree / FIRST_PAGE).is_file():
+        found = sorted(path for pattern in BESIDE for path in tree.glob(pattern) if path.is_file())
+        return {path.relative_to(tree).as_posix(): path.read_bytes() for path in found}
+    raise CannotRun(f"the documentation is not installed: there is no {archive}")
 
 
-def _markdown(folder: Traversable, prefix: str) -> Iterator[str]:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            yield from _markdown(entry, f"{prefix}{entry.name}/")
-        elif entry.name.endswith(".md"):
-            yield prefix + entry.name
+def _unpacked(archive: bytes) -> dict[str, bytes]:
+    import io
+    import tarfile
+
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:xz") as files:
+            return {member.name: file.read() for member in files if (file := files.extractfile(member))}
+    except tarfile.CompressionError as error:
+        raise CannotRun("the documentation cannot be unpacked: this Python was built without lzma") from error

@@ -79,20 +79,14 @@ def to_der(path: Path, kind: str) -> None:
     os.replace(f"{path}.der", path)
 
 
-def encrypt(path: Path) -> None:
-    command: list[str | Path] = [
-        "openssl",
-        "pkey",
-        "-in",
-        path,
-        "-aes256",
-        "-passout",
-        "pass:secret",
-        "-out",
-        f"{path}.new",
-    ]
-    subprocess.run(command, check=True, timeout=WAIT_S)
+def openssl(path: Path, *arguments: str | Path) -> None:
+    """Replace a file by what a command of OpenSSL makes of it."""
+    subprocess.run(["openssl", *arguments, "-in", path, "-out", f"{path}.new"], check=True, timeout=WAIT_S)
     os.replace(f"{path}.new", path)
+
+
+def encrypt(path: Path) -> None:
+    openssl(path, "pkey", "-aes256", "-passout", "pass:secret")
 
 
 def make_folder(path: Path) -> None:
@@ -130,6 +124,21 @@ WRONG: dict[str, tuple[Change, str, str]] = {
     "a text as key": (lambda _c, k: k.write_text("hello"), "key", "has no private key; it must be PEM"),
     "DER": (lambda c, _k: to_der(c, "x509"), "certificate", "is DER; it must be PEM: openssl x509 -inform der"),
     "a key in DER": (lambda _c, k: to_der(k, "pkey"), "key", "is DER; it must be PEM: openssl pkey -inform der"),
+    "PKCS #12": (
+        lambda c, k: openssl(c, "pkcs12", "-export", "-inkey", k, "-passout", "pass:"),
+        "certificate",
+        "is PKCS #12; it must be PEM: openssl pkcs12 -nodes",
+    ),
+    "trusted": (
+        lambda c, _k: openssl(c, "x509", "-trustout"),
+        "certificate",
+        "is what OpenSSL alone trusts; it must be PEM: openssl x509 -in",
+    ),
+    "a key for ssh": (
+        lambda _c, k: k.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n"),
+        "key",
+        "is a key for ssh; it must be that of the certificate",
+    ),
     "an encrypted key": (lambda _c, k: encrypt(k), "key", "is encrypted, and nobody can type its password"),
     "swapped": (swap, "certificate", "has a key and no certificate; are the two files swapped?"),
     "a certificate as key": (lambda c, k: k.write_bytes(c.read_bytes()), "key", "are the two files swapped?"),

@@ -17,7 +17,7 @@ from tests.support.wire import get
 
 HOME = Path(__file__).parents[2]
 PATHS = f"PYTHONPATH={HOME / 'tests' / 'without_linux'}:{HOME}"
-LACKING = "epoll, sendfile, TCP_CORK, TCP_DEFER_ACCEPT, eventfd, memfd, Landlock and seccomp"
+LACKING = "epoll, sendfile, TCP_CORK, TCP_DEFER_ACCEPT, eventfd, memfd, O_PATH, Landlock and seccomp"
 LARGE = 3_000_000
 
 

@@ -6,10 +6,13 @@ Runs as root with the Python of Debian, without pytest. The first check that fai
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import os
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -19,6 +22,8 @@ from pathlib import Path
 CONFIG = Path("/etc/httpmini/httpmini.toml")
 UNIT = Path("/etc/systemd/system/httpmini.service")
 USERS = Path("/etc/httpmini/users")
+LIVE = Path("/etc/letsencrypt/live/example.org")
+NAMES = ("-addext", "subjectAltName=DNS:example.org")
 WAIT_S = 60.0
 
 
@@ -192,6 +197,47 @@ def is_restarted_when_it_hangs() -> None:
     assert "atchdog timeout" in journal()
 
 
+def certificate(days: int) -> str:
+    """Make a certificate for a number of days, where certbot would, for root alone; return its fingerprint."""
+    LIVE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key, chain = str(LIVE / "privkey.pem"), str(LIVE / "fullchain.pem")
+    pair = ("-keyout", key, "-out", chain, "-days", str(days))
+    right("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=example.org", *NAMES, *pair)
+    for name in (key, chain):
+        os.chmod(name, 0o600)
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(Path(chain).read_text())).hexdigest()
+
+
+def served_certificate() -> str:
+    """Get a file by https; return the fingerprint of the certificate that came with it."""
+    context = ssl.create_default_context(cafile=str(LIVE / "fullchain.pem"))
+    with (
+        socket.create_connection(("127.0.0.1", 443), timeout=WAIT_S) as plain,
+        context.wrap_socket(plain, server_hostname="example.org") as client,
+    ):
+        client.sendall(b"GET /file.txt HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+        assert answer.endswith(b"hello"), answer
+        found = client.getpeercert(binary_form=True)
+    assert found is not None
+    return hashlib.sha256(found).hexdigest()
+
+
+def hands_over_a_certificate() -> None:
+    """LoadCredential=: files that only root can read, for a user that exists only while the service runs."""
+    first = certificate(10)
+    UNIT.write_text(UNIT.read_text().replace("#LoadCredential=", "LoadCredential="))
+    server, _, tls = Path("/root/https.toml").read_text().partition("[tls]\n")
+    CONFIG.write_text(f"{server}{CONFIG.read_text()}[tls]\n{tls}")
+    right("sh", "-ec", Path("/root/with-https").read_text())
+    assert (served_certificate(), status_of("/file.txt")) == (first, 200)
+    assert int(process_facts(int(shown("MainPID")))["Uid"].split()[0]) != 0
+    right("systemctl", "reload", "httpmini")
+    second = certificate(20)
+    answered, failed = refusals_during(lambda: right("systemctl", "restart", "httpmini"))
+    assert (answered > 0, failed, served_certificate()) == (True, 0, second)
+
+
 CHECKS = (
     starts_as_the_docs_say,
     is_confined,
@@ -201,6 +247,7 @@ CHECKS = (
     restarts_without_a_refusal,
     guards_a_folder,
     survives_a_wrong_file,
+    hands_over_a_certificate,
     is_restarted_when_it_hangs,
 )
 

@@ -22,12 +22,15 @@ from httpmini.docs import sources
 from httpmini.docs.markdown import render
 from httpmini.docs.site import write_site
 from httpmini.server.modes import MODES
+from release.wheel import packed
 from tests.support.processes import WAIT_S, ServerProcess, run_command
 from tests.support.wire import get
 from tests.test_docs import all_commands
 
 HOME = Path(__file__).parents[2]
-PACKED = tomllib.loads((HOME / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+HOOK = tomllib.loads((HOME / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"][
+    "custom"
+]
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
@@ -66,7 +69,7 @@ def pages(folder: Path) -> dict[str, Page]:
 
 
 def internal(pages: dict[str, Page]) -> Iterator[tuple[str, str, str]]:
-    """Yield each link within the site: the page that has it, the page it leads to, the anchor there."""
+    """Yield each link within the site: the page that has it, the page or folder it leads to, the anchor there."""
     for name, page in pages.items():
         for link in page.links:
             if not re.match(r"[a-z]+:", link):
@@ -77,7 +80,7 @@ def internal(pages: dict[str, Page]) -> Iterator[tuple[str, str, str]]:
 def test_links_lead_somewhere(folder: Path, pages: dict[str, Page]) -> None:
     found = list(internal(pages))
     assert len(found) > 20 * len(pages) / 2
-    wrong = [(name, target) for name, target, _ in found if not (folder / target).is_file()]
+    wrong = [(name, target) for name, target, _ in found if not (folder / target).exists()]
     assert wrong == []
     lost = [
         (name, target, anchor)
@@ -115,11 +118,15 @@ def test_everything_has_its_place(folder: Path) -> None:
 
 
 def test_nothing_comes_from_elsewhere(folder: Path, pages: dict[str, Page]) -> None:
-    """No page has a script, or takes anything from another host."""
+    """No page of the documentation has a script, and none takes anything from another host."""
     for name in pages:
-        assert not re.search(r"<script|<iframe|src=", (folder / name).read_text("utf-8").partition("<main")[0]), name
-    styles = "".join(path.read_text() for path in (folder / "css").iterdir())
-    assert not re.search(r"@import|https?:", styles)
+        text = (folder / name).read_text("utf-8")
+        assert not re.search(r"(src|srcset)=\"?https?:|<link [^>]*https?:", text), name
+        if not name.startswith("www/"):
+            assert not re.search(r"<script|<iframe|src=", text.partition("<main")[0]), name
+    styles = [path.read_text() for path in folder.rglob("*.css")]
+    assert len(styles) == 2
+    assert not re.search(r"@import|https?:", "".join(styles))
 
 
 LINKS = [
@@ -157,15 +164,16 @@ def test_headings_of_texts() -> None:
     assert "<td></td>\n<th>b</th>" in text.html
 
 
-def test_the_wheel_has_the_texts() -> None:
-    """Whatever the site is made of is in the package, or is put into the wheel where the package looks for it."""
-    packed = PACKED["force-include"]
-    wanted = [path for path in [*sources.pages(), *sources.STYLES.values()] if not path.startswith("httpmini/")]
-    missing = [path for path in wanted if path not in packed and str(Path(path).parent) not in packed]
-    assert missing == []
-    assert {
-        path: there for path, there in packed.items() if there != f"httpmini/docs/texts/{path}" and "docs" in path
-    } == {}
+def test_www_is_part_of_it(folder: Path) -> None:
+    """As it is, so that a server that is not ours can show it, too."""
+    there = {path.relative_to(HOME): path.read_bytes() for path in (HOME / "www").rglob("*") if path.is_file()}
+    assert {path: (folder / path).read_bytes() for path in there} == there
+    assert Path("www/play.html") in there
+
+
+def test_the_wheel_is_made_of_the_same_files() -> None:
+    assert tuple(HOOK["files"]) == sources.BESIDE
+    assert HOOK["archive"] == f"httpmini/docs/{sources.ARCHIVE}"
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
@@ -185,6 +193,7 @@ def test_it_is_served(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         status, fields, body = get(running.port, "/")
         assert (status, fields["content-type"]) == (200, "text/html; charset=utf-8")
         assert b"A folder to share" in body
+        assert get(running.port, "/www/play.html")[0] == 200
         assert len(list(tmp_path.iterdir())) == 1
     finally:
         running.stop(number)
@@ -195,15 +204,15 @@ def test_it_is_served(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_it_is_made_from_an_installed_package(folder: Path, tmp_path: Path) -> None:
     """As the wheel has it, and nothing of the source tree beside it."""
     shutil.copytree(HOME / "httpmini", tmp_path / "httpmini", ignore=shutil.ignore_patterns("__pycache__"))
-    for source, there in PACKED["force-include"].items():
-        copy = shutil.copytree if (HOME / source).is_dir() else shutil.copy
-        (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
-        copy(HOME / source, tmp_path / there)
+    (tmp_path / HOOK["archive"]).write_bytes(packed(HOME, HOOK["files"]))
     command = [sys.executable, "-m", "httpmini", "docs", "-o", "made"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True, timeout=WAIT_S)
-    made = {path.relative_to(tmp_path / "made"): path.read_bytes() for path in (tmp_path / "made").rglob("*.*")}
-    assert made == {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+    made, from_tree = (
+        {path.relative_to(place): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+        for place in (tmp_path / "made", folder)
+    )
+    assert made == from_tree
 
 
 def test_an_installed_package_without_texts(tmp_path: Path) -> None:

@@ -114,8 +114,9 @@ def all_commands() -> Iterator[tuple[str, str]]:
 _SYNOPSIS = Elsewhere("a synopsis", "tests/test_docs.py", "def test_commands_exist")
 _SHELL = Elsewhere("moves the shell, and says nothing")
 _RELEASE = Elsewhere("a release is made by a person, of the whole tree")
-_INSTALL = Elsewhere("installs from the network", "tests/deploy/boot", "commands Install")
-_SYSTEMD = Elsewhere("needs a machine that boots", "tests/deploy/boot", 'commands "With systemd"')
+_INSTALL = Elsewhere("installs from the network", "tests/deploy/boot", 'commands "## Install"')
+_SYSTEMD = Elsewhere("needs a machine that boots", "tests/deploy/boot", 'commands "## With systemd"')
+_HTTPS = Elsewhere("needs a machine that boots", "tests/deploy/boot", "with-https")
 _REALMS = Elsewhere("needs a machine that boots", "tests/deploy/boot", "with-realms")
 _USERS = Elsewhere("changes the users of the machine")
 _DETACHED = Elsewhere("needs that user", "tests/daemon/test_detached.py", "def test_a_life")
@@ -177,6 +178,8 @@ _CONTRIBUTING: dict[str, How] = {
 _RELEASING: dict[str, How] = {
     "make dist": Dry("release/make-dist"),
     "/tmp/release/bin/pip install twine": _RELEASE,
+    "/tmp/release/bin/twine check dist/*.whl dist/*.tar.gz": _RELEASE,
+    "(cd dist && sha256sum -c SHA256SUMS)": _RELEASE,
     "/tmp/release/bin/twine upload dist/*.whl dist/*.tar.gz": _RELEASE,
     "git status --short": _RELEASE,
     "python3 -m venv /tmp/release": _RELEASE,
@@ -193,6 +196,10 @@ _RELEASING: dict[str, How] = {
 }
 
 _DEPLOY: dict[str, How] = {
+    "httpmini config example --for systemd httpmini-https.socket > /etc/systemd/system/httpmini-https.socket": _EXAMPLE,
+    "systemctl stop httpmini.service": _HTTPS,
+    "systemctl enable --now httpmini-https.socket": _HTTPS,
+    "systemctl start httpmini.service": _HTTPS,
     "httpmini config example --for systemd httpmini.toml > /etc/httpmini/httpmini.toml": _EXAMPLE,
     "httpmini config example --for systemd httpmini.socket > /etc/systemd/system/httpmini.socket": _EXAMPLE,
     "httpmini config example --for systemd httpmini.service > /etc/systemd/system/httpmini.service": _EXAMPLE,

@@ -26,12 +26,12 @@ def run(*command: str | Path, folder: Path | None = None, environment: dict[str,
     return done.stdout
 
 
-def build(folder: Path) -> tuple[Path, Path]:
+def build(folder: Path, source: Path = HOME) -> tuple[Path, Path]:
     """Build the wheel and the source archive; return their paths."""
     environment = {**os.environ, "SOURCE_DATE_EPOCH": ONE_TIME}
-    run(sys.executable, "-m", "hatchling", "build", "-d", folder, folder=HOME, environment=environment)
-    (wheel,), (source,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
-    return wheel, source
+    run(sys.executable, "-m", "hatchling", "build", "-d", folder, folder=source, environment=environment)
+    (wheel,), (archive,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    return wheel, archive
 
 
 def clean_environment(home: Path) -> dict[str, str]:

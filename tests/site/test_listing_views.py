@@ -327,7 +327,8 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path) -> None:
             answer = ask(site, "/f/?q=x", ("Accept", form))
             assert (answer.status, answer.token) == (403, "forbidden")
         assert b'href="../"' in answer.body
-        assert ask(site, "/f/a.txt").body == b"a"
+        # A folder that one may search and not read can be opened as a path alone, which not every system has.
+        assert ask(site, "/f/a.txt").status == (200 if hasattr(os, "O_PATH") else 403)
 
 
 @pytest.mark.parametrize(

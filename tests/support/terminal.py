@@ -86,7 +86,7 @@ class Terminal:
 
     @property
     def port(self) -> int:
-        match = re.search(r"http://\S+?:(\d+)/", self.text)
+        match = re.search(r"https?://\S+?:(\d+)/", self.text)
         assert match is not None, self.text
         return int(match[1])
 

@@ -72,6 +72,40 @@ def test_private_addresses_alone_and_the_code(share: StartTerminal) -> None:
     assert terminal.end() == 0
 
 
+SECURE = """\
+Sharing ~/Pictures: 2 files, 64.0 MB. Ctrl-C stops.
+  on this machine   https://localhost:PORT/
+  on your network   https://192.168.7.23:PORT/
+    who has the password can read this folder
+  password          WORDS      with any user name
+  certificate       for a day; browsers warn of it
+  SHA-256           OCTETS OCTETS
+    OCTETS OCTETS
+"""
+
+
+def test_https(share: StartTerminal) -> None:
+    """The first lines name the certificate that clients see, and nothing warns of what TLS prevents."""
+    terminal = share("--lan", "--tls", "--password", wrapper=apart({"eth0": (f"{LAN}/24",)}))
+    terminal.wait_for("▀.*\n.*▀")
+    shown = "\n".join(line for line in terminal.text.splitlines() if not re.search("[█▀▄]{2}", line)) + "\n"
+    masked = re.sub(r"\b[A-F0-9]{2}(:[A-F0-9]{2}){7}\b", "OCTETS", shown.replace(f":{terminal.port}/", ":PORT/"))
+    assert re.sub(r"\b[a-z]{4}(-[a-z]{4}){3}\b", "WORDS", masked) == SECURE
+    assert read_code(terminal.screen) == f"https://{LAN}:{terminal.port}/"
+    found = "".join(re.findall(r"(?:[A-F0-9]{2}:){7}[A-F0-9]{2}", terminal.text)).replace(":", "")
+    inside = ("--preserve-credentials", "--user", "--net", "--target", str(terminal.process.pid))
+    client = (sys.executable, "-c", FINGERPRINT, str(terminal.port))
+    told = subprocess.run((tool("nsenter", "util-linux"), *inside, *client), capture_output=True, check=True)
+    assert told.stdout.decode().strip().upper() == found
+    assert terminal.end() == 0
+
+
+FINGERPRINT = """
+import hashlib, ssl, sys
+print(hashlib.sha256(ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", int(sys.argv[1]))))).hexdigest())
+"""
+
+
 def test_every_address(share: StartTerminal) -> None:
     """Public addresses are named as well, and what is inside of this machine is not."""
     terminal = share("-b", "*", wrapper=apart(INTERFACES))

@@ -63,6 +63,15 @@ def places(share: Share, place: Place, width: int) -> list[str]:
     return [*lines, *_warnings(share, place)]
 
 
+def certificate(fingerprint: str) -> list[str]:
+    """Return what people compare with their browser's words on a certificate of ours, in parts for narrow terminals."""
+    if not fingerprint:
+        return []
+    octets = fingerprint.split(":")
+    parts = (":".join(octets[start : start + 8]) for start in range(0, len(octets), 8))
+    return [_entry("certificate", "for a day; browsers warn of it"), _entry("SHA-256", " ".join(parts))]
+
+
 def fit(line: str, width: int) -> list[str]:
     """Return a line as one or more, none of which is wider than the terminal if it has blanks to be broken at."""
     if len(line) < width:
@@ -86,6 +95,6 @@ def _warnings(share: Share, place: Place) -> list[str]:
         lines.append(_entry("password", f"{share.password}      {user}"))
     if place.is_everywhere:
         lines.append("  Every address of this machine is open: other networks than yours may reach it.")
-    if share.has_password and place.network:
+    if share.has_password and any(url.startswith("http:") for url in place.network):
         lines.append("  HTTP is not encrypted: others on the network can overhear the password and the files.")
     return lines

@@ -43,9 +43,9 @@ class Display:
         os.close(pipe)
 
     @staticmethod
-    def say_ready(urls: tuple[str, ...], status_urls: tuple[str, ...], notes: list[str]) -> None:
-        """Have it say that clients can connect, and where."""
-        ready = {"ready": {"urls": urls, "status": status_urls, "notes": notes}}
+    def say_ready(urls: tuple[str, ...], status_urls: tuple[str, ...], fingerprint: str, notes: list[str]) -> None:
+        """Have it say that clients can connect, and where, and which certificate they see if it is one of our own."""
+        ready = {"ready": {"urls": urls, "status": status_urls, "fingerprint": fingerprint, "notes": notes}}
         os.write(1, msgspec.json.encode(ready) + b"\n")
 
     def end(self) -> None:

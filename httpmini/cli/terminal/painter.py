@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from httpmini.cli.places import Place, place_of
-from httpmini.cli.terminal.banner import Share, fit, headline, places
+from httpmini.cli.terminal.banner import Share, certificate, fit, headline, places
 from httpmini.cli.terminal.count import Count
 from httpmini.cli.terminal.qr import qr_lines
 from httpmini.cli.terminal.screen import Screen
@@ -128,7 +128,7 @@ class Painter:
         place = place_of(ready["urls"], self._share.addresses)
         self._has_counted = self._count.done.wait(_COUNT_S)
         known = str(self._count) if self._has_counted else ""
-        lines = [headline(self._share, known), *places(self._share, place, width)]
+        lines = [headline(self._share, known), *places(self._share, place, width), *certificate(ready["fingerprint"])]
         lines += [f"  {text}" for text in ready["notes"]]
         lines += [f"  {'status':<17} {url}" for url in ready["status"]]
         code, excuse = self._qr(place, width)

@@ -53,6 +53,7 @@ def parse_endpoint(text: str) -> Endpoint:
         return _parse_named(text)
     if any(character.isspace() for character in text):
         raise ValueError("contains white space")
+    _refuse_prefix(text)
     if text.endswith("]"):
         raise ValueError('has no port after the brackets; write it, for example "[::1]:8080"')
     host, colon, port = text.rpartition(":")
@@ -73,6 +74,15 @@ def _parse_secure(text: str) -> Endpoint:
         raise ValueError(f'has no address; write "tls::{text}" for every address of this machine')
     endpoint = parse_endpoint(text)
     return Endpoint(endpoint.host, endpoint.port, True)
+
+
+def _refuse_prefix(text: str) -> None:
+    """Refuse what is no host before the first colon."""
+    word = text.partition(":")[0].lower()
+    if word in (SECURE.rstrip(":"), UNIX, INHERITED):
+        raise ValueError(f'is written with small letters: "{word}:"')
+    if "://" in text:
+        raise ValueError('is a URL; write "host:port" for http and "tls:host:port" for https')
 
 
 def _parse_host(text: str) -> str:

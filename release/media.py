@@ -1,4 +1,4 @@
-"""Write the sound, the pictures and the icon of this site, with the standard library alone.
+"""Write the sound, the pictures and the icon of ``www/``, with the standard library alone.
 
 It can be run from anywhere, and always writes the same bytes (with the same version of zlib).
 """
@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-WWW = Path(__file__).resolve().parent.parent
+WWW = Path(__file__).resolve().parents[1] / "www"
 
 Colour = tuple[int, int, int]
 Shade = Callable[[float, float], Colour]
@@ -21,9 +21,10 @@ PAPER: Colour = (252, 251, 247)
 INK: Colour = (31, 42, 51)
 MODES: tuple[Colour, ...] = ((147, 80, 0), (163, 44, 69), (43, 107, 52), (29, 91, 163))
 
-RATE = 16_000
-SECONDS = 3.2
+RATE = 8_000
+SECONDS = 2.4
 NOTES = (523.25, 659.26, 783.99, 1046.50)  # C, E, G, C
+OVERTONES = ((1.0, 1.0, 2.0), (2.0, 0.45, 3.5), (2.76, 0.3, 6.0), (5.4, 0.12, 11.0))  # times the pitch, loudness, decay
 
 
 def mix(first: Colour, second: Colour, part: float) -> Colour:
@@ -113,7 +114,9 @@ def chime() -> bytes:
         for n in range(start, len(samples)):
             t = (n - start) / RATE
             strike = min(1.0, t / 0.004)
-            for overtone, loudness, decay in ((1.0, 1.0, 2.0), (2.0, 0.45, 3.5), (2.76, 0.3, 6.0), (5.4, 0.12, 11.0)):
+            for overtone, loudness, decay in OVERTONES:
+                if pitch * overtone > RATE / 2:
+                    continue  # it would be heard as another tone
                 samples[n] += strike * loudness * math.exp(-decay * t) * math.sin(math.tau * pitch * overtone * t)
     fade = RATE // 4
     for n in range(fade):
