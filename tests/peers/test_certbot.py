@@ -132,6 +132,9 @@ def test_webroot(home: Path, authority: Authority) -> None:
                 assert ssl.PEM_cert_to_DER_cert(first_of(home / "tls" / "fullchain.pem")) == seen[-1]
         assert len(set(seen)) == 3
         server.assert_clean_end()
+        challenges = [line for line in server.access_lines() if "/.well-known/acme-challenge/" in line]
+        assert len(challenges) >= 2
+        assert all('" 200 ' in line for line in challenges), challenges
     finally:
         server.kill()
 
