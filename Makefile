@@ -106,8 +106,9 @@ dist: $(VENV)/ready
 # The tests of what differs on systems that are not Linux, with Python as it is there.
 without-linux: $(VENV)/ready-test
 	PYTHONPATH=$(CURDIR)/tests/without_linux $(BIN)/python -m pytest -n 2 --dist worksteal tests/protocol tests/site \
-		tests/server/test_reactor.py tests/server/test_listener.py tests/server/test_unix.py \
-		tests/server/test_features.py -k 'not prefork' $(PYTEST_ARGS)
+		tests/client tests/server/test_reactor.py tests/server/test_listener.py tests/server/test_unix.py \
+		tests/server/test_features.py tests/server/test_http_connection.py tests/server/test_reload.py \
+		tests/server/test_tls_modes.py tests/daemon/test_missing.py -k 'not prefork' $(PYTEST_ARGS)
 
 site: $(VENV)/ready
 	$(BIN)/httpmini docs --output site

@@ -350,7 +350,8 @@ def test_killed_at_50_moments_while_the_file_is_rewritten(start: StartServer, ta
     status, _, errors = fetch_or_be_killed(url, target, 0, 60)
     assert (status, errors) == (0, "")
     assert target.read_bytes() in versions
-    assert only_the_file(target)
+    # A process that is killed leaves a file behind where a new file has to have a name.
+    assert only_the_file(target) or not hasattr(os, "O_TMPFILE")
 
 
 def check_outcome(status: int, errors: str, target: Path, versions: set[bytes]) -> None:

@@ -119,17 +119,22 @@ def test_webroot(home: Path, authority: Authority) -> None:
             names = [word for name in NAMES for word in ("-d", name)]
             at = ("--server", f"https://localhost:{acme}/dir", "--agree-tos", "--register-unsafely-without-email")
             webroot = ("--webroot", "-w", str(home / "www"), "--deploy-hook", f"sh {HOOK}")
-            for arguments in (
+            first, next_one = (
                 ("certonly", *webroot, *names, *at),
                 ("renew", "--force-renewal", "--no-random-sleep-on-renew"),
-            ):
+            )
+            for count, arguments in enumerate((first, next_one), 1):
                 certbot(home, authority, *arguments)
                 server.process.send_signal(signal.SIGHUP)
-                server.wait_for_line("fullchain.pem: a new certificate is in use")
+                server.wait_for_line("(?<!not) reloaded: ", count)
+                server.wait_for_line("fullchain.pem: a new certificate is in use", count)
                 seen.append(served(server, port))
                 assert ssl.PEM_cert_to_DER_cert(first_of(home / "tls" / "fullchain.pem")) == seen[-1]
         assert len(set(seen)) == 3
         server.assert_clean_end()
+        challenges = [line for line in server.access_lines() if "/.well-known/acme-challenge/" in line]
+        assert len(challenges) >= 2
+        assert all('" 200 ' in line for line in challenges), challenges
     finally:
         server.kill()
 

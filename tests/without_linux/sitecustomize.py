@@ -11,6 +11,7 @@ import fcntl
 import os
 import resource
 import select
+import selectors
 import socket
 from types import ModuleType
 
@@ -22,6 +23,7 @@ MISSING: dict[ModuleType, tuple[str, ...]] = {
     ),
     resource: ("prlimit",),
     select: ("epoll", *(name for name in dir(select) if name.startswith("EPOLL"))),
+    selectors: ("EpollSelector",),
     socket: ("TCP_CORK", "TCP_DEFER_ACCEPT", "TCP_QUICKACK", "TCP_USER_TIMEOUT", "SO_PEERCRED"),
 }
 SYSTEM_CALLS = ("syscall", "prctl")
@@ -40,4 +42,5 @@ for module, names in MISSING.items():
     for name in names:
         if hasattr(module, name):
             delattr(module, name)
+selectors.DefaultSelector = selectors.PollSelector  # type: ignore[misc,assignment]  # chosen when socket was imported
 ctypes.CDLL = LibraryWithout  # type: ignore[misc]
