@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 _LOOK_S = 0.05
-_IDLE_S = 0.4  # in which a process that is idle uses no processor time
+_IDLE_S = 0.25  # in which a process that is idle uses no processor time
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 

@@ -173,6 +173,25 @@ def test_rows_and_events_run_out() -> None:
     assert [one.number for one in recording.connections if one.events] == [ROWS + 1]
 
 
+@pytest.mark.parametrize("before", [0, 1, 2, 5])
+def test_pairs_of_events_are_kept_like_single_ones(before: int) -> None:
+    """A response in one step is two events in one write, which may begin at the last place of a row."""
+    trace = Trace("select", 1, "queue")
+    row = trace.row_of(Peer("192.0.2.1", 1))
+    all_of_them = [(Kind.SLOT, which) for which in range(before)]
+    for kind, value in all_of_them:
+        row.note(kind, value)
+    for which in range(2 * EVENTS):
+        row.note_answered(row.last, 100 + which, 200 + which)
+        all_of_them += [(Kind.ASKED, 100 + which), (Kind.ANSWERED, 200 + which)]
+        (one,) = trace.read().connections
+        left = len(all_of_them) - EVENTS + KEPT
+        kept = all_of_them if one.lost == 0 else all_of_them[:KEPT] + all_of_them[left:]
+        assert one.lost == max(0, len(all_of_them) - EVENTS)
+        assert [(event.kind, event.value) for event in one.events] == kept
+        assert [event.at for event in one.events] == sorted(event.at for event in one.events)
+
+
 def recording_of(mode: str, *events: tuple[float, Kind, int]) -> Recording:
     one = Conversation(1, "192.0.2.1", 4711, 0, [Event(*event) for event in events])
     return Recording(
