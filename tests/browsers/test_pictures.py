@@ -57,7 +57,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     results = list(run.compare(list(REAL), WANTED))
     assert [one.problem for one in results] == ["", ""]
     others = [replace(results[0], mode=mode) for mode in MODES if mode not in (*REAL, "prefork")]
-    shown = [*results, *others, Result("prefork", problem="this system has no <fork>")]
+    refusing = replace(results[1], refused=3)  # whether somebody has to be depends on how fast this machine is
+    shown = [results[0], refusing, *others, Result("prefork", problem="this system has no <fork>")]
     (folder / "compare.html").write_bytes(to_html(shown, WANTED, look_at_machine()))
     _draw_timeline(folder)
     _lint(folder)
@@ -129,8 +130,7 @@ def test_the_panels_of_compare(quiet_page: Page, pictures: dict[str, Path]) -> N
         assert found == names
         assert shown.locator(".s-answer").count() > 0
         _assert_boxes_are_seen(shown.locator(".bar rect"))
-    assert "Refused:" in panels.nth(1).inner_text()
-    assert panels.nth(1).locator(".s-end").count() > 0
+    assert "Refused: 3." in panels.nth(1).inner_text()
     rows = quiet_page.locator("tbody tr")
     assert [row.split()[0] for row in rows.all_inner_texts()] == [mode for mode in _shown_modes() if mode != "prefork"]
 
