@@ -57,7 +57,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     results = list(run.compare(list(REAL), WANTED))
     assert [one.problem for one in results] == ["", ""]
     others = [replace(results[0], mode=mode) for mode in MODES if mode not in (*REAL, "prefork")]
-    refusing = replace(results[1], refused=3)  # whether somebody has to be depends on how fast this machine is
+    # Whether a client has to be refused depends on how fast this machine is.
+    visits = [replace(one, is_refused=number < 3) for number, one in enumerate(results[1].visits)]
+    refusing = replace(results[1], visits=visits)
     shown = [results[0], refusing, *others, Result("prefork", problem="this system has no <fork>")]
     (folder / "compare.html").write_bytes(to_html(shown, WANTED, look_at_machine()))
     _draw_timeline(folder)
