@@ -8,8 +8,10 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
+from httpmini.cli.main import main
 from httpmini.compare import run
 from httpmini.compare.clients import LOADS
 from httpmini.compare.report import lines_of, look_at_machine, to_html, to_json
@@ -143,3 +145,17 @@ def test_wrong_use(tmp_path: Path) -> None:
     status, _, errors = run_command("compare", "--load", "none", "-o", str(tmp_path / "x.html"))
     assert status == 2
     assert b"connections" in errors
+
+
+@pytest.mark.parametrize("flag", ["-o", "--json"])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("", "Is a directory"), ("none/x", "No such file"), ("file/x", "Not a directory")]
+)
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(
+    flag: str, name: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(run, "compare", lambda *_: pytest.fail("it has begun"))
+    done = CliRunner().invoke(main, ["compare", "-o", str(tmp_path / "page.html"), flag, str(tmp_path / name)])
+    assert done.exit_code == 1
+    assert reason in done.stderr

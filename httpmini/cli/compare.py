@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from httpmini.cli.timeline import write_output
+from httpmini.cli.outputs import check_output, write_output
 
 _MODES = ("iterative", "forking", "threading", "select", "prefork")
 
@@ -49,6 +49,9 @@ def compare(
 
     Takes about 45 seconds, with at most 30 connections to each mode. Nothing leaves this machine.
     """
+    for path in (output, json_file):
+        if path is not None:
+            check_output(path)
     from httpmini.compare import report, run
 
     wanted = run.Wanted(load, max_clients, overflow, slice_s)
