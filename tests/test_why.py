@@ -478,6 +478,25 @@ def test_a_line_of_the_log_is_asked_again(server: Server, site: Path, why: Why, 
     assert again.status == (said["status"] >= 400)
     assert again.outcome.startswith(f"{said['status']} ")
     assert said.get("reason", "") in again.outcome
+    assert again.errors == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "logged"),
+    [
+        ("If-None-Match: *\r\n", "304"),
+        ("Host: a b\r\n", "400 host-value"),
+        ("Range: bytes=99-\r\n", "416 range-unsatisfiable"),
+    ],
+)
+def test_a_line_that_does_not_tell_all_is_not_taken_for_the_truth(
+    server: Server, site: Path, why: Why, fields: str, logged: str
+) -> None:
+    line = server.first_line(f"GET /ten.txt HTTP/1.0\r\n{fields}\r\n".encode())
+    again = why(line, "--root", str(site))
+    assert again.outcome == "200 OK"
+    assert again.errors.startswith(f"httpmini: the log has {logged} for this; it does not tell every field")
+    assert why(line, "--root", str(site), "-H", fields.strip()).errors == ""
 
 
 def test_a_line_from_standard_input(why: Why, monkeypatch: pytest.MonkeyPatch) -> None:
