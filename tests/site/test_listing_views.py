@@ -257,6 +257,12 @@ def test_nothing_of_a_query_is_markup(site: Site, query: str) -> None:
         assert page.values("input", "value")[0] in (query, "")
 
 
+def test_a_title_has_nothing_of_a_query_that_is_not_shown(site: Site) -> None:
+    query = quote("a\u202eb\x00\x1b.")
+    body = ask(site, f"/f/?q={query}").body.decode()
+    assert "<title>&#34;a\ufffdb\ufffd\ufffd.&#34; in /f/</title>" in body
+
+
 TAGS = {
     *("html", "head", "meta", "title", "link", "style", "body", "main", "h1", "div", "nav", "form", "input", "button"),
     *("a", "i", "ul", "li", "b", "span", "time", "script", "footer"),
