@@ -280,6 +280,7 @@ def test_a_redirection(why: Why) -> None:
     ("request_", "status", "outcome", "step"),
     [
         (("/a",), 0, "200 OK", ("walk", "/a: a file of 1 bytes")),
+        ((":8080/a?x",), 0, "200 OK", ("target", "/a")),
         (("/a", "-X", "HEAD"), 0, "200 OK", ("type", "application/octet-stream")),
         (("/a/",), 1, "404 Not Found: ", ("slash", "a file has none at its end")),
         (("/.hidden",), 1, "404 Not Found: ", ("walk", f"/.hidden: {Fact.HIDDEN.value}")),

@@ -56,6 +56,8 @@ def ask(text: str, method: str, fields: Iterable[str], address: str) -> Question
     Raises:
         UsageError: it is neither, or the method, a field or the address is none.
     """
+    if text.startswith(":"):  # as typed for ``httpmini get``
+        text = f"http://localhost{text}"
     match = _URL.fullmatch(text)
     if match is None and not text.startswith(("/", "*")):
         raise UsageError(f"{_without_user(text)}: must be a URL, a path that begins with a slash, or a line of the log")
