@@ -18,7 +18,8 @@ def lines_of(recording: Recording, columns: int, most: int) -> Iterator[str]:
     bars = shown_bars(recording, most)
     start, end = limits_of(bars)
     shown = f"the last {len(bars)} of " if len(bars) < recording.total else ""
-    yield f"mode {recording.mode}, max_clients {recording.max_clients}: {shown}{recording.total} connections"
+    counted = f"{recording.total} connection{'s' if recording.total != 1 else ''}"
+    yield f"mode {recording.mode}, max_clients {recording.max_clients}: {shown}{counted}"
     names = max((len(bar.name) for bar in bars), default=0)
     for bar in bars:
         yield f"{visible(bar.name):{names}}  {marks_of(bar, start, end, columns - names - 2)}"
