@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from httpmini.cli.ending import ends_like_ctrl_c
 from httpmini.cli.examined import address_of, give_up
 from httpmini.cli.outputs import problem_with
 from httpmini.errors import HttpminiError, UsageError, visible
@@ -97,7 +98,8 @@ def lint(targets: tuple[str, ...], listed: bool, make_root: Path | None, merge: 
         _merge(targets, flags)
     else:
         _check_files(flags)
-        report = _examine(targets, flags)
+        with ends_like_ctrl_c():
+            report = _examine(targets, flags)
         _write([report], flags)
         sys.exit(1 if report.failed("must") else 0)
 
