@@ -103,6 +103,9 @@ WRONG: dict[str, tuple[list[str], list[str]]] = {
     "unknown flag": (["serve", "--colour"], ["--colour"]),
     "two roots": (["serve", "www", "www"], ["www"]),
     "unknown command": (["sevre"], ["sevre"]),
+    "flag of serve without a command": (["--lan"], ["--lan belongs to a command: httpmini serve --lan"]),
+    "flag of get without a command": (["-O", "x"], ["-O belongs to a command: httpmini get -O"]),
+    "flag of no command": (["--lann"], ["No such option", "--lann"]),
     "get without URL": (["get"], ["URL"]),
     "get with a field that is none": (
         ["get", "-H", "nothing", "http://127.0.0.1:1/"],
@@ -319,6 +322,11 @@ def test_a_signal_is_a_good_end(site: Path, start: StartServer, mode: str, numbe
     server = start(site, "--mode", mode)
     assert server.stop(number) == 0
     assert (len(server.lines), server.errors) == (1, "")
+
+
+def test_the_first_line_names_a_single_file(folder: Path, start: StartServer) -> None:
+    """Not its folder, of which nothing else can be had."""
+    assert f"httpmini serving {folder / 'file'} at " in start(folder / "file").banner
 
 
 def test_serve_without_a_root_serves_the_present_directory(folder: Path) -> None:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import subprocess
+import sys
 from itertools import accumulate
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
+from httpmini.cli.main import main
 from httpmini.compare import run
 from httpmini.compare.clients import LOADS
 from httpmini.compare.report import lines_of, look_at_machine, to_html, to_json
 from httpmini.compare.run import Result, Wanted
 from httpmini.server.modes import MODES
 from httpmini.timeline.bars import ANSWER, Bar
-from tests.support.processes import run_command
+from tests.support.processes import eventually, run_command
 
 # Limits that only a hang reaches; the command's own are shorter.
 WANTED = Wanted("connections", 10, "queue", patience_s=120, most_s=1000)
@@ -143,3 +148,29 @@ def test_wrong_use(tmp_path: Path) -> None:
     status, _, errors = run_command("compare", "--load", "none", "-o", str(tmp_path / "x.html"))
     assert status == 2
     assert b"connections" in errors
+
+
+@pytest.mark.parametrize("flag", ["-o", "--json"])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("", "Is a directory"), ("none/x", "No such file"), ("file/x", "Not a directory")]
+)
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(
+    flag: str, name: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(run, "compare", lambda *_: pytest.fail("it has begun"))
+    done = CliRunner().invoke(main, ["compare", "-o", str(tmp_path / "page.html"), flag, str(tmp_path / name)])
+    assert done.exit_code == 1
+    assert reason in done.stderr
+
+
+def test_sigterm_leaves_nothing_behind(tmp_path: Path) -> None:
+    arguments = ["-m", "httpmini", "compare", "--mode", "select", "-o", str(tmp_path / "page.html")]
+    command = subprocess.Popen(
+        [sys.executable, *arguments], env=os.environ | {"TMPDIR": str(tmp_path)}, stderr=subprocess.DEVNULL
+    )
+    with command:
+        eventually(lambda: bool(list(tmp_path.glob("*/select.toml"))), "a server is started")
+        command.terminate()
+    assert command.returncode == 1
+    assert list(tmp_path.iterdir()) == []

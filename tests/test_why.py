@@ -280,6 +280,7 @@ def test_a_redirection(why: Why) -> None:
     ("request_", "status", "outcome", "step"),
     [
         (("/a",), 0, "200 OK", ("walk", "/a: a file of 1 bytes")),
+        ((":8080/a?x",), 0, "200 OK", ("target", "/a")),
         (("/a", "-X", "HEAD"), 0, "200 OK", ("type", "application/octet-stream")),
         (("/a/",), 1, "404 Not Found: ", ("slash", "a file has none at its end")),
         (("/.hidden",), 1, "404 Not Found: ", ("walk", f"/.hidden: {Fact.HIDDEN.value}")),
@@ -478,6 +479,25 @@ def test_a_line_of_the_log_is_asked_again(server: Server, site: Path, why: Why, 
     assert again.status == (said["status"] >= 400)
     assert again.outcome.startswith(f"{said['status']} ")
     assert said.get("reason", "") in again.outcome
+    assert again.errors == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "logged"),
+    [
+        ("If-None-Match: *\r\n", "304"),
+        ("Host: a b\r\n", "400 host-value"),
+        ("Range: bytes=99-\r\n", "416 range-unsatisfiable"),
+    ],
+)
+def test_a_line_that_does_not_tell_all_is_not_taken_for_the_truth(
+    server: Server, site: Path, why: Why, fields: str, logged: str
+) -> None:
+    line = server.first_line(f"GET /ten.txt HTTP/1.0\r\n{fields}\r\n".encode())
+    again = why(line, "--root", str(site))
+    assert again.outcome == "200 OK"
+    assert again.errors.startswith(f"httpmini: the log has {logged} for this; it does not tell every field")
+    assert why(line, "--root", str(site), "-H", fields.strip()).errors == ""
 
 
 def test_a_line_from_standard_input(why: Why, monkeypatch: pytest.MonkeyPatch) -> None:

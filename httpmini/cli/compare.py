@@ -7,7 +7,8 @@ from typing import Literal
 
 import click
 
-from httpmini.cli.timeline import write_output
+from httpmini.cli.ending import ends_like_ctrl_c
+from httpmini.cli.outputs import check_output, write_output
 
 _MODES = ("iterative", "forking", "threading", "select", "prefork")
 
@@ -49,14 +50,18 @@ def compare(
 
     Takes about 45 seconds, with at most 30 connections to each mode. Nothing leaves this machine.
     """
+    for path in (output, json_file):
+        if path is not None:
+            check_output(path)
     from httpmini.compare import report, run
 
     wanted = run.Wanted(load, max_clients, overflow, slice_s)
     machine = report.look_at_machine()
     results = []
-    for result in run.compare(list(modes or _MODES), wanted):
-        click.echo(f"{result.mode}: {result.problem or f'done in {result.end - result.start:.1f} s'}", err=True)
-        results.append(result)
+    with ends_like_ctrl_c():
+        for result in run.compare(list(modes or _MODES), wanted):
+            click.echo(f"{result.mode}: {result.problem or f'done in {result.end - result.start:.1f} s'}", err=True)
+            results.append(result)
     write_output(output, report.to_html(results, wanted, machine))
     if json_file is not None:
         write_output(json_file, report.to_json(results, wanted, machine))

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from httpmini.cli.ending import ends_like_ctrl_c
 from httpmini.cli.examined import address_of, give_up
-from httpmini.errors import HttpminiError, UsageError
+from httpmini.cli.outputs import problem_with
+from httpmini.errors import HttpminiError, UsageError, visible
 
 if TYPE_CHECKING:
     from httpmini.lint.check import Check
@@ -49,6 +51,11 @@ class _Flags:
     junit_file: str | None
     html_file: str | None
     owned: bool
+
+    @property
+    def files(self) -> list[str]:
+        """The files that are written in the end."""
+        return [file for file in (self.json_file, self.junit_file, self.html_file) if file is not None and file != "-"]
 
 
 @click.command(short_help="Grade a server by what its clients see.", epilog=_EPILOG)
@@ -90,9 +97,19 @@ def lint(targets: tuple[str, ...], listed: bool, make_root: Path | None, merge: 
     elif merge:
         _merge(targets, flags)
     else:
-        report = _examine(targets, flags)
+        _check_files(flags)
+        with ends_like_ctrl_c():
+            report = _examine(targets, flags)
         _write([report], flags)
         sys.exit(1 if report.failed("must") else 0)
+
+
+def _check_files(flags: _Flags) -> None:
+    """Look whether the files can be written: nobody waits a minute to hear that they cannot."""
+    for file in flags.files:
+        problem = problem_with(Path(file))
+        if problem:
+            raise UsageError(f"{visible(file)}: cannot be written: {problem}")
 
 
 def _make(folder: Path) -> Path:

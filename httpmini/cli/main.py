@@ -34,6 +34,7 @@ _MODULES = {
     "why": "why",
 }
 _CLIENT = ("get", "mirror")
+_OFTEN_MEANT = ("serve", "get")
 
 
 class _Group(click.Group):
@@ -49,6 +50,17 @@ class _Group(click.Group):
             module = import_module(f"httpmini.cli.{_MODULES[cmd_name]}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            for name in _OFTEN_MEANT:
+                command = self.get_command(ctx, name)
+                if command and any(error.option_name in one.opts for one in command.params):
+                    text = f"{error.option_name} belongs to a command: httpmini {name} {error.option_name}"
+                    raise click.UsageError(text, ctx) from error
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from httpmini.errors import UsageError
+from httpmini.errors import CannotRun, UsageError
 
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 _WORDS, _SYLLABLES = 4, 2
@@ -19,6 +19,7 @@ def read_password() -> str:
 
     Raises:
         UsageError: standard input is closed, the password is empty, or the two are not the same.
+        CannotRun: the input ended at the prompt.
     """
     if sys.stdin is None:
         raise UsageError("cannot read the password: standard input is closed")
@@ -46,4 +47,7 @@ def _syllable() -> str:
 
 
 def _ask(text: str) -> str:
-    return str(click.prompt(text, default="", show_default=False, hide_input=True, err=True))
+    try:
+        return str(click.prompt(text, default="", show_default=False, hide_input=True, err=True))
+    except click.Abort:  # Ctrl-D
+        raise CannotRun("no password was typed") from None

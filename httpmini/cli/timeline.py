@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from httpmini.cli.outputs import write_output
 from httpmini.errors import CannotRun, UsageError, visible
 
 
@@ -45,15 +46,3 @@ def timeline(file: Path, output: Path | None, most: int) -> None:
         write_output(output, to_trace_events(recording))
     else:
         raise UsageError(f"-o {visible(str(output))}: its name ends in neither .html nor .json")
-
-
-def write_output(path: Path, octets: bytes) -> None:
-    """Write a file for the user.
-
-    Raises:
-        CannotRun: it cannot be written.
-    """
-    try:
-        path.write_bytes(octets)
-    except OSError as error:
-        raise CannotRun(f"cannot write {visible(str(path))}: {error.strerror}") from error

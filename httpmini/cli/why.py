@@ -12,6 +12,9 @@ from httpmini.cli.options import config_option
 from httpmini.errors import visible
 
 FIRST_REFUSAL = 400
+_UNLIKE_THE_LOG = (
+    "it does not tell every field of a request (-H adds them), and files, settings or the load were others then"
+)
 
 
 @click.command(short_help="Explain the response to a request.")
@@ -59,4 +62,8 @@ def why(
     for number, step in enumerate(explanation.steps, 1):
         click.echo(f"{number:2}  {step.name:<10}  {visible(step.text)}")
     click.echo(f" =  {visible(explanation.outcome)}")
+    found = (explanation.status, explanation.reason.token if explanation.reason else "")
+    if question.status and found != (question.status, question.reason):
+        logged = f"{question.status} {question.reason}".rstrip()
+        click.echo(f"httpmini: the log has {visible(logged)} for this; {_UNLIKE_THE_LOG}", err=True)
     sys.exit(1 if explanation.status >= FIRST_REFUSAL else 0)

@@ -7,6 +7,7 @@ and counters, belongs to the server (``server.py``).
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 from httpmini.config import Config
 from httpmini.daemon.certificates import Certificates
@@ -83,4 +84,5 @@ class Generation(HttpGeneration, frozen=True, eq=False, kw_only=True):
     def site_names(self) -> str:
         """What is served, in a few words."""
         others = len(self.config.others)
-        return visible(self.config.site.root) + (f" and {others} more" if others else "")
+        site = self.config.site
+        return visible(str(Path(site.root, site.only))) + (f" and {others} more" if others else "")

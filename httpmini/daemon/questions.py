@@ -26,11 +26,15 @@ class Question(msgspec.Struct, frozen=True):
         octets: what the client sends.
         address: of the client.
         user: who it was, as far as the log tells; else empty.
+        status: what the log says that it got; 0 if it is not from the log.
+        reason: the token of the reason there; may be empty.
     """
 
     octets: bytes
     address: str
     user: str = ""
+    status: int = 0
+    reason: str = ""
 
 
 class _Line(msgspec.Struct):
@@ -42,6 +46,7 @@ class _Line(msgspec.Struct):
     referer: str = ""
     user_agent: str = ""
     host: str = ""
+    status: int = 0
     reason: str = ""
 
 
@@ -51,6 +56,8 @@ def ask(text: str, method: str, fields: Iterable[str], address: str) -> Question
     Raises:
         UsageError: it is neither, or the method, a field or the address is none.
     """
+    if text.startswith(":"):  # as typed for ``httpmini get``
+        text = f"http://localhost{text}"
     match = _URL.fullmatch(text)
     if match is None and not text.startswith(("/", "*")):
         raise UsageError(f"{_without_user(text)}: must be a URL, a path that begins with a slash, or a line of the log")
@@ -84,7 +91,8 @@ def ask_again(line: str, fields: Sequence[str]) -> Question:
     if said.host and not _names_host(fields):
         kept.insert(0, f"Host: {said.host}")
     user = said.user.encode("iso-8859-1", "replace").decode("utf-8", "surrogateescape")
-    return Question(_head(said.request, [*kept, *fields]), _address(said.client or LOCAL), user)
+    octets = _head(said.request, [*kept, *fields])
+    return Question(octets, _address(said.client or LOCAL), user, said.status, said.reason)
 
 
 def _names_host(fields: Iterable[str]) -> bool:

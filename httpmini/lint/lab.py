@@ -96,6 +96,8 @@ class Lab:
         if self.root is not None:
             with contextlib.suppress(OSError):  # its name may be encoded in the target
                 return (self.root / self.target[1:]).read_bytes()
+        if Session(self).get().body != answer.body:
+            raise CannotRun(f"GET {self.target} got other bytes the second time; name a file that does not change")
         return answer.body
 
 

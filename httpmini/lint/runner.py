@@ -48,7 +48,7 @@ class Runner:
         try:
             self._lab.body  # noqa: B018  (before the threads want it)
         except NoAnswer as error:
-            raise CannotRun(f"{self._lab.target}: {error}") from error
+            raise CannotRun(f"{server}: {error}") from error
         together = [check for check in checks if not check.alone]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             found = dict(zip((check.id for check in together), pool.map(self._make, together), strict=True))

@@ -104,6 +104,15 @@ def test_files_of_reports(tmp_path: Path) -> None:
     assert "http://" not in page.replace("http://127.0.0.1", "")  # nothing is loaded from elsewhere
 
 
+@pytest.mark.parametrize("flag", ["--json", "--junit", "--html"])
+def test_a_file_that_cannot_be_written_is_named_before_the_server_is_started(flag: str, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    done = lint("--spawn", f"touch {begun} {{port}}", flag, str(tmp_path / "none" / "report"))
+    assert done.exit_code == 2
+    assert done.stderr.endswith("report: cannot be written: No such file or directory\n")
+    assert not begun.exists()
+
+
 def test_a_matrix_of_servers(tmp_path: Path) -> None:
     for name, fault in (("a", "none"), ("b", "head with body")):
         lint("--spawn", f"{FAULTY} '{fault}'", "--only", "head-body", "--json", str(tmp_path / f"{name}.json"))
@@ -114,6 +123,16 @@ def test_a_matrix_of_servers(tmp_path: Path) -> None:
     assert text.count("✓") == 1
     assert text.count("✗") == 1
     assert "2 servers" in text
+
+
+def test_a_page_that_changes_is_no_file_to_compare_with() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_count, args=(listener, 2))
+        thread.start()
+        done = lint(f"http://127.0.0.1:{listener.getsockname()[1]}/", *FEW)
+        thread.join()
+    assert done.exit_code == 4
+    assert "GET / got other bytes the second time; name a file that does not change" in done.stderr
 
 
 def test_what_is_hostile_in_a_report(tmp_path: Path) -> None:
@@ -132,8 +151,17 @@ def test_what_is_hostile_in_a_report(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in page.read_text()
 
 
+def _count(listener: socket.socket, most: int) -> None:
+    """Answer ``most`` clients, each with its number."""
+    for number in range(most):
+        sock, _ = listener.accept()
+        with sock:
+            sock.recv(4096)
+            sock.sendall(b"HTTP/1.0 200 OK\r\n\r\n%d" % number)
+
+
 def _answer(listener: socket.socket, data: bytes) -> None:
-    for _ in range(2):
+    for _ in range(3):
         conn, _ = listener.accept()
         with conn:
             conn.recv(65536)
@@ -171,7 +199,7 @@ def test_a_server_that_runs_already(start: StartServer, tmp_path: Path) -> None:
         (["--spawn", "x"], 2, "{port}"),
         (["--spawn", "/no/such/program {port}"], 4, "cannot be started"),
         (["--spawn", "true {port}"], 4, "has ended with status 0"),
-        (["http://127.0.0.1:1/"], 4, "no connection"),
+        (["http://127.0.0.1:1/"], 4, "http://127.0.0.1:1/: no connection"),
         (["https://127.0.0.1/"], 2, "only http"),
         (["http://127.0.0.1:x/"], 2, "not a URL"),
         (["http://192.0.2.1/"], 2, "--i-own-this-server"),

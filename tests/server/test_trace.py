@@ -229,10 +229,12 @@ def test_the_command(tmp_path: Path) -> None:
     file.write_bytes(msgspec.json.encode(recording_of("iterative", *BARS["iterative"][0])))
     status, said, errors = run_command("timeline", str(file))
     assert (status, errors) == (0, b"")
-    line = said.decode().splitlines()[1]
+    head, line = said.decode().splitlines()[:2]
+    assert head == "mode iterative, max_clients 6: 1 connection"
     assert re.fullmatch(r"192\.0\.2\.1:4711  -+!+#+-+", line)
     for name in ("t.html", "p.json"):
         assert run_command("timeline", str(file), "-o", str(tmp_path / name)) == (0, b"", b"")
+    assert ": 1 connection." in (tmp_path / "t.html").read_text()
     assert 'class="s-waits"' in (tmp_path / "t.html").read_text()
     drawn = json.loads((tmp_path / "p.json").read_text())["traceEvents"]
     assert [event["dur"] for event in drawn if event["ph"] == "X"] == [1_000_000, 2_000_000, 2_000_000, 1_000_000]

@@ -257,6 +257,12 @@ def test_nothing_of_a_query_is_markup(site: Site, query: str) -> None:
         assert page.values("input", "value")[0] in (query, "")
 
 
+def test_a_title_has_nothing_of_a_query_that_is_not_shown(site: Site) -> None:
+    query = quote("a\u202eb\x00\x1b.")
+    body = ask(site, f"/f/?q={query}").body.decode()
+    assert "<title>&#34;a\ufffdb\ufffd\ufffd.&#34; in /f/</title>" in body
+
+
 TAGS = {
     *("html", "head", "meta", "title", "link", "style", "body", "main", "h1", "div", "nav", "form", "input", "button"),
     *("a", "i", "ul", "li", "b", "span", "time", "script", "footer"),
@@ -376,6 +382,8 @@ README = b"""# A heading
 | a | b |
 |---|---|
 | 1 | \x1b[31m\xe2\x80\xae |
+
+&#x202e; &#27; &#x9b; [&#8238;](b "&#8238;")
 """
 
 
@@ -392,11 +400,16 @@ def test_a_readme_is_shown_harmlessly(tmp_path: Path, name: str) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert not any(link.startswith("javascript:") for link in page.values("a", "href"))
     assert not any("onerror" in attrs for _, attrs in page.tags)
-    assert "\x1b" not in text
-    assert "\u202e" not in text
+    assert not re.search("[\x1b\x9b\u202e]", text)
     assert "img-src 'self' data:;" in answer.fields["content-security-policy"]
     assert "A heading" not in ask(site, "/?q=a").body.decode()
     assert "A heading" not in ask(site, "/", ("Accept", JSON)).body.decode()
+
+
+@pytest.mark.parametrize(("name", "drawn"), [("README.md", "<h1>A</h1>"), ("README.txt", "<pre># A\n</pre>")])
+def test_a_byte_order_mark_is_no_text(tmp_path: Path, name: str, drawn: str) -> None:
+    site = load_site(write_tree(tmp_path / "www", {name: b"\xef\xbb\xbf# A\r\n"}), "")
+    assert drawn in ask(site, "/").body.decode()
 
 
 def test_markdown_comes_before_text(tmp_path: Path) -> None:

@@ -169,6 +169,13 @@ def test_a_password_that_is_asked_for(share: StartTerminal) -> None:
     assert terminal.end() == 0
 
 
+def test_a_password_that_nobody_types(share: StartTerminal) -> None:
+    terminal = share("--password", "ada")
+    terminal.wait_for("Password:")
+    assert terminal.end(b"\x04") == 1
+    assert terminal.text.splitlines()[-1] == "httpmini: no password was typed"
+
+
 def test_a_browser_is_opened(share: StartTerminal, tmp_path: Path) -> None:
     """When clients can connect, and without our terminal; that it fails is nobody's matter."""
     seen = tmp_path / "seen"

@@ -74,9 +74,9 @@ def printable(name: bytes) -> str:
     return _UNSHOWN_IN_NAMES.sub("\ufffd", name.decode("utf-8", "replace"))
 
 
-def printable_text(text: bytes) -> str:
+def printable_text(text: str) -> str:
     """Return a text for display, as ``printable`` does, but with its lines and tabs."""
-    return _UNSHOWN_IN_TEXT.sub("\ufffd", text.decode("utf-8", "replace").replace("\r\n", "\n"))
+    return _UNSHOWN_IN_TEXT.sub("\ufffd", text)
 
 
 def is_small(directory: Directory) -> bool:

@@ -99,7 +99,7 @@ def _title(contents: Contents) -> str:
     path = "/" + "".join(printable(name) + "/" for name in contents.names)
     if contents.pages > 1:
         return f"Page {contents.view.page} of {contents.pages}: {path}"
-    return f'"{contents.view.q}" in {path}' if contents.view.q else f"Index of {path}"
+    return f'"{printable(contents.view.q.encode())}" in {path}' if contents.view.q else f"Index of {path}"
 
 
 def _crumbs(contents: Contents) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ library lets them (no javascript:), and the page's Content-Security-Policy lets 
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Iterable
 from functools import cache
@@ -51,9 +52,11 @@ def draw_readme(name: str, text: bytes) -> Markup:
     """Return a README as HTML."""
     from markupsafe import Markup, escape
 
-    shown = printable_text(text)
+    decoded = text.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")  # editors on Windows write it
+    shown = printable_text(decoded.replace("\r\n", "\n"))
     if name.lower().endswith(".md"):
-        return Markup(_markdown().render(shown))  # noqa: S704 (it escapes all HTML)
+        drawn = printable_text(_markdown().render(shown))  # once more: &#x202e; is a character by now
+        return Markup(drawn)  # noqa: S704 (it escapes all HTML)
     return Markup("<pre>") + escape(shown) + Markup("</pre>")
 
 
