@@ -77,6 +77,15 @@ def test_no_way_round_a_realm(folder: Path, case: str) -> None:
     assert dangers(folder, NO_WAY_ROUND[case]) == []
 
 
+@pytest.mark.parametrize(("length", "is_said"), [(86, False), (87, True), (200, True)])
+def test_a_pid_file_that_leaves_no_room_for_ctl(folder: Path, length: int, is_said: bool) -> None:
+    """Its socket is beside it, and paths of sockets are short."""
+    path = "/run/" + "x" * (length - len("/run/"))
+    found = dangers(folder, site("a") + f'[daemon]\npid_file = "{path}"\n')
+    said = f'httpmini ctl cannot ask this server: daemon.pid_file = "{path}" is too long for a socket beside it'
+    assert found == [said] * is_said
+
+
 def test_users_that_another_site_serves(folder: Path) -> None:
     found = dangers(folder, site("a", "/private/") + site("b", hosts=OTHER) + site(".", hosts='"c"'))
     found = [line for line in found if "needs a password" not in line]
