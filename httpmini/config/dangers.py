@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from httpmini.config.entry_checks import is_served
@@ -38,13 +39,17 @@ def _keeps_root(config: Config, file: str | None) -> Iterator[str]:
 
 
 def _mute(config: Config) -> Iterator[str]:
-    """Find a pid file beside which there is no room for the socket of ``httpmini ctl``."""
+    """Find a pid file beside which the socket of ``httpmini ctl`` cannot be."""
     path = config.daemon.pid_file
-    if path:
-        try:
-            parse_endpoint(f"{UNIX}:{path}.ctl")
-        except ValueError:
-            yield f'httpmini ctl cannot ask this server: daemon.pid_file = "{path}" is too long for a socket beside it'
+    if not path:
+        return
+    try:
+        parse_endpoint(f"{UNIX}:{path}.ctl")
+    except ValueError:
+        yield f'httpmini ctl cannot ask this server: daemon.pid_file = "{path}" is too long for a socket beside it'
+    with suppress(OSError):
+        if not stat.S_ISSOCK(os.lstat(f"{path}.ctl").st_mode):
+            yield f"httpmini ctl cannot ask this server: {path}.ctl is not a socket; remove it, and restart the server"
 
 
 def _writable(config: Config, file: str | None) -> Iterator[str]:
