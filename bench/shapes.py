@@ -88,6 +88,8 @@ def shapes() -> dict[str, bytes]:
         "every part of the globs": every,
         "a glob with five stars": "/aaaaaa" * 255,
         "dots": _fill("/..", PATH_BYTES),
+        "one long name of combining characters": "/" + _fill("\xcc\x81\xcc\xa3", PATH_BYTES - 1),
+        "long names of combining characters": _fill("/a" + "\xcc\x81\xcc\xa3" * 190, PATH_BYTES),
         "below a realm": "/private-1/a/b" + _fill("/a", PATH_BYTES - 20),
         "a long query": "/old-0/x?" + _fill("%", PATH_BYTES - 20),
         "a query to encode": "/old-0/x?" + _fill("\xfc", PATH_BYTES - 20),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -12,6 +14,7 @@ import pytest
 
 from httpmini import config
 from httpmini.config import Config, Flags, Row
+from httpmini.config.loader import MAX_FILE_BYTES
 from httpmini.config.schema import RENAMED
 from httpmini.errors import ConfigError, Problem
 from httpmini.server.modes import MODES
@@ -387,10 +390,25 @@ def test_a_wrong_file(folder: Path, text: str, key: str, value: str, fragment: s
         (b"[server]\nmode = 'select'\nmode = 'select'\n", "is not TOML"),
         (b"[server]\n[server]\n", "is not TOML"),
         (b"\0", "is not TOML"),
-        (b"[server]\nbacklog = 1" + b"0" * 5000, ""),
-        (b"x = " + b"[" * 5000, ""),
+        (b"[server]\nbacklog = 1" + b"0" * 5000, "has a number of too many digits"),
+        (b"x = " + b"[" * 5000, "is nested too deeply"),
+        (b"\xef\xbb\xbf[server]\n", "begins with a byte order mark"),
+        (b"#" * (MAX_FILE_BYTES + 1), "is larger than 16777216 bytes"),
     ],
-    ids=["UTF-16", "Latin-1", "YAML", "bracket", "bare word", "key twice", "table twice", "NUL", "digits", "nested"],
+    ids=[
+        "UTF-16",
+        "Latin-1",
+        "YAML",
+        "bracket",
+        "bare-word",
+        "key-twice",
+        "table-twice",
+        "NUL",
+        "digits",
+        "nested",
+        "BOM",
+        "large",
+    ],
 )
 def test_a_file_that_cannot_be_read(folder: Path, content: bytes, fragment: str) -> None:
     file = folder / "site.toml"
@@ -398,6 +416,29 @@ def test_a_file_that_cannot_be_read(folder: Path, content: bytes, fragment: str)
     (problem,) = problems(str(file))
     assert (problem.source, problem.key, problem.value) == (str(file), "", "")
     assert fragment in problem.remedy
+
+
+def test_what_could_be_waited_for_is_no_file(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.toml")
+    for file in (str(folder / "pipe.toml"), "/dev/zero"):
+        (problem,) = problems(file)
+        assert problem.remedy == "is not a regular file, as a config file must be"
+
+
+def test_a_pipe_of_the_shell(folder: Path) -> None:
+    """``-c <(make-config)``: what comes late is waited for."""
+    reading, writing = os.pipe()
+
+    def write_later() -> None:
+        time.sleep(0.1)
+        os.write(writing, b'[server]\nmode = "threading"\n')
+        os.close(writing)
+
+    writer = threading.Thread(target=write_later)
+    writer.start()
+    assert config.load(f"/dev/fd/{reading}").server.mode == "threading"
+    writer.join()
+    os.close(reading)
 
 
 @pytest.mark.parametrize(

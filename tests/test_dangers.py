@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,27 @@ def test_a_way_round_a_realm(folder: Path, case: str) -> None:
 @pytest.mark.parametrize("case", NO_WAY_ROUND)
 def test_no_way_round_a_realm(folder: Path, case: str) -> None:
     assert dangers(folder, NO_WAY_ROUND[case]) == []
+
+
+@pytest.mark.parametrize(("length", "is_said"), [(86, False), (87, True), (200, True)])
+def test_a_pid_file_that_leaves_no_room_for_ctl(folder: Path, length: int, is_said: bool) -> None:
+    """Its socket is beside it, and paths of sockets are short."""
+    path = "/run/" + "x" * (length - len("/run/"))
+    found = dangers(folder, site("a") + f'[daemon]\npid_file = "{path}"\n')
+    said = f'httpmini ctl cannot ask this server: daemon.pid_file = "{path}" is too long for a socket beside it'
+    assert found == [said] * is_said
+
+
+def test_what_is_where_the_socket_of_ctl_would_be(folder: Path) -> None:
+    text = site("a") + f'[daemon]\npid_file = "{folder}/pid"\n'
+    said = f"httpmini ctl cannot ask this server: {folder}/pid.ctl is not a socket; remove it, and restart the server"
+    assert dangers(folder, text) == []
+    os.symlink("nowhere", folder / "pid.ctl")
+    assert dangers(folder, text) == [said]
+    (folder / "pid.ctl").unlink()
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(folder / "pid.ctl"))
+        assert dangers(folder, text) == []
 
 
 def test_users_that_another_site_serves(folder: Path) -> None:

@@ -106,8 +106,11 @@ class Response:
 
     @property
     def content_length(self) -> int | None:
-        """The announced length of the body on the wire, in bytes; None if it is not announced."""
-        return parse_content_length(self.headers)
+        """The announced length of the body on the wire, in bytes; None if it is not announced.
+
+        A 204 has no body, whatever it announces (RFC 9110 §15.3.5).
+        """
+        return 0 if self.status == 204 else parse_content_length(self.headers)
 
     @property
     def location(self) -> str | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from httpmini.config.entry_checks import is_served
 from httpmini.config.schema import Config
+from httpmini.server.listeners.endpoint import UNIX, parse_endpoint
 
 
 def find_dangers(config: Config, file: str | None) -> list[str]:
@@ -25,6 +27,7 @@ def find_dangers(config: Config, file: str | None) -> list[str]:
         *_ways_round_realms(config),
         *_served_users(config),
         *_keys(config),
+        *_mute(config),
     ]
     return list(dict.fromkeys(found))
 
@@ -33,6 +36,20 @@ def _keeps_root(config: Config, file: str | None) -> Iterator[str]:
     """Find a service of root. Without a file it is a person at a terminal, who could not set the user anyway."""
     if file and os.geteuid() == 0 and not config.daemon.user:
         yield "daemon.user is not set: a server that root starts keeps all rights of root"
+
+
+def _mute(config: Config) -> Iterator[str]:
+    """Find a pid file beside which the socket of ``httpmini ctl`` cannot be."""
+    path = config.daemon.pid_file
+    if not path:
+        return
+    try:
+        parse_endpoint(f"{UNIX}:{path}.ctl")
+    except ValueError:
+        yield f'httpmini ctl cannot ask this server: daemon.pid_file = "{path}" is too long for a socket beside it'
+    with suppress(OSError):
+        if not stat.S_ISSOCK(os.lstat(f"{path}.ctl").st_mode):
+            yield f"httpmini ctl cannot ask this server: {path}.ctl is not a socket; remove it, and restart the server"
 
 
 def _writable(config: Config, file: str | None) -> Iterator[str]:

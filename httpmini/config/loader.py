@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import os
+import re
+import stat
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -18,6 +22,12 @@ from httpmini.config.schema import DEFAULT, LISTS, OLD_VALUES, RENAMED, SECTIONS
 from httpmini.errors import ConfigError, Problem
 from httpmini.files import why_not
 
+MAX_FILE_BYTES = 16 * 1024 * 1024
+
+# A pipe that the shell has made for this process, as for `-c <(make-config)`: it ends when its writer does. Any other
+# pipe, put where the file was, would stop a running server in its next reload.
+_HANDED_OVER = re.compile(r"/dev/stdin|/dev/fd/\d+|/proc/self/fd/\d+")
+
 
 def read_tables(file: str) -> tuple[dict[str, Any], str]:
     """Parse a TOML file; return its content, and its text.
@@ -28,15 +38,45 @@ def read_tables(file: str) -> tuple[dict[str, Any], str]:
     import tomllib  # takes 8 ms, and a server without a config file does not need it
 
     try:
-        text = Path(file).read_text("utf-8")
+        text = _read_text(file)
         return tomllib.loads(text), text
     except OSError as error:
         remedy = f"cannot be read: {why_not(error, file)}"
     except UnicodeDecodeError:
         remedy = "is not UTF-8, as TOML must be"
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is an endless number
+    except tomllib.TOMLDecodeError as error:
         remedy = f"is not TOML: {error}"
+    except RecursionError:
+        remedy = "is not TOML: it is nested too deeply"
+    except ValueError:  # of int()
+        remedy = "has a number of too many digits"
     raise ConfigError([Problem(file, "", "", remedy)])
+
+
+def _read_text(file: str) -> str:
+    """Read a config file.
+
+    Raises:
+        ConfigError: it is something that could be waited for without an end, or too much.
+        OSError, UnicodeDecodeError: it cannot be read.
+    """
+    fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISFIFO(kind) and _HANDED_OVER.fullmatch(file):
+            os.set_blocking(fd, True)
+        elif not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # of a folder, the kernel says that it is one
+            raise ConfigError([Problem(file, "", "", "is not a regular file, as a config file must be")])
+        with open(fd, "rb", closefd=False) as content:
+            octets = content.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(fd)
+    if len(octets) > MAX_FILE_BYTES:
+        raise ConfigError([Problem(file, "", "", f"is larger than {MAX_FILE_BYTES} bytes")])
+    if octets.startswith(codecs.BOM_UTF8):
+        remedy = "begins with a byte order mark (BOM), which TOML does not know; save it as UTF-8 without one"
+        raise ConfigError([Problem(file, "", "", remedy)])
+    return octets.decode("utf-8").replace("\r\n", "\n")
 
 
 def make_config(file: str | None, tables: Mapping[str, Any], flags: Flags, *, to_serve: bool = False) -> Config:

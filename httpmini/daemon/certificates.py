@@ -33,9 +33,11 @@ class Certificates(msgspec.Struct, frozen=True, eq=False):
 
     Attributes:
         pairs: the certificates, by their paths; none without TLS.
+        refused: why files that have changed are not used, one line for each; the certificate from before stays.
     """
 
     pairs: Mapping[Paths, Pair] = {}
+    refused: tuple[str, ...] = ()
 
     @property
     def ends(self) -> dict[str, float]:
@@ -59,21 +61,24 @@ def open_certificates(config: Config, before: Certificates, log: Log) -> Certifi
     """
     pairs: dict[Paths, Pair] = {}
     problems: list[Problem] = []
+    refused: list[str] = []
     if not any(entry.startswith(SECURE) for entry in config.server.listen):
         return Certificates()
     _load_ssl()
     for number, one in enumerate(config.all_sites, 1):
         paths = one.tls.certificate, one.tls.key
         try:
-            pairs[paths] = _open_pair(config, number, pairs.get(paths), before, log)
+            pairs[paths] = _open_pair(config, number, pairs.get(paths), before, log, refused)
         except WrongFile as wrong:
             problems.append(problem_of(wrong, config, number, one))
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
-    return Certificates(pairs)
+    return Certificates(pairs, tuple(refused))
 
 
-def _open_pair(config: Config, number: int, known: Pair | None, before: Certificates, log: Log) -> Pair:
+def _open_pair(
+    config: Config, number: int, known: Pair | None, before: Certificates, log: Log, refused: list[str]
+) -> Pair:
     """Return the certificate of one site, which may be ``known`` from another one."""
     one = config.all_sites[number - 1]
     paths = one.tls.certificate, one.tls.key
@@ -94,7 +99,8 @@ def _open_pair(config: Config, number: int, known: Pair | None, before: Certific
         if old is None or old.lacks(one.site.hosts):
             raise
         stays = f"the certificate from before stays, until {show_date(old.not_after)}"
-        log(f"{problem_of(wrong, config, number, one)}; {stays}", Level.ERROR)
+        refused.append(f"{problem_of(wrong, config, number, one)}; {stays}")
+        log(refused[-1], Level.ERROR)
         return old
     if old is not None:
         log(f"{paths[0]}: a new certificate is in use, until {show_date(pair.not_after)}")

@@ -126,7 +126,7 @@ def _has_reloaded(config: Config, before: Report) -> bool:
     """Return whether the server has reloaded since it gave the report ``before``.
 
     Raises:
-        CannotRun: it has refused to.
+        CannotRun: it has refused to, or has done so without the certificates that are in the files now.
     """
     try:
         after = fetch_report(config)
@@ -134,7 +134,10 @@ def _has_reloaded(config: Config, before: Report) -> bool:
         return False
     if after.failed_reloads > before.failed_reloads:
         raise CannotRun(f"not reloaded, the old settings stay: {after.reload_problem or 'the error log says why'}")
-    return after.reloads > before.reloads
+    has_reloaded = after.reloads > before.reloads
+    if has_reloaded and after.refused_certificates:
+        raise CannotRun("\n".join(f"reloaded, but {refused}" for refused in after.refused_certificates))
+    return has_reloaded
 
 
 def _signal(process: int, number: signal.Signals) -> None:

@@ -271,6 +271,7 @@ class Server:
         """Set what others see of a generation: its listeners, the metrics, and ``config diff``."""
         secure(generation.listeners)
         self._lasting.board.certificates = generation.certificates.ends
+        self._lasting.board.refused_certificates = generation.certificates.refused
         self._running_config.show(generation.config)
 
     @property

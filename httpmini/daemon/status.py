@@ -73,6 +73,7 @@ class Report(msgspec.Struct, frozen=True):
         failed_reloads: how many reloads have failed.
         reload_problem: why the last reload was refused; "" if it was not, and on the site's own listeners.
         certificates: when each certificate expires, in seconds since the epoch, by its first name.
+        refused_certificates: why files that have changed are not used; none on the site's own listeners.
         processes: one row for each process that serves.
         connections: one row for each client that is shown.
     """
@@ -94,6 +95,7 @@ class Report(msgspec.Struct, frozen=True):
     processes: list[ProcessRow]
     connections: list[ClientRow]
     certificates: dict[str, float] = {}
+    refused_certificates: tuple[str, ...] = ()
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -181,6 +183,7 @@ class StatusPages(msgspec.Struct, frozen=True):
             processes=sorted(seen.processes, key=lambda row: row.process),
             connections=seen.clients,
             certificates=self.board.certificates,
+            refused_certificates=self.board.refused_certificates if self.allowed is None else (),
         )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # RFC 7617 §2: neither a user-id nor a password contains control characters.
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # RFC 9110 §11.4:  credentials = auth-scheme [ 1*SP ( token68 / ... ) ]
-_BASIC = re.compile(r"basic +(?P<token>[A-Za-z0-9+/=]+)", re.IGNORECASE | re.ASCII)
+_BASIC = re.compile(r"basic +(?P<token>[A-Za-z0-9+/]+={0,2})", re.IGNORECASE | re.ASCII)
 
 
 class Users(Protocol):
@@ -197,7 +197,7 @@ def realm_of(realms: Sequence[Realm], names: tuple[bytes, ...]) -> Realm | None:
 def _parse(value: str) -> tuple[bytes, bytes] | None:
     """Return user and password of an Authorization field, or None if it is malformed."""
     match = _BASIC.fullmatch(value)
-    if match is None:
+    if match is None or len(match["token"]) % 4:  # b64decode takes more padding than there may be, in some Pythons
         return None
     from base64 import b64decode  # (prepare.py)
 

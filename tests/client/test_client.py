@@ -258,6 +258,23 @@ def test_a_kept_connection_has_no_time_to_connect(client: httpmini.Client) -> No
     assert response.timings.first_byte_s is not None
 
 
+@pytest.mark.parametrize("way", ["download", "save", "read"])
+def test_a_204_has_no_body_whatever_it_announces(client: httpmini.Client, tmp_path: Path, way: str) -> None:
+    path = tmp_path / "file"
+    with serving(b"HTTP/1.0 204 No Content\r\nContent-Length: 3\r\n\r\nabc") as server:
+        if way == "download":
+            httpmini.download(client, server.url, path)
+            assert path.read_bytes() == b""
+            return
+        with client.fetch(server.url) as response:
+            assert response.content_length == 0
+            if way == "save":
+                response.save(path)
+                assert path.read_bytes() == b""
+            else:
+                assert response.read() == b""
+
+
 @pytest.mark.parametrize(("status", "ok"), [(200, True), (204, True), (299, True), (304, False), (404, False)])
 @pytest.mark.parametrize("more", ["", " Who knows"])
 def test_success(client: httpmini.Client, status: int, ok: bool, more: str) -> None:

@@ -192,6 +192,12 @@ BROKEN: dict[str, tuple[Iterable[bytes], type[FetchError], str]] = {
     },
     "too many fields": ([OK + b"A: b\r\n" * 501 + b"\r\n"], BrokenResponse, "fields-many"),
     "an endless head": (itertools.chain([OK], itertools.repeat(b"A: b\r\n" * 100)), BrokenResponse, "head-long"),
+    "a head that is too long says whose": (
+        [OK + b"A: " + b"b" * 70_000],
+        BrokenResponse,
+        "The response head is longer",
+    ),
+    "too many fields says whose": ([OK + b"A: b\r\n" * 501 + b"\r\n"], BrokenResponse, "The response head has more"),
     "an endless line": (itertools.chain([b"HTTP/1.0 "], itertools.repeat(b"2" * 600)), BrokenResponse, "head-long"),
 }
 

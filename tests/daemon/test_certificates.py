@@ -24,7 +24,7 @@ from httpmini.daemon.self_signed import names_for
 from httpmini.errors import ConfigError
 from httpmini.server.logs.error import Level
 from httpmini.server.tls.security import make_context
-from tests.support.processes import WAIT_S, ServerProcess, open_files
+from tests.support.processes import WAIT_S, ServerProcess, open_files, run_command
 from tests.support.tls import DAY, Authority
 from tests.support.tls_wire import converse_tls, unverified
 from tests.support.wire import converse
@@ -420,6 +420,28 @@ def test_a_key_that_only_root_can_read(home: Path, authority: Authority) -> None
             os.chown(path, 65534, 65534)
         server.process.send_signal(signal.SIGHUP)
         server.wait_for_line("a new certificate is in use")
+        server.assert_clean_end()
+    finally:
+        server.kill()
+
+
+def test_the_command_says_that_a_certificate_was_not_taken(home: Path, authority: Authority) -> None:
+    """A deploy hook that reloads must fail when the new pair does not fit; all else has been reloaded."""
+    _, key = install(home, authority.pair("example.org"))
+    (home / "run").mkdir()
+    file = settings(home, f'[daemon]\npid_file = "{home}/run/pid"\n')
+    server = ServerProcess(["-c", str(file)])
+    try:
+        good = key.read_bytes()
+        key.write_bytes(authority.pair("example.org")[1].read_bytes())
+        for _ in range(2):  # and not only the first time
+            status, _, errors = run_command("ctl", "reload", "-c", str(file))
+            assert status == 1
+            assert re.search(
+                r"reloaded, but .*tls\.key = .* is not the key of .*; the certificate from before", errors.decode()
+            )
+        key.write_bytes(good)
+        assert run_command("ctl", "reload", "-c", str(file))[0] == 0
         server.assert_clean_end()
     finally:
         server.kill()

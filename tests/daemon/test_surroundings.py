@@ -18,6 +18,7 @@ import pytest
 from httpmini.daemon.pid_file import PidFile, find_owner, is_published
 from httpmini.errors import CannotRun
 from httpmini.server.listeners.unix import UnixListener
+from httpmini.server.logs.file import LogFile
 from httpmini.site.users import set_password
 from tests.support.processes import WAIT_S, ServerProcess, eventually
 from tests.support.wire import free_port, get
@@ -285,3 +286,35 @@ def test_a_log_that_cannot_be_made_again(tmp_path: Path, mode: str) -> None:
         server.assert_clean_end()
     finally:
         server.kill()
+
+
+def test_a_fifo_where_the_log_was(tmp_path: Path, mode: str) -> None:
+    """Nobody reads it, and to open it would wait for whoever does: lines are lost, requests are not."""
+    (tmp_path / "www").mkdir()
+    log = tmp_path / "access.log"
+    settings = f'[server]\nmode = "{mode}"\nworkers = 1\n[site]\nroot = "www"\n[log]\naccess = "access.log"\n'
+    (tmp_path / "c.toml").write_text(settings)
+    server = ServerProcess(["-c", str(tmp_path / "c.toml"), "--port", "0"])
+    try:
+        log.rename(tmp_path / "moved")
+        os.mkfifo(log)
+        for _ in range(3):
+            assert get(server.port, "/")[0] == 200
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_for_line("cannot open the log .*: it is a FIFO that nobody reads")
+        assert get(server.port, "/")[0] == 200
+        server.assert_clean_end()
+    finally:
+        server.kill()
+
+
+def test_a_fifo_as_log_at_the_start(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log")
+    with pytest.raises(CannotRun, match=r"cannot write the log .*: it is a FIFO that nobody reads"):
+        LogFile(str(tmp_path / "log"))
+    reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        LogFile(str(tmp_path / "log")).write("line")
+        assert os.read(reader, 100) == b"line\n"
+    finally:
+        os.close(reader)

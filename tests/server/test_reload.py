@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import signal
 import socket
@@ -146,6 +147,10 @@ def test_wrong_settings_change_nothing(begin: Begin, mode: str) -> None:
     running.file.unlink()
     running.server.process.send_signal(signal.SIGHUP)
     running.server.wait_for_line(" not reloaded: .*cannot be read")
+    os.mkfifo(running.file)  # to open it would wait for a writer
+    running.server.process.send_signal(signal.SIGHUP)
+    running.server.wait_for_line(" not reloaded: .*is not a regular file")
+    running.file.unlink()
     assert product(running.server.port) == "old"
     running.reload(settings(mode, "new"))
     assert product(running.server.port) == "new"

@@ -164,6 +164,10 @@ def test_the_scheme_has_no_case(site: Site, scheme: str) -> None:
         ("Basic !!!!", "malformed"),
         ("Basic YWRhOng", "malformed"),
         ("Basic YWRhOng=x", "malformed"),
+        ("Basic YWRhOnB3=", "malformed"),  # the padding of nothing
+        ("Basic YWRhOnB3==", "malformed"),
+        ("Basic YWRhOnB3===", "malformed"),
+        ("Basic YWRhOnB3====", "malformed"),
         ("Basic YWRh OngK", "malformed"),
         ("Basic YWRh", "malformed"),  # no colon
         ("Basic \xb5", "malformed"),

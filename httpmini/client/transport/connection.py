@@ -243,11 +243,19 @@ def _announces_body(head: ResponseHead) -> bool:
     return (head.headers.get("Content-Length") or "0") != "0" or "Transfer-Encoding" in head.headers
 
 
+# What the table of reasons says of requests.
+_OF_RESPONSES = {
+    "head-long": "The response head is longer than this client accepts.",
+    "fields-many": "The response head has more fields than this client accepts.",
+}
+
+
 def _broken(error: ProtocolError, before: int = 0) -> BrokenResponse:
     """Convert an error of the parser; ``before`` is the number of bytes that preceded what it was parsing."""
     if error.offset is not None:
         error = ProtocolError(error.reason, error.offset + before)
-    text = f"the response is not valid HTTP: {error.reason.text} [{error}]"
+    cause = _OF_RESPONSES.get(error.reason.token, error.reason.text)
+    text = f"the response is not valid HTTP: {cause} [{error}]"
     return BrokenResponse(text, error.reason.token, error.offset)
 
 

@@ -166,6 +166,7 @@ class Scoreboard:
         counters: the counts of this process.
         reload_problem: in the main process, why the last reload was refused; "" if it was not.
         certificates: when each certificate in use expires, in seconds since the epoch, by its first name.
+        refused_certificates: why files that have changed are not used as certificates, one line for each.
         recording: returns what has happened on all connections; None without a trace.
         tell: takes each client now and then, for people who watch; None if nobody does.
     """
@@ -174,6 +175,7 @@ class Scoreboard:
         self.counters = counters
         self.reload_problem = ""
         self.certificates: dict[str, float] = {}
+        self.refused_certificates: tuple[str, ...] = ()
         self.recording: Callable[[], Recording] | None = None
         self.tell: Callable[[Client], None] | None = None
         self._segments: list[Segment] = []

@@ -12,6 +12,7 @@ it writes, so none needs a signal, and each line is in the old file or in the ne
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -180,13 +181,16 @@ class LogFile:
 
 
 def _open(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    """Open a log; a FIFO that nobody reads is an error, and nothing to wait for."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY, 0o640)
 
 
 def _why(error: OSError, path: str) -> str:
-    """Return why a log cannot be opened again. Where permissions allow that, only the sandbox can have refused it."""
+    """Return why a log cannot be opened. Where permissions allow that, only the sandbox can have refused it."""
     if isinstance(error, PermissionError) and os.access(Path(path).parent, os.W_OK):
         return "its folder is another one than at the start, and outside the sandbox; restart the server"
+    if error.errno == errno.ENXIO:
+        return "it is a FIFO that nobody reads, or a socket"
     return error.strerror or str(error)
 
 
