@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from httpmini.site.respond import Site
@@ -363,6 +363,7 @@ def test_check_and_use_agree(tmp_path: Path) -> None:
         b":" + right,
     ]
 
+    @settings(max_examples=30)  # each makes some ten slow hashes; make fuzz tries more
     @given(st.lists(st.lists(st.sampled_from(words), max_size=5).map(b"".join), min_size=1, max_size=3))
     def check(lines: list[bytes]) -> None:
         path.write_bytes(b"\n".join(lines))
