@@ -77,18 +77,7 @@ class Runner:
         session = Session(self._lab)
         outcome, detail = self._outcome(check, session)
         record = [(way, data.decode("iso-8859-1")) for way, data in session.record]
-        finding = Finding(
-            check.id,
-            check.title,
-            check.level.value,
-            check.section,
-            check.explain,
-            check.group,
-            self._points[check.id],
-            outcome,
-            detail,
-            record,
-        )
+        finding = finding_of(check, self._points[check.id], outcome, detail, record)
         with self._lock:
             self._told(finding)
         return finding
@@ -112,3 +101,11 @@ class Runner:
         except OSError as error:
             return "failed", f"the connection failed: {error.strerror or error}"
         return "passed", ""
+
+
+def finding_of(
+    check: Check, points: float, outcome: Outcome, detail: str = "", record: list[tuple[str, str]] | None = None
+) -> Finding:
+    """Return the outcome of a check as a finding (``Finding`` explains the parts)."""
+    about = check.id, check.title, check.level.value, check.section, check.explain, check.group
+    return Finding(*about, points, outcome, detail, record or [])

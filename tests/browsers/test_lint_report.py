@@ -11,7 +11,8 @@ from playwright.sync_api import Browser
 
 from httpmini.lint.checks import CHECKS
 from httpmini.lint.report.page import to_html
-from httpmini.lint.result import Finding, Outcome, Report
+from httpmini.lint.result import Outcome, Report
+from httpmini.lint.runner import finding_of
 
 pytestmark = pytest.mark.browser_test
 
@@ -21,13 +22,8 @@ OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "not applicable", "not run"
 def _report(server: str, shift: int) -> Report:
     """Every check, and each outcome for some of them."""
     findings = [
-        Finding(
-            check.id,
-            check.title,
-            check.level.value,
-            check.section,
-            check.explain,
-            check.group,
+        finding_of(
+            check,
             float(check.level.points),
             (outcome := OUTCOMES[(number + shift) % len(OUTCOMES)]),
             "" if outcome == "passed" else "the second client waited 5.0 s",

@@ -184,7 +184,7 @@ class TracedConnection(HttpConnection):
         self.row.note(Kind.LINGERING)
 
     def on_closed(self) -> None:
-        """Note who has ended it."""
+        """Note who ended it."""
         self.row.note(Kind.CLOSED, self.ended_by or End.SERVER)
 
 

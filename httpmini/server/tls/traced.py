@@ -93,7 +93,7 @@ class TracedTlsConnection(TlsConnection):
         self._row.note(Kind.LINGERING)
 
     def on_closed(self) -> None:
-        """Note who has ended it."""
+        """Note who ended it."""
         if self._inner is not None:
             self._inner.on_closed()
         else:
