@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.compare.cores import Cores
 from bench.compare.results import Cell, Results
 from bench.compare.running import Failed, Running, started
 from bench.compare.servers import Server
 from bench.compare.workloads import Effort, Workload
 
+ATTEMPTS = 3  # at a cell, if the cores move apart
 BROKEN = (OSError, Failed, http.client.HTTPException, subprocess.SubprocessError, ValueError, KeyError)
 
 
@@ -45,6 +47,7 @@ class Plan:
 
 def rounds(plan: Plan, folder: Path, root: Path, results: Results, say: Callable[[str], None]) -> None:
     """Measure all rounds. A cell that fails is reported and does not stop the others."""
+    cores = Cores()
     for number in range(1, plan.rounds + 1):
         begin = time.monotonic()
         with contextlib.ExitStack() as stack:
@@ -59,7 +62,7 @@ def rounds(plan: Plan, folder: Path, root: Path, results: Results, say: Callable
             for workload in plan.workloads:
                 for each in running.values():
                     if plan.meets(workload, each.server) and not hopeless(workload, each.server, results):
-                        cell = measured(workload, each, number, plan.effort)
+                        cell = measured_nearby(workload, each, number, plan.effort, cores)
                         results.cells.append(cell)
                         say(line(cell))
         say(f"round {number} of {plan.rounds}: {time.monotonic() - begin:.0f} s")
@@ -68,6 +71,18 @@ def rounds(plan: Plan, folder: Path, root: Path, results: Results, say: Callable
 def hopeless(workload: Workload, server: Server, results: Results) -> bool:
     """Return whether the server has failed before, at a workload that is not tried twice."""
     return workload.once and any(cell.failed for cell in results.of(workload.key, server.name))
+
+
+def measured_nearby(workload: Workload, running: Running, number: int, effort: Effort, cores: Cores) -> Cell:
+    """Measure one cell; again, if the two cores were far apart before or after it."""
+    near = cores.are_near()
+    for _ in range(ATTEMPTS):
+        cell = measured(workload, running, number, effort)
+        before, near = near, cores.are_near()
+        if cell.failed or (before and near):
+            return cell
+    cell.note = "; ".join(filter(None, (cell.note, f"cores far apart in {ATTEMPTS} attempts")))
+    return cell
 
 
 def measured(workload: Workload, running: Running, number: int, effort: Effort) -> Cell:
