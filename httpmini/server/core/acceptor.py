@@ -23,6 +23,7 @@ from httpmini.server.core.room import occupants_of
 from httpmini.server.core.transfer import Client, welcome
 from httpmini.server.limits.admission import Refusal, Slot
 from httpmini.server.limits.crowd import choose, overdue, share_of
+from httpmini.server.listeners.peer import Peer
 from httpmini.server.logs.error import Level
 
 # Clients taken from one listener before the others get their turn.
@@ -231,7 +232,7 @@ class Acceptor:
                 self._pause(error)
                 return
             self._pause_was_logged = False
-            self._admit(Waiting(fd, peer, time.monotonic()))
+            self._admit(fd, peer)
 
     def _pause(self, error: OSError) -> None:
         """Stop accepting for a moment; log it once until accept() succeeds again."""
@@ -243,11 +244,11 @@ class Acceptor:
 
     # The lobby.
 
-    def _admit(self, one: Waiting) -> None:
+    def _admit(self, fd: int, peer: Peer) -> None:
         """Give a slot to a client that has just come, refuse it, or let it wait: after those who wait already."""
-        if self._lobby or len(self._admitted) >= self._batch or not self._try(one):
+        if self._lobby or len(self._admitted) >= self._batch or not self._try(fd, peer):
             was_full = self._lobby_is_full
-            self._lobby.append(one)
+            self._lobby.append(Waiting(fd, peer, time.monotonic()))
             if was_full:
                 self._thin_out()
 
@@ -256,25 +257,25 @@ class Acceptor:
         waiting = len(self._lobby)
         return waiting >= LOBBY and waiting >= LOBBY + self._slots.limit - self._slots.active
 
-    def _try(self, one: Waiting) -> bool:
+    def _try(self, fd: int, peer: Peer) -> bool:
         """Give a slot to a client, or turn it away; return False if there is none at present."""
-        slot = self._admission.admit(one.peer.host)
+        slot = self._admission.admit(peer.host)
         if slot is Refusal.BUSY:
             return False
         if isinstance(slot, Slot):
-            client = welcome(self._service, one.fd, one.peer, slot, self._log)
+            client = welcome(self._service, fd, peer, slot, self._log)
             if client is not None:
                 self._counters.admitted += 1
                 self._admitted.append(client)
         else:
-            self._refusals.turn_away(one.fd, one.peer, slot)
+            self._refusals.turn_away(fd, peer, slot)
         return True
 
     def _look_again(self, at_least: int = 0) -> None:
         """Give free slots to those who wait: the address with the fewest first, then in the order of their coming."""
         while self._lobby and self._admission.accepting and len(self._admitted) < max(self._batch, at_least):
             one = min(self._lobby, key=self._weigh())
-            if not self._try(one):
+            if not self._try(one.fd, one.peer):
                 break
             self._lobby.remove(one)
         self._batch_was_full = len(self._admitted) >= self._batch

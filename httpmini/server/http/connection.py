@@ -81,7 +81,8 @@ class HttpConnection(Connection):
             generation = self._service.generation  # as in ``_begin_request``, written out for speed
             head = generation.heads.read(data)
             if head is not None:
-                self.timeouts = generation.timeouts
+                if generation.timeouts is not self.timeouts:
+                    self._adopt(generation)
                 return self._respond(generation, head, data, now, turn)
         return super().receive(data, now, turn)
 
@@ -97,8 +98,14 @@ class HttpConnection(Connection):
     def _begin_request(self) -> HttpGeneration:
         """Return the current generation; the request uses it for everything, up to its line in the log."""
         generation = self._service.generation
-        self.timeouts = generation.timeouts
+        if generation.timeouts is not self.timeouts:
+            self._adopt(generation)
         return generation
+
+    def _adopt(self, generation: HttpGeneration) -> None:
+        """Take over what a connection has of a generation between requests, too, and is not the generation itself."""
+        self.timeouts = generation.timeouts
+        self.throttle = None
 
     def _read_request(self, reader: RequestReader, now: float, octets: bytes | None = None) -> None:
         """Respond to the next request, if it is complete.
@@ -125,7 +132,7 @@ class HttpConnection(Connection):
             octets = None
         ready = self._respond(generation, generation.heads.make(request), octets, now, self.turn)
         if ready is not None:
-            self.send(ready, now=now)
+            self.send_later(ready, 0, now)
 
     def _wait_for_head(self, generation: HttpGeneration, now: float) -> None:
         """Let the first byte of a head start its clock; further ones do not extend it."""
@@ -210,8 +217,6 @@ class HttpConnection(Connection):
             if refusal is not None:
                 self._send(generation, head, generation.refuse(refusal, head.host), now)
                 return None
-        else:
-            self.throttle = None  # an earlier generation may have had one
         key, keep_alive = head.key, head.keep_alive
         if keep_alive and self._draining:
             key, keep_alive = None, False
@@ -226,12 +231,11 @@ class HttpConnection(Connection):
             if octets:
                 generation.heads.remember(octets, head)
         self._reply = reply
-        self._begun = now
         if not keep_alive:
             self.end(now, expects_more=self._expects_more(head))
         if limits is None:
             return cached.octets
-        self.send(cached.octets, now=now)
+        self.send_later(cached.octets, 0, now)
         return None
 
     def _ask_site(self, generation: HttpGeneration, head: Head, key: Key | None, now: float) -> CachedResponse | None:
@@ -304,7 +308,7 @@ class HttpConnection(Connection):
         pieces = _body(method, response)
         description = log.describe(line, request, response.status, body_length(pieces), response.error)
         self._reply = Reply(log, description, line, request, response.status, len(spelled), response=response)
-        self._begun = now
+        self._begun, self._reply_starts = now, self.sent_bytes
         if not keep_alive:
             self.end(now, expects_more=self._expects_more(head))
         self.send(*_join(spelled, pieces), now=now)
@@ -324,9 +328,14 @@ class HttpConnection(Connection):
             super().sent_at_once(count, now)
             return
         self._reply = None
-        self._reply_starts = self.sent_bytes = self.sent_bytes + count
+        self.sent_bytes += count
         self.deadline = now + (self.timeouts.idle_s if self.next_interest is READ else self.timeouts.linger_s)
         reply.log.write(self._peer, "", reply.description, now)
+
+    def send_later(self, octets: bytes, count: int, now: float) -> None:
+        """Queue a cached response; what is noted of it now needs no time where it leaves at once."""
+        self._begun, self._reply_starts = now, self.sent_bytes
+        super().send_later(octets, count, now)
 
     def on_flushed(self, now: float) -> None:
         """Log the response that was sent, and go on to the next request or to the end."""
@@ -335,7 +344,6 @@ class HttpConnection(Connection):
             if reply.response is not None:
                 self._close_response(reply.response)
             reply.log.write(self._peer, reply.user, reply.description, self._begun)
-        self._reply_starts = self.sent_bytes
         if self.next_interest is not READ:
             super().on_flushed(now)
         elif self._draining:

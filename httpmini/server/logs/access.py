@@ -112,9 +112,9 @@ class TextLog(AccessLog):
         now = int(self._wall())
         second, date = self._date
         if now != second:
-            date = format_time(now)
+            date = f" [{format_time(now)}] "
             self._date = now, date
-        self._write(f"{peer.host} - {user} [{date}] {description}")
+        self._write(f"{peer.host} - {user}{date}{description}")
 
 
 def format_time(seconds: float) -> str:
