@@ -32,12 +32,17 @@ class Lane:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._leave_to_child()
-        os.register_at_fork(after_in_child=self._leave_to_child)
 
-    def _leave_to_child(self) -> None:
-        """Begin with all places free: a thread of the parent may hold some, and is not in the child."""
-        self.places = Semaphore(self.most)
+    @property
+    def places(self) -> Semaphore:
+        """What a thread holds while it does such work."""
+        return _places.get(self) or _places.setdefault(self, Semaphore(self.most))
+
+
+# Of each lane that was used in this process. A child begins with all places free: a thread of the parent may hold some,
+# and is not in the child. To make them anew when they are first needed costs a fork nothing.
+_places: dict[Lane, Semaphore] = {}
+os.register_at_fork(after_in_child=_places.clear)
 
 
 HASHES = Lane(max(1, (os.cpu_count() or 1) // 2))

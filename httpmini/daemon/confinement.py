@@ -67,7 +67,8 @@ class Confinement:
         os.register_at_fork(after_in_child=self._enter_child)
 
     def _enter_child(self) -> None:
-        prctl(_PR_SET_DUMPABLE, 0)
+        if self._is_looked_at:  # else this is inherited
+            prctl(_PR_SET_DUMPABLE, 0)
         if self._inner_rules >= 0:
             sandbox.restrict(self._inner_rules)
         if self._has_seccomp:

@@ -4,8 +4,8 @@ A child that has ended is a zombie until its parent collects its status. SIGCHLD
 no client connects any more. Python handles signals in the main thread only, so only that thread may use this module.
 
 Signals that everybody may send (a terminal, ``systemctl kill`` and ``kill`` reach every process of the server) are for
-the parent, and children ignore them. What the parent wants of its children it says with signals of its own, or with the
-pipes of ``shutdown.py``.
+the parent, and children block them for good. What the parent wants of its children it says with signals of its own, or
+with the pipes of ``shutdown.py``.
 """
 
 from __future__ import annotations
@@ -121,10 +121,7 @@ class ChildProcesses:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
-            for number in PUBLIC_SIGNALS:
-                signal.signal(number, signal.SIG_IGN)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            _hear_parent_only(mask)
             follower = shutdown.follow_in_child()
             self._leave(listeners)
             run(follower)
@@ -198,6 +195,18 @@ class Orders:
         self._pipe.clear()
         while self._given:
             self._calls[self._given.popleft()]()
+
+
+def _hear_parent_only(mask: Iterable[int]) -> None:
+    """Leave the public signals blocked, in a child; not those by which the parent speaks to it.
+
+    To ignore them would take a call for each, and every call writes to pages that the parent shares with the child.
+    """
+    spoken = PUBLIC_SIGNALS.intersection((REPORT, REOPEN, LEAVE))
+    if spoken:  # where there are no real-time signals
+        for number in spoken:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, (PUBLIC_SIGNALS - spoken).union(mask))
 
 
 def _describe_end(status: int) -> str:
