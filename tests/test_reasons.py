@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ SOURCES = {
 CLIENT_ONLY = {"status-line", "answer-coding", "chunk"}  # reported about a server's response, never sent
 
 
+@cache
 def strings() -> set[str]:
     """Return every string literal in the sources."""
     return {

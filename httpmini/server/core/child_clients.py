@@ -10,9 +10,9 @@ from functools import partial
 
 import msgspec
 
-from httpmini.server.core.connection import Interest
+from httpmini.server.core.connection import CLOSED, Interest
 from httpmini.server.core.processes import LEAVE
-from httpmini.server.core.scoreboard import Segment
+from httpmini.server.core.scoreboard import Scoreboard, Segment
 from httpmini.server.core.shutdown import Follower
 from httpmini.server.core.transfer import Client
 from httpmini.server.limits.crowd import Occupant
@@ -81,3 +81,9 @@ def leave_when_told(client: Client, follower: Follower) -> None:
         client.hang_up(socket.SHUT_RD)
 
     signal.signal(LEAVE, leave)
+
+
+def publish_if_open(board: Scoreboard, client: Client) -> None:
+    """Say what the client does now, in the child; when it has left, that is said once, at the end."""
+    if client.connection.interest is not CLOSED:
+        board.publish()

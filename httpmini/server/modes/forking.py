@@ -18,11 +18,10 @@ from functools import partial
 from typing import ClassVar
 
 from httpmini.server.core.acceptor import Acceptor
-from httpmini.server.core.child_clients import ChildClients, leave_when_told
-from httpmini.server.core.connection import CLOSED
+from httpmini.server.core.child_clients import ChildClients, leave_when_told, publish_if_open
 from httpmini.server.core.context import Context
 from httpmini.server.core.processes import REPORT
-from httpmini.server.core.scoreboard import SOLO, Scoreboard, Segment
+from httpmini.server.core.scoreboard import SOLO, Segment
 from httpmini.server.core.shutdown import Follower
 from httpmini.server.core.transfer import Client, contained, pump
 from httpmini.server.limits.admission import Refusal
@@ -113,12 +112,6 @@ class Forking(Mode):
         leave_when_told(client, follower)
         board.move_to(segment, lambda: [client])
         client.connection.on_taken()
-        contained(client, log, lambda client: pump(client, follower, look=partial(_publish_if_open, board, client)))
+        contained(client, log, lambda client: pump(client, follower, look=partial(publish_if_open, board, client)))
         board.publish()
         client.close()
-
-
-def _publish_if_open(board: Scoreboard, client: Client) -> None:
-    """Say what the client does now; when it has left, that is said once, at the end."""
-    if client.connection.interest is not CLOSED:
-        board.publish()
