@@ -105,7 +105,8 @@ class HttpConnection(Connection):
     def _adopt(self, generation: HttpGeneration) -> None:
         """Take over what a connection has of a generation between requests, too, and is not the generation itself."""
         self.timeouts = generation.timeouts
-        self.throttle = None
+        if generation.client_limits is None:
+            self.throttle = None
 
     def _read_request(self, reader: RequestReader, now: float, octets: bytes | None = None) -> None:
         """Respond to the next request, if it is complete.
