@@ -65,6 +65,7 @@ def rounds(plan: Plan, folder: Path, root: Path, results: Results, say: Callable
                         cell = measured_nearby(workload, each, number, plan.effort, cores)
                         results.cells.append(cell)
                         say(line(cell))
+        results.machine["cores_ns"] = round(cores.nearest_ns)
         say(f"round {number} of {plan.rounds}: {time.monotonic() - begin:.0f} s")
 
 

@@ -1,7 +1,7 @@
 """From listening sockets to the end of the process: signals, one mode after another, drain, stop.
 
 Signal handlers only note what was asked for; it is done when the running mode has returned from ``serve``. All of it
-is for this process: children ignore these signals, which may have been sent to them too.
+is for this process: children block these signals, which may have been sent to them too.
 
 | SIGINT, SIGTERM | drain and stop; a second one: now         |
 | SIGQUIT         | stop now                                  |

@@ -114,6 +114,19 @@ def test_a_stalled_reader_is_cut_off_and_logged_with_the_bytes_sent(site: Path) 
     assert '" 200 4 ' in conversation.log[0]
 
 
+@pytest.mark.parametrize("taken", [None, 0, 3], ids=["not written", "nothing taken", "the head begun"])
+def test_a_cached_response_that_was_cut_off_is_logged_without_earlier_ones(old_site: Path, taken: int | None) -> None:
+    conversation = Conversation(old_site)
+    for _ in range(3):
+        conversation.hear(REQUEST)
+    octets = conversation.connection.receive(REQUEST, 9.0)
+    assert octets is not None, "it comes from the cache"
+    if taken is not None:
+        conversation.connection.send_later(octets, taken, 9.0)
+    conversation.connection.lose(10.0)
+    assert [line.split('" ')[1].split()[1] for line in conversation.log] == ["10", "10", "10", "-"]
+
+
 def test_a_connection_lost_within_a_head_is_one_log_line(site: Path) -> None:
     conversation = Conversation(site)
     conversation.hear(b"GET /ten")

@@ -4,8 +4,8 @@ A child that has ended is a zombie until its parent collects its status. SIGCHLD
 no client connects any more. Python handles signals in the main thread only, so only that thread may use this module.
 
 Signals that everybody may send (a terminal, ``systemctl kill`` and ``kill`` reach every process of the server) are for
-the parent, and children block them for good. What the parent wants of its children it says with signals of its own, or
-with the pipes of ``shutdown.py``.
+the parent, and children block them for good. What the parent wants of its children it says with signals of its own
+(three of the public ones where there are no real-time signals), or with the pipes of ``shutdown.py``.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class ChildProcesses:
         Raises:
             OSError: the system does not allow another process.
         """
-        # A signal between the fork and the first steps of the child would run the parent's handler in the child.
+        # Blocked before the fork, and in the child for good: else the parent's handlers would run in it.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, PUBLIC_SIGNALS)
         try:
             pid = os.fork()

@@ -308,8 +308,8 @@ class HttpConnection(Connection):
         log = (head.host if head else generation.hosts.default).log
         pieces = _body(method, response)
         description = log.describe(line, request, response.status, body_length(pieces), response.error)
-        self._reply = Reply(log, description, line, request, response.status, len(spelled), response=response)
         self._begun, self._reply_starts = now, self.sent_bytes
+        self._reply = Reply(log, description, line, request, response.status, len(spelled), response=response)
         if not keep_alive:
             self.end(now, expects_more=self._expects_more(head))
         self.send(*_join(spelled, pieces), now=now)
@@ -362,6 +362,8 @@ class HttpConnection(Connection):
         if reply is not None:
             if reply.response is not None:
                 self._close_response(reply.response)
+            elif not self.output:  # a fault of ours before it was sent or queued
+                self._begun, self._reply_starts = now, self.sent_bytes
             body_bytes = max(0, self.sent_bytes - self._reply_starts - reply.head_bytes)
             reply.log.write(self._peer, reply.user, reply.describe_cut(body_bytes), self._begun)
         elif self._has_begun and not self.is_ending and self._reader is not None:
