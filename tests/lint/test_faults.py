@@ -26,6 +26,9 @@ POINTS = {check.id: 1.0 for check in CHECKS}
 MOST_CLIENTS = 20  # as in the server
 MOST_OTHERS = 2
 AT_ONCE = 6
+# A server that other load starves gets in one piece what was sent in many, and is late: those that came out wrong are
+# examined again, one at a time, with this patience.
+ALONE_S = 20.0
 UNREADABLE = "unreadable-file"
 NOBODY = 65_534
 
@@ -174,16 +177,16 @@ def _failed(report: Report) -> set[str]:
     return {finding.id for finding in report.findings if finding.outcome in ("failed", "not run")}
 
 
-def _examine_messages(port: int, root: Path) -> set[str]:
-    lab = Lab("127.0.0.1", port, 5.0, "/ten.txt", root)
+def _examine_messages(port: int, root: Path, patience_s: float = 5.0) -> set[str]:
+    lab = Lab("127.0.0.1", port, patience_s, "/ten.txt", root)
     return _failed(Runner(lab, POINTS).run([check for check in CHECKS if not check.alone], "it", "all"))
 
 
-def _examine_behaviour(fault: str, folder: Path) -> set[str]:
+def _examine_behaviour(fault: str, folder: Path, patience_s: float = 5.0) -> set[str]:
     server = Spawned(f"{sys.executable} {SERVER} {{port}} {{root}} '{fault}'", make_site(folder))
     server.start()
     try:
-        lab = Lab("127.0.0.1", server.port, 5.0, "/ten.txt", server.root, server, MOST_CLIENTS)
+        lab = Lab("127.0.0.1", server.port, patience_s, "/ten.txt", server.root, server, MOST_CLIENTS)
         return _failed(Runner(lab, POINTS).run([check for check in CHECKS if check.alone], "it", "course"))
     finally:
         server.close()
@@ -204,10 +207,12 @@ def test_faults_of_messages(tmp_path: Path) -> None:
     command = [sys.executable, str(SERVER), "--many", str(root), *faults]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        ports = map(int, process.stdout.readline().split())
+        ports = [int(port) for port in process.stdout.readline().split()]
         with ThreadPoolExecutor(AT_ONCE) as pool:
             failed = dict(zip(faults, pool.map(lambda port: _examine_messages(port, root), ports), strict=True))
-    assert _wrong(failed, IN_MESSAGES) == {}
+        wrong = _wrong(failed, IN_MESSAGES)
+        again = {fault: _examine_messages(ports[faults.index(fault)], root, ALONE_S) for fault in wrong}
+    assert _wrong(again, IN_MESSAGES) == {}, wrong
 
 
 def test_faults_of_behaviour(tmp_path: Path) -> None:
@@ -215,7 +220,9 @@ def test_faults_of_behaviour(tmp_path: Path) -> None:
     folders = [tmp_path / str(number) for number in range(len(faults))]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         failed = dict(zip(faults, pool.map(_examine_behaviour, faults, folders), strict=True))
-    assert _wrong(failed, IN_BEHAVIOUR) == {}
+    wrong = _wrong(failed, IN_BEHAVIOUR)
+    again = {fault: _examine_behaviour(fault, tmp_path / f"alone-{faults.index(fault)}", ALONE_S) for fault in wrong}
+    assert _wrong(again, IN_BEHAVIOUR) == {}, wrong
 
 
 def test_a_file_that_may_not_be_read() -> None:
