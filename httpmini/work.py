@@ -40,7 +40,7 @@ class Lane:
 
 
 # Of each lane that was used in this process. A child begins with all places free: a thread of the parent may hold some,
-# and is not in the child. To make them anew when they are first needed costs a fork nothing.
+# and is not in the child. Making them when they are first needed costs a fork nothing.
 _places: dict[Lane, Semaphore] = {}
 os.register_at_fork(after_in_child=_places.clear)
 

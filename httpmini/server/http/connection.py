@@ -103,7 +103,7 @@ class HttpConnection(Connection):
         return generation
 
     def _adopt(self, generation: HttpGeneration) -> None:
-        """Take over what a connection has of a generation between requests, too, and is not the generation itself."""
+        """Take over what a connection keeps of a generation while it waits for its next request."""
         self.timeouts = generation.timeouts
         if generation.client_limits is None:
             self.throttle = None
@@ -334,7 +334,7 @@ class HttpConnection(Connection):
         reply.log.write(self._peer, "", reply.description, now)
 
     def send_later(self, octets: bytes, count: int, now: float) -> None:
-        """Queue a cached response; what is noted of it now needs no time where it leaves at once."""
+        """Queue a cached response, and note what its line in the log needs if it is cut off."""
         self._begun, self._reply_starts = now, self.sent_bytes
         super().send_later(octets, count, now)
 

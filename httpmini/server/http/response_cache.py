@@ -103,7 +103,7 @@ class ResponseCache:
         self._wall = wall
         self.bytes_used = 0
         self._entries: OrderedDict[Key, CachedResponse] = OrderedDict()
-        self._get = self._entries.get  # kept: to look a method of an OrderedDict up costs as much as the method
+        self._get = self._entries.get  # looking up a method of an OrderedDict costs as much as calling it
 
     def __len__(self) -> int:
         return len(self._entries)
