@@ -80,10 +80,10 @@ PROXIES = {"haproxy": haproxy, "nginx": nginx, "varnish": varnish, "keeping varn
 
 
 class Front:
-    """A proxy, and the server behind it."""
+    """A proxy, and the server behind it with its log: a file, because a pipe that a busy machine fills loses lines."""
 
-    def __init__(self, server: ServerProcess, port: int) -> None:
-        self.server, self.port = server, port
+    def __init__(self, server: ServerProcess, port: int, log: Path) -> None:
+        self.server, self.port, self.log = server, port, log
 
     def exchange(self, data: bytes) -> bytes:
         """Send bytes, and return all that comes until the proxy ends the connection."""
@@ -103,7 +103,8 @@ def front_of(make: Callable[[Path, int, int], list[str]], folder: Path) -> Itera
         (root / f"{name}.txt").write_bytes(body)
     file = folder / "httpmini.toml"
     file.write_text(
-        f'[log]\nformat = "json"\n[site]\nroot = "{root}"\n[proxies]\ntrusted = ["127.0.0.1"]\n'
+        f'[log]\nformat = "json"\naccess = "{folder}/access.log"\n[site]\nroot = "{root}"\n'
+        '[proxies]\ntrusted = ["127.0.0.1"]\n'
         'client_from = "x-forwarded-for"\n[limits]\nidle_s = 60\n'
     )
     server = ServerProcess(["-c", str(file), "--port", "0"])
@@ -111,7 +112,7 @@ def front_of(make: Callable[[Path, int, int], list[str]], folder: Path) -> Itera
     process = subprocess.Popen(make(folder, port, server.port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         eventually(lambda: accepts(port), "the proxy listens")
-        front = Front(server, port)
+        front = Front(server, port, folder / "access.log")
         eventually(lambda: FILES["own"] in front.exchange(request("own", 0, last=True)), "it serves")
         yield front
         server.assert_clean_end()
@@ -266,6 +267,10 @@ def test_which_proxies_share_connections(front: Front, proxy: str) -> None:
     for more in range(6):
         assert front.exchange(request("victim", number * 10 + more, last=True)).endswith(FILES["victim"])
     asked = rf"victim\.txt\?{number}\d\D"  # and no longer number, of another test
-    front.server.wait_for_line(asked, 6)
-    lines = [json.loads(line) for line in front.server.lines if re.search(asked, line)]
+
+    def logged() -> list[str]:
+        return [line for line in front.log.read_text().splitlines(keepends=True) if re.search(asked, line)]
+
+    eventually(lambda: len(logged()) == 6 and logged()[-1].endswith("\n"), "all have been logged")
+    lines = [json.loads(line) for line in logged()]
     assert (len({entry["connection"] for entry in lines}) < 6) == (proxy in ("varnish", "keeping varnish"))

@@ -129,7 +129,7 @@ OUTSIDE = (
         missing(target, 400, "target-form")
         for target in ("../secret.txt", "..%2fsecret.txt", "\\..\\secret.txt", "file:///etc/passwd", "c:/x", "~root")
     ),
-    get("dots behind the question mark", "/ten.txt?/../../secret.txt", TEN),
+    get("dots after the question mark", "/ten.txt?/../../secret.txt", TEN),
     get("dots in the query of the root", "/?/../secret.txt", b"<h1>home</h1>\n"),
 )
 
