@@ -1,15 +1,18 @@
-"""The bench: which bars are reached, and what README.md shows of a run."""
+"""The bench: which bars are reached, what README.md shows of a run, and cells that are measured again."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from bench.compare import bars, readme, report
+from bench.compare import bars, cores, readme, report
 from bench.compare.bars import BARS, Bar, Judged
+from bench.compare.cores import Cores
 from bench.compare.results import Cell, Results
-from bench.compare.run import Plan
+from bench.compare.run import Plan, measured_nearby
+from bench.compare.running import Running, started
 from bench.compare.servers import BY_NAME
 from bench.compare.workloads import Effort, Outcome, Workload
 
@@ -22,6 +25,10 @@ NO_AIM = Bar("1: no aim", ("1", "select", "x"), None, must=30)
 def of_three(key: str, value: str, select: float, nginx: float, lighttpd: float) -> list[Cell]:
     servers = {"select": select, "nginx-cache": nginx, "lighttpd": lighttpd}
     return [Cell(key, name, 1, {value: figure}) for name, figure in servers.items()]
+
+
+def children() -> list[str]:
+    return [pid for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
 
 
 def a_run() -> Results:
@@ -101,3 +108,35 @@ def test_a_server_that_can_do_one_thing_is_measured_at_that(key: str, meets: boo
     plan = Plan([], [], 1, Effort(), {})
     assert plan.meets(workload, BY_NAME["bare-fork"]) is meets
     assert plan.meets(workload, BY_NAME["select"])
+
+
+@pytest.mark.parametrize(
+    ("nearest_ns", "attempts", "note"), [(1e12, 1, ""), (-1.0, 3, "cores far apart in 3 attempts")]
+)
+def test_a_cell_is_measured_again_while_the_cores_are_apart(
+    nearest_ns: float, attempts: int, note: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cores, "ROUNDS", 1)
+    monkeypatch.setattr(cores, "TRIPS", 2)  # a byte needs both cores at once: on a busy machine that is rare
+    distance = Cores()
+    assert distance.nearest_ns > 0
+    distance.nearest_ns = nearest_ns
+    seen = []
+
+    def measure(_running: Running, _effort: Effort) -> Outcome:
+        seen.append(os.sched_getaffinity(0))
+        return Outcome({"cpu_us": float(len(seen))})
+
+    with started(BY_NAME["select"], tmp_path / "server", tmp_path, wait=False) as running:
+        cell = measured_nearby(Workload("1", "", measure), running, 1, Effort(), distance)
+    assert (len(seen), cell.values, cell.note) == (attempts, {"cpu_us": float(attempts)}, note)
+    assert seen[-1] == os.sched_getaffinity(0)
+
+
+def test_a_core_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "MOST_LOOKS", 0)
+    before, others = os.sched_getaffinity(0), children()
+    with pytest.raises(TimeoutError, match="the other core does not answer"):
+        Cores()
+    assert os.sched_getaffinity(0) == before
+    assert children() == others

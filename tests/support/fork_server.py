@@ -9,6 +9,7 @@ Run as a program, this module is the fork server; its argument is the descriptor
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -19,12 +20,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from select import select
 from typing import IO, NoReturn
 
 INTERPRETER = (sys.executable, "-X", "dev", "-W", "error")
 HTTPMINI = ("-m", "httpmini")
 _LONGEST_REQUEST = 200_000
+PIPE_BYTES = 1 << 20  # the log of a server that a busy test does not read at once: 64 KiB would be full, and lines lost
 
 
 class ForkedProcess:
@@ -106,6 +109,8 @@ class ForkServer:
             "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE),
         }
         pipes = [os.pipe() for _ in range(3)]
+        with suppress(PermissionError):  # a user may have a limited number of pages in pipes
+            fcntl.fcntl(pipes[0][0], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         socket.send_fds(self._socket, [json.dumps(request).encode()], [write_end for _, write_end in pipes])
         for _, write_end in pipes:
             os.close(write_end)

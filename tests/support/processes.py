@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from tests.support.fork_server import HTTPMINI, INTERPRETER, ForkedProcess, ForkServer
+from tests.support.fork_server import HTTPMINI, INTERPRETER, PIPE_BYTES, ForkedProcess, ForkServer
 
 WAIT_S = 60.0  # ends a test that hangs; no test measures with it
 
@@ -184,7 +184,12 @@ def _can_be_forked(program: Sequence[str]) -> bool:
 
 def _run(command: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        pipesize=PIPE_BYTES,
     )
 
 
