@@ -23,6 +23,8 @@ from httpmini.server.modes import MODES
 from httpmini.timeline.bars import ANSWER, Bar
 from tests.support.processes import eventually, run_command
 
+pytestmark = pytest.mark.long
+
 # Limits that only a hang reaches; the command's own are shorter.
 WANTED = Wanted("connections", 10, "queue", patience_s=120, most_s=1000)
 LONG = 3  # clients that stay for seconds, at the same time: too long to be overlooked

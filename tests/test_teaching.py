@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.tools import tool
 from tests.support.wire import free_port
 
@@ -56,6 +58,7 @@ def pattern(lines: list[str]) -> re.Pattern[str]:
     return re.compile("".join(rows).replace(r"\ ", r"\s*"))
 
 
+@pytest.mark.long
 def test_the_lesson(tmp_path: Path) -> None:
     for name in ("cc", "curl", "pgrep"):
         tool(name, {"cc": "gcc", "curl": "curl", "pgrep": "procps"}[name])

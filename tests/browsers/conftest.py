@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import Page, expect
 
+from tests.browsers.page_monitor import PageMonitor
 from tests.support.tools import tool
 from tests.support.wire import WAIT_S
 
@@ -36,6 +38,14 @@ def browser_type_launch_args(browser_name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def _patience(context: BrowserContext) -> None:
+def _patience(request: pytest.FixtureRequest) -> None:
     """Set a limit that only a hang reaches."""
-    context.set_default_timeout(WAIT_S * 1000)
+    if "context" in request.fixturenames:
+        request.getfixturevalue("context").set_default_timeout(WAIT_S * 1000)
+
+
+@pytest.fixture
+def monitor(page: Page) -> Iterator[PageMonitor]:
+    monitor = PageMonitor(page)
+    yield monitor
+    monitor.close()

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, ViewportSize
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.browsers.counting_proxy import CountingProxy
+from tests.browsers.page_monitor import PageMonitor
 from tests.browsers.pages_site import (
     DOWNLOADS,
     IMAGES,
@@ -27,9 +28,9 @@ from tests.browsers.pages_site import (
     make_site,
     png,
 )
-from tests.browsers.test_www import ARTEFACTS, PageMonitor
+from tests.browsers.test_www import ARTEFACTS
 from tests.support.processes import ServerProcess, eventually
-from tests.support.wire import connect, read_all, read_answer
+from tests.support.wire import WAIT_S, connect, read_all, read_answer
 
 pytestmark = pytest.mark.browser_test
 
@@ -51,7 +52,7 @@ fields = { Content-Disposition = "attachment; filename=plain.txt; filename*=UTF-
     "closed": '[server]\ndeny = ["127.0.0.0/8"]\n',
 }
 
-TELEPHONE = ViewportSize(width=360, height=640)
+TELEPHONE, DESK = ViewportSize(width=360, height=640), ViewportSize(width=1280, height=720)
 
 SIZES_OF_IMAGES = "[...document.images].map(image => [image.naturalWidth, image.naturalHeight])"
 
@@ -82,6 +83,24 @@ def servers(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     finally:
         for process in running.values():
             process.kill()
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Page]:
+    """Open one page for most tests, which visit different addresses: a new one takes as long as half of a test."""
+    context = browser.new_context()
+    context.set_default_timeout(WAIT_S * 1000)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def page(tab: Page) -> Page:
+    """Return a page that is like a new one, except that its browser has cached what tests before have visited."""
+    tab.set_viewport_size(DESK)
+    tab.set_extra_http_headers({})
+    tab.goto("about:blank")
+    return tab
 
 
 # Revalidation.
@@ -144,12 +163,11 @@ def _assert_answered(server: ServerProcess, folder: str, *statuses: int) -> None
 
 
 def test_reload_asks_again_and_shows_what_changed(
-    page: Page, servers: Servers, mode: str, root: Path, browser_name: str
+    page: Page, monitor: PageMonitor, servers: Servers, mode: str, root: Path, browser_name: str
 ) -> None:
     """A reload gets only 304s if nothing has changed, else 200s and the new content."""
     server = servers(mode, "plain")
     folder = f"dated-{mode}-{browser_name}"
-    monitor = PageMonitor(page)
     _write_page(root / folder, 1)
     _date_page(root / folder, time.time() - 20)
     _wait_for_dates(server, folder)
@@ -190,11 +208,12 @@ def test_reload_shows_what_changed_within_the_second(
 # Connections.
 
 
-def test_connections_are_used_again(page: Page, servers: Servers, mode: str, browser_name: str) -> None:
+def test_connections_are_used_again(
+    page: Page, monitor: PageMonitor, servers: Servers, mode: str, browser_name: str
+) -> None:
     """A page with 50 images, then 50 requests one after another, on the few connections that a browser opens."""
     server = servers(mode, "plain")
     with CountingProxy(server.port) as proxy:
-        monitor = PageMonitor(page)
         page.goto(proxy.url + "gallery-50.html", wait_until="load")
         texts = page.evaluate(
             """async name => {
@@ -213,10 +232,9 @@ def test_connections_are_used_again(page: Page, servers: Servers, mode: str, bro
 
 
 @pytest.mark.parametrize("name", ["plain", "narrow"])
-def test_200_images_on_one_page(page: Page, servers: Servers, mode: str, name: str) -> None:
+def test_200_images_on_one_page(page: Page, monitor: PageMonitor, servers: Servers, mode: str, name: str) -> None:
     """Every image is the right one, even with fewer slots than a browser has connections."""
     server = servers(mode, name)
-    monitor = PageMonitor(page)
     page.goto(f"{server.url}gallery-{IMAGES}.html", wait_until="load")
     assert monitor.faults == []
     assert page.evaluate(SIZES_OF_IMAGES) == [list(image_size(number)) for number in range(IMAGES)]
@@ -225,9 +243,8 @@ def test_200_images_on_one_page(page: Page, servers: Servers, mode: str, name: s
 # Back and forward.
 
 
-def test_back_and_forward(page: Page, servers: Servers, mode: str) -> None:
+def test_back_and_forward(page: Page, monitor: PageMonitor, servers: Servers, mode: str) -> None:
     server = servers(mode, "plain")
-    monitor = PageMonitor(page)
     page.goto(server.url + "walk/one.html", wait_until="load")
     for heading in ("two", "three"):
         page.get_by_role("link", name="on").click()
@@ -250,10 +267,9 @@ def _step(page: Page, step: str, url: str) -> None:
 # Names.
 
 
-def test_odd_names_in_a_listing(page: Page, servers: Servers, mode: str) -> None:
+def test_odd_names_in_a_listing(page: Page, monitor: PageMonitor, servers: Servers, mode: str) -> None:
     """Each link of a listing leads to the file of that very name (in a frame: that is quicker), and one leads up."""
     server = servers(mode, "plain")
-    monitor = PageMonitor(page)
     page.goto(server.url, wait_until="load")
     page.get_by_text(ODD_FOLDER + "/", exact=True).click()
     page.get_by_role("heading", name=ODD_FOLDER).wait_for()
@@ -290,8 +306,12 @@ def test_listing_fits_the_window(page: Page, servers: Servers, mode: str, browse
         _assert_fits(page)
 
 
-def test_downloads(page: Page, servers: Servers, mode: str) -> None:
-    """What is not shown is saved, octet by octet: under its own name, or the one that the link or a rule gives."""
+def test_downloads(context: BrowserContext, servers: Servers, mode: str) -> None:
+    """What is not shown is saved, octet by octet: under its own name, or the one that the link or a rule gives.
+
+    A page of its own: in Firefox, the second download of a name gets another one.
+    """
+    page = context.new_page()
     server = servers(mode, "plain")
     page.goto(server.url + "downloads/", wait_until="load")
     for file, _, name in DOWNLOADS:

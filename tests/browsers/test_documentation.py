@@ -18,6 +18,7 @@ ONE_OF_EACH = ("index.html", "settings.html", "comparison.html", "modes/select.h
 pytestmark = [pytest.mark.browser_test, pytest.mark.only_browser("chromium")]
 
 
+@pytest.mark.long
 def test_every_page_is_accessible(browser: Browser, tmp_path: Path) -> None:
     write_site(tmp_path, main)
     pages = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*.html"))]

@@ -8,9 +8,10 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Response
+from playwright.sync_api import Page
 
 from httpmini.server.modes import MODES
+from tests.browsers.page_monitor import PageMonitor
 from tests.support.processes import ServerProcess
 from tests.support.wire import connect
 
@@ -31,35 +32,13 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
         running.kill()
 
 
-class PageMonitor:
-    """The responses of a page, and everything that goes wrong on it."""
-
-    def __init__(self, page: Page) -> None:
-        self.faults: list[str] = []
-        self.responses: list[Response] = []
-        page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url} {request.failure}"))
-        page.on("response", self._see)
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.faults.append(message.text)
-
-    def _see(self, response: Response) -> None:
-        self.responses.append(response)
-        if response.status >= 400:
-            self.faults.append(f"{response.status}: {response.url}")
-
-
 def _links(page: Page) -> list[str]:
     hrefs = page.eval_on_selector_all("a[href]", "links => links.map(link => link.getAttribute('href'))")
     return [urldefrag(urljoin(page.url, str(href))).url for href in hrefs]
 
 
-def test_every_page_and_everything_on_it(page: Page, server: ServerProcess) -> None:
+def test_every_page_and_everything_on_it(page: Page, monitor: PageMonitor, server: ServerProcess) -> None:
     """Follow all links from the first page: no console message, no failed request, nothing over 399."""
-    monitor = PageMonitor(page)
     ahead, seen = [server.url], {server.url}
     pages = 0
     while ahead:
@@ -79,10 +58,11 @@ def test_every_page_and_everything_on_it(page: Page, server: ServerProcess) -> N
     assert on_disk <= {unquote(url.removeprefix(server.url)) for url in seen} | {"index.html"}
 
 
-def test_first_page_with_three_silent_connections_beside_it(page: Page, server: ServerProcess) -> None:
+def test_first_page_with_three_silent_connections_beside_it(
+    page: Page, monitor: PageMonitor, server: ServerProcess
+) -> None:
     """Browsers open spare connections. A server that waited for them would do so until limits.idle_s, for 15 s."""
     silent = [connect(server.port) for _ in range(3)]
-    monitor = PageMonitor(page)
     page.goto(server.url, wait_until="load", timeout=10_000)
     assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "http/1.0"
     assert [response.status for response in monitor.responses[:1]] == [200]
@@ -92,8 +72,7 @@ def test_first_page_with_three_silent_connections_beside_it(page: Page, server: 
         sock.close()
 
 
-def test_modules_run(page: Page, server: ServerProcess) -> None:
-    monitor = PageMonitor(page)
+def test_modules_run(page: Page, monitor: PageMonitor, server: ServerProcess) -> None:
     page.goto(server.url + "play.html", wait_until="load")
     buttons = page.get_by_role("button")
     assert buttons.count() >= 2
@@ -118,9 +97,8 @@ def test_sound_is_loaded(page: Page, server: ServerProcess) -> None:
     assert 1 < duration < 10
 
 
-def test_sound_can_be_sought(page: Page, server: ServerProcess) -> None:
+def test_sound_can_be_sought(page: Page, monitor: PageMonitor, server: ServerProcess) -> None:
     """With ranges the element really is at the second that was asked for (without them it says so and is not)."""
-    monitor = PageMonitor(page)
     page.goto(server.url + "listen.html", wait_until="load")
     time = page.evaluate(
         """() => new Promise((resolve, reject) => {
@@ -161,9 +139,8 @@ def test_error_page(page: Page, server: ServerProcess, browser_name: str) -> Non
         page.screenshot(path=os.fspath(ARTEFACTS / f"error-{browser_name}.png"))
 
 
-def test_reload_revalidates(page: Page, server: ServerProcess) -> None:
+def test_reload_revalidates(page: Page, monitor: PageMonitor, server: ServerProcess) -> None:
     page.goto(server.url, wait_until="load")
-    monitor = PageMonitor(page)
     page.reload(wait_until="load")
     assert monitor.faults == []
     assert 304 in {int(line.split('" ')[1].split()[0]) for line in server.access_lines()}

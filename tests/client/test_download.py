@@ -315,6 +315,7 @@ def fetch_or_be_killed(url: str, target: Path, rate: int, after_s: float) -> tup
     return fetcher.returncode, out, errors
 
 
+@pytest.mark.long
 def test_killed_at_50_moments_while_the_file_is_rewritten(start: StartServer, target: Path, tmp_path: Path) -> None:
     """Never a mixture: the file is one of the versions, or it is missing and the call has said why.
 

@@ -13,6 +13,8 @@ from multiprocessing import Pipe, get_context
 from pathlib import Path
 from threading import Thread
 
+import pytest
+
 from httpmini.lint.cases.site_tree import make_site
 from httpmini.lint.checks import CHECKS
 from httpmini.lint.lab import Lab
@@ -201,6 +203,7 @@ def _wrong(failed: dict[str, set[str]], wanted: dict[str, str]) -> dict[str, set
     }
 
 
+@pytest.mark.long
 def test_faults_of_messages(tmp_path: Path) -> None:
     root = make_site(tmp_path)
     faults = ["none", *IN_MESSAGES]
@@ -215,6 +218,7 @@ def test_faults_of_messages(tmp_path: Path) -> None:
     assert _wrong(again, IN_MESSAGES) == {}, wrong
 
 
+@pytest.mark.long
 def test_faults_of_behaviour(tmp_path: Path) -> None:
     faults = ["none", *IN_BEHAVIOUR]
     folders = [tmp_path / str(number) for number in range(len(faults))]

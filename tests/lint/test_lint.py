@@ -41,6 +41,7 @@ def lint(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["lint", *arguments])
 
 
+@pytest.mark.long
 def test_httpmini_has_all_points(mode: str) -> None:
     done = lint("--spawn", f"{OURS} --mode {mode} --max-clients 20", "--max-clients", "20", "--timeout", "20")
     lines = done.stdout.splitlines()

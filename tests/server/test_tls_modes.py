@@ -220,6 +220,7 @@ def test_a_reload_takes_new_files_and_refuses_wrong_ones(
     assert certificate_of(server.port) == second
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["select", "prefork"])
 def test_new_files_are_noticed(
     site: Path, mode: str, authority: Authority, files: tuple[Path, Path], start: StartServer
