@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from httpmini.site.users import set_password
 from tests.support.logs import log_into
 from tests.support.sans_io import PEER, deliver
 from tests.support.small_site import write_tree
+from tests.support.tables import check_all, in_batches
 
 PACKAGE = Path(__file__).parent.parent / "httpmini"
 JSON_LOG = '[log]\nformat = "json"\n[site]\narchives = true\n'
@@ -79,8 +80,12 @@ def explainer(settings: config.Config) -> Explainer:
     return Explainer(settings)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name[:60])
-def test_every_wire_case(case: Case, server: Server, explainer: Explainer) -> None:
+@in_batches("cases", CASES)
+def test_every_wire_case(cases: Sequence[Case], server: Server, explainer: Explainer) -> None:
+    check_all(cases, lambda case: check_explanation(case, server, explainer))
+
+
+def check_explanation(case: Case, server: Server, explainer: Explainer) -> None:
     line = server.first_line(case.data)
     if not line:  # the client has said nothing
         assert case.answers == ()

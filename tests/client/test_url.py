@@ -515,9 +515,8 @@ def test_a_location_never_breaks_a_request(location: str, target: str) -> None:
     assert re.fullmatch(r"[!-\"$-~]+", there.target)
 
 
-@pytest.mark.parametrize("octet", range(256))
-def test_every_octet_in_a_location(octet: int) -> None:
-    there = join(BASE, f"/x{chr(octet)}y")
-    kept = chr(octet) in "%/:?[]@!$&'()*+,;=-._~" or (chr(octet).isalnum() and octet < 128)
-    expected = "/x" if octet == ord("#") else f"/x{chr(octet)}y" if kept else f"/x%{octet:02X}y"
-    assert there == http("a", target=expected)
+def test_every_octet_in_a_location() -> None:
+    for octet in range(256):
+        kept = chr(octet) in "%/:?[]@!$&'()*+,;=-._~" or (chr(octet).isalnum() and octet < 128)
+        expected = "/x" if octet == ord("#") else f"/x{chr(octet)}y" if kept else f"/x%{octet:02X}y"
+        assert join(BASE, f"/x{chr(octet)}y") == http("a", target=expected)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from httpmini.client.client import Client
 from httpmini.client.options import Retries
 from httpmini.errors import BrokenResponse, NotConnected, TimedOut, Truncated
 from tests.conformance.scripted import Converse, End, script, serving, wait_for_end
+from tests.support.tables import check_all, in_batches
 from tests.support.wire import WAIT_S
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -830,8 +831,12 @@ def shown(outcome: Outcome) -> str:
     return text if len(text) < 1000 else f"{text[:500]} ... {text[-300:]}"
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_scripted(case: Case) -> None:
+@in_batches("cases", CASES)
+def test_scripted(cases: Sequence[Case]) -> None:
+    check_all(cases, check_scripted)
+
+
+def check_scripted(case: Case) -> None:
     with serving(script(case.pieces, case.end), clients=2) as url:
         outcomes = ours(url, case.method), theirs(url, case.method)
     assert fault(case, *outcomes) == ""
@@ -841,8 +846,12 @@ def test_scripted(case: Case) -> None:
 SHORT = [case for case in CASES if sum(map(len, case.pieces)) < 1000 and case.end is not End.OPEN]
 
 
-@pytest.mark.parametrize("case", SHORT, ids=lambda case: case.name)
-def test_how_a_response_is_split_does_not_matter(case: Case) -> None:
+@in_batches("cases", SHORT)
+def test_how_a_response_is_split_does_not_matter(cases: Sequence[Case]) -> None:
+    check_all(cases, check_octet_by_octet)
+
+
+def check_octet_by_octet(case: Case) -> None:
     octets = [bytes([octet]) for piece in case.pieces for octet in piece]
     with serving(script(octets, case.end), clients=1) as url:
         assert ours(url, case.method) == case.ours

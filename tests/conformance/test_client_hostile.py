@@ -14,7 +14,7 @@ import os
 import random
 import socket
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from httpmini.errors import (
 )
 from httpmini.reasons import REASONS
 from tests.conformance.scripted import Converse, End, read_request, script, serving
+from tests.support.tables import check_all, in_batches
 from tests.support.wire import WAIT_S
 
 MIB = 1024**2
@@ -405,7 +406,7 @@ TABLE = (
     *REDIRECTIONS,
     *STALLED,
 )
-each_row = pytest.mark.parametrize("case", TABLE, ids=lambda case: case.name)
+every_row = in_batches("cases", TABLE)
 
 
 def client_for(case: Row | None = None) -> httpmini.Client:
@@ -434,8 +435,12 @@ def check(case: Row, error: HttpminiError, expected: type[HttpminiError]) -> Non
 GOOD = script([WHOLE], End.CLOSE)
 
 
-@each_row
-def test_a_fetch(case: Row) -> None:
+@every_row
+def test_a_fetch(cases: Sequence[Row]) -> None:
+    check_all(cases, check_fetch)
+
+
+def check_fetch(case: Row) -> None:
     """Expect the error, and then a good response to the same client."""
     with serving(then(script(case.said(), case.end), GOOD), clients=2) as url, client_for(case) as client:
         with pytest.raises(HttpminiError) as caught:
@@ -445,10 +450,16 @@ def test_a_fetch(case: Row) -> None:
         assert client.fetch(url).read() == b"hello"
 
 
-@each_row
-def test_a_download(case: Row, tmp_path: Path) -> None:
+@every_row
+def test_a_download(cases: Sequence[Row], tmp_path: Path) -> None:
+    folders = map(tmp_path.joinpath, map(str, itertools.count()))
+    check_all(cases, lambda case: check_download(case, next(folders)))
+
+
+def check_download(case: Row, folder: Path) -> None:
     """There is no file under the final name; and a good response completes the download afterwards."""
-    path = tmp_path / "file"
+    folder.mkdir()
+    path = folder / "file"
     with serving(then(script(case.said(), case.end), GOOD), clients=2) as url, client_for(case) as client:
         if case.is_wrongly_coded:
             assert httpmini.download(client, url, path).size == path.stat().st_size > 0
@@ -457,12 +468,12 @@ def test_a_download(case: Row, tmp_path: Path) -> None:
             httpmini.download(client, url, path)
         check(case, caught.value, case.saved or case.error)
         assert not path.exists()
-        assert set(os.listdir(tmp_path)) <= {"file.part", "file.part.json"}
+        assert set(os.listdir(folder)) <= {"file.part", "file.part.json"}
         client.timeouts = PATIENT
         done = httpmini.download(client, url, path)
     assert path.read_bytes() == b"hello"
     assert done.size == 5
-    assert os.listdir(tmp_path) == ["file"]
+    assert os.listdir(folder) == ["file"]
 
 
 @pytest.mark.parametrize("case", [case for case in TABLE[::7] if not case.is_wrongly_coded], ids=lambda case: case.name)

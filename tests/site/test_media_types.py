@@ -106,9 +106,9 @@ def test_no_extension_stands_under_two_types() -> None:
     assert sorted(extensions) == sorted(set(extensions))
 
 
-@pytest.mark.parametrize("media_type", sorted(media_types._TABLE))
-def test_every_type_and_extension_is_well_formed(media_type: str) -> None:
-    assert re.fullmatch(r"(application|audio|font|image|message|model|text|video)/[a-z0-9.+-]+", media_type)
-    for extension in media_types._TABLE[media_type].split():
-        assert re.fullmatch(r"[a-z0-9]+", extension)
-        assert MediaTypes("", {}).of(b"a." + extension.encode()) == media_type
+def test_every_type_and_extension_is_well_formed() -> None:
+    for media_type, extensions in media_types._TABLE.items():
+        assert re.fullmatch(r"(application|audio|font|image|message|model|text|video)/[a-z0-9.+-]+", media_type)
+        for extension in extensions.split():
+            assert re.fullmatch(r"[a-z0-9]+", extension), media_type
+            assert MediaTypes("", {}).of(b"a." + extension.encode()) == media_type
