@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
+from playwright.sync_api import BrowserContext, Page, ViewportSize
 
 from tests.browsers.counting_proxy import CountingProxy
 from tests.browsers.page_monitor import PageMonitor
@@ -30,7 +30,7 @@ from tests.browsers.pages_site import (
 )
 from tests.browsers.test_www import ARTEFACTS
 from tests.support.processes import ServerProcess, eventually
-from tests.support.wire import WAIT_S, connect, read_all, read_answer
+from tests.support.wire import connect, read_all, read_answer
 
 pytestmark = pytest.mark.browser_test
 
@@ -52,7 +52,7 @@ fields = { Content-Disposition = "attachment; filename=plain.txt; filename*=UTF-
     "closed": '[server]\ndeny = ["127.0.0.0/8"]\n',
 }
 
-TELEPHONE, DESK = ViewportSize(width=360, height=640), ViewportSize(width=1280, height=720)
+TELEPHONE = ViewportSize(width=360, height=640)
 
 SIZES_OF_IMAGES = "[...document.images].map(image => [image.naturalWidth, image.naturalHeight])"
 
@@ -85,22 +85,10 @@ def servers(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
             process.kill()
 
 
-@pytest.fixture(scope="module")
-def tab(browser: Browser) -> Iterator[Page]:
-    """Open one page for most tests, which visit different addresses: a new one takes as long as half of a test."""
-    context = browser.new_context()
-    context.set_default_timeout(WAIT_S * 1000)
-    yield context.new_page()
-    context.close()
-
-
 @pytest.fixture
-def page(tab: Page) -> Page:
-    """Return a page that is like a new one, except that its browser has cached what tests before have visited."""
-    tab.set_viewport_size(DESK)
-    tab.set_extra_http_headers({})
-    tab.goto("about:blank")
-    return tab
+def page(used_page: Page) -> Page:
+    """Return a used page: most tests visit addresses that no other does."""
+    return used_page
 
 
 # Revalidation.

@@ -83,9 +83,9 @@ def test_modules_run(page: Page, monitor: PageMonitor, server: ServerProcess) ->
     assert monitor.faults == []
 
 
-def test_sound_is_loaded(page: Page, server: ServerProcess) -> None:
-    page.goto(server.url + "listen.html", wait_until="load")
-    duration = page.evaluate(
+def test_sound_is_loaded(used_page: Page, server: ServerProcess) -> None:
+    used_page.goto(server.url + "listen.html", wait_until="load")
+    duration = used_page.evaluate(
         """() => new Promise((resolve, reject) => {
             const sound = document.querySelector("audio");
             const tell = () => sound.readyState >= 1 && resolve(sound.duration);
@@ -123,20 +123,20 @@ def test_downloads(page: Page, server: ServerProcess) -> None:
     assert len(contents) >= 5
 
 
-def test_folder_without_slash(page: Page, server: ServerProcess) -> None:
-    page.goto(server.url + "downloads?a=1", wait_until="load")
-    assert page.url == server.url + "downloads/?a=1"
+def test_folder_without_slash(used_page: Page, server: ServerProcess) -> None:
+    used_page.goto(server.url + "downloads?a=1", wait_until="load")
+    assert used_page.url == server.url + "downloads/?a=1"
 
 
-def test_error_page(page: Page, server: ServerProcess, browser_name: str) -> None:
-    answer = page.goto(server.url + "nothing/here", wait_until="load")
+def test_error_page(used_page: Page, server: ServerProcess, browser_name: str) -> None:
+    answer = used_page.goto(server.url + "nothing/here", wait_until="load")
     assert answer is not None
     assert answer.status == 404
-    assert page.get_by_role("heading").inner_text() == "404 Not Found"
-    assert "not-found" in page.inner_text("body")
+    assert used_page.get_by_role("heading").inner_text() == "404 Not Found"
+    assert "not-found" in used_page.inner_text("body")
     if "(mode select" in server.banner:
         ARTEFACTS.mkdir(exist_ok=True)
-        page.screenshot(path=os.fspath(ARTEFACTS / f"error-{browser_name}.png"))
+        used_page.screenshot(path=os.fspath(ARTEFACTS / f"error-{browser_name}.png"))
 
 
 def test_reload_revalidates(page: Page, monitor: PageMonitor, server: ServerProcess) -> None:

@@ -72,9 +72,9 @@ class FirefoxWithoutScripts:
 
     def click(self, selector: str, text: str = "") -> None:
         """Click on the first element that shows ``text``, and wait for the page that it leads to."""
-        found = [one for one in self._find(selector) if text in self._ask("GetElementText", id=one)]
+        found = next((one for one in self._find(selector) if text in self._ask("GetElementText", id=one)), None)
         assert found, f"nothing at {selector} shows {text!r}"
-        self._ask("ElementClick", id=found[0])
+        self._ask("ElementClick", id=found)
 
     def write(self, selector: str, text: str) -> None:
         """Write into a field."""
