@@ -32,7 +32,7 @@ BIN = $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 # More workers than cores: many tests wait for a clock or a process.
-WORKERS ?= 4
+WORKERS ?= 6
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # Tests that start no server: the protocol, the site, the settings, a connection without sockets, parts of the client.

@@ -76,6 +76,7 @@ def test_an_idle_connection_is_closed_without_a_response(
             sock.sendall(first)
             assert read_answer(sock)[0] == 200
         assert sock.recv(100) == b""
+    server.stop()  # then all of its lines have come
     assert len(server.access_lines()) == bool(first)
 
 
