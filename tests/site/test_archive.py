@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 import stat
 import subprocess
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,7 @@ from httpmini.site.archive.plan import version_of
 from httpmini.site.archive.sums import Sums
 from httpmini.site.archive.walk import Bounds, Walk
 from httpmini.site.resolve import Resolver
+from httpmini.site.respond import Site
 from httpmini.site.users import set_password
 from httpmini.work import Work, finish
 from tests.support.small_site import Answer, ask, load_site, read_piece, write_tree
@@ -152,6 +156,81 @@ def test_realms_inside_are_left_out_and_said(root: Path, form: str, target: str)
     }
     assert b"Left out: " in answer.body
     assert b"sub asks for a password of its own" in answer.body
+
+
+@pytest.fixture
+def public_root() -> Iterator[Path]:
+    """The same in a folder that other users can enter, which those of pytest are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield write_tree(Path(folder) / "www", FILES)
+
+
+def ask_as_another_user(site: Site, target: str) -> Answer:
+    """Ask as a user who is not root, for whom files can be unreadable."""
+    for other in ("/photos/?zip", "/photos/?tar", "/nothing"):
+        ask(site, other)  # what is imported for it, another user might not be able to read
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=_ask_as_nobody, args=(site, target, sender))
+    process.start()
+    sender.close()
+    with receiver:
+        answer = receiver.recv()
+    process.join()
+    process.close()
+    assert isinstance(answer, Answer)
+    return answer
+
+
+def _ask_as_nobody(site: Site, target: str, sender: Connection) -> None:
+    if os.geteuid() == 0:
+        os.setuid(65534)
+    with sender:
+        sender.send(ask(site, target))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_cannot_be_read_is_left_out_and_said(public_root: Path, form: str) -> None:
+    (public_root / "photos" / "sub").chmod(0)
+    (public_root / "photos" / "a.jpg").chmod(0)
+    answer = ask_as_another_user(load_site(public_root, ON), f"/photos/?{form}")
+    assert answer.status == 200
+    assert {name for name in contents(answer.body) if name.startswith("photos/")} == {
+        "photos/empty.txt",
+        "photos/run.sh",
+    }
+    assert b"sub cannot be read" in answer.body
+    assert b"a.jpg cannot be read" in answer.body
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_folder_that_cannot_be_read_has_no_archive(public_root: Path, form: str) -> None:
+    (public_root / "photos").chmod(0)
+    assert ask_as_another_user(load_site(public_root, ON), f"/photos/?{form}").status == 403
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_only_so_many_lines_say_what_is_left_out(root: Path, form: str) -> None:
+    for number in range(25):
+        (root / "photos" / f"up-{number}").symlink_to("..")
+    answer = fetch(root, f"/photos/?{form}")
+    assert answer.body.count(b" leads back to a folder that contains it") == 20
+    assert b"and 5 more" in answer.body
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_path_that_is_too_long_is_left_out_and_said(root: Path, form: str) -> None:
+    folder = os.open(root / "photos", os.O_RDONLY)
+    for _ in range(17):  # of 250 octets each: longer than 4,096, and than any path that a system call takes
+        os.mkdir("x" * 250, dir_fd=folder)
+        below = os.open("x" * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    answer = fetch(root, f"/photos/?{form}")
+    assert answer.status == 200
+    assert {name: content for name, content in contents(answer.body).items() if name in IN_PHOTOS} == IN_PHOTOS
+    assert b"x has too long a path" in answer.body
 
 
 def test_a_realm_itself_can_be_had(root: Path) -> None:

@@ -15,6 +15,7 @@ import brotli  # type: ignore[import-untyped]
 import pytest
 import zstandard
 
+from httpmini.site import copies
 from httpmini.site.copies import Copies
 from httpmini.site.notices import Notices
 from httpmini.site.resolve import File
@@ -229,3 +230,23 @@ def test_what_is_passed_over_is_logged_once(start: StartServer, tmp_path: Path, 
         "warning: /a.css.gz is not sent as a compressed copy: older than its file, which was changed since",
         "warning: /b.css.gz is not sent as a compressed copy: a folder",
     ]
+
+
+@pytest.mark.parametrize("coding", SUFFIXES)
+def test_an_older_neighbour_that_cannot_be_decoded_is_not_sent(tmp_path: Path, coding: str) -> None:
+    page = write_tree(tmp_path / "www", {"a.css": b"a { }"}) / "a.css"
+    packed = page.with_name(f"a.css.{SUFFIXES[coding]}")
+    packed.write_bytes(b"no such coding, and more than the eight octets at the end of gzip")
+    changed_ns = page.stat().st_mtime_ns
+    os.utime(page, ns=(changed_ns, changed_ns // 10**9 * 10**9 + 999_000_001))
+    os.utime(packed, ns=(changed_ns, changed_ns - 10**10 + 1))
+    assert coding_of(load_site(tmp_path / "www", ALL), "/a.css", coding) is None
+
+
+def test_an_older_neighbour_that_is_too_large_to_compare_is_not_sent(tmp_path: Path) -> None:
+    page = write_tree(tmp_path / "www", {"a.css": b""}) / "a.css"
+    os.truncate(page, copies._MAX_BYTES + 1)
+    pack(page, "gzip", page.stat().st_mtime_ns - 10**10 + 1)
+    assert coding_of(load_site(tmp_path / "www", ALL), "/a.css", "gzip") is None
+    pack(page, "gzip")
+    assert coding_of(load_site(tmp_path / "www", ALL), "/a.css", "gzip") == "gzip"
