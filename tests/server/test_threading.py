@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.processes import eventually
-from tests.support.wire import connect, read_all
+from tests.support.tools import tool
+from tests.support.wire import connect, get, read_all
 
 REQUEST = b"GET /a.txt HTTP/1.0\r\n\r\n"
 
@@ -39,4 +41,20 @@ def test_threads_that_wait_do_not_hold_up_a_stop(start: StartServer, root: Path)
         sock.sendall(REQUEST)
         assert read_all(sock).endswith(b"\r\n\r\na")
     server.process.send_signal(signal.SIGTERM)
+    assert server.wait() == 0
+
+
+def test_a_thread_that_cannot_be_started_costs_that_client_a_503(
+    start: StartServer, root: Path, tmp_path: Path
+) -> None:
+    strace = tool("strace", "strace")
+    inject = ("-e", "inject=clone3:error=ENOSYS", "-e", "inject=clone:error=EAGAIN:when=1")  # the second is tried then
+    wrapper = (strace, "-o", str(tmp_path / "trace"), "-e", "trace=clone,clone3", *inject)
+    server = start(root, "--mode", "threading", wrapper=wrapper)
+    status, fields, body = get(server.port, "/a.txt")
+    assert (status, fields["retry-after"]) == (503, "1")
+    assert b"out-of-resources" in body
+    server.wait_for_line("error: cannot start a thread: can't start new thread; a client was refused")
+    assert get(server.port, "/a.txt")[2] == b"a"
+    os.kill(server.children()[0], signal.SIGTERM)  # strace itself does not pass signals on
     assert server.wait() == 0
