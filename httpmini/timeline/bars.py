@@ -55,7 +55,7 @@ class Bar(msgspec.Struct, frozen=True):
         manner: "quick", "slow" or "silent", where that is known.
         spans: what it did, in order.
         refused_at: when it was refused; None if it was not.
-        end: in a few words, who has ended it.
+        end: which side ended it, in a few words.
         process: the number of the thread that served it; 0 if none did.
         lost: how many events are missing.
         responses: how many responses it got.

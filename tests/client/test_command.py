@@ -766,6 +766,7 @@ def test_nobody_reads_standard_output(site: Path, start: StartServer, arguments:
         os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
     server.wait_for_line(r'"GET /big\.bin ')
+    server.stop()  # then all of its lines have come
     assert not any("ten.txt" in line for line in server.lines)
 
 

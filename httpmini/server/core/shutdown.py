@@ -38,7 +38,7 @@ class StopSignal(Protocol):
 
     @property
     def replaced(self) -> bool:
-        """Whether it is draining because another mode takes over; then nobody who has come may be turned away."""
+        """Whether it is draining because another mode takes over; then no accepted client may be turned away."""
         ...
 
     @property

@@ -193,7 +193,7 @@ class HttpConnection(Connection):
             self.abandon()
 
     def retire(self, now: float) -> None:
-        """Answer one request, if that has not been done: who has only just come has nothing to ask again."""
+        """Answer one request, unless one has been answered: a client that has just connected has nowhere to retry."""
         self._draining = True
         if self.sent_bytes:
             self.drain(now)
