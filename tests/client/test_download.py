@@ -16,6 +16,7 @@ import pytest
 
 from httpmini.client.client import Client
 from httpmini.client.download.download import Downloaded, download
+from httpmini.client.download.part import kept_plan
 from httpmini.client.download.plan import Plan
 from httpmini.client.download.source import is_version
 from httpmini.client.options import Limits, Retries, Timeouts
@@ -23,7 +24,7 @@ from httpmini.client.versions import strong_validators
 from httpmini.errors import BadStatus, CannotRun, Corrupt, TooLarge
 from httpmini.protocol.message import Headers
 from tests.conftest import StartServer
-from tests.support.processes import ServerProcess
+from tests.support.processes import ServerProcess, eventually
 from tests.support.progress import EndAfter
 from tests.support.versions import wait_for_date
 
@@ -306,14 +307,19 @@ except HttpminiError as error:
 
 def fetch_or_be_killed(url: str, target: Path, rate: int, after_s: float) -> tuple[int, str, str]:
     """Return the exit status, the bytes that were there before, and the message; the status is -9 after a kill."""
-    command = [sys.executable, "-c", FETCHER, url, str(target), str(rate)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as fetcher:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(fetcher(url, target, rate), stdout=pipe, stderr=pipe, text=True) as process:
         try:
-            out, errors = fetcher.communicate(timeout=after_s)
+            out, errors = process.communicate(timeout=after_s)
         except subprocess.TimeoutExpired:
-            fetcher.kill()
-            out, errors = fetcher.communicate()
-    return fetcher.returncode, out, errors
+            process.kill()
+            out, errors = process.communicate()
+    return process.returncode, out, errors
+
+
+def fetcher(url: str, target: Path, rate: int) -> list[str]:
+    """Return the command that downloads ``url`` with ``rate`` bytes a second; 0 for no limit."""
+    return [sys.executable, "-c", FETCHER, url, str(target), str(rate)]
 
 
 @pytest.mark.long
@@ -345,10 +351,9 @@ def test_killed_at_50_moments_while_the_file_is_rewritten(start: StartServer, ta
         writer.wait()
         if writer.stdout:
             writer.stdout.close()
-    while not Path(f"{target}.part.json").exists():  # now that the file stays the same, a part can be resumed
-        status, _, errors = fetch_or_be_killed(url, target, 2_000_000, moments.uniform(0.5, 1.2))
-        assert status != 0, "too fast to be killed"
-        check_outcome(status, errors, target, versions)  # the part of before may be found out first
+    with subprocess.Popen(fetcher(url, target, 500_000)) as killed:  # now that the file stays the same
+        eventually(lambda: kept_plan(str(target)) is not None, "there is a part that can be resumed")
+        killed.kill()
     status, _, errors = fetch_or_be_killed(url, target, 0, 60)
     assert (status, errors) == (0, "")
     assert target.read_bytes() in versions
@@ -363,6 +368,7 @@ def check_outcome(status: int, errors: str, target: Path, versions: set[bytes]) 
         assert status in (0, -signal.SIGKILL)
     else:
         assert status in (9, -signal.SIGKILL)
+        assert "move it away" not in errors, errors
         assert status != 9 or errors.count("\n") == 1, errors
 
 

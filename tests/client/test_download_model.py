@@ -27,29 +27,13 @@ from tests.support.progress import EndAfter
 SIZES = (0, 10, 600_000, 900_000, 900_000)
 VERSIONS = [random.Random(number).randbytes(size) for number, size in enumerate(SIZES)]
 
-# Kills itself at one of the calls that change the disk, or at one of the pieces that come.
 DYING = """
-import os, signal, sys
+import sys
 import httpmini
+from tests.support.dying import die_before
 
-url, path, segments, left = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-
-def count():
-    global left
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-def counted(call):
-    def instead(*args, **more):
-        count()
-        done = call(*args, **more)
-        count()
-        return done
-    return instead
-
-for name in ("link", "replace", "unlink", "fchmod", "fsync", "ftruncate", "pwrite"):
-    setattr(os, name, counted(getattr(os, name)))
+url, path, segments, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+die_before(step)
 with httpmini.Client(retries=httpmini.Retries(1, 0.01)) as client:
     httpmini.download(client, url, path, segments=segments, overwrite=True)
 """
@@ -66,6 +50,7 @@ class Downloads(RuleBasedStateMachine):
         self.tags = 0
         self.may_stay = {"x", "moved"}
         self.served = {VERSIONS[2]}
+        self.plan_was_removed = False
 
     def teardown(self) -> None:
         if hasattr(self, "server"):
@@ -144,6 +129,7 @@ class Downloads(RuleBasedStateMachine):
             def advance(self, count: int) -> None:
                 if self.waits:
                     self.waits = False
+                    machine.plan_was_removed |= "x.part.json" in removed
                     for name in removed:
                         (machine.folder / name).unlink(missing_ok=True)
                     if begin:
@@ -156,6 +142,7 @@ class Downloads(RuleBasedStateMachine):
     def move_away(self, name: str) -> None:
         if (self.folder / name).exists():
             os.replace(self.folder / name, self.folder / "moved")
+            self.plan_was_removed |= name == "x.part.json"
             self.may_stay |= {f"{name}.new"}  # if a process was killed before: whose it is can no longer be proved
 
     @rule()
@@ -167,9 +154,11 @@ class Downloads(RuleBasedStateMachine):
         try:
             self.download()
         except CannotRun as error:
+            assert self.plan_was_removed, error  # noqa: PT017
             assert f"{self.path}.part exists without" in str(error)  # noqa: PT017
             os.unlink(f"{self.path}.part")
             self.download()
+        self.plan_was_removed = False
         assert self.path.read_bytes() == self.server.content
         # A process that is killed while it replaces a file by another version may leave a hidden link.
         assert {name for name in os.listdir(self.folder) if not name.startswith(".x.")} <= self.may_stay

@@ -214,9 +214,9 @@ class Part:
                 self._write_plan(replace(self._kept, outdated=True))
             return self._second()
         self._kept = None
-        self._remove_plan()
         draft = self._draft()
         draft.cut_to(0)
+        self._remove_plan()  # not before: bytes without a plan are taken for somebody else's
         return draft
 
     def _draft(self) -> Draft:
@@ -270,8 +270,11 @@ class Part:
         self.discard()
 
     def discard(self) -> None:
-        """Remove both files, if they are still ours."""
+        """Remove both files, if they are still ours; a process that is killed between leaves an empty part."""
         self._kept = None
+        if os.fstat(self._fd).st_nlink == 1 and is_named(self._fd, self._name, self._folder):
+            with suppress(OSError):
+                os.ftruncate(self._fd, 0)
         self._remove_plan()
         remove_if_same(self._fd, self._name, self._folder)
 
