@@ -42,7 +42,7 @@ QUICK = tests/protocol tests/site tests/test_architecture.py tests/test_config.p
 	tests/server/test_http_connection.py tests/server/test_listener.py tests/server/test_reactor.py \
 	tests/server/test_response_cache.py
 
-.PHONY: serve quick test deploy-test matrix coverage bench soak fuzz check conf docs site screenshots tools dist \
+.PHONY: serve quick test bytecode deploy-test matrix coverage bench soak fuzz check conf docs site screenshots tools dist \
 	without-linux clean
 
 serve: $(VENV)/ready
@@ -51,7 +51,8 @@ serve: $(VENV)/ready
 quick: check
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(QUICK) $(PYTEST_ARGS)
 
-test: check tools
+test:
+	$(MAKE) --jobs=3 check bytecode tools
 	$(PYTEST) $(PYTEST_ARGS)
 
 deploy-test:
@@ -83,6 +84,10 @@ soak: $(VENV)/ready
 fuzz: $(VENV)/ready-test
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]' || echo 'Without atheris: no coverage guidance.' >&2
 	$(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES) $(FUZZ_TARGETS)
+
+# pytest compiles the tests in a way of its own, which takes ten seconds: once, before six workers do it at once.
+bytecode: $(VENV)/ready-test
+	$(BIN)/python -m pytest -n 0 --collect-only --quiet $(PYTEST_ARGS) > /dev/null || true  # the run itself tells
 
 check: $(VENV)/ready-test
 	$(BIN)/ruff format --check .

@@ -14,12 +14,14 @@ from httpmini import reasons
 from httpmini.protocol.status import PHRASES
 from httpmini.reasons import REASONS, Reason
 
-SOURCES = {
-    path: ast.parse(path.read_text("utf-8"))
-    for path in sorted(Path(httpmini.__file__).parent.rglob("*.py"))
-    if path != Path(reasons.__file__)
-}
 CLIENT_ONLY = {"status-line", "answer-coding", "chunk"}  # reported about a server's response, never sent
+
+
+@cache
+def sources() -> tuple[ast.Module, ...]:
+    """Return the syntax tree of each source but reasons.py."""
+    paths = sorted(Path(httpmini.__file__).parent.rglob("*.py"))
+    return tuple(ast.parse(path.read_text("utf-8")) for path in paths if path != Path(reasons.__file__))
 
 
 @cache
@@ -27,7 +29,7 @@ def strings() -> set[str]:
     """Return every string literal in the sources."""
     return {
         node.value
-        for tree in SOURCES.values()
+        for tree in sources()
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -37,7 +39,7 @@ def looked_up() -> set[str]:
     """Return every token in REASONS["token"] and REASONS["a" if ... else "b"]."""
     return {
         leaf.value
-        for tree in SOURCES.values()
+        for tree in sources()
         for node in ast.walk(tree)
         if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "REASONS"
         for leaf in ([node.slice.body, node.slice.orelse] if isinstance(node.slice, ast.IfExp) else [node.slice])
