@@ -1,10 +1,11 @@
-"""Over real sockets, in every mode: a server with a response cache sends the same octets as one without."""
+"""Over real sockets, in every mode: a server with a response cache sends the same octets as one without it."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,11 @@ REQUESTS = {
 
 @dataclass
 class Pair:
-    """Two servers of the same site in the same mode.
+    """Two servers of the same site.
 
     Attributes:
-        caching, uncached: with and without a response cache.
+        caching: has a response cache, and each mode in turn.
+        uncached: has none, and select mode: that modes send the same is tested by test_modes_same_bytes.
         repeats: how many connections it takes until a response has come in all ways. In forking mode no cache outlives
             a connection, so that all of them are alike.
     """
@@ -51,26 +53,44 @@ class Pair:
     repeats: int
 
 
-@pytest.fixture(scope="module", params=sorted(MODES))
-def pair(request: pytest.FixtureRequest, old_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+@pytest.fixture(scope="module")
+def uncached(old_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     config = tmp_path_factory.mktemp("config") / "httpmini.toml"
     config.write_text("[site]\narchives = true\n[limits]\nresponse_cache_bytes = 0\n")
-    arguments = [str(old_site), "--port", "0", "--mode", request.param]
-    servers: list[ServerProcess] = []
+    yield from running(str(old_site), "--mode", "select", "-c", str(config))
+
+
+@pytest.fixture(scope="module")
+def from_uncached(uncached: ServerProcess) -> Callable[[Case], bytes]:
+    """Return a function that asks the server without a cache once for each case."""
+
+    @cache
+    def response_to(data: bytes) -> bytes:
+        return mask_date(converse(uncached.port, [data]))
+
+    return lambda case: response_to(case.data)
+
+
+@pytest.fixture(scope="module", params=sorted(MODES))
+def pair(request: pytest.FixtureRequest, old_site: Path, uncached: ServerProcess) -> Iterator[Pair]:
+    for caching in running(str(old_site), "--mode", request.param):
+        yield Pair(caching, uncached, 1 if request.param == "forking" else 3)
+
+
+def running(*arguments: str) -> Iterator[ServerProcess]:
+    """Run a server until the generator is resumed; it must end cleanly."""
+    server = ServerProcess([*arguments, "--port", "0"])
     try:
-        servers = [ServerProcess(arguments), ServerProcess([*arguments, "-c", str(config)])]
-        yield Pair(servers[0], servers[1], 1 if request.param == "forking" else 3)
-        for server in servers:
-            server.assert_clean_end()
+        yield server
+        server.assert_clean_end()
     finally:
-        for server in servers:
-            server.kill()
+        server.kill()
 
 
 @in_batches("cases", CASES)
-def test_every_case_repeated(cases: Sequence[Case], pair: Pair) -> None:
+def test_every_case_repeated(cases: Sequence[Case], pair: Pair, from_uncached: Callable[[Case], bytes]) -> None:
     def check_one(case: Case) -> None:
-        expected = mask_date(converse(pair.uncached.port, [case.data]))
+        expected = from_uncached(case)
         for _ in range(pair.repeats):  # built and cached; found by its key; found by its octets
             assert mask_date(converse(pair.caching.port, [case.data])) == expected
 
