@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 from httpmini.server.modes import MODES
 from tests.browsers.page_monitor import PageMonitor
@@ -31,6 +31,12 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
         running.assert_clean_end()
     finally:
         running.kill()
+
+
+@pytest.fixture
+def page(used_page: Page) -> Page:
+    """Return a used page: no other server has this one's address, so the first test sees it with an empty cache."""
+    return used_page
 
 
 def _links(page: Page) -> list[str]:
@@ -64,7 +70,7 @@ def test_first_page_with_three_silent_connections_beside_it(
 ) -> None:
     """Browsers open spare connections. A server that waited for them would do so until limits.idle_s, for 15 s."""
     silent = [connect(server.port) for _ in range(3)]
-    page.goto(server.url, wait_until="load", timeout=10_000)
+    page.goto(f"{server.url}?beside", wait_until="load", timeout=10_000)
     assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "http/1.0"
     assert [response.status for response in monitor.responses[:1]] == [200]
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
@@ -73,7 +79,10 @@ def test_first_page_with_three_silent_connections_beside_it(
         sock.close()
 
 
-def test_modules_run(page: Page, monitor: PageMonitor, server: ServerProcess) -> None:
+def test_modules_run(context: BrowserContext, server: ServerProcess) -> None:
+    """In a page of its own: a 304 would not show the type of a module."""
+    page = context.new_page()
+    monitor = PageMonitor(page)
     page.goto(server.url + "play.html", wait_until="load")
     buttons = page.get_by_role("button")
     assert buttons.count() >= 2
@@ -98,8 +107,13 @@ def test_sound_is_loaded(used_page: Page, server: ServerProcess) -> None:
     assert 1 < duration < 10
 
 
-def test_sound_can_be_sought(page: Page, monitor: PageMonitor, server: ServerProcess) -> None:
-    """With ranges the element really is at the second that was asked for (without them it says so and is not)."""
+def test_sound_can_be_sought(context: BrowserContext, server: ServerProcess) -> None:
+    """With ranges the element really is at the second that was asked for (without them it says so and is not).
+
+    A page of its own, which has not loaded all of the sound already.
+    """
+    page = context.new_page()
+    monitor = PageMonitor(page)
     page.goto(server.url + "listen.html", wait_until="load")
     time = page.evaluate(
         """() => new Promise((resolve, reject) => {
