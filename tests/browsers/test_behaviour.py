@@ -30,7 +30,7 @@ from tests.browsers.pages_site import (
 )
 from tests.browsers.test_www import ARTEFACTS
 from tests.support.processes import ServerProcess, eventually
-from tests.support.wire import connect, read_all, read_answer
+from tests.support.wire import connect, occupied_slot, read_all
 
 pytestmark = pytest.mark.browser_test
 
@@ -360,9 +360,7 @@ def test_error_page_for_a_form(page: Page, servers: Servers, mode: str, browser_
 def test_error_page_of_a_full_server(page: Page, servers: Servers, mode: str, browser_name: str) -> None:
     """The refusal is sent before any request, and shown all the same."""
     server = servers(mode, "full")
-    with connect(server.port) as only:
-        only.sendall(b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-        assert read_answer(only)[0] == 200
+    with occupied_slot(server.port):
         page.goto(server.url + "ten.txt", wait_until="load")
         _assert_explains(page, "503 Service Unavailable", "too-many-clients")
         _screenshot(page, mode, f"error-full-{browser_name}")

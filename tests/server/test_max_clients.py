@@ -5,13 +5,14 @@ from __future__ import annotations
 import select
 import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import StartServer
 from tests.support.processes import ServerProcess, eventually
-from tests.support.wire import WAIT_S, connect, get, read_all, read_answer
+from tests.support.wire import WAIT_S, connect, get, occupied_slot, read_all, read_answer
 
 KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 N = 3
@@ -49,26 +50,24 @@ def test_queue_lets_client_n_plus_1_wait(start: StartServer, site: Path, mode: s
 def test_refuse_turns_client_n_plus_1_away(start: StartServer, site: Path, mode: str) -> None:
     server = start(site, "--mode", mode, "--max-clients", str(N), "--overflow", "refuse")
     begun = time.monotonic()
-    inside = [_connect_and_stay(server) for _ in range(N)]
-    for _ in range(3):
-        status, fields, body = get(server.port, "/ten.txt")
-        assert (status, fields["connection"]) == (503, "close")
-        assert 1 <= int(fields["retry-after"]) <= 1 + time.monotonic() - begun
-        assert b"too-many-clients" in body
-    server.wait_for_line(r'"-" 503 ', count=3)
-    reached = [line for line in server.lines if "max_clients reached" in line]
-    assert len(reached) == 1, "one line when the threshold is reached, however many are turned away"
-    for sock in inside:
-        sock.sendall(KEEP)
-        assert read_answer(sock)[0] == 200
-        sock.close()
+    with ExitStack() as stack:
+        for _ in range(N):
+            stack.enter_context(occupied_slot(server.port))  # and the connected clients are not disturbed
+        for _ in range(3):
+            status, fields, body = get(server.port, "/ten.txt")
+            assert (status, fields["connection"]) == (503, "close")
+            assert 1 <= int(fields["retry-after"]) <= 1 + time.monotonic() - begun
+            assert b"too-many-clients" in body
+        server.wait_for_line(r'"-" 503 ', count=3)
+        reached = [line for line in server.lines if "max_clients reached" in line]
+        assert len(reached) == 1, "one line when the threshold is reached, however many are turned away"
     eventually(lambda: get(server.port, "/ten.txt")[0] == 200, "a slot is free again")
 
 
 def test_refused_client_may_still_be_sending(start: StartServer, site: Path, mode: str) -> None:
     """The 503 must not be lost in a reset while the client sends (RFC 9112 §9.6)."""
     server = start(site, "--mode", mode, "--max-clients", "1", "--overflow", "refuse")
-    with _connect_and_stay(server), connect(server.port) as sock:
+    with occupied_slot(server.port), connect(server.port) as sock:
         sock.sendall(b"PUT /x HTTP/1.0\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1_000_000)
         sock.shutdown(socket.SHUT_WR)
         assert read_all(sock).startswith(b"HTTP/1.0 503 ")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import re
 import socket
-from collections.abc import Iterable
-from contextlib import suppress
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from errno import ECONNRESET, ENOTCONN, EPIPE
 
 WAIT_S = 60.0
@@ -110,6 +112,32 @@ def read_answer(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
     body += read_exactly(sock, length - len(body))
     assert len(body) == length, f"{len(body) - length} bytes too many"
     return int(head.split(b" ", 2)[1]), named, body
+
+
+@contextmanager
+def occupied_slot(port: int) -> Iterator[None]:
+    """Keep a slot of a full server, by asking again and again: a silent client would have to leave after a while."""
+    is_over = threading.Event()
+    sock = connect(port)
+
+    def ask() -> int:
+        sock.sendall(b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        return read_answer(sock)[0]
+
+    def go_on() -> list[int]:
+        statuses = [ask()]
+        while not is_over.wait(0.05):
+            statuses.append(ask())
+        return statuses
+
+    with sock, ThreadPoolExecutor(1) as thread:
+        assert ask() == 200
+        asking = thread.submit(go_on)
+        try:
+            yield
+        finally:
+            is_over.set()
+        assert set(asking.result()) == {200}
 
 
 def get(port: int, target: str, *more: str) -> tuple[int, dict[str, str], bytes]:
