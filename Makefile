@@ -85,9 +85,9 @@ fuzz: $(VENV)/ready-test
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]' || echo 'Without atheris: no coverage guidance.' >&2
 	$(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES) $(FUZZ_TARGETS)
 
-# pytest compiles the tests in a way of its own, which takes ten seconds: once, before six workers do it at once.
+# pytest rewrites and compiles the tests itself, which takes ten seconds. Once here, or six workers would all do it.
 bytecode: $(VENV)/ready-test
-	$(BIN)/python -m pytest -n 0 --collect-only --quiet $(PYTEST_ARGS) > /dev/null || true  # the run itself tells
+	$(BIN)/python -m pytest -n 0 --collect-only --quiet $(PYTEST_ARGS) > /dev/null || true  # the test run reports errors
 
 check: $(VENV)/ready-test
 	$(BIN)/ruff format --check .

@@ -203,10 +203,14 @@ def give_name(
     """
     ready = None if spare is None else _link_beside(fd, spare, folder)
     try:
-        set_mode(fd, _final_mode(name, folder, mode))
+        final_mode = _final_mode(name, folder, mode)
+        if spare is None or ready is not None:
+            set_mode(fd, final_mode)
         if sync:
             os.fsync(fd)
-        _name(fd, name, folder, current, ready, overwrite=overwrite)
+        _name(fd, name, folder, current, ready, final_mode, overwrite=overwrite)
+        if spare is not None and ready is None:  # not before: if this process is killed, nothing tells why it is open
+            set_mode(fd, final_mode)
     finally:
         if ready is not None:
             remove_if_same(fd, ready, folder)
@@ -217,7 +221,14 @@ def give_name(
 
 
 def _name(
-    fd: int, name: str | bytes, folder: int, current: str | bytes | None, ready: str | bytes | None, *, overwrite: bool
+    fd: int,
+    name: str | bytes,
+    folder: int,
+    current: str | bytes | None,
+    ready: str | bytes | None,
+    mode: int,
+    *,
+    overwrite: bool,
 ) -> None:
     """Name the file in the best way that the file system knows."""
     try:
@@ -228,7 +239,7 @@ def _name(
         if current is not None and is_named(fd, current, folder):
             _name_by_rename(fd, name, folder, current, overwrite=overwrite)
         else:
-            _name_by_copy(fd, name, folder, overwrite=overwrite)
+            _name_by_copy(fd, name, folder, mode, overwrite=overwrite)
 
 
 def _name_by_descriptor(fd: int, name: str | bytes, folder: int, ready: str | bytes | None, *, overwrite: bool) -> None:
@@ -256,7 +267,7 @@ def _name_by_rename(fd: int, name: str | bytes, folder: int, current: str | byte
         raise OSError(errno.EBUSY, "another file has got this name", name)
 
 
-def _name_by_copy(fd: int, name: str | bytes, folder: int, *, overwrite: bool) -> None:
+def _name_by_copy(fd: int, name: str | bytes, folder: int, mode: int, *, overwrite: bool) -> None:
     """Name a copy: a file that has lost its last name cannot be named again."""
     temporary = _temporary_name(name)
     copy = os.open(temporary, _NEW, 0o600, dir_fd=folder)
@@ -265,7 +276,7 @@ def _name_by_copy(fd: int, name: str | bytes, folder: int, *, overwrite: bool) -
         while data := os.pread(fd, _COPY_BYTES, offset):
             write_all(copy, data)
             offset += len(data)
-        set_mode(copy, os.fstat(fd).st_mode & 0o777)
+        set_mode(copy, mode)
         os.fsync(copy)
         _name_by_rename(copy, name, folder, temporary, overwrite=overwrite)
     finally:
@@ -376,13 +387,20 @@ def move_to_free_name(source: AnyStr, path: AnyStr, *, dir_fd: int | None = None
 
 
 def _rename_to_free_name(source: str | bytes, path: str | bytes, dir_fd: int | None) -> None:
-    """Claim the name with an empty file, then replace that: for a file system without hard links (FAT)."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=dir_fd))
+    """Claim the name with an empty file, then replace that: for a file system without hard links (FAT).
+
+    A process that is killed between the two leaves the empty file.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=dir_fd)
     try:
         os.replace(source, path, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
-    except OSError:
-        os.unlink(path, dir_fd=dir_fd)
+    except BaseException:
+        found = os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+        if os.path.samestat(found, os.fstat(fd)):
+            os.unlink(path, dir_fd=dir_fd)
         raise
+    finally:
+        os.close(fd)
 
 
 def _temporary_name(path: str | bytes) -> bytes:

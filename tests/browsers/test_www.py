@@ -35,7 +35,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def page(used_page: Page) -> Page:
-    """Return a used page: no other server has this one's address, so the first test sees it with an empty cache."""
+    """Return a used page. Each server has its own address, so the first test starts with nothing cached for it."""
     return used_page
 
 
@@ -65,12 +65,15 @@ def test_every_page_and_everything_on_it(page: Page, monitor: PageMonitor, serve
     assert on_disk <= {unquote(url.removeprefix(server.url)) for url in seen} | {"index.html"}
 
 
-def test_first_page_with_three_silent_connections_beside_it(
-    page: Page, monitor: PageMonitor, server: ServerProcess
-) -> None:
-    """Browsers open spare connections. A server that waited for them would do so until limits.idle_s, for 15 s."""
+def test_first_page_with_three_silent_connections_beside_it(context: BrowserContext, server: ServerProcess) -> None:
+    """Browsers open spare connections. A server that waited for them would do so until limits.idle_s, for 15 s.
+
+    In a page of its own, which has nothing cached.
+    """
+    page = context.new_page()
+    monitor = PageMonitor(page)
     silent = [connect(server.port) for _ in range(3)]
-    page.goto(f"{server.url}?beside", wait_until="load", timeout=10_000)
+    page.goto(server.url, wait_until="load", timeout=10_000)
     assert page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol") == "http/1.0"
     assert [response.status for response in monitor.responses[:1]] == [200]
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")

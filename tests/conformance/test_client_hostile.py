@@ -352,7 +352,7 @@ PACKED = (
     row("br, cut off", packed("br", BR_ZEROS[:2]), Truncated),
     row("zstd that is none", packed("zstd", b"hello, hello"), BrokenResponse, "content-coding"),
     row("zstd, cut off", packed("zstd", zstandard.compress(b"hello")[:-1]), Truncated),
-    # Packed when they are needed: that takes a second, which a run of other tests need not wait for.
+    # Compressed on demand: it takes a second, and other tests should not have to wait for it.
     bomb("a gzip bomb", "gzip", lambda: zeros_in_deflate(31)),
     bomb("a deflate bomb", "deflate", lambda: zeros_in_deflate(15)),
     bomb("a deflate bomb without wrapper", "deflate", lambda: zeros_in_deflate(-15)),

@@ -18,13 +18,13 @@ GUESS = b"GET /private/ HTTP/1.0\r\nAuthorization: Basic YWRhOndyb25n\r\n\r\n"
 
 
 def test_the_watchdog_is_fed_while_passwords_are_checked(start: StartServer, mode: str, tmp_path: Path) -> None:
-    """All are asked for in the same moment, and together take many times as long as the watchdog waits."""
+    """All passwords are checked at once, which takes many times as long as the watchdog waits."""
     set_password(str(tmp_path / "users"), "ada", "right", 10)
     root = write_tree(tmp_path / "www", {"private/secret.txt": b"secret"})
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, ExitStack() as stack:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(WAIT_S)
-        wrapper = ("env", f"NOTIFY_SOCKET={manager.getsockname()}", "WATCHDOG_USEC=200000")
+        wrapper = ("env", f"NOTIFY_SOCKET={manager.getsockname()}", "WATCHDOG_USEC=100000")
         config = '[[realms]]\npath = "/private"\nusers = "users"\n'
         server = start(root, "--mode", mode, config=config, wrapper=wrapper)
         guesses = [stack.enter_context(connect(server.port)) for _ in range(CLIENTS)]
@@ -38,4 +38,7 @@ def test_the_watchdog_is_fed_while_passwords_are_checked(start: StartServer, mod
             assert manager.recv(4096) == b"WATCHDOG=1"
             fed += 1
         assert [read_answer(guess)[0] for guess in guesses[1:]] == [401] * (CLIENTS - 1)
+        while select.select([manager], [], [], 0)[0]:  # what came before this process looked
+            assert manager.recv(4096) == b"WATCHDOG=1"
+            fed += 1
         assert fed > 3

@@ -52,7 +52,7 @@ def test_refuse_turns_client_n_plus_1_away(start: StartServer, site: Path, mode:
     begun = time.monotonic()
     with ExitStack() as stack:
         for _ in range(N):
-            stack.enter_context(occupied_slot(server.port))  # and the connected clients are not disturbed
+            stack.enter_context(occupied_slot(server.port))  # also checks that connected clients are not disturbed
         for _ in range(3):
             status, fields, body = get(server.port, "/ten.txt")
             assert (status, fields["connection"]) == (503, "close")

@@ -42,8 +42,8 @@ class Pair:
     """Two servers of the same site.
 
     Attributes:
-        caching: has a response cache, and each mode in turn.
-        uncached: has none, and select mode: that modes send the same is tested by test_modes_same_bytes.
+        caching: with a response cache, in each mode in turn.
+        uncached: without one, in select mode; test_modes_same_bytes shows that all modes send the same.
         repeats: how many connections it takes until a response has come in all ways. In forking mode no cache outlives
             a connection, so that all of them are alike.
     """

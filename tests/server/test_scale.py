@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.support.processes import eventually
 from tests.support.tools import tool
-from tests.support.wire import connect, get, read_all, read_answer
+from tests.support.wire import connect, get, occupied_slot, read_all, read_answer
 
 KEEP = b"GET /ten.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 
@@ -86,23 +86,10 @@ def test_accept_that_fails_costs_one_line_and_no_shutdown(
 def test_many_refused_do_not_take_the_descriptors_of_the_admitted(start: StartServer, site: Path, mode: str) -> None:
     config = f'[server]\nmode = "{mode}"\nmax_clients = 2\noverflow = "refuse"\n[limits]\nlinger_s = 5.0\n'
     server = start(site, config=config, wrapper=("prlimit", "--nofile=80:80"))
-    with ExitStack() as clients:
-        admitted = [clients.enter_context(connect(server.port)) for _ in range(2)]
-
-        def are_served() -> bool:
-            for client in admitted:
-                client.sendall(KEEP)
-                assert read_answer(client)[0] == 200
-            return True
-
-        def are_refused() -> bool:
-            return sum('"-" 503 ' in line for line in list(server.lines)) >= 100
-
-        assert are_served()
+    with ExitStack() as crowd, occupied_slot(server.port), occupied_slot(server.port):
         for _ in range(150):
-            clients.enter_context(connect(server.port))
-        # Silent clients would have to leave after a while, so the admitted ones keep asking.
-        eventually(lambda: are_served() and are_refused(), "100 are refused", every_s=0.05)
+            crowd.enter_context(connect(server.port))
+        server.wait_for_line(r'"-" 503 ', count=100)
 
 
 def test_deep_folders_and_many_threads(start: StartServer, tmp_path: Path) -> None:

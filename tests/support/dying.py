@@ -1,28 +1,36 @@
-"""A process that is killed at a chosen one of the calls that change the disk."""
+"""A process that is killed before a chosen call that changes the disk."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-_CALLS = ("link", "replace", "unlink", "fchmod", "fsync", "ftruncate", "pwrite", "write")
+CALLS = ("link", "replace", "unlink", "fchmod", "fsync", "ftruncate", "write", "pwrite")
 
 
-def die_before(step: int) -> None:
-    """Have this process killed before the ``step``-th of these calls from now on, counted from 1."""
+def die_before(step: int, calls: Sequence[str] = CALLS, tell: Callable[[str], None] | None = None) -> None:
+    """Kill this process just before the ``step``-th of these calls, counting from 1.
+
+    Args:
+        step: which call.
+        calls: the functions of ``os`` that count.
+        tell: receives the name of the call before the end.
+    """
     left = step
 
-    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def instead(*args: Any, **more: Any) -> Any:
             nonlocal left
             left -= 1
             if left == 0:
+                if tell:
+                    tell(name)
                 os.kill(os.getpid(), signal.SIGKILL)
             return call(*args, **more)
 
         return instead
 
-    for name in _CALLS:
-        setattr(os, name, counted(getattr(os, name)))
+    for name in calls:
+        setattr(os, name, counted(name, getattr(os, name)))

@@ -116,7 +116,10 @@ def read_answer(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 @contextmanager
 def occupied_slot(port: int) -> Iterator[None]:
-    """Keep a slot of a full server, by asking again and again: a silent client would have to leave after a while."""
+    """Keep a slot of a full server by sending requests all the time, the last at the end.
+
+    A silent client would lose it after about two seconds.
+    """
     is_over = threading.Event()
     sock = connect(port)
 
@@ -128,7 +131,7 @@ def occupied_slot(port: int) -> Iterator[None]:
         statuses = [ask()]
         while not is_over.wait(0.05):
             statuses.append(ask())
-        return statuses
+        return [*statuses, ask()]
 
     with sock, ThreadPoolExecutor(1) as thread:
         assert ask() == 200

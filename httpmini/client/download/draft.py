@@ -79,6 +79,8 @@ class Draft:
         if self._keep is None:
             return
         with self._saving:
+            if self._closed:  # its descriptor's number may belong to another file by now
+                return
             for segment in plan.segments:
                 self._check(segment, segment.done)
             self._keep(plan)
@@ -107,7 +109,7 @@ class Draft:
 
     def close(self) -> None:
         """End all writing. A file that is kept stays; a temporary one is gone."""
-        with self._writing:
+        with self._saving, self._writing:
             if self._closed:
                 return
             self._closed = True

@@ -151,10 +151,12 @@ class Part:
 
     def _finish_naming(self, fd: int) -> None:
         """Complete the naming of a file in which an earlier process was killed."""
+        has_final_name = is_named(fd, self._target.name, self._folder)
         if is_named(fd, self._spare_name, self._folder):
-            set_mode(fd, 0o600)
+            if not has_final_name:
+                set_mode(fd, 0o600)
             remove_if_same(fd, self._spare_name, self._folder)
-        if is_named(fd, self._target.name, self._folder) and self._read_plan() is not None:
+        if has_final_name and self._read_plan() is not None:
             remove_if_same(fd, self._name, self._folder)
 
     def _remove_new_plan(self) -> bool:
@@ -198,7 +200,7 @@ class Part:
     def resume(self) -> tuple[Draft, Plan] | None:
         """Return the kept bytes and their plan; None if there are none, or they are not what the plan says."""
         plan = read_plan(self._read_plan() or b"") if self._is_kept else None
-        if plan is None or not plan.validator:
+        if plan is None or not plan.validator or not plan.done:  # a plan for an empty file would be complete as it is
             return None
         draft = self._draft()
         if not draft.matches(plan):
@@ -216,7 +218,7 @@ class Part:
         self._kept = None
         draft = self._draft()
         draft.cut_to(0)
-        self._remove_plan()  # not before: bytes without a plan are taken for somebody else's
+        self._remove_plan()  # only now: a later call would take bytes without a plan for somebody else's
         return draft
 
     def _draft(self) -> Draft:
@@ -270,13 +272,23 @@ class Part:
         self.discard()
 
     def discard(self) -> None:
-        """Remove both files, if they are still ours; a process that is killed between leaves an empty part."""
+        """Remove both files, if they are still ours. If the process is killed halfway, an empty part is left."""
         self._kept = None
-        if os.fstat(self._fd).st_nlink == 1 and is_named(self._fd, self._name, self._folder):
-            with suppress(OSError):
+        if self._is_only_a_part():
+            try:
                 os.ftruncate(self._fd, 0)
+            except OSError:
+                return  # both stay, rather than bytes without a plan
         self._remove_plan()
         remove_if_same(self._fd, self._name, self._folder)
+
+    def _is_only_a_part(self) -> bool:
+        """Whether the file has its own name and no other: not the final one either."""
+        return (
+            os.fstat(self._fd).st_nlink == 1
+            and is_named(self._fd, self._name, self._folder)
+            and not is_named(self._fd, self._target.name, self._folder)
+        )
 
     def _remove_plan(self) -> None:
         """Remove the plan, unless another download has begun under the same name."""
