@@ -351,7 +351,8 @@ def test_killed_at_50_moments_while_the_file_is_rewritten(start: StartServer, ta
         writer.wait()
         if writer.stdout:
             writer.stdout.close()
-    with subprocess.Popen(fetcher(url, target, 500_000)) as killed:  # now that the file stays the same
+    wait_for_date(url)  # now that the file stays the same
+    with subprocess.Popen(fetcher(url, target, 500_000)) as killed:
         eventually(lambda: kept_plan(str(target)) is not None, "there is a part that can be resumed")
         killed.kill()
     status, _, errors = fetch_or_be_killed(url, target, 0, 60)

@@ -152,12 +152,12 @@ class Part:
     def _finish_naming(self, fd: int) -> None:
         """Complete the naming of a file in which an earlier process was killed."""
         has_final_name = is_named(fd, self._target.name, self._folder)
+        if has_final_name and self._read_plan() is not None:
+            remove_if_same(fd, self._name, self._folder)
         if is_named(fd, self._spare_name, self._folder):
             if not has_final_name:
                 set_mode(fd, 0o600)
             remove_if_same(fd, self._spare_name, self._folder)
-        if has_final_name and self._read_plan() is not None:
-            remove_if_same(fd, self._name, self._folder)
 
     def _remove_new_plan(self) -> bool:
         """Remove the unfinished plan of a process that was killed; return False if something else has its name."""
