@@ -227,6 +227,31 @@ def test_what_is_no_file_is_written_to(server: OneFile, path: Path, way: str, ki
     assert _seen(path.parent) == before
 
 
+class Counted(EndAfter):
+    """Progress that counts."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, int | None, int]] = []
+        self.size = 0
+
+    def begin(self, name: str, total: int | None, done: int) -> None:
+        self.begun.append((name, total, done))
+
+    def advance(self, count: int) -> None:
+        self.size += count
+
+
+def test_a_device_with_a_rate_and_progress(server: OneFile) -> None:
+    progress = Counted()
+    done = download(server.url, Path("/dev/null"), rate=100_000_000, progress=progress)
+    assert (progress.begun, progress.size, done.size) == ([("null", SIZE, 0)], SIZE, SIZE)
+
+
+def test_a_device_that_is_full(server: OneFile) -> None:
+    with pytest.raises(CannotRun, match=r"^cannot write /dev/full: No space left on device$"):
+        download(server.url, Path("/dev/full"))
+
+
 @pytest.mark.parametrize("way", ["save", "download", "command", "command with data"])
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, None])
 def test_the_mode_of_the_file_that_is_replaced(server: OneFile, path: Path, way: str, mode: int | None) -> None:

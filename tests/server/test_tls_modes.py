@@ -335,6 +335,7 @@ def test_redirects_to_https(mode: str, two_sites: tuple[str, list[Path]], tmp_pa
     status, _, body = get(plain, "/.well-known/acme-challenge/token", "Host: a.second.example")
     assert (status, body) == (200, b"proof of second")
     assert get(plain, "/.well-known/acme-challenge/nothing")[0] == 404
+    assert (get(plain, "/100%")[0], get(plain, "/", "A b: c")[0]) == (400, 400)  # the site refuses them
     assert converse(plain, [b"POST / HTTP/1.0\r\n\r\n"]).startswith(b"HTTP/1.0 405 ")
     assert get(plain, "/who.txt", "X-Forwarded-Proto: https")[0] == 301  # said by nobody who is trusted
     said, _ = converse_tls(server.port, [b"GET /sub HTTP/1.0\r\n\r\n"], unverified())
