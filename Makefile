@@ -63,7 +63,8 @@ matrix:
 
 # The data lies where a server of another user and one in a sandbox can write. Left out: the tests with a hundred
 # thousand connections, browsers and other programs; the others run the same lines. Tests may fail: processes that
-# are killed, cannot write into their chroot or have no time left lose their data, and say so.
+# are killed, cannot write into their chroot or have no time left lose their data, and say so. The report
+# ignores copies of httpmini that a test has installed and removed.
 COVERAGE_DATA = $(abspath $(VENV))/coverage
 coverage: check tools
 	rm -rf $(COVERAGE_DATA)
