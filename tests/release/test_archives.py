@@ -12,7 +12,7 @@ from httpmini.config.examples import EXAMPLES
 from release.manual import manual_pages
 from tests.release.conftest import HOME, build
 
-MOST_BYTES = 880_000  # of the wheel; docs/design/documentation.md says what takes how much
+MOST_BYTES = 890_000  # of the wheel; docs/design/documentation.md says what takes how much
 
 
 def test_the_wheel(built: tuple[Path, Path]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from httpmini.client.download.part import kept_plan
 from httpmini.site.freshness import SETTLED_S
 from tests.client.test_get import PROGRAM
 from tests.conftest import StartServer
@@ -251,7 +252,7 @@ def test_our_client_names_it_and_resumes(start: StartServer, root: Path, tmp_pat
     target = f"{server.url}photos/?{form}"
     wait_until_old(root)
     with subprocess.Popen([*PROGRAM, "--rate", "500K", "-O", target], cwd=folder, stderr=subprocess.DEVNULL) as first:
-        eventually(lambda: any(path.stat().st_size > 200_000 for path in folder.glob("*.part")), "a part is here")
+        eventually(lambda: kept_plan(str(folder / f"photos.{form}")) is not None, "a part can be resumed")
         first.kill()
     eventually(lambda: status_of(server.port) == 200, "the server has noticed")
     second = subprocess.run([*PROGRAM, "-O", target], cwd=folder, stderr=subprocess.PIPE, timeout=WAIT_S, check=False)

@@ -333,4 +333,4 @@ def kept_plan(path: str) -> tuple[str, Plan] | None:
         return None
     finally:
         os.close(folder)
-    return (os.path.join(os.path.dirname(path), part), plan) if plan and plan.validator and size else None
+    return (os.path.join(os.path.dirname(path), part), plan) if plan and plan.validator and plan.done and size else None
