@@ -323,24 +323,20 @@ def _drip(listener: socket.socket, ended: threading.Event) -> None:
 
 def test_a_server_is_ended_with_all_of_its_processes() -> None:
     """The command's children, too, even if they ignore everything."""
-    script = "trap '' TERM; sleep 300 & exec {python} {server} {{port}} {{root}} none"
+    seconds = str(10_000_000 + os.getpid())  # which no other process sleeps for
+    script = f"trap '' TERM; sleep {seconds} & exec {sys.executable} {{server}} {{{{port}}}} {{{{root}}}} none"
     server = Path(__file__).with_name("faulty_server.py")
-    command = f'sh -c "{script.format(python=sys.executable, server=server)}"'
-    before = _sleepers()
-    done = lint("--spawn", command, "--only", "get-file")
+    done = lint("--spawn", f'sh -c "{script.format(server=server)}"', "--only", "get-file")
     assert done.exit_code == 0
-    assert _sleepers() == before
+    eventually(lambda: not _is_slept_for(seconds), "the sleeping process has ended")
 
 
-def _sleepers() -> set[str]:
-    found = set()
+def _is_slept_for(seconds: str) -> bool:
     for entry in os.listdir("/proc"):
-        try:
-            if Path(f"/proc/{entry}/cmdline").read_bytes() == b"sleep\x00300\x00":
-                found.add(entry)
-        except OSError:
-            continue
-    return found
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{entry}/cmdline").read_text("utf-8", "replace") == f"sleep\0{seconds}\0":
+                return True
+    return False
 
 
 # The checks themselves.
