@@ -395,9 +395,9 @@ def _rename_to_free_name(source: str | bytes, path: str | bytes, dir_fd: int | N
     try:
         os.replace(source, path, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     except BaseException:
-        found = os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
-        if os.path.samestat(found, os.fstat(fd)):
-            os.unlink(path, dir_fd=dir_fd)
+        with suppress(OSError):
+            if os.path.samestat(os.stat(path, dir_fd=dir_fd, follow_symlinks=False), os.fstat(fd)):
+                os.unlink(path, dir_fd=dir_fd)
         raise
     finally:
         os.close(fd)

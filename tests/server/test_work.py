@@ -37,7 +37,7 @@ class Waiting(Connection):
     """Has some work done for each word that it hears, and then says what came of it."""
 
     def __init__(self, work: Callable[[], Work[bytes]]) -> None:
-        super().__init__(TIMEOUTS, 0.0)
+        super().__init__(TIMEOUTS, time.monotonic())
         self.make = work
         self.mine: Work[bytes] | None = None
 
@@ -52,7 +52,7 @@ class Waiting(Connection):
 
 class Echo(Connection):
     def __init__(self) -> None:
-        super().__init__(TIMEOUTS, 0.0)
+        super().__init__(TIMEOUTS, time.monotonic())
 
     def on_data(self, data: bytes, now: float) -> None:
         self.send(data, now=now)
