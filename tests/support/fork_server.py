@@ -115,7 +115,7 @@ class ForkServer:
             "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE),
         }
         pipes = [os.pipe() for _ in range(3)]
-        with suppress(PermissionError):  # a user may have a limited number of pages in pipes
+        with suppress(PermissionError, AttributeError):  # a user may have few pages in pipes; only Linux can set it
             fcntl.fcntl(pipes[0][0], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         socket.send_fds(self._socket, [json.dumps(request).encode()], [write_end for _, write_end in pipes])
         for _, write_end in pipes:
