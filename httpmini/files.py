@@ -120,7 +120,7 @@ def open_folder(path: AnyStr, *, dir_fd: int | None = None) -> tuple[int, AnyStr
         raise OSError(error.errno, error.strerror, path) from error
 
 
-def status_of(name: str | bytes, folder: int) -> os.stat_result | None:
+def status_of(name: str | bytes, folder: int | None) -> os.stat_result | None:
     """Return the status of what has this name, of a symlink itself; None if nothing has.
 
     Raises:
@@ -132,7 +132,7 @@ def status_of(name: str | bytes, folder: int) -> os.stat_result | None:
         return None
 
 
-def is_named(fd: int, name: str | bytes, folder: int) -> bool:
+def is_named(fd: int, name: str | bytes, folder: int | None) -> bool:
     """Whether this name leads to this open file."""
     try:
         found = status_of(name, folder)
@@ -141,7 +141,7 @@ def is_named(fd: int, name: str | bytes, folder: int) -> bool:
     return found is not None and os.path.samestat(found, os.fstat(fd))
 
 
-def remove_if_same(fd: int, name: str | bytes, folder: int) -> None:
+def remove_if_same(fd: int, name: str | bytes, folder: int | None) -> None:
     """Remove a name if it leads to this open file."""
     if is_named(fd, name, folder):
         with suppress(OSError):
@@ -202,14 +202,15 @@ def give_name(
         OSError: it cannot be named, or another file has got the name.
     """
     ready = None if spare is None else _link_beside(fd, spare, folder)
+    mode_comes_last = spare is not None and ready is None  # if this process is killed, nothing tells why it is open
     try:
         final_mode = _final_mode(name, folder, mode)
-        if spare is None or ready is not None:
+        if not mode_comes_last:
             set_mode(fd, final_mode)
         if sync:
             os.fsync(fd)
         _name(fd, name, folder, current, ready, final_mode, overwrite=overwrite)
-        if spare is not None and ready is None:  # not before: if this process is killed, nothing tells why it is open
+        if mode_comes_last:
             set_mode(fd, final_mode)
     finally:
         if ready is not None:
@@ -395,9 +396,7 @@ def _rename_to_free_name(source: str | bytes, path: str | bytes, dir_fd: int | N
     try:
         os.replace(source, path, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
     except BaseException:
-        with suppress(OSError):
-            if os.path.samestat(os.stat(path, dir_fd=dir_fd, follow_symlinks=False), os.fstat(fd)):
-                os.unlink(path, dir_fd=dir_fd)
+        remove_if_same(fd, path, dir_fd)
         raise
     finally:
         os.close(fd)

@@ -187,3 +187,20 @@ def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(FileNotFoundError):
         move_to_free_name(str(source), str(tmp_path / "other"))
     assert names(tmp_path) == ["free", "taken"]
+
+
+def test_ctrl_c_without_hard_links_leaves_the_name_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, free = tmp_path / "source", tmp_path / "free"
+    source.write_bytes(b"content")
+
+    def no_link(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", no_link)
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        move_to_free_name(str(source), str(free))
+    assert os.listdir(tmp_path) == ["source"]

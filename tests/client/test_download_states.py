@@ -19,8 +19,10 @@ import pytest
 import httpmini
 from httpmini.client.command.get import get as get_command
 from httpmini.client.command.get_options import GetOptions
+from httpmini.client.download.draft import Draft
 from httpmini.client.download.names import name_from
 from httpmini.client.download.part import part_names
+from httpmini.client.download.plan import Plan
 from httpmini.client.url import parse_url
 from httpmini.errors import CannotRun, Corrupt, TooLarge
 from httpmini.protocol.message import Headers
@@ -250,6 +252,19 @@ def test_a_device_with_a_rate_and_progress(server: OneFile) -> None:
 def test_a_device_that_is_full(server: OneFile) -> None:
     with pytest.raises(CannotRun, match=r"^cannot write /dev/full: No space left on device$"):
         download(server.url, Path("/dev/full"))
+
+
+def test_a_closed_draft_keeps_no_plan(path: Path) -> None:
+    """Its descriptor may be another file's when a thread that was left behind comes back."""
+    kept: list[Plan] = []
+    folder = os.open(path.parent, os.O_RDONLY)
+    draft = Draft(os.open(path, os.O_RDWR | os.O_CREAT), folder, "x", str(path), kept.append)
+    plan = Plan("http://a/", '"1"', "", 0, [])
+    draft.save(plan)
+    draft.close()
+    draft.save(plan)
+    os.close(folder)
+    assert kept == [plan]
 
 
 @pytest.mark.parametrize("way", ["save", "download", "command", "command with data"])

@@ -76,7 +76,7 @@ SECURE = """\
 Sharing ~/Pictures: 2 files, 64.0 MB. Ctrl-C stops.
   on this machine   https://localhost:PORT/
   on your network   https://192.168.7.23:PORT/
-    who has the password can read this folder
+    anybody with the password can read this folder
   password          WORDS      with any user name
   certificate       for a day; browsers warn of it
   SHA-256           OCTETS OCTETS

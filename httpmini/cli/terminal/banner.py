@@ -85,7 +85,8 @@ def _entry(label: str, value: str) -> str:
 
 def _who(share: Share) -> str:
     what = "folder" if os.path.isdir(share.path) else "file"  # noqa: PTH112
-    return f"who has the password can read this {what}" if share.has_password else f"anybody on it can read this {what}"
+    who = "anybody with the password" if share.has_password else "anybody on it"
+    return f"{who} can read this {what}"
 
 
 def _warnings(share: Share, place: Place) -> list[str]:

@@ -33,7 +33,7 @@ class Kind(IntEnum):
 
 
 class End(IntEnum):
-    """Who has ended a connection."""
+    """Which side ended a connection."""
 
     CLIENT = 1
     SERVER = 2
